@@ -1,0 +1,154 @@
+"""The canonical form of records, their fingerprints, and the sums of source rows.  FORMAT, version 1.
+
+Canonical form is JSON in UTF-8 with sorted names and no spaces. What is equal in it, is equal:
+
+number     by value: 10, 10.0 and Decimal("10.00") are 10; -0 is 0; NaN and infinities have forms of
+           their own. Never through a float: Decimal("0.1") is 0.1 and so is the float whose shortest
+           text is 0.1
+instant    in UTC, "2026-03-08T09:30:00Z", microseconds only when there are some. A timestamp without
+           zone has no Z and is therefore another value
+date, time ISO text; uuid lower-case text; bytes base64
+null       differs from a missing name, and both from "" and []
+list       in order
+text       as it is; unpaired surrogates have no canonical form (DataError)
+
+So a date and the text of that date are equal: a search document holds no more than that.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from lockstep.errors import DataError
+from lockstep.values import Fingerprint, Key, Record
+
+FORMAT = 1
+SUM_RECIPE = 1
+"""How source sums are made. Another recipe is a re-baseline, never a divergence."""
+
+_encode = msgspec.json.Encoder(order="sorted", uuid_format="canonical").encode
+_PLAIN = frozenset({str, bool, type(None), UUID, bytes, dt.date})
+_SMALL = 1 << 63
+_BASES: tuple[type[Any], ...] = (int, float, str, dict, list)
+_LONGEST_NUMBER = 150_000  # digits; PostgreSQL's numeric has at most 147,455
+
+
+def canonical(record: Record) -> bytes:
+    """The canonical form of a record. Raises DataError where it has none."""
+    try:
+        return _encode(_plain_map(record))
+    except (TypeError, ValueError, UnicodeEncodeError) as error:
+        raise DataError(
+            f"the record has no canonical form: {error}",
+            "Return text, numbers, booleans, dates, uuids, bytes, lists and dicts with text names.",
+        ) from error
+
+
+def fingerprint(key: Key, form: bytes) -> Fingerprint:
+    """A signed 64-bit hash of a target key and a canonical form: BLAKE2b, 8 bytes."""
+    digest = hashlib.blake2b(len(key).to_bytes(4, "big") + key + form, digest_size=8).digest()
+    return Fingerprint(int.from_bytes(digest, "big", signed=True))
+
+
+def _plain_map(record: Record) -> dict[str, Any]:
+    if _PLAIN.issuperset(map(type, record.values())):
+        return record  # type: ignore[return-value]
+    return {name: _plain(value) for name, value in record.items()}
+
+
+def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is int:
+        return value if -_SMALL <= value < _SMALL else msgspec.Raw(str(value).encode())
+    if kind is dict:
+        return _plain_map(value)
+    if kind is list or kind is tuple:
+        if _PLAIN.issuperset(map(type, value)):
+            return value
+        return [_plain(item) for item in value]
+    if kind is float or kind is Decimal:
+        return msgspec.Raw(number(value))
+    if kind is dt.datetime:
+        return value if value.tzinfo is None else value.astimezone(dt.UTC)
+    if kind is dt.time:
+        return value
+    if kind is dt.timedelta:
+        return msgspec.Raw(b'"%s"' % duration(value).encode())
+    for base in _BASES:  # enums and other kinds of a plain type
+        if isinstance(value, base):
+            return _plain(base(value))
+    raise TypeError(f"a value of type {kind.__name__}")
+
+
+def number(value: float | Decimal) -> bytes:
+    """The canonical text of a number."""
+    exact = Decimal(repr(value)) if isinstance(value, float) else value
+    if not exact.is_finite():
+        return b"NaN" if exact.is_nan() else b"Infinity" if exact > 0 else b"-Infinity"
+    sign, digits, exponent = exact.as_tuple()
+    assert isinstance(exponent, int)
+    if abs(exponent) > _LONGEST_NUMBER:
+        raise ValueError(f"the number {value} has more than {_LONGEST_NUMBER} digits")
+    text = "".join(map(str, digits)).lstrip("0")
+    if not text:
+        return b"0"
+    if exponent >= 0:
+        text += "0" * exponent
+    else:
+        text = text.rjust(1 - exponent, "0")
+        text = f"{text[:exponent]}.{text[exponent:]}".rstrip("0").rstrip(".")
+    return (f"-{text}" if sign else text).encode()
+
+
+def duration(value: dt.timedelta) -> str:
+    """The canonical text of a span of time: ISO 8601 in whole days and seconds, `P3DT7.5S`."""
+    if value < dt.timedelta():
+        return "-" + duration(-value)
+    seconds = f"{value.seconds}.{value.microseconds:06d}".rstrip("0").rstrip(".")
+    return f"P{value.days}DT{seconds}S"
+
+
+# Sums of source rows: for each path of a shape, the sum over its rows of mix(row, root ^ path).
+
+_MASK31 = 0x7FFFFFFF
+_MASK64 = 0xFFFFFFFFFFFFFFFF
+
+
+def halves(value: int) -> tuple[int, int]:
+    """31 bits of the high and 31 bits of the low half of a 64-bit hash: (hi31, lo31).
+
+    Products of two such halves fit a signed 64-bit integer in every database, and two of them add up
+    without overflow.
+    """
+    return value >> 32 & _MASK31, value & _MASK31
+
+
+def mix(row: int, root: int) -> int:
+    """hi31(root) * lo31(row) + lo31(root) * hi31(row): ties a row's hash to its root's.
+
+    Without it two links exchanged between two roots leave the sums equal.
+    """
+    row_high, row_low = halves(row)
+    root_high, root_low = halves(root)
+    return root_high * row_low + root_low * row_high
+
+
+def path_constant(path: str) -> int:
+    """What a path's name contributes to its rows' hashes; the root's path "" is 0."""
+    if not path:
+        return 0
+    return int.from_bytes(hashlib.blake2b(path.encode(), digest_size=8).digest(), "big")
+
+
+def wrap64(value: int) -> int:
+    """A sum modulo 2^64, as the signed integer that databases hold."""
+    value &= _MASK64
+    return value - (1 << 64) if value >= 1 << 63 else value

@@ -1,0 +1,78 @@
+"""The errors, as a tree.
+
+LockstepError                 every error a person may meet; has a `remedy`
+├── DeclarationError          the pipeline file is wrong; found at import
+├── CheckFailed               `check` found something that blocks
+├── StateError                the state store cannot be used
+│   ├── StateInUse            another `run` holds it
+│   └── LeaseLost             another worker has drawn a newer epoch
+├── SystemError_              a source or target does not do what is asked
+│   ├── Unreachable           no answer; automation may retry
+│   ├── Refused               it answered no: privileges, wrong settings
+│   └── TargetReplaced        the target is not the one that the ledger speaks of
+├── DataError                 one record cannot be read, derived or written; its key is stuck
+└── MappingStopped            too many keys of one mapping fail
+
+`retriable` says whether automation may simply try again.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LockstepError(Exception):
+    """An error with a cause and a mend. `remedy` is what a person does next."""
+
+    retriable: ClassVar[bool] = False
+    remedy: str
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class DeclarationError(LockstepError):
+    """A model, shape, mapping or pipeline is declared in a way that has no one meaning."""
+
+
+class CheckFailed(LockstepError):
+    """Something found before the start would make it go wrong."""
+
+
+class StateError(LockstepError):
+    """The state store cannot be used."""
+
+
+class StateInUse(StateError):
+    """Another process runs this pipeline on the same state."""
+
+
+class LeaseLost(StateError):
+    """A newer epoch exists, so this worker must not write any more."""
+
+
+class SystemError_(LockstepError):
+    """A source or a target does not do what is asked of it."""
+
+
+class Unreachable(SystemError_):
+    """A system does not answer, or stopped answering half-way."""
+
+    retriable = True
+
+
+class Refused(SystemError_):
+    """A system answered, and the answer is no."""
+
+
+class TargetReplaced(SystemError_):
+    """The target is missing, or it is another one than the ledger speaks of."""
+
+
+class DataError(LockstepError):
+    """One record cannot be read, derived or written. Never stops another."""
+
+
+class MappingStopped(LockstepError):
+    """Most keys of a mapping fail, so it stops before it does harm."""

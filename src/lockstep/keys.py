@@ -1,0 +1,259 @@
+"""Key bytes: one order for keys in every source, ledger and target.  FORMAT, version 1.
+
+A key is a tuple of values, one per key column. Its bytes compare (memcmp) as the values do, column by
+column: text by its UTF-8 bytes, uuid by bytes, numbers by value with -infinity first and infinity and
+NaN last, instants by time. Numbers are one order whatever Python type carries them, so 5, 5.0 and
+Decimal("5.00") are one key. Bytes decode back to values, so a key can be shown and sent to a database.
+
+element   bytes
+bool      20 false, 21 true
+number    0B -inf · integer part · fraction digits (ASCII) 00 · 1D +inf · 1E NaN
+          integer part: tag 14+n then n big-endian bytes (n <= 8); a negative one 14-n then the
+          complement; wider: 1C (or 0C) and four bytes of length (or its complement) before them
+text      30 · UTF-8, 00 written as 00 FF · 00
+bytes     31 · the same
+uuid      32 · 16 bytes
+date      33 · days since 0001-01-01, 4 bytes
+time      34 · microseconds since midnight, 8 bytes
+local     35 · a timestamp without zone: microseconds since 0001-01-01, 8 bytes
+instant   36 · a timestamp with zone: the same, in UTC
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import zlib
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from lockstep.errors import DataError
+from lockstep.values import Key
+
+FORMAT = 1
+
+_ORIGIN = dt.datetime(1, 1, 1)  # noqa: DTZ001 - the calendar's own zero, in no zone
+_ORIGIN_UTC = _ORIGIN.replace(tzinfo=dt.UTC)
+_MICRO = dt.timedelta(microseconds=1)
+_FRACTION_DIGITS = 16_383  # PostgreSQL's own limit; keeps 1E-1000000 from filling memory
+
+
+def encode(values: Sequence[Any]) -> Key:
+    """The key bytes of one value per key column.
+
+    Raises DataError for None and for types that cannot be part of a key.
+    """
+    out = bytearray()
+    for value in values:
+        _put(out, value)
+    return Key(bytes(out))
+
+
+def encode_one(value: Any) -> Key | None:
+    """The key bytes of a single column, None for null: the form of join columns in hints."""
+    return None if value is None else encode((value,))
+
+
+def _put(out: bytearray, value: Any) -> None:
+    kind = type(value)
+    if kind is int:
+        _put_int(out, value)
+        out.append(0)
+    elif kind is str:
+        out.append(0x30)
+        out += value.encode("utf-8", "surrogatepass").replace(b"\0", b"\0\xff")
+        out.append(0)
+    elif kind is bool:
+        out.append(0x21 if value else 0x20)
+    elif kind is UUID:
+        out.append(0x32)
+        out += value.bytes
+    elif kind is float or kind is Decimal:
+        _put_number(out, value)
+    elif kind is bytes or kind is bytearray or kind is memoryview:
+        out.append(0x31)
+        out += bytes(value).replace(b"\0", b"\0\xff")
+        out.append(0)
+    elif kind is dt.date:
+        out.append(0x33)
+        out += (value.toordinal() - 1).to_bytes(4, "big")
+    elif kind is dt.datetime:
+        aware = value.tzinfo is not None
+        out.append(0x36 if aware else 0x35)
+        out += ((value - (_ORIGIN_UTC if aware else _ORIGIN)) // _MICRO).to_bytes(8, "big")
+    elif kind is dt.time and value.tzinfo is None:
+        out.append(0x34)
+        out += ((dt.datetime.combine(_ORIGIN, value) - _ORIGIN) // _MICRO).to_bytes(8, "big")
+    elif value is None:
+        raise DataError("a key has a null in it", "Give every key column a value (NOT NULL).")
+    else:
+        raise DataError(
+            f"a value of type {kind.__name__} cannot be part of a key",
+            "Use a key column of a number, text, uuid, bytes, date or time type.",
+        )
+
+
+def _put_int(out: bytearray, value: int) -> None:
+    size = (value.bit_length() + 7) // 8
+    if value >= 0:
+        if size <= 8:
+            out.append(0x14 + size) if size < 8 else out.extend((0x1C, 0, 0, 0, 8))
+        else:
+            out.append(0x1C)
+            out += size.to_bytes(4, "big")
+        out += value.to_bytes(size, "big")
+        return
+    size = ((~value).bit_length() + 7) // 8 if value != -1 else 0
+    size = max(size, 1)
+    if size < 8:
+        out.append(0x14 - size)
+    else:
+        out.append(0x0C)
+        out += (0xFFFFFFFF - size).to_bytes(4, "big")
+    out += ((1 << (8 * size)) + value).to_bytes(size, "big")
+
+
+def _put_number(out: bytearray, value: float | Decimal) -> None:
+    number = Decimal(repr(value)) if isinstance(value, float) else value
+    if number.is_nan():
+        out.append(0x1E)
+        return
+    if number.is_infinite():
+        out.append(0x1D if number > 0 else 0x0B)
+        return
+    sign, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)
+    if abs(exponent) > 131_072 + _FRACTION_DIGITS:
+        raise DataError(f"the number {value} has too many digits to be a key", "Use another key column.")
+    unscaled = int("".join(map(str, digits)) or "0")
+    if sign:
+        unscaled = -unscaled
+    if exponent >= 0:
+        _put_int(out, unscaled * 10**exponent)
+    else:
+        whole, rest = divmod(unscaled, 10**-exponent)  # floor: the fraction is never negative
+        _put_int(out, whole)
+        out += str(rest).rjust(-exponent, "0").rstrip("0").encode() if rest else b""
+    out.append(0)
+
+
+def decode(key: Key) -> tuple[Any, ...]:
+    """The values of a key. Whole numbers come back as int, others as Decimal."""
+    values: list[Any] = []
+    at = 0
+    while at < len(key):
+        value, at = _take(key, at)
+        values.append(value)
+    return tuple(values)
+
+
+def decode_one(key: Key | None) -> Any:
+    """The value of a single column; the reverse of `encode_one`."""
+    return None if key is None else _take(key, 0)[0]
+
+
+def _take(key: bytes, at: int) -> tuple[Any, int]:
+    tag = key[at]
+    at += 1
+    if 0x0B <= tag <= 0x1E:
+        return _take_number(key, tag, at)
+    if tag == 0x30 or tag == 0x31:
+        end = at
+        while True:
+            end = key.index(0, end)
+            if key[end + 1 : end + 2] != b"\xff":
+                break
+            end += 2
+        raw = key[at:end].replace(b"\0\xff", b"\0")
+        return (raw.decode("utf-8", "surrogatepass") if tag == 0x30 else raw), end + 1
+    if tag == 0x32:
+        return UUID(bytes=bytes(key[at : at + 16])), at + 16
+    if tag in (0x20, 0x21):
+        return tag == 0x21, at
+    if tag == 0x33:
+        return dt.date.fromordinal(int.from_bytes(key[at : at + 4], "big") + 1), at + 4
+    micros = int.from_bytes(key[at : at + 8], "big")
+    if tag == 0x34:
+        return (_ORIGIN + micros * _MICRO).time(), at + 8
+    if tag in (0x35, 0x36):
+        return (_ORIGIN if tag == 0x35 else _ORIGIN_UTC) + micros * _MICRO, at + 8
+    raise ValueError(f"byte {tag:#x} starts no key element")
+
+
+def _take_number(key: bytes, tag: int, at: int) -> tuple[Any, int]:
+    if tag == 0x0B or tag == 0x1D:
+        return Decimal("-Infinity" if tag == 0x0B else "Infinity"), at
+    if tag == 0x1E:
+        return Decimal("NaN"), at
+    if tag in (0x0C, 0x1C):
+        size = int.from_bytes(key[at : at + 4], "big")
+        size = size if tag == 0x1C else 0xFFFFFFFF - size
+        at += 4
+    else:
+        size = abs(tag - 0x14)
+    whole = int.from_bytes(key[at : at + size], "big")
+    if tag < 0x14:
+        whole -= 1 << (8 * size)
+    at += size
+    end = key.index(0, at)
+    if end == at:
+        return whole, end + 1
+    digits = key[at:end].decode()
+    unscaled = whole * 10 ** len(digits) + int(digits)
+    return Decimal((unscaled < 0, tuple(map(int, str(abs(unscaled)))), -len(digits))), end + 1
+
+
+def text(key: Key) -> str:
+    """A key as people and search indexes see it: `7`, `acme|7`.
+
+    Composite keys are joined by "|"; a "|" or "\\" inside a part is escaped by "\\".
+    """
+    return text_of(decode(key))
+
+
+def text_of(values: Sequence[Any]) -> str:
+    """The text of key values. See `text`."""
+    if len(values) == 1:
+        return _text_of_one(values[0])
+    return "|".join(_text_of_one(value).replace("\\", "\\\\").replace("|", "\\|") for value in values)
+
+
+def _text_of_one(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float | Decimal):
+        (value,) = decode(encode((value,)))
+        return format(value, "f") if isinstance(value, Decimal) else str(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dt.datetime):
+        if value.tzinfo is not None:
+            value = value.astimezone(dt.UTC)
+        text: str = value.isoformat()
+        return text.replace("+00:00", "Z")
+    return str(value)
+
+
+def split_text(text: str) -> tuple[str, ...]:
+    """The parts of a composite key as typed by a person: the reverse of the "|" in `text`."""
+    parts = [""]
+    escaped = False
+    for sign in text:
+        if escaped:
+            parts[-1] += sign
+            escaped = False
+        elif sign == "\\":
+            escaped = True
+        elif sign == "|":
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return tuple(parts)
+
+
+def partition_of(key: Key, partitions: int) -> int:
+    """The virtual partition of a key: CRC-32 of its bytes. FORMAT, version 1."""
+    return zlib.crc32(key) % partitions

@@ -1,0 +1,332 @@
+"""Models and shapes: typed classes whose annotations are the declaration.
+
+A *model* is a record type of a system, written by `lockstep explore`:
+
+    class User(ls.Model, table="public.users"):
+        id: int = ls.key()
+        company_id: int | None = ls.ref("Company.id")
+        email: str = ls.personal("email")
+
+A *shape* is a model and what hangs on it, written by a person:
+
+    class Person(User):
+        company: Company | None                     # found by foreign key
+        tags: list[Tag] = ls.many(through=UserTag)  # said only where it cannot be inferred
+
+The type checker sees a frozen dataclass with keyword arguments and every field required. At run time
+it is a frozen msgspec struct, built positionally: 0.1 µs an instance.
+"""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, Union, dataclass_transform, get_args, get_origin
+
+from lockstep.errors import DeclarationError
+
+if TYPE_CHECKING:  # msgspec.Struct carries its own dataclass_transform, and the nearest one wins: hide it
+
+    class StructMeta(type): ...
+
+    class Struct: ...
+else:
+    from msgspec import Struct, StructMeta
+
+
+@dataclass(frozen=True)
+class Said:
+    """What an annotation alone cannot say of a field."""
+
+    many: bool | None = None
+    through: type[Model] | None = None
+    on: Any = None
+    key: bool = False
+    ref: str | None = None
+    name: str | None = None
+    data_class: str | None = None
+
+    @property
+    def of_relation(self) -> bool:
+        return self.many is not None
+
+
+def many(*, through: type[Model] | None = None, on: Any = None) -> list[Any]:
+    """A relation to several records.
+
+    `through`: the link table's model. `on`: the foreign key's field, as `Message.author_id`, where more
+    than one leads here; a tuple for composite keys; for a link table the fields of both its sides.
+    """
+    return Said(many=True, through=through, on=on)  # type: ignore[return-value]
+
+
+def one(*, on: Any = None) -> Any:
+    """A relation to one record. `on`: the foreign key's field, where more than one leads there."""
+    return Said(many=False, on=on)
+
+
+def key(*, ref: str | None = None, name: str | None = None, personal: str | None = None) -> Any:
+    """A column of the primary key."""
+    return Said(key=True, ref=ref, name=name, data_class=personal)
+
+
+def ref(to: str, *, name: str | None = None) -> Any:
+    """A foreign key column: `ls.ref("Company.id")`."""
+    return Said(ref=to, name=name)
+
+
+def personal(data_class: str, *, name: str | None = None) -> Any:
+    """A column that holds personal data of a class: `ls.personal("email")`."""
+    return Said(data_class=data_class, name=name)
+
+
+def column(name: str) -> Any:
+    """A column whose name in the table is not the field's: `ls.column("Album Id")`."""
+    return Said(name=name)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A foreign key of several columns, for `class X(ls.Model, references=[...])`.
+
+    `columns` are field names here, `to` is the model's name, `of` are its field names.
+    """
+
+    columns: tuple[str, ...]
+    to: str
+    of: tuple[str, ...]
+
+
+_classes: dict[tuple[str, str], type[Model]] = {}
+
+
+@dataclass_transform(
+    kw_only_default=True,
+    frozen_default=True,
+    field_specifiers=(one, many, key, ref, personal, column),
+)
+class ModelMeta(StructMeta):
+    """Takes the `Said` defaults off the class, so that every field is required and positional."""
+
+    def __new__(
+        mcls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        table: str | None = None,
+        references: list[Reference] | tuple[Reference, ...] = (),
+        **options: Any,
+    ) -> ModelMeta:
+        said = {field: value for field, value in namespace.items() if isinstance(value, Said)}
+        body = {field: value for field, value in namespace.items() if field not in said}
+        cls = super().__new__(mcls, name, bases, body, frozen=True, **options)  # type: ignore[call-arg]
+        cls.__said__ = said  # type: ignore[attr-defined]
+        cls.__references__ = tuple(references)  # type: ignore[attr-defined]
+        if table is not None:
+            cls.__table__ = table  # type: ignore[attr-defined]
+        _classes[cls.__module__, cls.__qualname__] = cls  # type: ignore[assignment]
+        return cls
+
+
+class Model(Struct, metaclass=ModelMeta):
+    """The base of all models and shapes."""
+
+    if TYPE_CHECKING:
+        __table__: str
+        __said__: dict[str, Said]
+        __references__: tuple[Reference, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a model: its field, its name in the table, and what was said of it."""
+
+    field: str
+    name: str
+    type: Any
+    nullable: bool
+    key: bool
+    ref: str | None
+    data_class: str | None
+
+
+@dataclass(frozen=True)
+class RelationField:
+    """A relation as annotated, not resolved yet."""
+
+    field: str
+    to: type[Model]
+    many: bool
+    optional: bool
+    said: Said
+
+
+@dataclass(frozen=True)
+class Described:
+    """A class's fields in the order of its constructor."""
+
+    cls: type[Model]
+    table: str
+    fields: tuple[Column | RelationField, ...]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return tuple(field for field in self.fields if isinstance(field, Column))
+
+    @property
+    def relations(self) -> tuple[RelationField, ...]:
+        return tuple(field for field in self.fields if isinstance(field, RelationField))
+
+    @property
+    def key(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.key)
+
+    def column(self, field: str) -> Column:
+        for candidate in self.columns:
+            if candidate.field == field:
+                return candidate
+        known = ", ".join(column.field for column in self.columns)
+        raise DeclarationError(f"{self.cls.__name__} has no column {field!r}", f"Its columns are {known}.")
+
+    def references(self) -> tuple[Reference, ...]:
+        """Every foreign key, from `ls.ref` and from `references=`, each once."""
+        found: list[Reference] = []
+        for column in self.columns:
+            if column.ref is not None:
+                to, _, field = column.ref.rpartition(".")
+                if not to:
+                    raise DeclarationError(
+                        f"{self.cls.__name__}.{column.field}: {column.ref!r} names no field of a model",
+                        'Write it as ls.ref("Company.id").',
+                    )
+                found.append(Reference((column.field,), to, (field,)))
+        for base in self.cls.__mro__:
+            found.extend(base.__dict__.get("__references__", ()))
+        return tuple(dict.fromkeys(found))
+
+
+M = TypeVar("M", bound=Model)
+_described: dict[type[Model], Described] = {}
+
+
+def describe(cls: type[Model]) -> Described:
+    """The fields of a model or shape. On first use, so that forward references and circles resolve."""
+    if cls not in _described:
+        _described[cls] = _describe(cls)
+    return _described[cls]
+
+
+def _describe(cls: type[Model]) -> Described:
+    table = getattr(cls, "__table__", None)
+    if table is None:
+        raise DeclarationError(
+            f"{cls.__name__} names no table",
+            f'Write class {cls.__name__}(ls.Model, table="…"), or derive it from a model that has one.',
+        )
+    said: dict[str, Said] = {}
+    for base in reversed(cls.__mro__):
+        said.update(base.__dict__.get("__said__", {}))
+    hints = _hints(cls)
+    order = cls.__struct_fields__  # type: ignore[attr-defined]
+    fields = tuple(_field(cls, name, hints[name], said.get(name, Said())) for name in order)
+    described = Described(cls, table, fields)
+    if not described.key:
+        raise DeclarationError(f"{cls.__name__} has no key", "Mark its key column: `id: int = ls.key()`.")
+    return described
+
+
+def _field(cls: type[Model], name: str, hint: Any, said: Said) -> Column | RelationField:
+    is_list = get_origin(hint) is list
+    is_union = get_origin(hint) in (Union, types.UnionType)
+    parts = get_args(hint) if is_list or is_union else (hint,)
+    models = [part for part in parts if isinstance(part, type) and issubclass(part, Model)]
+    if models:
+        optional = type(None) in parts
+        plain = len(models) == 1 and len(parts) == 1 + optional and not (is_list and optional)
+        if not plain or said.many not in (None, is_list):
+            raise DeclarationError(
+                f"{cls.__name__}.{name}: {_show(hint)} does not name one related model",
+                "Annotate it as Company, Company | None, or list[Company]"
+                + ("; ls.many() goes with a list." if said.many else "."),
+            )
+        return RelationField(name, models[0], is_list, optional, said)
+    if said.of_relation:
+        raise DeclarationError(
+            f"{cls.__name__}.{name}: {_show(hint)} is no model, so it cannot be a relation",
+            "Annotate it with a model, or take ls.one()/ls.many() away.",
+        )
+    nullable = is_union and type(None) in parts
+    return Column(name, said.name or name, hint, nullable, said.key, said.ref, said.data_class)
+
+
+def _show(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and get_origin(hint) is None else str(hint)
+
+
+def _hints(cls: type[Model]) -> dict[str, Any]:
+    """The annotations of a class, evaluated where each was written."""
+    found: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if not isinstance(base, ModelMeta):
+            continue
+        scope = _Scope(base)  # type: ignore[arg-type]
+        for name, annotation in inspect.get_annotations(base).items():
+            if isinstance(annotation, str):
+                try:
+                    annotation = eval(annotation, {}, scope)
+                except Exception as error:
+                    raise DeclarationError(
+                        f"{base.__name__}.{name}: the annotation {annotation!r} means nothing here: {error}",
+                        "Import the name, or correct it.",
+                    ) from error
+            found[name] = annotation
+    return found
+
+
+class _Scope(Mapping[str, Any]):
+    """The names an annotation can use: its module's, then those of the function it stands in."""
+
+    def __init__(self, cls: type[Model]) -> None:
+        module = sys.modules.get(cls.__module__)
+        self._globals = vars(module) if module else {}
+        self._module = cls.__module__
+        self._prefix = cls.__qualname__.rpartition(".")[0]
+
+    def __getitem__(self, name: str) -> Any:
+        prefix = self._prefix
+        while prefix:
+            if (self._module, f"{prefix}.{name}") in _classes:
+                return _classes[self._module, f"{prefix}.{name}"]
+            prefix = prefix.rpartition(".")[0]
+        if name in self._globals:
+            return self._globals[name]
+        if hasattr(builtins, name):
+            return getattr(builtins, name)
+        if (self._module, name) in _classes:
+            return _classes[self._module, name]
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._globals)
+
+    def __len__(self) -> int:
+        return len(self._globals)
+
+
+def model_named(name: str, near: type[Model]) -> type[Model]:
+    """The model that a reference of `near` names: in its module, or one imported there."""
+    for base in near.__mro__:
+        if isinstance(base, ModelMeta):
+            scope = _Scope(base)  # type: ignore[arg-type]
+            found = scope.get(name)
+            if isinstance(found, type) and issubclass(found, Model):
+                return found
+    raise DeclarationError(
+        f"{near.__name__} refers to a model {name!r} that is not there",
+        f"Define or import {name} in {near.__module__}, or correct the reference.",
+    )

@@ -1,0 +1,253 @@
+"""The ports: what a system must be able to do. The law of each is its docstring and is asserted by the
+suite of the same name in `lockstep.testing`, against every connector, on its real server.
+
+A connector implements the ports it can and knows nothing of the engine. One colour: synchronous calls.
+Connectors raise `Unreachable` for what automation may retry, `Refused` for what it may not, and
+`DataError` when one record is at fault; never an exception of the library below them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from lockstep.catalog import Catalog
+from lockstep.values import (
+    Change,
+    Entry,
+    FeedMark,
+    Fetch,
+    Finding,
+    Held,
+    Hint,
+    Identity,
+    Key,
+    Lane,
+    Outcome,
+    Span,
+    Table,
+)
+
+
+class KeyPage(NamedTuple):
+    """Keys of a span, and the rest of it (None: this was all). `ordered`: in key order."""
+
+    keys: list[Key]
+    rest: Span | None
+    ordered: bool = True
+
+
+class Snapshot(Protocol):
+    """One consistent moment of a source. Every read sees the same moment."""
+
+    def rows(self, fetch: Fetch, values: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """The rows whose `by` columns equal one of `values`, in any order, each row once.
+
+        A null in `values` matches nothing. An unknown key reads as no row. Text, uuid, number, date and
+        time columns come back as the Python types that `lockstep explore` writes, exactly; a value that
+        has none raises DataError. Hashes depend on the values alone, not on session settings.
+        """
+        ...
+
+    def keys(self, table: Table, span: Span, limit: int) -> KeyPage:
+        """At most `limit` keys of a span, and what is left of it.
+
+        Adjoining spans hold what their union holds. Where an index serves key order, keys come in it;
+        where none does, in the index's own order with `ordered` False and a `cursor` in the rest.
+        """
+        ...
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Reads the current state of a source. Never changes it."""
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Opens one consistent snapshot, read-only, to be closed within a batch."""
+        ...
+
+    def visible(self, tokens: Sequence[str]) -> str | None:
+        """None when new snapshots see all these tokens; else what is waited for, in words."""
+        ...
+
+    def estimate(self, table: Table) -> int:
+        """About how many rows a table has, cheaply: for progress, never for a decision."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Caught(NamedTuple):
+    """Hints of one stretch of a source's log. Once they are durable, `position` may be acknowledged.
+
+    `position` is None inside a transaction too large for one stretch.
+    """
+
+    hints: list[Hint]
+    position: str | None
+
+
+class Capture(NamedTuple):
+    """What `Feed.prepare` found: tables whose capture begins now, and whether the log has a hole.
+
+    A full-span hint of each new table carries `token`, so it is not taken while a transaction that was
+    open before capture began may still commit unseen. `hole` says in words why the log since the mark is
+    not whole; then every table must be hinted, trusting only the target.
+    """
+
+    identity: str
+    started: tuple[str, ...]
+    token: str | None
+    position: str
+    hole: str | None
+
+
+class FeedLag(NamedTuple):
+    """How far a feed is behind: bytes or changes retained for it at the source, None where unknown."""
+
+    retained: int | None
+    unit: str
+    position: str | None
+
+
+@runtime_checkable
+class Feed(Protocol):
+    """Follows a source's own log as hints. Only one at a time; it never queries the tables.
+
+    Every way to change a row yields a hint of its key (old and new, where it changed) with its join
+    columns before and after. TRUNCATE yields a full span. Hints come in log order; after a restart,
+    everything after the last acknowledged position comes again.
+    """
+
+    def prepare(self, tables: Sequence[Table], mark: FeedMark | None) -> Capture:
+        """Installs capture of these tables. Safe to repeat. `mark` is what the journal holds durably."""
+        ...
+
+    def follow(self, after: str) -> Iterator[Caught]:
+        """Hints after a position, as they come. Yields an empty list at least every second."""
+        ...
+
+    def acknowledge(self, position: str) -> None:
+        """Everything up to here is durable elsewhere: the source may forget it."""
+        ...
+
+    def reached(self) -> str:
+        """The end of the source's log right now, as a position."""
+        ...
+
+    def lag(self) -> FeedLag: ...
+
+    def close(self) -> None: ...
+
+
+class Features(NamedTuple):
+    """What a target can do.
+
+    versions    it refuses an older version by itself
+    normalises  what it holds may differ from what was sent; outcomes then carry `held`
+    """
+
+    versions: bool
+    normalises: bool
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """Writes one generation of a target. Never creates it by accident.
+
+    Idempotent: the same change twice is as once. An older version never overwrites or resurrects a newer
+    one, where the target holds versions. `write` answers every change, in order, and never raises for
+    one bad item; applied means durable. An unknown key reads as absent. Adjoining scans are the scan of
+    the union.
+    """
+
+    features: Features
+
+    def identity(self) -> Identity | None:
+        """Which physical target this is, None when it does not exist."""
+        ...
+
+    def create(self, marker: str) -> Identity:
+        """Builds it, empty, and leaves the marker in it. Refuses where something stands there already."""
+        ...
+
+    def write(self, changes: Sequence[Change]) -> list[Outcome]: ...
+
+    def read(self, keys: Sequence[Key]) -> dict[Key, Held]: ...
+
+    def scan(self, after: Key | None, limit: int) -> list[Held]:
+        """The next records after a key, in key order of the target's keys; fewer than `limit` at the end."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Target(Protocol):
+    """Where a mapping writes to, as declared. Opening nothing, it can be named and compared."""
+
+    @property
+    def name(self) -> str:
+        """Unique among all targets, without secrets: `opensearch:users`."""
+        ...
+
+    def key(self, values: Sequence[Any]) -> Key:
+        """The normal form of a target key: what `read` and `scan` will call it."""
+        ...
+
+    def open(self, generation: int) -> Writer: ...
+
+    def check(self) -> list[Finding]:
+        """Whatever would go wrong when a `run` starts."""
+        ...
+
+
+class Source(Protocol):
+    """A system that can be read and followed, as declared."""
+
+    @property
+    def name(self) -> str:
+        """Unique among all sources, without secrets."""
+        ...
+
+    def reader(self) -> Reader: ...
+
+    def feed(self) -> Feed: ...
+
+    def check(self, tables: Sequence[Table]) -> list[Finding]: ...
+
+    def catalog(self) -> Catalog:
+        """Every table, as introspected: for `lockstep explore`."""
+        ...
+
+    def parse_key(self, table: Table, parts: Sequence[str]) -> Key:
+        """A key as a person typed it, one text per key column."""
+        ...
+
+
+@runtime_checkable
+class Journal(Protocol):
+    """The durable, partitioned, ordered log of hints. Appended is durable."""
+
+    @property
+    def identity(self) -> str:
+        """Another journal has another identity: a restored or emptied one is another."""
+        ...
+
+    def append(self, entries: Sequence[Entry], mark: FeedMark | None = None) -> None:
+        """Appends, and records how far a source's log has come, in one commit."""
+        ...
+
+    def read(self, lane: Lane, consumer: int, after: Mapping[int, int], limit: int) -> list[Entry]:
+        """The next entries of a consumer's lane after an offset per partition, oldest first."""
+        ...
+
+    def mark(self, source: str) -> FeedMark | None: ...
+
+    def end(self) -> dict[int, int]:
+        """The last offset of every partition."""
+        ...
+
+    def trim(self, upto: Mapping[int, int]) -> int:
+        """Forgets entries up to an offset per partition; how many."""
+        ...

@@ -1,0 +1,204 @@
+"""The frozen values that every layer may import. Nothing here does I/O or knows a system.
+
+Values made once per record are msgspec structs: five of them per document cost 0.5 µs, where
+dataclasses cost 2 µs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NewType
+
+from msgspec import Struct
+
+Key = NewType("Key", bytes)
+"""A record's key as bytes whose order is the order of the key. See `lockstep.keys`."""
+
+Fingerprint = NewType("Fingerprint", int)
+"""A signed 64-bit hash of a key and the canonical form of its record. See `lockstep.canonical`."""
+
+Version = NewType("Version", int)
+"""(epoch, batch number) as one 63-bit integer. See `version`."""
+
+Record = Mapping[str, Any]
+"""A target record: a tree of names and values; the leaves keep their Python types."""
+
+EPOCH_SHIFT = 32
+
+
+def version(epoch: int, batch: int) -> Version:
+    """The version of a batch. Epochs come from the state store and only grow."""
+    if not 0 <= batch < 1 << EPOCH_SHIFT or not 0 < epoch < 1 << 31:
+        raise ValueError(f"epoch {epoch} or batch {batch} is out of range")
+    return Version(epoch << EPOCH_SHIFT | batch)
+
+
+class Lane(StrEnum):
+    """Live changes go before bulk work, which keeps a tenth of the batches."""
+
+    LIVE = "live"
+    BULK = "bulk"
+
+
+class Trust(StrEnum):
+    """What a hint lets decide compare with: the ledger, or the target as it is read now."""
+
+    LEDGER = "ledger"
+    TARGET = "target"
+
+
+class Table(Struct, frozen=True):
+    """A table of a source as a shape needs it: its own name, the columns read, its key.
+
+    `name` is what the system calls it, schema included where it has schemas ("public.users").
+    `key` and `joins` are column names; `joins` are those, outside the key, by which a shape finds the row
+    from another one. A feed reports the values of `key` and `joins`, before and after every change.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    joins: tuple[str, ...] = ()
+
+
+class Fetch(Struct, frozen=True):
+    """What to read of a table: `columns` of the rows whose `by` columns have given values.
+
+    Each row comes back as a tuple of the columns, followed by one signed 64-bit hash for every
+    group of columns in `hashes`.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    by: tuple[str, ...]
+    hashes: tuple[tuple[str, ...], ...] = ()
+
+
+class Span(Struct, frozen=True, array_like=True):
+    """The keys k with after < k <= upto; None is unbounded.
+
+    A source whose indexes do not serve key order walks in an order of its own: then `cursor` (opaque)
+    says where its walk stands, and `walk` is "ledger" once the source's keys have all been seen.
+    """
+
+    after: Key | None = None
+    upto: Key | None = None
+    cursor: str | None = None
+    walk: str = "source"
+
+
+EVERYTHING = Span()
+
+JoinValues = dict[str, Key | None]
+"""Join columns of a row, each value as the key bytes of a one-column key; None is null."""
+
+
+class Hint(Struct, frozen=True, array_like=True, omit_defaults=True):
+    """One key, or one span of keys, of a table may have changed. Carries no record."""
+
+    table: str
+    key: Key | None = None
+    span: Span | None = None
+    before: JoinValues | None = None
+    after: JoinValues | None = None
+    reason: str = "change"
+    trust: Trust = Trust.LEDGER
+    token: str | None = None
+    position: str | None = None
+    at: float = 0.0
+
+
+class Entry(Struct, frozen=True):
+    """Hints of one partition as they lie in the journal.
+
+    `consumer` is None for what a source's capture appended, which every consumer reads; expansions
+    and requests are addressed to one. `origin` is the offset of the entry this one was made from.
+    `offset` orders the entries of a partition and is set by the journal.
+    """
+
+    lane: Lane
+    partition: int
+    hints: tuple[Hint, ...]
+    consumer: int | None = None
+    source: str | None = None
+    origin: int | None = None
+    offset: int = 0
+
+
+class FeedMark(Struct, frozen=True):
+    """How far a source's own log is durably in the journal. `identity` names the physical source."""
+
+    source: str
+    position: str
+    identity: str
+
+
+class Meta(Struct, frozen=True):
+    """What Lockstep keeps beside each target record, in the target."""
+
+    mapping: str
+    key: Key
+    fingerprint: Fingerprint
+    sum: int
+    version: Version
+
+
+class Held(Struct, frozen=True):
+    """A record as the target holds it. `meta` is None where Lockstep did not write it."""
+
+    key: Key
+    record: Record
+    meta: Meta | None
+
+
+class Change(Struct, frozen=True):
+    """One write: make the record at `key` be this, or (None) be gone. The unit of order is the key."""
+
+    key: Key
+    record: Record | None
+    meta: Meta
+
+
+class Status(StrEnum):
+    """What became of a write.
+
+    applied     the target holds it, durably
+    unchanged   the target held it already
+    superseded  the target holds a newer version
+    rejected    the target will not take this record; the others of the batch were not harmed
+    unknown     nobody can say: the connection broke, or the target is too busy
+    """
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    SUPERSEDED = "superseded"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+class Outcome(Struct, frozen=True):
+    """The answer to one change. `held` is what the target now holds, where it is not what was sent."""
+
+    status: Status
+    reason: str | None = None
+    held: Record | None = None
+
+
+class Identity(Struct, frozen=True):
+    """Which physical target this is. `highest` is a bound on the versions it holds."""
+
+    system: str
+    target: str
+    marker: str | None
+    highest: Version
+    records: int
+
+
+class Finding(Struct, frozen=True):
+    """Something `check` has to say. A blocking one must be mended before anything runs."""
+
+    subject: str
+    problem: str
+    mend: str
+    blocks: bool = True
