@@ -61,7 +61,7 @@ def many(*, through: type[Model] | None = None, on: Any = None) -> list[Any]:
     `through`: the link table's model. `on`: the foreign key's field, as `Message.author_id`, where more
     than one leads here; a tuple for composite keys; for a link table the fields of both its sides.
     """
-    return Said(many=True, through=through, on=on)  # type: ignore[return-value]
+    return Said(many=True, through=through, on=on)
 
 
 def one(*, on: Any = None) -> Any:
