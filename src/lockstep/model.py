@@ -61,7 +61,7 @@ def many(*, through: type[Model] | None = None, on: Any = None) -> list[Any]:
     `through`: the link table's model. `on`: the foreign key's field, as `Message.author_id`, where more
     than one leads here; a tuple for composite keys; for a link table the fields of both its sides.
     """
-    return Said(many=True, through=through, on=on)
+    return Said(many=True, through=through, on=on)  # type: ignore[return-value]
 
 
 def one(*, on: Any = None) -> Any:
@@ -124,7 +124,7 @@ class ModelMeta(StructMeta):
     ) -> ModelMeta:
         said = {field: value for field, value in namespace.items() if isinstance(value, Said)}
         body = {field: value for field, value in namespace.items() if field not in said}
-        cls = super().__new__(mcls, name, bases, body, frozen=True, **options)  # type: ignore[call-arg]
+        cls = super().__new__(mcls, name, bases, body, frozen=True, **options)
         cls.__said__ = said  # type: ignore[attr-defined]
         cls.__references__ = tuple(references)  # type: ignore[attr-defined]
         if table is not None:

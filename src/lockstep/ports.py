@@ -26,6 +26,7 @@ from lockstep.values import (
     Lane,
     Outcome,
     Span,
+    Stream,
     Table,
 )
 
@@ -48,6 +49,10 @@ class Snapshot(Protocol):
         time columns come back as the Python types that `lockstep explore` writes, exactly; a value that
         has none raises DataError. Hashes depend on the values alone, not on session settings.
         """
+        ...
+
+    def stream(self, fetch: Fetch, values: Sequence[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+        """As `rows`, in pages of some thousands: for a shared parent with a million dependants."""
         ...
 
     def keys(self, table: Table, span: Span, limit: int) -> KeyPage:
@@ -134,6 +139,10 @@ class Feed(Protocol):
 
     def reached(self) -> str:
         """The end of the source's log right now, as a position."""
+        ...
+
+    def passed(self, position: str, goal: str) -> bool:
+        """Whether following has come to `goal` once it has yielded `position`."""
         ...
 
     def lag(self) -> FeedLag: ...
@@ -227,7 +236,11 @@ class Source(Protocol):
 
 @runtime_checkable
 class Journal(Protocol):
-    """The durable, partitioned, ordered log of hints. Appended is durable."""
+    """The durable, partitioned, ordered log of hints. Appended is durable.
+
+    A *stream* is what a source's capture appends (read by every consumer of that source), or what is
+    addressed to one consumer. A reader of several streams merges them by offset.
+    """
 
     @property
     def identity(self) -> str:
@@ -238,16 +251,23 @@ class Journal(Protocol):
         """Appends, and records how far a source's log has come, in one commit."""
         ...
 
-    def read(self, lane: Lane, consumer: int, after: Mapping[int, int], limit: int) -> list[Entry]:
-        """The next entries of a consumer's lane after an offset per partition, oldest first."""
+    def read(self, stream: Stream, lane: Lane, after: Mapping[int, int], limit: int) -> list[Entry]:
+        """The next entries of a stream's lane after an offset per partition, oldest first.
+
+        Returns at least one when there is one, and no more once they hold `limit` hints.
+        """
         ...
 
     def mark(self, source: str) -> FeedMark | None: ...
 
-    def end(self) -> dict[int, int]:
-        """The last offset of every partition."""
+    def end(self) -> int:
+        """No entry has a greater offset now."""
         ...
 
-    def trim(self, upto: Mapping[int, int]) -> int:
-        """Forgets entries up to an offset per partition; how many."""
+    def waiting(self, stream: Stream, lane: Lane, after: int, origin: int | None = None) -> int:
+        """How many hints lie after an offset; with `origin`, of those that stem from up to it."""
+        ...
+
+    def trim(self, upto: Mapping[int, int], before: float) -> int:
+        """Forgets entries up to an offset per partition that are older than a time; how many."""
         ...

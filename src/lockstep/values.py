@@ -109,20 +109,30 @@ class Hint(Struct, frozen=True, array_like=True, omit_defaults=True):
     at: float = 0.0
 
 
-class Entry(Struct, frozen=True):
-    """Hints of one partition as they lie in the journal.
+Stream = NewType("Stream", str)
+"""`source:NAME`, what a source's capture appends, or `consumer:N`, what is addressed to one consumer."""
 
-    `consumer` is None for what a source's capture appended, which every consumer reads; expansions
-    and requests are addressed to one. `origin` is the offset of the entry this one was made from.
-    `offset` orders the entries of a partition and is set by the journal.
+
+def source_stream(source: str) -> Stream:
+    return Stream(f"source:{source}")
+
+
+def consumer_stream(consumer: int) -> Stream:
+    return Stream(f"consumer:{consumer}")
+
+
+class Entry(Struct, frozen=True):
+    """Hints of one partition and stream as they lie in the journal.
+
+    `offset` orders the entries of a partition and is set by the journal. `origin` is the offset of the
+    entry that this one was expanded from, its own where it was not.
     """
 
+    stream: Stream
     lane: Lane
     partition: int
     hints: tuple[Hint, ...]
-    consumer: int | None = None
-    source: str | None = None
-    origin: int | None = None
+    origin: int = 0
     offset: int = 0
 
 

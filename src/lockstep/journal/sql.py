@@ -1,0 +1,186 @@
+"""The journal as one SQL table. Offsets are one sequence over all partitions.
+
+Its file is not the ledger's: both commit to disk for themselves, and no transaction spans them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import sqlalchemy as sa
+
+from lockstep.state.database import Database, upsert
+from lockstep.state.migrations import Migration, statements
+from lockstep.values import Entry, FeedMark, Hint, Lane, Stream
+
+metadata = sa.MetaData()
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+entries = sa.Table(
+    "entries",
+    metadata,
+    sa.Column("offset", sa.Integer, primary_key=True),
+    sa.Column("stream", sa.Text, nullable=False),
+    sa.Column("lane", sa.Text, nullable=False),
+    sa.Column("partition", sa.Integer, nullable=False),
+    sa.Column("origin", sa.BigInteger, nullable=False),
+    sa.Column("hints", sa.Integer, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+sa.Index("entries_next", entries.c.stream, entries.c.lane, entries.c.offset)
+marks = sa.Table(
+    "marks",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("position", sa.Text, nullable=False),
+    sa.Column("identity", sa.Text, nullable=False),
+)
+
+migrations = (
+    Migration(
+        "0001_journal",
+        statements(
+            "CREATE TABLE meta (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL)",
+            'CREATE TABLE entries ("offset" SERIAL, stream TEXT NOT NULL, lane TEXT NOT NULL,'
+            " partition INTEGER NOT NULL, origin BIGINT NOT NULL, hints INTEGER NOT NULL,"
+            " body BYTES NOT NULL, at DOUBLE PRECISION NOT NULL)",
+            'CREATE INDEX entries_next ON entries (stream, lane, "offset")',
+            "CREATE TABLE marks (source TEXT PRIMARY KEY NOT NULL, position TEXT NOT NULL,"
+            " identity TEXT NOT NULL)",
+        ),
+    ),
+)
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[Hint, ...]).decode
+_PAGE = 256
+
+
+def encode_hints(hints: tuple[Hint, ...]) -> bytes:
+    """Hints as they lie in a journal: msgpack.  FORMAT, version 1."""
+    return _encode(hints)
+
+
+def decode_hints(body: bytes) -> tuple[Hint, ...]:
+    return _decode(body)
+
+
+class SqlJournal:
+    """Implements `ports.Journal`."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, migrations)
+        with self._database.writing() as connection:
+            known = connection.scalar(sa.select(meta.c.value).where(meta.c.name == "identity"))
+            if known is None:
+                known = uuid4().hex
+                connection.execute(meta.insert(), {"name": "identity", "value": known})
+        self._identity = known
+
+    @property
+    def identity(self) -> str:
+        return self._identity
+
+    def append(self, entries_: Sequence[Entry], mark: FeedMark | None = None) -> None:
+        now = time.time()
+        rows = [
+            {
+                "stream": entry.stream,
+                "lane": entry.lane.value,
+                "partition": entry.partition,
+                "origin": entry.origin,
+                "hints": len(entry.hints),
+                "body": encode_hints(entry.hints),
+                "at": now,
+            }
+            for entry in entries_
+        ]
+        with self._database.writing() as connection:
+            if rows:
+                connection.execute(entries.insert(), rows)
+            if mark is not None:
+                upsert(
+                    connection,
+                    marks,
+                    [{"source": mark.source, "position": mark.position, "identity": mark.identity}],
+                )
+
+    def read(self, stream: Stream, lane: Lane, after: Mapping[int, int], limit: int) -> list[Entry]:
+        found: list[Entry] = []
+        hints = 0
+        start = min(after.values(), default=0)
+        while hints < limit:
+            page = self._page(stream, lane, start)
+            for row in page:
+                start = row.offset
+                if row.offset <= after.get(row.partition, 0):
+                    continue
+                found.append(
+                    Entry(
+                        stream,
+                        lane,
+                        row.partition,
+                        decode_hints(row.body),
+                        row.origin or row.offset,
+                        row.offset,
+                    )
+                )
+                hints += row.hints
+                if hints >= limit:
+                    break
+            if len(page) < _PAGE:
+                break
+        return found
+
+    def _page(self, stream: Stream, lane: Lane, after: int) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+        statement = (
+            sa.select(
+                entries.c.offset, entries.c.partition, entries.c.origin, entries.c.hints, entries.c.body
+            )
+            .where(entries.c.stream == stream, entries.c.lane == lane.value, entries.c.offset > after)
+            .order_by(entries.c.offset)
+            .limit(_PAGE)
+        )
+        with self._database.reading() as connection:
+            return connection.execute(statement).all()
+
+    def mark(self, source: str) -> FeedMark | None:
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(marks).where(marks.c.source == source)).first()
+        return FeedMark(row.source, row.position, row.identity) if row else None
+
+    def end(self) -> int:
+        with self._database.reading() as connection:
+            return connection.scalar(sa.select(sa.func.max(entries.c.offset))) or 0
+
+    def waiting(self, stream: Stream, lane: Lane, after: int, origin: int | None = None) -> int:
+        """How many hints of a stream's lane lie after an offset; those that stem from up to `origin`."""
+        statement = sa.select(sa.func.coalesce(sa.func.sum(entries.c.hints), 0)).where(
+            entries.c.stream == stream, entries.c.lane == lane.value, entries.c.offset > after
+        )
+        if origin is not None:
+            born = sa.case((entries.c.origin == 0, entries.c.offset), else_=entries.c.origin)
+            statement = statement.where(born <= origin)
+        with self._database.reading() as connection:
+            return int(connection.scalar(statement) or 0)
+
+    def trim(self, upto: Mapping[int, int], before: float) -> int:
+        lowest = min(upto.values(), default=0)
+        with self._database.writing() as connection:
+            return connection.execute(
+                entries.delete().where(entries.c.offset <= lowest, entries.c.at < before)
+            ).rowcount
+
+    def close(self) -> None:
+        self._database.close()

@@ -1,0 +1,240 @@
+"""Mappings: a shape, the function that says what it means in the target, and what it returned."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import inspect
+import sys
+import zoneinfo
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple, get_type_hints
+from uuid import UUID
+
+import msgspec
+
+from lockstep.canonical import canonical, fingerprint
+from lockstep.errors import DataError, DeclarationError
+from lockstep.model import Model, describe
+from lockstep.ports import Source, Target
+from lockstep.shape import Node, resolve
+from lockstep.values import Fingerprint, Key, Record
+
+_LEAVES = (bytes, dt.datetime, dt.date, dt.time, dt.timedelta, Decimal, UUID)
+
+
+class Keyed(msgspec.Struct, frozen=True):
+    """A target record with its own key, for a mapping that returns several."""
+
+    key: Any
+    record: Any
+
+
+class Clock:
+    """The only clock a mapping may ask: `clock.reached(date)`, in the zone the mapping declares.
+
+    Remembers the next moment at which an answer would differ: `due`, in seconds since the epoch.
+    """
+
+    def __init__(self, now: float, zone: dt.tzinfo) -> None:
+        self._now = now
+        self._zone = zone
+        self.due: float | None = None
+
+    def reached(self, moment: dt.date | dt.datetime) -> bool:
+        """Whether a date has begun, or a moment come."""
+        if not isinstance(moment, dt.datetime):
+            moment = dt.datetime(moment.year, moment.month, moment.day, tzinfo=self._zone)
+        elif moment.tzinfo is None:
+            moment = moment.replace(tzinfo=self._zone)
+        at = moment.timestamp()
+        if at <= self._now:
+            return True
+        if self.due is None or at < self.due:
+            self.due = at
+        return False
+
+
+class Desired(NamedTuple):
+    """A target record as derived: with its key, its fingerprint, and itself."""
+
+    key: Key
+    fingerprint: Fingerprint
+    record: Record
+
+
+class Mapping:
+    """One mapping of a pipeline. `name` is unique in it; `version` changes when its code does."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        source: Source,
+        target: Target,
+        *,
+        name: str,
+        key: Any,
+        version: str | None,
+        zone: str,
+    ) -> None:
+        self.function = function
+        self.source = source
+        self.target = target
+        self.name = name
+        self.shape, self._wants_clock = _signature(function)
+        self.root: Node = resolve(self.shape)
+        self.key_fields = _key_fields(key, self.shape, name)
+        self.version = version or _code_version(function)
+        try:
+            self._zone: dt.tzinfo = zoneinfo.ZoneInfo(zone) if zone != "UTC" else dt.UTC
+        except zoneinfo.ZoneInfoNotFoundError as error:
+            raise DeclarationError(
+                f"{name}: there is no time zone {zone!r}", "Name one such as Europe/Berlin."
+            ) from error
+
+    def __repr__(self) -> str:
+        return f"<Mapping {self.name}: {self.shape.__name__} → {self.target.name}>"
+
+    @property
+    def key_is_root_key(self) -> bool:
+        """Whether the record's key follows from the root's key alone."""
+        return self.key_fields == tuple(column.field for column in describe(self.shape).key)
+
+    def derive(self, root: Model, now: float) -> tuple[list[Desired], float | None]:
+        """What the target should hold for one root, and when to ask again.
+
+        Raises DataError for whatever the mapping raises or returns wrongly.
+        """
+        clock = Clock(now, self._zone)
+        try:
+            returned = self.function(root, clock) if self._wants_clock else self.function(root)
+        except Exception as error:
+            raise DataError(
+                f"the mapping raised {type(error).__name__}: {error}{_where(error, self.function)}",
+                f"Mend {self.name}, or the record; then `lockstep retry {self.name}`.",
+            ) from error
+        return self.desired(root, returned), clock.due
+
+    def desired(self, root: Model, returned: Any) -> list[Desired]:
+        """What the mapping returned, keyed, in canonical form, with fingerprints."""
+        if returned is None:
+            return []
+        if isinstance(returned, list):
+            found = [self._keyed(item) for item in returned]
+        elif isinstance(returned, Keyed):
+            found = [self._keyed(returned)]
+        else:
+            values = tuple(getattr(root, field) for field in self.key_fields)
+            found = [self._desired(values, returned)]
+        if len(found) > 1 and len({item.key for item in found}) < len(found):
+            raise DataError(
+                f"{self.name} returned two records of one key", "Give every ls.Keyed another key."
+            )
+        return found
+
+    def _keyed(self, item: Any) -> Desired:
+        if not isinstance(item, Keyed):
+            raise DataError(
+                f"{self.name} returned a list of {type(item).__name__}",
+                "Return list[ls.Keyed]: several records need a key each.",
+            )
+        return self._desired(item.key if isinstance(item.key, tuple) else (item.key,), item.record)
+
+    def _desired(self, values: Sequence[Any], returned: Any) -> Desired:
+        record = as_record(returned, self.name)
+        key = self.target.key(values)
+        return Desired(key, fingerprint(key, canonical(record)), record)
+
+
+def as_record(returned: Any, name: str) -> Record:
+    """A mapping's result as a tree of names and values; typed classes become dicts."""
+    try:
+        record = msgspec.to_builtins(returned, builtin_types=_LEAVES, order="deterministic", str_keys=True)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"{name} returned what no target can hold: {error}",
+            "Return dicts, typed classes, lists, text, numbers, dates, uuids and bytes.",
+        ) from error
+    if not isinstance(record, dict):
+        raise DataError(
+            f"{name} returned {type(returned).__name__}, which is no record",
+            "Return a dict, a typed class, None, or list[ls.Keyed].",
+        )
+    return record
+
+
+def _signature(function: Callable[..., Any]) -> tuple[type[Model], bool]:
+    name = function.__name__
+    parameters = list(inspect.signature(function).parameters.values())
+    try:
+        hints = get_type_hints(function, localns=_names_near(function))
+    except NameError as error:
+        raise DeclarationError(f"{name}: {error}", "Import the name, or correct it.") from error
+    if not parameters or not _is_model(hints.get(parameters[0].name)):
+        raise DeclarationError(
+            f"{name}: its first parameter is no shape",
+            f"Annotate it with a model or shape: def {name}(user: Person) -> dict[str, object].",
+        )
+    extra = [hints.get(parameter.name) for parameter in parameters[1:]]
+    if extra not in ([], [Clock]):
+        raise DeclarationError(
+            f"{name} takes parameters that nobody can give",
+            "A mapping takes a shape, and `clock: ls.Clock` when it depends on time.",
+        )
+    return hints[parameters[0].name], bool(extra)
+
+
+def _names_near(function: Callable[..., Any]) -> dict[str, Any]:
+    """Names of the functions around a mapping that is defined inside one, as tests do."""
+    frame: Any = sys._getframe(1)
+    names: dict[str, Any] = {}
+    while frame is not None:
+        if frame.f_globals is getattr(function, "__globals__", None):
+            names = {**frame.f_locals, **names}
+        frame = frame.f_back
+    return names
+
+
+def _is_model(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Model)
+
+
+def _key_fields(key: Any, shape: type[Model], name: str) -> tuple[str, ...]:
+    if key is None:
+        return tuple(column.field for column in describe(shape).key)
+    given = key if isinstance(key, tuple) else (key,)
+    fields = []
+    for item in given:
+        owner, field = getattr(item, "__objclass__", None), getattr(item, "__name__", "")
+        if owner is None or not issubclass(shape, owner):
+            raise DeclarationError(
+                f"{name}: key={key!r} is no field of {shape.__name__}",
+                f"Write it as key={shape.__name__}.email, or return ls.Keyed(key, record).",
+            )
+        fields.append(describe(shape).column(field).field)
+    return tuple(fields)
+
+
+def _code_version(function: Callable[..., Any]) -> str:
+    """A hash of the module that holds the mapping: other code is another version."""
+    try:
+        source = inspect.getsource(sys.modules[function.__module__])
+    except (OSError, KeyError, TypeError):
+        try:
+            source = inspect.getsource(function)
+        except (OSError, TypeError):
+            source = function.__name__
+    return hashlib.blake2b(source.encode(), digest_size=6).hexdigest()
+
+
+def _where(error: BaseException, function: Callable[..., Any]) -> str:
+    """The line of the user's own code that raised, as " (models.py:12)"."""
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if code.co_filename == function.__code__.co_filename:
+            place = f" ({code.co_filename.rpartition('/')[2]}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return place

@@ -1,0 +1,173 @@
+"""A pipeline: the mappings that are run together, on one state store."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar
+
+import msgspec
+
+from lockstep.errors import DeclarationError
+from lockstep.mapping import Keyed, Mapping
+from lockstep.model import Model
+from lockstep.ports import Source, Target
+from lockstep.values import Table
+
+
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+S = TypeVar("S", bound=Model)
+P = ParamSpec("P")
+Result = TypeVar("Result", bound=dict[str, Any] | msgspec.Struct | _Dataclass | Keyed | list[Keyed] | None)
+
+
+class Pipeline:
+    """Names mappings. `state` is where its journal and ledger live, `.lockstep` beside the file."""
+
+    def __init__(self, name: str, *, state: str | Path | None = None) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
+            raise DeclarationError(
+                f"the pipeline's name {name!r} cannot name a slot or an index",
+                "Use lower-case letters, digits and _, at most 41, a letter first.",
+            )
+        self.name = name
+        self.state = Path(state) if state is not None else None
+        self.mappings: dict[str, Mapping] = {}
+
+    def mapping(
+        self,
+        source: Source,
+        *,
+        to: Target,
+        key: Any = None,
+        name: str | None = None,
+        version: str | None = None,
+        zone: str = "UTC",
+    ) -> Callable[[Callable[Concatenate[S, P], Result]], Callable[Concatenate[S, P], Result]]:
+        """Declares a mapping: a pure function of a shape of `source`, whose result belongs in `to`.
+
+        `key`: the root's field (or a tuple) that is the target's key, when it is not the root's own.
+        `version`: changes when the meaning does; by default a hash of the function's module.
+        `zone`: the time zone in which `clock.reached(date)` counts days.
+
+        Raises DeclarationError when the annotations have no one meaning.
+        """
+
+        def declare(
+            function: Callable[Concatenate[S, P], Result],
+        ) -> Callable[Concatenate[S, P], Result]:
+            given = name or function.__name__
+            if given in self.mappings:
+                raise DeclarationError(
+                    f"two mappings are named {given!r}", "Give one of them name=… of its own."
+                )
+            self.mappings[given] = Mapping(
+                function, source, to, name=given, key=key, version=version, zone=zone
+            )
+            return function
+
+        return declare
+
+    def named(self, name: str) -> Mapping:
+        """A mapping by name. Raises DeclarationError that names the others."""
+        if name not in self.mappings:
+            known = ", ".join(self.mappings) or "none"
+            raise DeclarationError(
+                f"there is no mapping {name!r} in pipeline {self.name}", f"There are: {known}."
+            )
+        return self.mappings[name]
+
+    def sources(self) -> dict[str, Source]:
+        """Every source by name."""
+        return {mapping.source.name: mapping.source for mapping in self.mappings.values()}
+
+    def targets(self) -> dict[str, Target]:
+        """Every target by name."""
+        return {mapping.target.name: mapping.target for mapping in self.mappings.values()}
+
+    def tables(self, source: str) -> tuple[Table, ...]:
+        """The tables of a source that its mappings read, each once, with all their columns and joins."""
+        found: dict[str, Table] = {}
+        for mapping in self.mappings.values():
+            if mapping.source.name != source:
+                continue
+            for node in mapping.root.walk():
+                known = found.get(node.table.name, node.table)
+                if known.key != node.table.key:
+                    raise DeclarationError(
+                        f"two models of table {known.name} name different keys: "
+                        f"{known.key} and {node.table.key}",
+                        "Mark the same key columns in both.",
+                    )
+                found[known.name] = Table(
+                    known.name,
+                    tuple(dict.fromkeys(known.columns + node.table.columns)),
+                    known.key,
+                    tuple(dict.fromkeys(known.joins + node.table.joins)),
+                )
+        return tuple(found.values())
+
+    def shares_target(self, mapping: Mapping) -> bool:
+        """Whether another mapping writes the same target."""
+        return sum(other.target.name == mapping.target.name for other in self.mappings.values()) > 1
+
+
+def load(path: str | Path) -> Pipeline:
+    """The pipeline that a Python file defines.
+
+    Raises DeclarationError when the file is missing, fails, or defines none or several.
+    """
+    path = Path(path).resolve()
+    if not path.is_file():
+        raise DeclarationError(
+            f"there is no pipeline file {path.name} in {path.parent}",
+            "Name it with --pipeline FILE, or begin one: see `lockstep explore --help`.",
+        )
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except DeclarationError:
+        raise
+    except Exception as error:
+        raise DeclarationError(
+            f"{path.name} failed when it was imported: {type(error).__name__}: {error}{_line(error, path)}",
+            "Mend the file; `python " + path.name + "` shows the whole trace.",
+        ) from error
+    found = [value for value in vars(module).values() if isinstance(value, Pipeline)]
+    found = list(dict.fromkeys(found))
+    if len(found) != 1:
+        raise DeclarationError(
+            f"{path.name} defines {len(found) or 'no'} pipeline{'s' if len(found) > 1 else ''}",
+            "Define exactly one: pipeline = ls.Pipeline('acme').",
+        )
+    pipeline = found[0]
+    if not pipeline.mappings:
+        raise DeclarationError(
+            f"pipeline {pipeline.name} has no mapping", "Declare one with @pipeline.mapping(source, to=…)."
+        )
+    if pipeline.state is None:
+        pipeline.state = Path(os.environ.get("LOCKSTEP_STATE") or path.parent / ".lockstep")
+    return pipeline
+
+
+def _line(error: BaseException, path: Path) -> str:
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            place = f" (line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return place

@@ -1,0 +1,1 @@
+"""The state store: ledger, leases, claims, intents, stuck keys, positions and runs."""

@@ -1,0 +1,219 @@
+"""The schema of the ledger's store. One schema for every dialect; `migrations` lead to it.
+
+Times are seconds since the epoch. Fingerprints, sums and versions are signed 64-bit integers. Keys are
+key bytes, so that the database's order is the key order.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from lockstep.state.migrations import Migration, statements
+
+metadata = sa.MetaData()
+
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+# The right to work a partition, and the epoch it was drawn with.
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("until", sa.Double, nullable=False),
+)
+
+# One physical build of a target. `identity` names it as it was when last seen.
+generations = sa.Table(
+    "generations",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # live, building, retired
+    sa.Column("marker", sa.Text, nullable=False),
+    sa.Column("identity", sa.Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.UniqueConstraint("target", "number"),
+)
+
+# A mapping following one generation. `recipe` is how its source sums are made.
+consumers = sa.Table(
+    "consumers",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("mapping", sa.Text, nullable=False),
+    sa.Column("generation", sa.Integer, sa.ForeignKey("generations.id"), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("recipe", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # running, stopped, retired
+    sa.Column("reason", sa.Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.UniqueConstraint("mapping", "generation"),
+)
+
+# The offset up to which a consumer has settled a stream's lane, per partition.
+positions = sa.Table(
+    "positions",
+    metadata,
+    sa.Column("consumer", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("lane", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What was last made true, per consumer and source key.
+#   sent      fingerprint of the record sent, the wrapping sum where there are several; null: no record
+#   held      the same of what the target then held, where it normalises; null: as sent
+#   targets   null: one record at most, at the key that follows from the source key;
+#             else msgpack [[target key, sent, held], …]
+#   sum       the source sum it was derived from; null: unknown
+#   void      the target's state is not known
+#   due       when a mapping that asks the clock would answer differently
+#   hint      msgpack [reason, position, time] of the last hint that wrote
+ledger = sa.Table(
+    "ledger",
+    metadata,
+    sa.Column("consumer", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("key", sa.LargeBinary, primary_key=True),
+    sa.Column("sent", sa.BigInteger),
+    sa.Column("held", sa.BigInteger),
+    sa.Column("targets", sa.LargeBinary),
+    sa.Column("sum", sa.BigInteger),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("void", sa.Boolean(create_constraint=False), nullable=False),
+    sa.Column("due", sa.Double),
+    sa.Column("hint", sa.LargeBinary),
+    sqlite_with_rowid=False,
+)
+sa.Index("ledger_due", ledger.c.consumer, ledger.c.due, sqlite_where=ledger.c.due.is_not(None))
+
+# Keys whose record was removed, kept as long as a snapshot may bring it back.
+tombstones = sa.Table(
+    "tombstones",
+    metadata,
+    sa.Column("consumer", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("key", sa.LargeBinary, primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Who owns a target key, where that does not follow from the source key.
+claims = sa.Table(
+    "claims",
+    metadata,
+    sa.Column("generation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("target_key", sa.LargeBinary, primary_key=True),
+    sa.Column("consumer", sa.Integer, nullable=False),
+    sa.Column("key", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What is about to be written, durable before it is sent. `body` is msgpack [[key, [target key, …]], …].
+intents = sa.Table(
+    "intents",
+    metadata,
+    sa.Column("consumer", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("version", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+)
+
+# Keys whose derivation or write failed. `claim` is the target key it waits for; `retry_at` null: a
+# retry is on its way, or a person must ask for one.
+stuck = sa.Table(
+    "stuck",
+    metadata,
+    sa.Column("consumer", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("key", sa.LargeBinary, primary_key=True),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("remedy", sa.Text, nullable=False),
+    sa.Column("claim", sa.LargeBinary),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("first_at", sa.Double, nullable=False),
+    sa.Column("last_at", sa.Double, nullable=False),
+    sa.Column("retry_at", sa.Double),
+    sqlite_with_rowid=False,
+)
+sa.Index("stuck_retry", stuck.c.consumer, stuck.c.retry_at)
+sa.Index("stuck_claim", stuck.c.claim, sqlite_where=stuck.c.claim.is_not(None))
+
+# Passes over all keys of a root. `done` counts keys settled.
+backfills = sa.Table(
+    "backfills",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("consumer", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("total", sa.BigInteger, nullable=False),
+    sa.Column("done", sa.BigInteger, nullable=False),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("finished_at", sa.Double),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),
+    sa.Column("ended_at", sa.Double),
+    sa.Column("outcome", sa.Text),
+    sa.Column("gauges", sa.Text),  # JSON: what `status` shows of a live run
+)
+
+migrations = (
+    Migration(
+        "0001_spine",
+        statements(
+            "CREATE TABLE meta (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL)",
+            "CREATE TABLE leases (partition INTEGER PRIMARY KEY NOT NULL, epoch BIGINT NOT NULL,"
+            ' holder TEXT NOT NULL, "until" DOUBLE PRECISION NOT NULL)',
+            "CREATE TABLE generations (id INTEGER PRIMARY KEY NOT NULL, target TEXT NOT NULL,"
+            " number INTEGER NOT NULL, state TEXT NOT NULL, marker TEXT NOT NULL, identity TEXT,"
+            " created_at DOUBLE PRECISION NOT NULL, UNIQUE (target, number))",
+            "CREATE TABLE consumers (id INTEGER PRIMARY KEY NOT NULL, mapping TEXT NOT NULL,"
+            " generation INTEGER NOT NULL REFERENCES generations (id), source TEXT NOT NULL,"
+            " version TEXT NOT NULL, recipe TEXT NOT NULL, state TEXT NOT NULL, reason TEXT,"
+            " created_at DOUBLE PRECISION NOT NULL, UNIQUE (mapping, generation))",
+            "CREATE TABLE positions (consumer INTEGER NOT NULL, stream TEXT NOT NULL, lane TEXT NOT NULL,"
+            ' partition INTEGER NOT NULL, "offset" BIGINT NOT NULL,'
+            " PRIMARY KEY (consumer, stream, lane, partition)) CLUSTERED",
+            "CREATE TABLE ledger (consumer INTEGER NOT NULL, key BYTES NOT NULL, sent BIGINT, held BIGINT,"
+            " targets BYTES, sum BIGINT, version BIGINT NOT NULL, void BOOLEAN NOT NULL,"
+            " due DOUBLE PRECISION, hint BYTES, PRIMARY KEY (consumer, key)) CLUSTERED",
+            "CREATE INDEX ledger_due ON ledger (consumer, due) WHERE due IS NOT NULL",
+            "CREATE TABLE tombstones (consumer INTEGER NOT NULL, key BYTES NOT NULL, version BIGINT NOT NULL,"
+            " at DOUBLE PRECISION NOT NULL, PRIMARY KEY (consumer, key)) CLUSTERED",
+            "CREATE TABLE claims (generation INTEGER NOT NULL, target_key BYTES NOT NULL,"
+            " consumer INTEGER NOT NULL, key BYTES NOT NULL, PRIMARY KEY (generation, target_key)) CLUSTERED",
+            "CREATE TABLE intents (consumer INTEGER NOT NULL, version BIGINT NOT NULL, body BYTES NOT NULL,"
+            " at DOUBLE PRECISION NOT NULL, PRIMARY KEY (consumer, version))",
+            "CREATE TABLE stuck (consumer INTEGER NOT NULL, key BYTES NOT NULL, stage TEXT NOT NULL,"
+            " error TEXT NOT NULL, remedy TEXT NOT NULL, claim BYTES, attempts INTEGER NOT NULL,"
+            " first_at DOUBLE PRECISION NOT NULL, last_at DOUBLE PRECISION NOT NULL,"
+            " retry_at DOUBLE PRECISION, PRIMARY KEY (consumer, key)) CLUSTERED",
+            "CREATE INDEX stuck_retry ON stuck (consumer, retry_at)",
+            "CREATE INDEX stuck_claim ON stuck (claim) WHERE claim IS NOT NULL",
+            "CREATE TABLE backfills (id INTEGER PRIMARY KEY NOT NULL, consumer INTEGER NOT NULL,"
+            " reason TEXT NOT NULL, total BIGINT NOT NULL, done BIGINT NOT NULL,"
+            " started_at DOUBLE PRECISION NOT NULL, finished_at DOUBLE PRECISION)",
+            "CREATE TABLE runs (id INTEGER PRIMARY KEY NOT NULL, holder TEXT NOT NULL,"
+            " epoch BIGINT NOT NULL, started_at DOUBLE PRECISION NOT NULL,"
+            " seen_at DOUBLE PRECISION NOT NULL, ended_at DOUBLE PRECISION, outcome TEXT, gauges TEXT)",
+        ),
+    ),
+)

@@ -1,0 +1,107 @@
+"""A TCP proxy with a cable that can be pulled: puts a bad network between a connector and a real server."""
+
+import contextlib
+import socket
+import struct
+import threading
+from typing import Self
+
+_RESET = struct.pack("ii", 1, 0)  # linger for no time: closing sends a reset, as a broken line does
+
+
+class Proxy:
+    """Forwards a port of its own on the loopback interface to the target, until it is told otherwise."""
+
+    def __init__(self, target_host: str, target_port: int) -> None:
+        self._target = (target_host, target_port)
+        self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
+        self._deaf = False
+        self._listener: socket.socket | None = None
+        # Stays bound while the listener comes and goes, so that no one else is given the port.
+        self._reserved = self._bound(0)
+        self.port: int = self._reserved.getsockname()[1]
+        self.accept()
+
+    def accept(self) -> None:
+        """Work: take connections and forward what they send."""
+        if self._deaf:
+            self.cut()  # they have lost bytes and cannot go on
+            self._deaf = False
+        if self._listener is None:
+            self._listener = self._bound(self.port)
+            self._listener.listen(128)
+            threading.Thread(target=self._serve, args=[self._listener], daemon=True).start()
+
+    def refuse(self) -> None:
+        """Refuse new connections, as a stopped server does; those there are live on."""
+        if self._listener is not None:
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)  # wakes up the thread that waits in accept()
+            self._listener.close()
+            self._listener = None
+
+    def deaf(self) -> None:
+        """Take connections and bytes and forward nothing either way: a peer that hangs, until `accept()`."""
+        self.accept()
+        self._deaf = True
+
+    def cut(self) -> None:
+        """Drop all connections now; new ones are welcome unless refused."""
+        with self._lock:
+            connections, self._connections = self._connections, set()
+        for connection in connections:
+            self._close(connection)
+
+    def close(self) -> None:
+        self.refuse()
+        self.cut()
+        self._reserved.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @staticmethod
+    def _bound(port: int) -> socket.socket:
+        bound = socket.socket()
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", port))
+        return bound
+
+    @staticmethod
+    def _close(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # the other thread of the pair may have been faster
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            connection.shutdown(socket.SHUT_RDWR)  # wakes up the thread that reads from it
+        connection.close()
+
+    def _serve(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(self._target, timeout=10)
+            except OSError:
+                self._close(client)
+                continue
+            server.settimeout(None)
+            with self._lock:
+                self._connections |= {client, server}
+            for pair in ((client, server), (server, client)):
+                threading.Thread(target=self._pump, args=pair, daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        """Forward until either end closes, then close both: the protocols we carry do not close by halves."""
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if not self._deaf:
+                    sink.sendall(data)
+        with self._lock:
+            self._connections -= {source, sink}
+        self._close(source)
+        self._close(sink)

@@ -1,0 +1,19 @@
+"""Real servers for tests: PostgreSQL from PyPI and OpenSearch from Maven Central, no container needed.
+
+Each keeps to a directory of its own, listens on the loopback interface only, and is gone with its directory
+when the process that started it ends, however it ends.
+"""
+
+from ._support import ServerFailed, ServerUnavailable, cache_directory
+from .opensearch import OpenSearchHandle, OpenSearchServer
+from .postgres import PostgresHandle, PostgresServer
+
+__all__ = [
+    "OpenSearchHandle",
+    "OpenSearchServer",
+    "PostgresHandle",
+    "PostgresServer",
+    "ServerFailed",
+    "ServerUnavailable",
+    "cache_directory",
+]
