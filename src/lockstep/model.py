@@ -25,7 +25,7 @@ import sys
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, Union, dataclass_transform, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union, dataclass_transform, get_args, get_origin
 
 from lockstep.errors import DeclarationError
 
@@ -137,9 +137,9 @@ class Model(Struct, metaclass=ModelMeta):
     """The base of all models and shapes."""
 
     if TYPE_CHECKING:
-        __table__: str
-        __said__: dict[str, Said]
-        __references__: tuple[Reference, ...]
+        __table__: ClassVar[str]
+        __said__: ClassVar[dict[str, Said]]
+        __references__: ClassVar[tuple[Reference, ...]]
 
 
 @dataclass(frozen=True)

@@ -95,10 +95,15 @@ JoinValues = dict[str, Key | None]
 
 
 class Hint(Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One key, or one span of keys, of a table may have changed. Carries no record."""
+    """A key, some keys, or a span of keys of a table may have changed. Carries no record.
+
+    `keys` is the packed form of many hints that differ in nothing else: expansions of spans and of
+    widely shared rows.
+    """
 
     table: str
     key: Key | None = None
+    keys: tuple[Key, ...] = ()
     span: Span | None = None
     before: JoinValues | None = None
     after: JoinValues | None = None

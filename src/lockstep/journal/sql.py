@@ -100,7 +100,7 @@ class SqlJournal:
                 "lane": entry.lane.value,
                 "partition": entry.partition,
                 "origin": entry.origin,
-                "hints": len(entry.hints),
+                "hints": sum(len(hint.keys) or 1 for hint in entry.hints),
                 "body": encode_hints(entry.hints),
                 "at": now,
             }

@@ -179,20 +179,17 @@ class Ledger:
             self._void(connection, consumer, owned)
 
     def _void(self, connection: sa.Connection, consumer: int, touched: Mapping[Key, Iterable[Key]]) -> None:
-        table = schema.ledger
+        known = self.rows(consumer, list(touched))
+        voided = []
         for key, target_keys in touched.items():
-            values = connection.execute(
-                sa.select(table).where(table.c.consumer == consumer, table.c.key == key)
-            ).first()
-            row = _row(values) if values else Row(key)
-            known = {owned.key: owned for owned in row.targets or ()}
+            row = known.get(key, Row(key))
+            targets = {owned.key: owned for owned in row.targets or ()}
             for target_key in target_keys:
-                known.setdefault(target_key, Owned(target_key))
-            upsert(
-                connection,
-                table,
-                [_values(consumer, msgspec.structs.replace(row, void=True, targets=tuple(known.values())))],
+                targets.setdefault(target_key, Owned(target_key))
+            voided.append(
+                _values(consumer, msgspec.structs.replace(row, void=True, targets=tuple(targets.values())))
             )
+        upsert(connection, schema.ledger, voided)
 
     # Claims
 

@@ -211,7 +211,7 @@ class Store:
         if states:
             statement = statement.where(consumer.c.state.in_(states))
         with self._database.reading() as connection:
-            return [Consumer(*row) for row in connection.execute(statement)]
+            return [Consumer(**row._mapping) for row in connection.execute(statement)]
 
     def consumer(self, mapping: str) -> Consumer | None:
         """The consumer of a mapping's live generation."""
@@ -227,7 +227,7 @@ class Store:
                     table.c.target == target, table.c.state == "live"
                 )
             ).first()
-        return tuple(row) if row else None  # type: ignore[return-value]
+        return (row.id, row.number, row.marker, row.identity) if row else None
 
     def begin_generation(self, target: str) -> tuple[int, int, str]:
         """A new live generation of a target, in place of an older one: (id, number, marker)."""

@@ -84,24 +84,36 @@ class Proxy:
                 client, _ = listener.accept()
             except OSError:
                 return
+            with self._lock:
+                self._connections.add(client)
+            threading.Thread(target=self._carry, args=[client], daemon=True).start()
+
+    def _carry(self, client: socket.socket) -> None:
+        with client, socket.socket() as server:
             try:
-                server = socket.create_connection(self._target, timeout=10)
+                server.connect(self._target)
             except OSError:
                 self._close(client)
-                continue
-            server.settimeout(None)
             with self._lock:
-                self._connections |= {client, server}
-            for pair in ((client, server), (server, client)):
-                threading.Thread(target=self._pump, args=pair, daemon=True).start()
+                if client in self._connections:  # it may have been cut while we connected
+                    self._connections.add(server)
+                else:
+                    self._close(server)
+            back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+            back.start()
+            self._pump(client, server)
+            back.join()
+            with self._lock:
+                self._connections -= {client, server}
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        """Forward until either end closes, then close both: the protocols we carry do not close by halves."""
-        with contextlib.suppress(OSError):
+        """Forward bytes, and the end of them as what it was: an orderly end or a reset."""
+        try:
             while data := source.recv(65536):
                 if not self._deaf:
                     sink.sendall(data)
-        with self._lock:
-            self._connections -= {source, sink}
-        self._close(source)
-        self._close(sink)
+            if not self._deaf:
+                sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._close(source)
+            self._close(sink)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
@@ -27,6 +27,8 @@ from .servers import (
     ServerUnavailable,
 )
 from .servers._support import locked
+
+_Server = TypeVar("_Server", PostgresServer, OpenSearchServer)
 
 
 @pytest.fixture(scope="session")
@@ -57,19 +59,19 @@ def postgres_url(postgres_server: PostgresHandle) -> Iterator[str]:
 @pytest.fixture
 def private_postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL for this test alone, which may be stopped, killed and started again."""
-    server = PostgresServer()
-    try:
-        server.start()
-    except ServerUnavailable as error:
-        _missing(str(error))
-    with server:
+    with _started(PostgresServer()) as server:
         yield server
 
 
 @pytest.fixture
 def private_opensearch() -> Iterator[OpenSearchServer]:
     """An OpenSearch for this test alone, which may be stopped, killed and started again."""
-    server = OpenSearchServer()
+    with _started(OpenSearchServer()) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _started(server: _Server) -> Iterator[_Server]:
     try:
         server.start()
     except ServerUnavailable as error:

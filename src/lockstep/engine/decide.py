@@ -1,0 +1,94 @@
+"""Decide: what was derived, against what the ledger says was sent, or what the target holds. Pure.
+
+Nothing here does I/O, so it is what the property tests attack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from lockstep.canonical import canonical, fingerprint
+from lockstep.mapping import Desired
+from lockstep.state.ledger import Owned, Row
+from lockstep.values import Fingerprint, Held, Key, Trust
+
+
+class Decision(NamedTuple):
+    """For one source key: records to put, target keys to remove, and what it owns once that is done."""
+
+    puts: list[Desired]
+    removes: list[Key]
+    owns: dict[Key, Owned]
+
+    @property
+    def idle(self) -> bool:
+        return not self.puts and not self.removes
+
+
+def owned(row: Row | None, default: Key | None) -> dict[Key, Owned]:
+    """What a ledger row says its source key owns. `default` is the target key that follows from it."""
+    if row is None:
+        return {}
+    if row.targets is not None:
+        return {item.key: item for item in row.targets}
+    if default is None or (row.sent is None and not row.void):
+        return {}
+    sent = None if row.sent is None else Fingerprint(row.sent)
+    held = None if row.held is None else Fingerprint(row.held)
+    return {default: Owned(default, sent, held)}
+
+
+def asks_target(row: Row | None, trust: Trust) -> bool:
+    """Whether the target must be read before deciding."""
+    return trust is Trust.TARGET or (row is not None and row.void)
+
+
+def decide(
+    desired: Sequence[Desired],
+    known: Mapping[Key, Owned],
+    held: Mapping[Key, Held] | None,
+    mine: tuple[str, Key],
+) -> Decision:
+    """What to write.
+
+    `known` is what the ledger says is owned. `held` is None for an ordinary change, which trusts it;
+    else what the target holds now of the desired and the known keys. `mine` is (mapping, source key):
+    a record that says it is another's is never removed.
+    """
+    puts: list[Desired] = []
+    owns: dict[Key, Owned] = {}
+    for item in desired:
+        before = known.get(item.key)
+        if held is None:
+            equal = before is not None and before.sent == item.fingerprint
+        else:
+            equal = _holds(held.get(item.key), item, before, mine)
+        if equal and before is not None:
+            owns[item.key] = Owned(item.key, item.fingerprint, before.held)
+        elif equal:
+            owns[item.key] = Owned(item.key, item.fingerprint)
+        else:
+            puts.append(item)
+    wanted = {item.key for item in desired}
+    removes = [key for key in known if key not in wanted and _removable(key, held, mine)]
+    return Decision(puts, removes, owns)
+
+
+def _holds(held: Held | None, item: Desired, before: Owned | None, mine: tuple[str, Key]) -> bool:
+    """Whether the target holds what was derived, and says it is from here."""
+    if held is None or held.meta is None or (held.meta.mapping, held.meta.key) != mine:
+        return False
+    if held.meta.fingerprint != item.fingerprint:
+        return False
+    actual = fingerprint(held.key, canonical(held.record))
+    if actual == item.fingerprint:
+        return True
+    return before is not None and before.sent == item.fingerprint and before.held == actual
+
+
+def _removable(key: Key, held: Mapping[Key, Held] | None, mine: tuple[str, Key]) -> bool:
+    if held is None:
+        return True
+    found = held.get(key)
+    return found is not None and found.meta is not None and (found.meta.mapping, found.meta.key) == mine

@@ -1,0 +1,47 @@
+"""The lease: the right to work, and the versions that come from it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from lockstep.values import EPOCH_SHIFT, Version, version
+
+
+class Epochs(Protocol):
+    """Where epochs are drawn: `state.store.Store` is one."""
+
+    def draw_epoch(self, at_least: int = 0) -> int: ...
+
+
+class Lease:
+    """All partitions, held by this process. Shared by its workers; only its newest epoch is used."""
+
+    def __init__(self, epochs: Epochs) -> None:
+        self._epochs = epochs
+        self._lock = threading.Lock()
+        self._epoch = epochs.draw_epoch()
+        self._batch = 0
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    def next_version(self) -> Version:
+        """The version of the next batch: taken before the source is read."""
+        with self._lock:
+            self._batch += 1
+            return version(self._epoch, self._batch)
+
+    def rise_above(self, highest: Version) -> None:
+        """Draws a newer epoch when the target holds versions that this one would not supersede."""
+        with self._lock:
+            if highest >> EPOCH_SHIFT >= self._epoch:
+                self._epoch = self._epochs.draw_epoch(highest >> EPOCH_SHIFT)
+                self._batch = 0
+
+    def redraw(self) -> None:
+        """Draws a newer epoch: a write of this one was superseded."""
+        with self._lock:
+            self._epoch = self._epochs.draw_epoch()
+            self._batch = 0

@@ -1,0 +1,114 @@
+"""Settle: outcomes → what the ledger says from now on. Pure but for the clock it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from lockstep.canonical import canonical, fingerprint, wrap64
+from lockstep.engine.decide import Decision
+from lockstep.engine.derive import Derived
+from lockstep.engine.take import Work
+from lockstep.state.ledger import Failure, Owned, Row, Wrote, encode_wrote
+from lockstep.values import Change, Fingerprint, Key, Outcome, Status, Version
+
+
+class Settled(NamedTuple):
+    """What one key leaves: its new ledger row (None: gone; the old one: untouched), why it is stuck,
+    and the target keys it gave up."""
+
+    row: Row | None
+    failure: Failure | None
+    released: list[Key]
+
+
+def settle(
+    derived: Derived,
+    before: Row | None,
+    known: dict[Key, Owned],
+    default: Key | None,
+    decision: Decision,
+    outcomes: Sequence[tuple[Change, Outcome]],
+    version: Version,
+    work: Work,
+    now: float,
+) -> Settled:
+    """The ledger row that a key's outcomes make true.
+
+    Only `applied` and `unchanged` make it true. `unknown` and `superseded` void it. `rejected` leaves
+    what was known of that target key, and the key is stuck.
+    """
+    owns = dict(decision.owns)
+    failure: Failure | None = None
+    void = False
+    wrote = False
+    for change, outcome in outcomes:
+        if outcome.status in (Status.APPLIED, Status.UNCHANGED):
+            wrote = True
+            if change.record is not None:
+                owns[change.key] = Owned(change.key, change.meta.fingerprint, _held(change, outcome))
+            continue
+        if change.key in known:
+            owns[change.key] = known[change.key]
+        if outcome.status is not Status.REJECTED:
+            void = True
+            owns.setdefault(change.key, Owned(change.key))
+        failure = _failure(derived.key, outcome)
+    released = [key for key in known if key not in owns]
+    if failure is None and derived.root is None and not owns:
+        return Settled(None, None, released)
+    row = make_row(derived.key, owns, default)
+    row = msgspec.structs.replace(
+        row,
+        sum=derived.sum if failure is None else (before.sum if before else None),
+        void=void,
+        due=derived.due,
+        version=version if wrote or before is None else before.version,
+        hint=encode_wrote(Wrote(work.reason, work.position, now))
+        if wrote
+        else (before.hint if before else None),
+    )
+    return Settled(row, failure, released)
+
+
+def make_row(key: Key, owns: dict[Key, Owned], default: Key | None) -> Row:
+    """The row of a key that owns these target records; in the short form where that is enough."""
+    if not owns:
+        return Row(key)
+    if len(owns) == 1 and default in owns:
+        only = owns[default]
+        if only.sent is not None:
+            return Row(key, only.sent, only.held)
+    fingerprints = [item.sent for item in owns.values() if item.sent is not None]
+    return Row(key, wrap64(sum(fingerprints)) if fingerprints else None, None, tuple(owns.values()))
+
+
+def _held(change: Change, outcome: Outcome) -> Fingerprint | None:
+    """The fingerprint of what the target now holds, None where that is what was sent."""
+    if outcome.held is None:
+        return None
+    actual = fingerprint(change.key, canonical(outcome.held))
+    return None if actual == change.meta.fingerprint else actual
+
+
+def _failure(key: Key, outcome: Outcome) -> Failure:
+    reason = outcome.reason or "no reason given"
+    if outcome.status is Status.REJECTED:
+        return Failure(
+            key,
+            "write",
+            f"the target rejected the record: {reason}",
+            "Mend the mapping, the record, or the target's own schema; it is tried again by itself.",
+        )
+    if outcome.status is Status.SUPERSEDED:
+        return Failure(
+            key,
+            "write",
+            f"the target holds a newer version: {reason}",
+            "Nothing to do: it is read and written again under a newer epoch.",
+        )
+    return Failure(
+        key, "write", f"the outcome is unknown: {reason}", "Nothing to do: it is read back and tried again."
+    )

@@ -1,0 +1,103 @@
+"""The one door for writes. The engine never holds a bare Writer, only this.
+
+A plan passes every policy or is held. `closed` is the same door for `plan` and dry runs: nothing passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from lockstep.ports import Writer
+from lockstep.values import Change, Held, Identity, Key, Outcome
+
+
+class Numbers(NamedTuple):
+    """What a policy judges a plan by."""
+
+    puts: int
+    removes: int
+    records: int | None
+
+
+class Plan(NamedTuple):
+    """The writes of one batch of one mapping."""
+
+    mapping: str
+    generation: int
+    changes: Sequence[Change]
+
+    def numbers(self, records: int | None) -> Numbers:
+        removes = sum(change.record is None for change in self.changes)
+        return Numbers(len(self.changes) - removes, removes, records)
+
+
+class Verdict(NamedTuple):
+    """Go, or hold, with a reason that a person understands."""
+
+    go: bool
+    reason: str = ""
+
+
+class Policy(Protocol):
+    """Judges a plan by its numbers alone: pure, so that it can be tested and explained."""
+
+    name: str
+
+    def judge(self, plan: Plan, numbers: Numbers) -> Verdict: ...
+
+
+class Go:
+    """The policy that lets every plan pass."""
+
+    name = "go"
+
+    def judge(self, plan: Plan, numbers: Numbers) -> Verdict:
+        return Verdict(True)
+
+
+class HeldBack(Exception):
+    """A policy holds a plan; nothing of it was written."""
+
+    def __init__(self, policy: str, reason: str) -> None:
+        super().__init__(reason)
+        self.policy = policy
+
+
+class Door:
+    """A guarded Writer: reads pass, writes pass when every policy says go."""
+
+    def __init__(self, writer: Writer, policies: Sequence[Policy] = (Go(),)) -> None:
+        self._writer = writer
+        self._policies = policies
+        self.records: int | None = None
+
+    @property
+    def normalises(self) -> bool:
+        return self._writer.features.normalises
+
+    def identity(self) -> Identity | None:
+        found = self._writer.identity()
+        self.records = None if found is None else found.records
+        return found
+
+    def create(self, marker: str) -> Identity:
+        return self._writer.create(marker)
+
+    def read(self, keys: Sequence[Key]) -> Mapping[Key, Held]:
+        return self._writer.read(keys)
+
+    def scan(self, after: Key | None, limit: int) -> list[Held]:
+        return self._writer.scan(after, limit)
+
+    def write(self, plan: Plan) -> list[Outcome]:
+        """Writes a plan. Raises HeldBack when a policy holds it."""
+        numbers = plan.numbers(self.records)
+        for policy in self._policies:
+            verdict = policy.judge(plan, numbers)
+            if not verdict.go:
+                raise HeldBack(policy.name, verdict.reason)
+        return self._writer.write(plan.changes)
+
+    def close(self) -> None:
+        self._writer.close()

@@ -1,0 +1,138 @@
+"""HTTP to the cluster: one pool of connections, and every failure as one of our errors.
+
+Reading is repeated when the connection broke or the cluster was busy. A write never is: whether it may be
+sent again is the engine's decision, which holds the lease.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from typing import Any
+
+import httpx
+import msgspec
+
+from lockstep.errors import Refused, SystemError_, TargetReplaced, Unreachable
+from lockstep.systems.opensearch.flavour import Flavour
+from lockstep.systems.opensearch.reasons import block_mend, reason
+from lockstep.systems.opensearch.wire import DECODER
+
+Auth = tuple[str, str] | str | None
+"""User and password, or the whole value of an Authorization header."""
+
+Verify = bool | str | ssl.SSLContext
+"""Whether, or with the certificates of which file, the server's certificate is verified."""
+
+_BUSY = frozenset({429, 502, 503, 504})
+_TRIES = 4
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_JSON = {"content-type": "application/json"}
+_NDJSON = {"content-type": "application/x-ndjson"}
+
+
+class NotSent(Unreachable):
+    """No connection could be made, so the cluster has seen nothing of the request."""
+
+
+class Client:
+    """A pool of connections to one cluster. Threads may share it."""
+
+    def __init__(
+        self, url: str, auth: Auth, verify: Verify, flavour: Flavour, *, timeout: float = 90.0, name: str = ""
+    ) -> None:
+        self.flavour = flavour
+        self._name = name or url
+        headers = {"accept": "application/json"}
+        if isinstance(auth, str):
+            headers["authorization"] = auth
+        if httpx.URL(url).host in _LOOPBACK:
+            headers["accept-encoding"] = "identity"  # packing costs more time than the loopback saves
+        self._http = httpx.Client(
+            base_url=url,
+            auth=auth if isinstance(auth, tuple) else None,
+            headers=headers,
+            verify=ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify,
+            timeout=httpx.Timeout(timeout, connect=10.0),
+            limits=httpx.Limits(max_connections=16, keepalive_expiry=5.0),
+        )
+
+    def ask(self, method: str, path: str, body: Any = None, *, repeat: bool = True) -> Any:
+        """The JSON of a good answer; None for 404 of what need not exist. Raises everything else.
+
+        `repeat=False` for what must not be done twice.
+        """
+        content = None if body is None else msgspec.json.encode(body)
+        for attempt in range(1, _TRIES + 1):
+            try:
+                status, answer = self.send(method, path, content)
+                if status not in _BUSY:
+                    break
+                failure: SystemError_ = self.failure(status, answer)
+            except Unreachable as error:
+                failure = error
+            if not repeat or attempt == _TRIES:
+                raise failure
+            time.sleep(0.05 * 4 ** (attempt - 1))
+        if status == 404 and reason(answer).kind in ("", "index_not_found_exception"):
+            return None
+        if status not in (200, 201):
+            raise self.failure(status, answer)
+        return self.parse(answer)
+
+    def send(self, method: str, path: str, content: bytes | None, *, lines: bool = False) -> tuple[int, bytes]:
+        """One request, once. Raises only if there is no whole answer."""
+        try:
+            answer = self._http.request(method, path, content=content, headers=_NDJSON if lines else _JSON)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise Refused(
+                    f"{self._name} shows a certificate that is not trusted: {error}",
+                    "Give its authority's certificate: OpenSearch(url, verify='/path/to/ca.pem').",
+                ) from error
+            raise NotSent(
+                f"{self._name} cannot be reached: {error or type(error).__name__}",
+                "See that the cluster runs and that its address and port are right.",
+            ) from error
+        except httpx.HTTPError as error:
+            raise Unreachable(
+                f"{self._name} did not answer in full: {type(error).__name__} {error}".rstrip(),
+                "See the cluster's log and load; Lockstep tries again by itself.",
+            ) from error
+        return answer.status_code, answer.content
+
+    def parse(self, answer: bytes) -> Any:
+        """The JSON object of an answer, numbers exact."""
+        try:
+            value = DECODER.decode(answer)
+        except msgspec.MsgspecError as error:
+            raise self.rubbish(answer) from error
+        if not isinstance(value, dict):
+            raise self.rubbish(answer)
+        return value
+
+    def rubbish(self, answer: bytes) -> Unreachable:
+        """An answer of 200 that is not what was asked for: a proxy's login page, half a body."""
+        return Unreachable(
+            f"{self._name} answered with something else than was asked: {answer[:80]!r}",
+            "See what stands between Lockstep and the cluster: a proxy, a load balancer, a wrong port.",
+        )
+
+    def failure(self, status: int, answer: bytes) -> SystemError_:
+        """The error for an answer that is not a good one."""
+        why = reason(answer)
+        said = f"{self._name} answered {status}" + (f": {why}" if why else "")
+        if status == 401:
+            return Refused(said, "Give the right user and password, in the URL or as auth=.")
+        if "block" in why.kind or "FORBIDDEN/" in why.text:
+            return Refused(said, f"Lift the block: {block_mend(why.text)}")
+        if status == 403:
+            return Refused(said, "Give the user the privileges that `lockstep check` lists.")
+        if status == 404 and why.kind == "index_not_found_exception":
+            return TargetReplaced(said, "If it was lost, restore it: lockstep restore.")
+        if status in _BUSY or status >= 500:
+            return Unreachable(said, "See the cluster's health; Lockstep tries again by itself.")
+        return Refused(said, "Change what the cluster names; if it names nothing of yours, report this.")
+
+    def close(self) -> None:
+        self._http.close()

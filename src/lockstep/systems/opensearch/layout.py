@@ -1,0 +1,110 @@
+"""How one generation of a target lies in the cluster.
+
+`users`            the alias that applications search
+`users-g1`         the index of generation 1
+`users-g1-WRITE`   the alias through which it is written
+
+The capitals are what keeps a write from creating an index. By default a cluster creates what a write names,
+and deletes with an external version create even where `require_alias` is given. But an index name must be
+lower-case, an alias need not be: where the alias is gone, nothing of that name can come into being.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from lockstep.errors import DeclarationError
+from lockstep.systems.opensearch.wire import META
+
+GC_DELETES = "index.gc_deletes"
+GC_DELETES_AT_LEAST = "1h"
+FORMAT = 1
+
+_NAME = re.compile(r"[^A-Z\\/*?\"<>|\s,#:]{1,200}")
+
+META_MAPPING: dict[str, Any] = {
+    "dynamic": "strict",
+    "properties": {
+        "id": {"type": "keyword"},
+        "mapping": {"type": "keyword"},
+        "key": {"type": "keyword"},
+        "fingerprint": {"type": "long", "index": False},
+        "sum": {"type": "long", "index": False},
+        "version": {"type": "long"},
+    },
+}
+"""`id` repeats the document's id where it can be sorted by without heap; `key` is the source key in hex,
+which sorts as its bytes do."""
+
+
+class Layout(NamedTuple):
+    """The names of one generation."""
+
+    alias: str
+    generation: int
+
+    @property
+    def index(self) -> str:
+        return f"{self.alias}-g{self.generation}"
+
+    @property
+    def door(self) -> str:
+        return f"{self.index}-WRITE"
+
+
+def checked_name(name: str) -> str:
+    """A name that an index can have. Raises DeclarationError."""
+    if not _NAME.fullmatch(name) or name[0] in "-_+." or len(name.encode()) > 200:
+        raise DeclarationError(
+            f"{name!r} cannot be the name of an index",
+            'Use lower-case letters, digits, "-", "_" and ".", at most 200, beginning with a letter.',
+        )
+    return name
+
+
+def body(
+    layout: Layout, marker: str, mappings: Mapping[str, Any], settings: Mapping[str, Any], searched: bool
+) -> dict[str, Any]:
+    """What creates a generation, aliases and all, in one call. `searched`: it gets the public alias."""
+    beside = {**mappings.get("_meta", {}), "lockstep": {"marker": marker, "format": FORMAT}}
+    fields = {**mappings.get("properties", {}), META: META_MAPPING}
+    aliases: dict[str, Any] = {layout.door: {}}
+    if searched:
+        aliases[layout.alias] = {"is_write_index": True}
+    return {
+        "settings": {GC_DELETES: GC_DELETES_AT_LEAST} | flat_settings(settings),
+        "mappings": {**mappings, "_meta": beside, "properties": fields},
+        "aliases": aliases,
+    }
+
+
+def flat_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings, however nested, by their full names: `index.number_of_shards`."""
+    flat: dict[str, Any] = {}
+
+    def put(prefix: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for name, inner in value.items():
+                put(f"{prefix}.{name}" if prefix else str(name), inner)
+        else:
+            flat[prefix if prefix.startswith("index.") else f"index.{prefix}"] = value
+
+    put("", settings)
+    return flat
+
+
+def marker_of(mappings: Any) -> str | None:
+    """The marker in a live mapping; None where the index is not Lockstep's."""
+    try:
+        marker = mappings["_meta"]["lockstep"]["marker"]
+    except (KeyError, TypeError):
+        return None
+    return marker if isinstance(marker, str) else None
+
+
+SOURCE_NEEDED = (
+    "the mappings have a `_source` of their own, so documents could not be read back whole",
+    "Remove `_source` from the mappings; Lockstep compares what the index holds with what should be there.",
+)

@@ -1,0 +1,59 @@
+"""What stands in the cluster under the names that a generation needs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lockstep.systems.opensearch.client import Client
+from lockstep.systems.opensearch.layout import Layout, marker_of
+from lockstep.values import Finding
+
+
+class Standing(NamedTuple):
+    """The indices found under our names, each with its marker, or None where it is not Lockstep's.
+
+    `searched`: those that the public alias leads to.
+    """
+
+    indices: dict[str, str | None]
+    searched: tuple[str, ...]
+
+    def problem(self, names: Layout, *, creating: bool) -> Finding | None:
+        """What stands in the way, with its mend."""
+        alias, index = names.alias, names.index
+        if alias in self.indices:
+            return Finding(
+                f"opensearch:{alias}",
+                f"an index is called {alias}, where Lockstep needs an alias of that name",
+                f"Give the target another name, or copy the index elsewhere (POST /_reindex) and remove it: "
+                f"DELETE /{alias}. Lockstep fills {index} from the source.",
+            )
+        strange = [name for name in self.searched if self.indices[name] is None]
+        if strange:
+            return Finding(
+                f"opensearch:{alias}",
+                f"the alias {alias} leads to {', '.join(strange)}, which is not Lockstep's",
+                f"Give the target another name, or remove the alias: DELETE /{strange[0]}/_alias/{alias}",
+            )
+        if index in self.indices and (creating or self.indices[index] is None):
+            ours = self.indices[index] is not None
+            return Finding(
+                f"opensearch:{alias}",
+                f"the index {index} is there already" + ("" if ours else " and is not Lockstep's"),
+                (
+                    "Run with the state it belongs to (lockstep recover rebuilds a lost one), or remove it"
+                    if ours
+                    else "Give the target another name, or remove it"
+                )
+                + f": DELETE /{index}",
+            )
+        return None
+
+
+def standing(client: Client, names: Layout) -> Standing:
+    """Asks what is there. A name that does not exist is no error."""
+    path = f"/{names.alias},{names.index}?ignore_unavailable=true&allow_no_indices=true&expand_wildcards=none"
+    answer = client.ask("GET", f"{path}&filter_path=*.aliases,*.mappings._meta") or {}
+    indices = {name: marker_of(found.get("mappings")) for name, found in answer.items()}
+    searched = tuple(name for name, found in answer.items() if names.alias in found.get("aliases", {}))
+    return Standing(indices, searched)

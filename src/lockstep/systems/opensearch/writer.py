@@ -1,0 +1,188 @@
+"""Writes, reads and identifies one generation of an index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lockstep.errors import Refused, SystemError_, Unreachable
+from lockstep.ports import Features
+from lockstep.systems.opensearch import bulk, layout, wire
+from lockstep.systems.opensearch.client import Client, NotSent
+from lockstep.systems.opensearch.layout import Layout
+from lockstep.systems.opensearch.reasons import reason
+from lockstep.systems.opensearch.scan import Scanner
+from lockstep.systems.opensearch.standing import standing
+from lockstep.values import Change, Held, Identity, Key, Outcome, Status, Version
+
+LARGEST_REQUEST = 8 << 20
+_TOO_MANY_REFUSALS = 32
+_READ_AT_ONCE = 1000
+
+_TOO_LARGE = frozenset({400, 413})
+"""Answers that may be one document's fault: the request is cut in halves until it stands alone."""
+
+
+class IndexWriter:
+    """A `ports.Writer`. Version conflicts, and tombstones for `gc_deletes`, are the server's own.
+
+    `write` raises Unreachable only if nothing of the batch was sent, TargetReplaced or Refused if the
+    trouble is the index itself; then an earlier part of the batch may have been written.
+    """
+
+    features = Features(versions=True, normalises=False)
+
+    def __init__(
+        self,
+        client: Client,
+        names: Layout,
+        mappings: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        largest: int = LARGEST_REQUEST,
+    ) -> None:
+        self._client = client
+        self._names = names
+        self._mappings = mappings
+        self._settings = settings
+        self._largest = largest
+        self._scanner = Scanner(client, names.index)
+
+    def identity(self) -> Identity | None:
+        """Cluster, index and marker; counts what every write acknowledged before has left."""
+        index, ask = self._names.index, self._client.ask
+        found = ask("GET", f"/{index}?filter_path=*.mappings._meta,*.settings.index.uuid")
+        if found is None or index not in found:
+            return None
+        cluster = ask("GET", "/") or {}
+        self._scanner.refresh()
+        highest = ask("POST", f"/{index}/_search?{self._client.flavour.primary}", _HIGHEST)
+        if highest is None:
+            return None  # removed this moment
+        try:
+            hits = highest["hits"]
+            return Identity(
+                system=cluster["cluster_uuid"],
+                target=found[index]["settings"]["index"]["uuid"],
+                marker=layout.marker_of(found[index].get("mappings")),
+                highest=Version(max([0, *(hit["sort"][0] or 0 for hit in hits["hits"])])),
+                records=hits["total"]["value"],
+            )
+        except (KeyError, TypeError) as error:
+            raise self._client.rubbish(repr(highest).encode()) from error
+
+    def create(self, marker: str) -> Identity:
+        """Builds the index with its aliases in one call; the public alias only if nothing has it yet."""
+        names = self._names
+        there = standing(self._client, names)
+        if problem := there.problem(names, creating=True):
+            raise Refused(problem.problem, problem.mend)
+        if "_source" in self._mappings:
+            raise Refused(*layout.SOURCE_NEEDED)
+        request = layout.body(names, marker, self._mappings, self._settings, searched=not there.searched)
+        answer = self._client.ask("PUT", f"/{names.index}", request, repeat=False)
+        identity = self.identity()
+        if answer is None or identity is None:
+            raise Unreachable(f"the index {names.index} was created and is not there", "Run it again.")
+        return identity
+
+    def write(self, changes: Sequence[Change]) -> list[Outcome]:
+        """One bulk request after another; a broken one leaves its own items unknown and no others."""
+        outcomes: list[Outcome | None] = [None] * len(changes)
+        answered = False
+        lost: SystemError_ | None = None
+        for request in bulk.requests(changes, outcomes, self._largest):
+            if lost is None:
+                try:
+                    self._send(request, outcomes)
+                    answered = True
+                except NotSent as error:
+                    if not answered:
+                        raise
+                    lost = error
+                self._scanner.stale = True
+            for one in request:
+                if outcomes[one.place] is None:
+                    outcomes[one.place] = Outcome(Status.UNKNOWN, f"not sent: {lost}")
+        return [outcome or _NO_ANSWER for outcome in outcomes]
+
+    def _send(self, request: list[bulk.Item], outcomes: list[Outcome | None]) -> None:
+        waiting = [request]
+        refusals = 0
+        while waiting:
+            part = waiting.pop()
+            content = b"".join([one.lines for one in part])
+            try:
+                status, answer = self._client.send("POST", self._bulk_path, content, lines=True)
+            except NotSent:
+                raise
+            except Unreachable as error:
+                _settle(part, outcomes, Outcome(Status.UNKNOWN, str(error)))
+                continue
+            if status in _TOO_LARGE:
+                refusals += status == 400
+                if refusals > _TOO_MANY_REFUSALS:
+                    raise self._client.failure(status, answer)
+                if len(part) > 1:
+                    middle = len(part) // 2
+                    waiting += [part[middle:], part[:middle]]  # the earlier half is popped first
+                else:
+                    why = str(reason(answer)) or f"the cluster answered {status}"
+                    size = f"the document of {len(part[0].lines)} bytes is refused: {why}"
+                    _settle(part, outcomes, Outcome(Status.REJECTED, size))
+                continue
+            if status != 200:
+                failure = self._client.failure(status, answer)
+                if not isinstance(failure, Unreachable):
+                    raise failure
+                _settle(part, outcomes, Outcome(Status.UNKNOWN, str(failure)))
+                continue
+            found = bulk.outcomes_of(part, answer, self._names.index)
+            if found is None:
+                _settle(part, outcomes, Outcome(Status.UNKNOWN, str(self._client.rubbish(answer))))
+                continue
+            for one, outcome in zip(part, found, strict=True):
+                outcomes[one.place] = outcome
+
+    @property
+    def _bulk_path(self) -> str:
+        return f"/{self._names.door}/_bulk?require_alias=true&timeout=30s&filter_path={_REPLY}"
+
+    def read(self, keys: Sequence[Key]) -> dict[Key, Held]:
+        """Reads by id, which sees every write at once, refreshed or not."""
+        wanted = {bulk.id_of(key): key for key in keys}
+        ids = [found for found in wanted if found and wire.sendable(found)]
+        held: dict[Key, Held] = {}
+        for start in range(0, len(ids), _READ_AT_ONCE):
+            some = ids[start : start + _READ_AT_ONCE]
+            for found, source in self._scanner.documents(some):
+                record, meta = wire.split(found, source)
+                held[wanted[found]] = Held(wanted[found], record, meta)
+        return held
+
+    def scan(self, after: Key | None, limit: int) -> list[Held]:
+        return self._scanner.page(after, limit)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+_REPLY = "errors,items.*.status,items.*.error"
+"""Small replies. Only safe where no document comes back: a filtered answer is written anew by the server,
+and numbers pass through doubles on the way."""
+
+_HIGHEST: dict[str, Any] = {
+    "size": 1,
+    "track_total_hits": True,
+    "_source": False,
+    "sort": [{f"{wire.META}.version": {"order": "desc", "missing": 0, "unmapped_type": "long"}}],
+}
+"""The highest version by sorting: exact, where a maximum by aggregation is a double."""
+
+_NO_ANSWER = Outcome(Status.UNKNOWN, "no answer was kept for this change")
+
+
+def _settle(part: list[bulk.Item], outcomes: list[Outcome | None], outcome: Outcome) -> None:
+    for one in part:
+        outcomes[one.place] = outcome
+
+

@@ -1,0 +1,58 @@
+"""Columns and how the values of a mapping lie in them. What a type means is the dialect's to say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from lockstep.canonical import canonical
+
+_decode = msgspec.json.decode
+
+
+class Codec(NamedTuple):
+    """How one column type holds values.
+
+    `encode` raises ValueError with the reason where the column cannot take a value; a value it takes in
+    another form comes back in that form, and the outcome says so. `decode` never fails: what somebody else
+    put there and is no such value comes back as it is, and so reads as different.
+    `orders` says whether the database orders the column as key bytes do; `text` whether by a collation.
+    """
+
+    name: str
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+    orders: bool = False
+    text: bool = False
+
+
+Columns = Mapping[str, Codec]
+
+
+def as_json(value: Any) -> str:
+    """The canonical JSON text of any value."""
+    return canonical({"": value})[4:-1].decode()
+
+
+def from_json(text: str | bytes) -> Any:
+    """A value of JSON text, its numbers exact: never through a float."""
+    return json.loads(
+        text, parse_float=Decimal, parse_int=_whole, parse_constant=lambda name: Decimal(name)
+    )
+
+
+def as_text(value: Any) -> str:
+    """How a text column holds any value: text as it is, everything else by its canonical form."""
+    if type(value) is str:
+        return value
+    form = as_json(value)
+    return str(_decode(form)) if form.startswith('"') else form
+
+
+def _whole(digits: str) -> int | Decimal:
+    # Python refuses to make an int of more than 4,300 digits from text; a Decimal is as exact.
+    return int(digits) if len(digits) < 4000 else Decimal(digits)

@@ -1,0 +1,84 @@
+"""The tables Lockstep keeps in a SQL target: what it wrote to the user's table, and which target this is.
+
+`_lockstep_<table>` has a row per target key that was ever written: its metadata, the names of the columns
+that the record had (so that null, missing and somebody else's columns stay three things), and for a deleted
+key a tombstone, so that an older write cannot resurrect it. `_lockstep_targets` has a row per target.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from lockstep.values import Change, Fingerprint, Key, Meta, Version
+
+TARGETS = "_lockstep_targets"
+
+
+class Companion(NamedTuple):
+    """Both tables, for one table of the user's."""
+
+    rows: sa.Table
+    targets: sa.Table
+
+
+def companion(table: str, options: dict[str, Any]) -> Companion:
+    """The definitions of Lockstep's tables beside a table."""
+    metadata = sa.MetaData()
+    rows = sa.Table(
+        f"_lockstep_{table}",
+        metadata,
+        sa.Column("key", sa.LargeBinary, primary_key=True),
+        sa.Column("mapping", sa.Text, nullable=False),
+        sa.Column("source", sa.LargeBinary, nullable=False),
+        sa.Column("fingerprint", sa.BigInteger, nullable=False),
+        sa.Column("sum", sa.BigInteger, nullable=False),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("names", sa.Text, nullable=False),
+        sa.Column("buried", sa.Float),  # when it was deleted; null while it is there
+        **options,
+    )
+    gone = rows.c.buried.is_not(None)
+    sa.Index(f"_lockstep_{table}_buried", rows.c.buried, sqlite_where=gone, postgresql_where=gone)
+    targets = sa.Table(
+        TARGETS,
+        metadata,
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("marker", sa.Text, nullable=False),
+        sa.Column("highest", sa.BigInteger, nullable=False),
+        **options,
+    )
+    return Companion(rows, targets)
+
+
+class Before(NamedTuple):
+    """What the companion knows of a key."""
+
+    meta: Meta
+    names: tuple[str, ...]
+    there: bool
+
+
+def before(row: sa.Row[Any]) -> Before:
+    """A companion row as values."""
+    _, mapping, source, mark, total, version, names, buried = row
+    meta = Meta(mapping, Key(bytes(source)), Fingerprint(mark), total, Version(version))
+    return Before(meta, tuple(json.loads(names)), buried is None)
+
+
+def after(change: Change, names: str, buried: float | None) -> dict[str, Any]:
+    """The companion row of a change. `names` is JSON text, made once per set of names."""
+    meta = change.meta
+    return {
+        "key": change.key,
+        "mapping": meta.mapping,
+        "source": meta.key,
+        "fingerprint": meta.fingerprint,
+        "sum": meta.sum,
+        "version": meta.version,
+        "names": names,
+        "buried": buried,
+    }

@@ -1,0 +1,62 @@
+"""SQLite: a file that is read and followed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from lockstep import keys
+from lockstep.catalog import Catalog
+from lockstep.errors import DataError
+from lockstep.systems.sqlite import catalog, cells, check
+from lockstep.systems.sqlite.client import connect, mapped
+from lockstep.systems.sqlite.feed import SQLiteFeed
+from lockstep.systems.sqlite.install import remove
+from lockstep.systems.sqlite.reader import SQLiteReader
+from lockstep.systems.sqlite.schema import read_table
+from lockstep.values import Finding, Key, Table
+
+__all__ = ["SQLite", "remove"]
+
+
+class SQLite:
+    """A SQLite database, as declared: `ls.SQLite("app.db")`. Opens nothing until it is used."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._name = f"sqlite:{os.fspath(path)}"
+        self._path = Path(path)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def __repr__(self) -> str:
+        return f"SQLite({os.fspath(self._path)!r})"
+
+    def reader(self) -> SQLiteReader:
+        return SQLiteReader(self._path)
+
+    def feed(self) -> SQLiteFeed:
+        return SQLiteFeed(self._path)
+
+    def check(self, tables: Sequence[Table]) -> list[Finding]:
+        return check.findings(self._path, tables)
+
+    def catalog(self) -> Catalog:
+        return catalog.read(self._path, self._name)
+
+    def parse_key(self, table: Table, parts: Sequence[str]) -> Key:
+        connection = connect(self._path, query_only=True)
+        try:
+            with mapped(self._path):
+                info = read_table(connection, table.name)
+        finally:
+            connection.close()
+        if len(parts) != len(table.key):
+            raise DataError(
+                f"a key of {table.name} has {len(table.key)} parts ({', '.join(table.key)}), not {len(parts)}",
+                'Join the parts by "|".',
+            )
+        pairs = zip(table.key, parts, strict=True)
+        return keys.encode([cells.parse(info.name, info.column(name), part) for name, part in pairs])

@@ -1,0 +1,1 @@
+pytest_plugins = ["lockstep.testing.pytest_plugin"]
