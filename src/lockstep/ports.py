@@ -268,6 +268,6 @@ class Journal(Protocol):
         """How many hints lie after an offset; with `origin`, of those that stem from up to it."""
         ...
 
-    def trim(self, upto: Mapping[int, int], before: float) -> int:
-        """Forgets entries up to an offset per partition that are older than a time; how many."""
+    def trim(self, stream: Stream, lane: Lane, upto: int, before: float) -> int:
+        """Forgets a lane's entries up to an offset that are older than a time; how many."""
         ...

@@ -26,6 +26,9 @@ Record = Mapping[str, Any]
 
 EPOCH_SHIFT = 32
 
+PARTITIONS = 64
+"""Virtual partitions of keys, fixed when a state store is made."""
+
 
 def version(epoch: int, batch: int) -> Version:
     """The version of a batch. Epochs come from the state store and only grow."""
@@ -98,7 +101,8 @@ class Hint(Struct, frozen=True, array_like=True, omit_defaults=True):
     """A key, some keys, or a span of keys of a table may have changed. Carries no record.
 
     `keys` is the packed form of many hints that differ in nothing else: expansions of spans and of
-    widely shared rows.
+    widely shared rows. `table` is "" in a hint addressed to a consumer by someone who knows its root
+    keys and not its tables.
     """
 
     table: str

@@ -190,7 +190,7 @@ class Taker:
                     if hint.table == self._root.table.name or self._expander.concerns(hint.table):
                         spans.append((hint, entry.origin))
                     continue
-                if hint.table == self._root.table.name:
+                if hint.table == self._root.table.name or not hint.table:
                     for key in hint.keys or (hint.key,):
                         if key is not None:
                             _collapse(works, key, hint)

@@ -175,11 +175,15 @@ class SqlJournal:
         with self._database.reading() as connection:
             return int(connection.scalar(statement) or 0)
 
-    def trim(self, upto: Mapping[int, int], before: float) -> int:
-        lowest = min(upto.values(), default=0)
+    def trim(self, stream: Stream, lane: Lane, upto: int, before: float) -> int:
         with self._database.writing() as connection:
             return connection.execute(
-                entries.delete().where(entries.c.offset <= lowest, entries.c.at < before)
+                entries.delete().where(
+                    entries.c.stream == stream,
+                    entries.c.lane == lane.value,
+                    entries.c.offset <= upto,
+                    entries.c.at < before,
+                )
             ).rowcount
 
     def close(self) -> None:

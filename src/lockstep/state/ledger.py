@@ -13,7 +13,7 @@ from msgspec import Struct
 from lockstep.errors import LeaseLost
 from lockstep.state import schema
 from lockstep.state.database import Database, upsert
-from lockstep.values import Fingerprint, Key, Lane, Stream, Version
+from lockstep.values import PARTITIONS, Fingerprint, Key, Lane, Stream, Version, source_stream
 
 _encode = msgspec.msgpack.Encoder().encode
 _CHUNK = 900
@@ -157,8 +157,16 @@ class Ledger:
                 {"consumer": consumer, "version": version, "body": _encode(body), "at": time.time()},
             )
 
-    def void_intents(self, epoch: int, consumer: int) -> list[Key]:
-        """Turns every intent found into void rows, and says whose. They must be hinted."""
+    def intended(self, consumer: int) -> list[Key]:
+        """The source keys of every intent that stands."""
+        with self._database.reading() as connection:
+            bodies = connection.scalars(
+                sa.select(schema.intents.c.body).where(schema.intents.c.consumer == consumer)
+            ).all()
+        return list(dict.fromkeys(key for body in bodies for key, _ in _intent(body)))
+
+    def void_intents(self, epoch: int, consumer: int) -> None:
+        """Turns the keys of every intent found into void rows. They must be hinted, before or again."""
         with self._database.writing() as connection:
             _fence(connection, epoch)
             found = connection.execute(
@@ -170,7 +178,6 @@ class Ledger:
                     touched.setdefault(key, set()).update(target_keys)
             self._void(connection, consumer, touched)
             connection.execute(schema.intents.delete().where(schema.intents.c.consumer == consumer))
-        return list(touched)
 
     def found(self, epoch: int, consumer: int, owned: Mapping[Key, Iterable[Key]]) -> None:
         """Enters target records that the ledger did not know, as void rows. They must be hinted."""
@@ -281,11 +288,15 @@ class Ledger:
         with self._database.writing() as connection:
             upsert(connection, schema.positions, list(_position_rows(blank)))
 
+    def begin_at(self, consumer: int, source: str, offset: int) -> None:
+        """Places a new consumer: hints of its source up to an offset are not its business."""
+        place = dict.fromkeys(range(PARTITIONS), offset)
+        self.place(consumer, {(source_stream(source), lane): place for lane in Lane})
+
     def due(self, epoch: int, consumer: int, now: float, limit: int) -> list[Key]:
         """Keys whose date has come. Each is named once: hint them."""
         table = schema.ledger
-        with self._database.writing() as connection:
-            _fence(connection, epoch)
+        with self._database.reading() as connection:
             keys = list(
                 connection.scalars(
                     sa.select(table.c.key)
@@ -294,12 +305,15 @@ class Ledger:
                     .limit(limit)
                 )
             )
-            for start in range(0, len(keys), _CHUNK):
-                connection.execute(
-                    table.update()
-                    .where(table.c.consumer == consumer, table.c.key.in_(keys[start : start + _CHUNK]))
-                    .values(due=None)
-                )
+        if keys:
+            with self._database.writing() as connection:
+                _fence(connection, epoch)
+                for start in range(0, len(keys), _CHUNK):
+                    connection.execute(
+                        table.update()
+                        .where(table.c.consumer == consumer, table.c.key.in_(keys[start : start + _CHUNK]))
+                        .values(due=now + 600)  # should the hint be lost, it comes again
+                    )
         return keys
 
 

@@ -26,9 +26,7 @@ from lockstep.journal.sql import SqlJournal
 from lockstep.state import schema
 from lockstep.state.database import Database
 from lockstep.state.ledger import Ledger
-from lockstep.values import Key
-
-PARTITIONS = 64
+from lockstep.values import PARTITIONS, Key, Lane, Stream
 
 
 class Consumer(Struct, frozen=True):
@@ -360,7 +358,11 @@ class Store:
             )
 
     def finish_backfill(self, consumer: int) -> None:
+        """The pass under way, if there is one, has come to its end."""
         table = schema.backfills
+        known = self.backfill(consumer)
+        if known is None or known.finished_at is not None:
+            return
         with self._database.writing() as connection:
             connection.execute(
                 table.update()
@@ -388,6 +390,16 @@ class Store:
             )
             assert made.inserted_primary_key is not None
             return int(made.inserted_primary_key[0])
+
+    def trim(self, keep: float = 86_400.0) -> int:
+        """Forgets hints older than `keep` seconds that whoever reads them has settled; how many entries."""
+        lowest: dict[tuple[Stream, Lane], int] = {}
+        for consumer in self.consumers("running", "stopped"):
+            for place, offsets in self.ledger.positions(consumer.id).items():
+                least = min(offsets.values(), default=0)
+                lowest[place] = min(lowest.get(place, least), least)
+        before = time.time() - keep
+        return sum(self.journal.trim(*place, upto, before) for place, upto in lowest.items())
 
     def see_run(self, run: int, gauges: Mapping[str, Any], outcome: str | None = None) -> None:
         """Leaves what a run shows of itself; with an outcome, that it has ended."""

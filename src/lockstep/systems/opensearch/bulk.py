@@ -52,7 +52,9 @@ def item(place: int, change: Change) -> Item:
     except UnicodeEncodeError as error:
         raise DataError(f"the key cannot be a document id: {error}", "Use another key.") from error
     if size > LONGEST_ID:
-        raise DataError(f"the key has {size} bytes; a document id has at most {LONGEST_ID}", "Use another key.")
+        raise DataError(
+            f"the key has {size} bytes; a document id has at most {LONGEST_ID}", "Use a shorter key."
+        )
     meta = change.meta
     if change.record is None:
         action = b'{"delete":{"_id":%b,"version":%d,"version_type":"external_gte"}}\n'
@@ -78,9 +80,7 @@ def item(place: int, change: Change) -> Item:
     )
 
 
-def requests(
-    changes: Sequence[Change], outcomes: list[Outcome | None], largest: int
-) -> Iterator[list[Item]]:
+def requests(changes: Sequence[Change], outcomes: list[Outcome | None], largest: int) -> Iterator[list[Item]]:
     """Cuts changes into requests of at most `largest` bytes, in order; a larger document goes alone.
 
     What cannot be sent gets its outcome here. Lazy: one request at a time is in memory.

@@ -58,11 +58,11 @@ class Client:
         )
 
     def ask(self, method: str, path: str, body: Any = None, *, repeat: bool = True) -> Any:
-        """The JSON of a good answer; None for 404 of what need not exist. Raises everything else.
+        """The JSON of a good answer; None where the index does not exist. Raises everything else.
 
         `repeat=False` for what must not be done twice.
         """
-        content = None if body is None else msgspec.json.encode(body)
+        content = None if body is None else self.content(body)
         for attempt in range(1, _TRIES + 1):
             try:
                 status, answer = self.send(method, path, content)
@@ -74,13 +74,15 @@ class Client:
             if not repeat or attempt == _TRIES:
                 raise failure
             time.sleep(0.05 * 4 ** (attempt - 1))
-        if status == 404 and reason(answer).kind in ("", "index_not_found_exception"):
+        if status == 404 and reason(answer).kind == "index_not_found_exception":
             return None
         if status not in (200, 201):
             raise self.failure(status, answer)
         return self.parse(answer)
 
-    def send(self, method: str, path: str, content: bytes | None, *, lines: bool = False) -> tuple[int, bytes]:
+    def send(
+        self, method: str, path: str, content: bytes | None, *, lines: bool = False
+    ) -> tuple[int, bytes]:
         """One request, once. Raises only if there is no whole answer."""
         try:
             answer = self._http.request(method, path, content=content, headers=_NDJSON if lines else _JSON)
@@ -100,6 +102,10 @@ class Client:
                 "See the cluster's log and load; Lockstep tries again by itself.",
             ) from error
         return answer.status_code, answer.content
+
+    def content(self, body: Any) -> bytes:
+        """What to send of a request that is no record."""
+        return msgspec.json.encode(body)
 
     def parse(self, answer: bytes) -> Any:
         """The JSON object of an answer, numbers exact."""

@@ -1,4 +1,4 @@
-"""What tells OpenSearch from its relatives. Everything that may differ between them is asked of a `Flavour`."""
+"""What tells OpenSearch from its relatives: whatever may differ between them is asked of a `Flavour`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ class Flavour(NamedTuple):
     minimum       the first version whose behaviour is relied on
     primary       query parameter that has a search answered by primary shards alone. A replica that copies
                   segments is behind even after a refresh
-    whoami        where it says who we are; absent without its security plugin
     """
 
     title: str
     distribution: str | None
     minimum: tuple[int, int]
     primary: str
-    whoami: str
 
 
-OPENSEARCH = Flavour("OpenSearch", "opensearch", (2, 0), "preference=_primary", "/_plugins/_security/authinfo")
+OPENSEARCH = Flavour("OpenSearch", "opensearch", (2, 0), "preference=_primary")

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from lockstep.errors import DeclarationError
 from lockstep.systems.opensearch.wire import META
@@ -39,7 +40,8 @@ META_MAPPING: dict[str, Any] = {
 which sorts as its bytes do."""
 
 
-class Layout(NamedTuple):
+@dataclass(frozen=True)
+class Layout:
     """The names of one generation."""
 
     alias: str

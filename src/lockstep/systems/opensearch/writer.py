@@ -184,5 +184,3 @@ _NO_ANSWER = Outcome(Status.UNKNOWN, "no answer was kept for this change")
 def _settle(part: list[bulk.Item], outcomes: list[Outcome | None], outcome: Outcome) -> None:
     for one in part:
         outcomes[one.place] = outcome
-
-

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from lockstep.errors import DataError
 from lockstep.systems.sqlite.schema import Column
-from lockstep.systems.sqlite.types import BLOB, BOOLEAN, INTEGER, TEXT, UNKNOWN
+from lockstep.systems.sqlite.types import BLOB, BOOLEAN, INTEGER, JSON, TEXT, UNKNOWN
 
 _STORED_NAMES = {int: "an integer", float: "a real", str: "a text", bytes: "a blob"}
 _NUMERIC = re.compile(r"[ \t\n\v\f\r]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t\n\v\f\r]*", re.ASCII)
@@ -59,7 +59,7 @@ def _misfit(table: str, column: Column, stored: Any) -> DataError:
 
 def key_value(column: Column, stored: Any) -> Any:
     """What a stored value is as a part of a key."""
-    if stored is None or type(stored) in column.kind.plain:
+    if stored is None or type(stored) in column.kind.plain or column.kind is JSON:
         return stored
     try:
         return column.kind.read(stored)

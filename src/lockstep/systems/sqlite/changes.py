@@ -37,7 +37,9 @@ class Decoder:
         before, old_joins = self._image(values[:width])
         after, new_joins = self._image(values[width : 2 * width])
         if before == after:
-            return [] if before is None else [Hint(table, before, before=old_joins, after=new_joins, at=moment)]
+            return (
+                [] if before is None else [Hint(table, before, before=old_joins, after=new_joins, at=moment)]
+            )
         found = []
         if before is not None:
             found.append(Hint(table, before, before=old_joins, at=moment))

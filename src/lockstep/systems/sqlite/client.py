@@ -97,7 +97,9 @@ def error_of(error: Exception, path: Path) -> LockstepError:
     """What one of SQLite's errors means."""
     text = str(error)
     if isinstance(error, UnicodeEncodeError | OverflowError) or "decode to UTF-8" in text:
-        found = re.search(r"UTF-8 column '(.*?)' with text", text)  # what follows is the value: not to be shown
+        found = re.search(
+            r"UTF-8 column '(.*?)' with text", text
+        )  # what follows is the value: not to be shown
         where = f" column {found[1]} holds" if found else " there is"
         return DataError(f"{path}:{where} a text that is no UTF-8", "Correct the text in the source.")
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF

@@ -78,13 +78,19 @@ def merged(tables: Sequence[Table]) -> dict[str, Wanted]:
     return found
 
 
-def install(connection: sqlite3.Connection, wanted: Iterable[Wanted], *, missing_ok: bool = False) -> list[str]:
+def install(
+    connection: sqlite3.Connection, wanted: Iterable[Wanted], *, missing_ok: bool = False
+) -> list[str]:
     """Makes capture what is wanted; the tables whose triggers are new. Writes only where something changed.
 
     `missing_ok`: a table that is not there is passed over, for it may come back.
     """
     wanted = list(wanted)
-    if _is_there(connection, META) and not _plans(connection, wanted, missing_ok) and not _stale(connection, wanted):
+    if (
+        _is_there(connection, META)
+        and not _plans(connection, wanted, missing_ok)
+        and not _stale(connection, wanted)
+    ):
         return []
     with writing(connection):
         _create(connection)
@@ -150,9 +156,7 @@ def _create(connection: sqlite3.Connection) -> None:
         f" at REAL DEFAULT (julianday('now')), layout INTEGER, operation INTEGER{columns})"
     )
     connection.execute(f"INSERT INTO {LOG}(layout, operation) VALUES (0, {MARKER})")  # never an empty log
-    connection.execute(
-        f"INSERT OR REPLACE INTO {META} VALUES ('identity', ?)", (secrets.token_hex(16),)
-    )
+    connection.execute(f"INSERT OR REPLACE INTO {META} VALUES ('identity', ?)", (secrets.token_hex(16),))
 
 
 def _widen(connection: sqlite3.Connection, width: int) -> None:

@@ -40,7 +40,9 @@ def hole(connection: sqlite3.Connection, identity: str, mark: FeedMark) -> str |
     place = place_of(mark.position)
     last = end(connection)
     if place.n > last.n:
-        return f"the log ends at change {last.n}, before change {place.n}, which was followed: it was restored"
+        return (
+            f"the log ends at change {last.n}, before change {place.n}, which was followed: it was restored"
+        )
     found = connection.execute(f"SELECT token FROM {LOG} WHERE n = ?", (place.n,)).fetchone()
     if found is None:
         return f"the log begins after change {place.n}: changes since then were acknowledged by somebody else"

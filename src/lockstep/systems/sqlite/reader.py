@@ -67,7 +67,9 @@ class SQLiteSnapshot:
         asked = {
             forms: None
             for value in values
-            for forms in product(*(cells.stored(column, part) for column, part in zip(by, value, strict=True)))
+            for forms in product(
+                *(cells.stored(column, part) for column, part in zip(by, value, strict=True))
+            )
         }
         wanted = [info.column(name).name for name in fetch.columns]
         groups = [[info.column(name).name for name in group] for group in fetch.hashes]

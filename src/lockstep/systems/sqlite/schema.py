@@ -167,7 +167,9 @@ def _indexes(connection: sqlite3.Connection, table: str) -> tuple[tuple[Index, .
     )
     indexes = []
     hidden_primary = False
-    for _, name, unique, origin, _partial in connection.execute(f"PRAGMA index_list({quoted(table)})").fetchall():
+    for _, name, unique, origin, _partial in connection.execute(
+        f"PRAGMA index_list({quoted(table)})"
+    ).fetchall():
         sql = texts.get(name)
         expressions, predicate = index_sql.split(sql) if sql else ([], None)
         parts = []

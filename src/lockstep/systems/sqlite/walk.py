@@ -94,7 +94,9 @@ def page(connection: sqlite3.Connection, way: Way, span: Span, limit: int) -> Ke
     text_factory = connection.text_factory
     connection.text_factory = lenient_text
     try:
-        return _ordered(connection, way, span, limit) if way.ordered else _by_index(connection, way, span, limit)
+        return (
+            _ordered(connection, way, span, limit) if way.ordered else _by_index(connection, way, span, limit)
+        )
     finally:
         connection.text_factory = text_factory
 
@@ -207,10 +209,14 @@ def _statement(way: Way, bounds: list[tuple[str, list[Any]]]) -> tuple[str, list
 
 def _cursor(way: Way, row: Sequence[Any]) -> str:
     parts = [
-        value.hex() if isinstance(value, float | bytes) else str(value).encode("utf-8", "surrogateescape").hex()
+        value.hex()
+        if isinstance(value, float | bytes)
+        else str(value).encode("utf-8", "surrogateescape").hex()
         for value in row
     ]
-    return json.dumps([way.label, *([type(value).__name__[0], part] for value, part in zip(row, parts, strict=True))])
+    return json.dumps(
+        [way.label, *([type(value).__name__[0], part] for value, part in zip(row, parts, strict=True))]
+    )
 
 
 def _stand(way: Way, cursor: str | None) -> list[Any] | None:
@@ -226,5 +232,7 @@ def _stand(way: Way, cursor: str | None) -> list[Any] | None:
             stand.append(float.fromhex(text))
             continue
         raw = bytes.fromhex(text)
-        stand.append(raw if kind == "b" else int(raw) if kind == "i" else raw.decode("utf-8", "surrogateescape"))
+        stand.append(
+            raw if kind == "b" else int(raw) if kind == "i" else raw.decode("utf-8", "surrogateescape")
+        )
     return stand

@@ -1,0 +1,91 @@
+"""Capture: a source's own log → hints in the journal, acknowledged once they are durable there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from lockstep import keys
+from lockstep.engine.points import passing
+from lockstep.ports import Capture, Feed, FeedLag, Journal
+from lockstep.values import PARTITIONS, Entry, FeedMark, Hint, Lane, Table, source_stream
+
+_MARK_EVERY = 5.0
+
+
+class Capturer:
+    """Follows one source. Never queries its tables, so it is never slower than its log.
+
+    `on_append` is called after hints were made durable.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        feed: Feed,
+        tables: Sequence[Table],
+        journal: Journal,
+        on_append: Callable[[], None],
+    ) -> None:
+        self._source = source
+        self._feed = feed
+        self._tables = tables
+        self._journal = journal
+        self._on_append = on_append
+        self.position: str | None = None
+        self.last_change: float | None = None
+
+    def prepare(self) -> Capture:
+        """Installs capture, and finds out whether the log since the journal's mark is whole."""
+        return self._feed.prepare(self._tables, self._journal.mark(self._source))
+
+    def begin(self, capture: Capture) -> None:
+        """Records where following begins. What must be hinted because of `capture` is durable by now."""
+        self._journal.append([], FeedMark(self._source, capture.position, capture.identity))
+        self.position = capture.position
+
+    def follow(self, capture: Capture, stop: threading.Event) -> None:
+        """Journals the log as it comes, until stopped. Raises Unreachable when the source goes away."""
+        marked = time.monotonic()
+        for caught in self._feed.follow(capture.position):
+            passing("caught")
+            entries = self._entries(caught.hints)
+            now = time.monotonic()
+            if caught.position is None:
+                self._journal.append(entries)
+            elif entries or now - marked >= _MARK_EVERY or stop.is_set():
+                mark = FeedMark(self._source, caught.position, capture.identity)
+                self._journal.append(entries, mark)
+                passing("journalled")
+                self._feed.acknowledge(caught.position)
+                passing("acknowledged")
+                marked = now
+            if caught.position is not None:
+                self.position = caught.position
+            if entries:
+                self.last_change = time.time()
+                self._on_append()
+            if stop.is_set():
+                return
+
+    def reached(self) -> str:
+        return self._feed.reached()
+
+    def passed(self, goal: str) -> bool:
+        """Whether everything up to a position of the source's log is in the journal."""
+        return self.position is not None and self._feed.passed(self.position, goal)
+
+    def lag(self) -> FeedLag:
+        return self._feed.lag()
+
+    def close(self) -> None:
+        self._feed.close()
+
+    def _entries(self, hints: Sequence[Hint]) -> list[Entry]:
+        groups: dict[int, list[Hint]] = {}
+        for hint in hints:
+            partition = 0 if hint.key is None else keys.partition_of(hint.key, PARTITIONS)
+            groups.setdefault(partition, []).append(hint)
+        stream = source_stream(self._source)
+        return [Entry(stream, Lane.LIVE, partition, tuple(group)) for partition, group in groups.items()]

@@ -1,0 +1,283 @@
+"""A consumer at work: opens its generation of the target, then loops until stopped, in its own thread.
+
+One that cannot go on stops alone and says why; its neighbours never notice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from functools import partial
+from typing import Any
+
+from lockstep.engine.derive import Deriver
+from lockstep.engine.lease import Lease
+from lockstep.engine.loop import Counts, Loop
+from lockstep.engine.take import Taker
+from lockstep.errors import LockstepError, MappingStopped, SystemError_, TargetReplaced
+from lockstep.guard.door import Door, HeldBack
+from lockstep.mapping import Mapping
+from lockstep.ports import Reader
+from lockstep.state.store import Consumer, Store
+from lockstep.values import PARTITIONS, Identity, Lane, Status, Trust
+
+BATCH = 5_000
+_LOOK_EVERY = 5.0
+_IDLE = 0.2
+_LONGEST_WAIT = 15.0
+
+log = logging.getLogger("lockstep")
+
+
+class ConsumerThread(threading.Thread):
+    """Works one mapping. `gauges` is what `status` shows of it."""
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        consumer: Consumer,
+        store: Store,
+        lease: Lease,
+        reader: Reader,
+        stop: threading.Event,
+        *,
+        claims: bool,
+    ) -> None:
+        super().__init__(name=f"lockstep-{mapping.name}", daemon=True)
+        self.mapping = mapping
+        self.consumer = consumer
+        self._store = store
+        self._lease = lease
+        self._reader = reader
+        self._stop_event = stop
+        self._claims = claims
+        self._wake = threading.Event()
+        self._goal: int | None = None
+        self.done = threading.Event()
+        self.error: LockstepError | None = None
+        self.waiting: str | None = None
+        self._totals = dict.fromkeys(Status, 0)
+        self._keys = 0
+        self._lags: deque[float] = deque(maxlen=200)
+        self._rates: deque[tuple[float, int]] = deque(maxlen=50)
+        self._taker: Taker | None = None
+
+    def wake(self) -> None:
+        """Hints have come."""
+        self._wake.set()
+
+    def finish_at(self, origin: int) -> None:
+        """Sets `done` once every hint that stems from journal offsets up to `origin` is settled."""
+        self._goal = origin
+        self._wake.set()
+
+    def run(self) -> None:
+        try:
+            self._work()
+        except (MappingStopped, TargetReplaced, HeldBack, LockstepError) as error:
+            self._stopped(error)
+        except Exception as error:
+            log.exception("mapping %s stopped by a defect of Lockstep", self.mapping.name)
+            self._stopped(
+                LockstepError(
+                    f"a defect of Lockstep: {type(error).__name__}: {error}",
+                    "Please report it with the trace in the log. The other mappings go on.",
+                )
+            )
+        finally:
+            self._reader.close()
+            self.done.set()
+
+    def _stopped(self, error: Exception) -> None:
+        known = error if isinstance(error, LockstepError) else LockstepError(str(error))
+        self.error = known
+        log.error("mapping %s stopped: %s. %s", self.mapping.name, known, known.remedy)
+        self._store.set_consumer(self.consumer.id, state="stopped", reason=f"{known} {known.remedy}".strip())
+
+    def _work(self) -> None:
+        door = Door(self.mapping.target.open(self.consumer.number))
+        try:
+            records = self._patiently(lambda: self._open(door))
+            if records is None:
+                return
+            loop = self._loop(door)
+            loop.recover()
+            self._store.set_consumer(self.consumer.id, state="running", reason=None)
+            looked = time.monotonic()
+            while not self._stop_event.is_set():
+                worked = self._patiently(lambda: self._step(loop))
+                if worked is None:
+                    break
+                now = time.monotonic()
+                if now - looked >= _LOOK_EVERY:
+                    looked = now
+                    records = self._patiently(partial(self._look, door, records or 0))
+                    self._regular(loop)
+                if not worked:
+                    self._idle(loop)
+            self._store.ledger.place(self.consumer.id, self._require_taker().positions())
+        finally:
+            door.close()
+
+    def _patiently(self, action: Any) -> Any:
+        """Does it, again and again while a system does not answer; None when stopped meanwhile."""
+        wait = 0.1
+        while True:
+            try:
+                answer = action()
+                self.waiting = None
+                return answer
+            except TargetReplaced:
+                raise
+            except SystemError_ as error:
+                if not error.retriable and self._goal is not None:
+                    raise
+                if self.waiting is None:
+                    log.warning("mapping %s waits: %s. %s", self.mapping.name, error, error.remedy)
+                self.waiting = str(error)
+                wait = min(wait * 2, _LONGEST_WAIT) if error.retriable else _LONGEST_WAIT
+                if self._stop_event.wait(wait):
+                    return None
+
+    def _open(self, door: Door) -> int:
+        """Finds the target as the state store knows it, or makes it the first time."""
+        known, marker = self.consumer.identity, self.consumer.marker
+        found = door.identity()
+        if found is None and known is None:
+            found = door.create(marker)
+        if found is None:
+            raise TargetReplaced(
+                f"{self.mapping.target.name} (generation {self.consumer.number}) is gone",
+                f"Bring it back, or build it anew: `lockstep backfill {self.mapping.name} --rebuild`.",
+            )
+        if found.marker != marker:
+            raise TargetReplaced(
+                f"{self.mapping.target.name} is there, but this state store did not make it",
+                "Use another name for the target, remove what stands there, or use the state store "
+                f"that made it; or build beside it: `lockstep backfill {self.mapping.name} --rebuild`.",
+            )
+        if known is not None and known != identity_text(found):
+            raise TargetReplaced(
+                f"{self.mapping.target.name} is another one than before: {identity_text(found)}, was {known}",
+                f"Bring the old one back, or build anew: `lockstep backfill {self.mapping.name} --rebuild`.",
+            )
+        self._lease.rise_above(found.highest)
+        self._store.know_identity(self.consumer.generation, identity_text(found))
+        self.consumer = self._store.consumer(self.mapping.name) or self.consumer
+        return found.records
+
+    def _look(self, door: Door, before: int) -> int:
+        """Looks again whether the target is still itself, and not suddenly empty."""
+        found = door.identity()
+        if found is None or identity_text(found) != self.consumer.identity:
+            raise TargetReplaced(
+                f"{self.mapping.target.name} was removed or replaced while it was being written",
+                f"Bring it back, or build it anew: `lockstep backfill {self.mapping.name} --rebuild`.",
+            )
+        if before >= 100 and found.records == 0 and self._store.ledger.count(self.consumer.id) >= 100:
+            raise TargetReplaced(
+                f"{self.mapping.target.name} held {before:,} records and is suddenly empty",
+                "Restore it. Nothing was deleted or written row by row meanwhile; or build it anew: "
+                f"`lockstep backfill {self.mapping.name} --rebuild`.",
+            )
+        return found.records
+
+    def _loop(self, door: Door) -> Loop:
+        self._taker = Taker(
+            self.consumer.id,
+            self.mapping.source.name,
+            self.mapping.root,
+            self._store.journal,
+            self._store.ledger,
+            self._reader,
+            self._store.ledger.positions(self.consumer.id),
+            PARTITIONS,
+            BATCH,
+        )
+        return Loop(
+            self.mapping,
+            self.consumer.id,
+            self.consumer.generation,
+            self._store.journal,
+            self._store.ledger,
+            self._lease,
+            self._taker,
+            Deriver(self.mapping, self._reader),
+            door,
+            claims=self._claims,
+            stuck=self._store.stuck_count(self.consumer.id),
+        )
+
+    def _require_taker(self) -> Taker:
+        assert self._taker is not None
+        return self._taker
+
+    def _step(self, loop: Loop) -> bool:
+        try:
+            counts = loop.step()
+        except BaseException:
+            self._void(loop)
+            raise
+        if counts is None:
+            return False
+        self._count(counts)
+        return True
+
+    def _void(self, loop: Loop) -> None:
+        try:
+            loop.abandon()
+        except LockstepError as error:  # the next start finds the intent
+            log.warning("mapping %s: %s", self.mapping.name, error)
+
+    def _idle(self, loop: Loop) -> None:
+        """Nothing was takeable: what is due comes now; else wait for hints."""
+        taker = self._require_taker()
+        if taker.waits_for is None:
+            self._store.finish_backfill(self.consumer.id)
+        self._regular(loop)
+        if self._goal is not None and all(taker.behind(lane, self._goal) == 0 for lane in Lane):
+            self.done.set()
+        self._wake.wait(0.02 if taker.waits_for else _IDLE)
+        self._wake.clear()
+
+    def _regular(self, loop: Loop) -> None:
+        """Hints what has come due: retries of stuck keys, and dates that mappings asked about."""
+        now = time.time()
+        retries = self._store.due_retries(self.consumer.id, now, 1_000)
+        if retries:
+            loop.hint(retries, "retry", Trust.LEDGER, Lane.BULK)
+        due = self._store.ledger.due(self._lease.epoch, self.consumer.id, now, 1_000)
+        if due:
+            loop.hint(due, "clock", Trust.LEDGER, Lane.BULK)
+
+    def _count(self, counts: Counts) -> None:
+        for status, number in counts.outcomes.items():
+            self._totals[status] += number
+        self._keys += counts.keys
+        self._rates.append((time.monotonic(), counts.keys))
+        if counts.lag is not None:
+            self._lags.append(counts.lag)
+
+    def gauges(self) -> dict[str, Any]:
+        """What `status` shows of this mapping."""
+        taker = self._taker
+        lags = sorted(self._lags)
+        now = time.monotonic()
+        recent = [(at, number) for at, number in self._rates if now - at < 10]
+        span = now - recent[0][0] if recent else 0
+        return {
+            "state": "stopped" if self.error else "waiting" if self.waiting else "running",
+            "reason": str(self.error or self.waiting or (taker.waits_for if taker else None) or ""),
+            "keys": self._keys,
+            "keys_per_second": round(sum(number for _, number in recent) / span) if span > 0.05 else 0,
+            "lag_p50": round(lags[len(lags) // 2], 4) if lags else None,
+            "lag_p99": round(lags[int(len(lags) * 0.99)], 4) if lags else None,
+            **{status.value: number for status, number in self._totals.items()},
+        }
+
+
+def identity_text(identity: Identity) -> str:
+    """A physical target as one text: what the state store compares."""
+    return f"{identity.system}/{identity.target}"

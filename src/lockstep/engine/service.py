@@ -1,0 +1,307 @@
+"""The service: everything that one `lockstep run` does, started and stopped together."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from lockstep.canonical import SUM_RECIPE
+from lockstep.engine.capture import Capturer
+from lockstep.engine.consumer import ConsumerThread
+from lockstep.engine.lease import Lease
+from lockstep.errors import LockstepError, SystemError_
+from lockstep.mapping import Mapping
+from lockstep.pipeline import Pipeline
+from lockstep.ports import Capture, Source
+from lockstep.state.store import Consumer, Store
+from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
+
+log = logging.getLogger("lockstep")
+
+_LONGEST_WAIT = 15.0
+
+
+class Service:
+    """Runs a pipeline on its state store. `start`, then `wait` or `until_done`, then `stop`."""
+
+    def __init__(self, pipeline: Pipeline, store: Store) -> None:
+        self._pipeline = pipeline
+        self._store = store
+        self._stop = threading.Event()
+        self._flows: list[SourceFlow] = []
+        self._run: int | None = None
+        self._lease: Lease | None = None
+        self._seer: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Takes the lock, draws an epoch, starts a thread for each source. Raises StateInUse."""
+        self._store.lock()
+        self._lease = Lease(self._store)
+        self._run = self._store.begin_run(self._lease.epoch)
+        self._retire_removed()
+        for source in self._pipeline.sources().values():
+            flow = SourceFlow(self._pipeline, source, self._store, self._lease, self._stop)
+            self._flows.append(flow)
+            flow.start()
+        self._seer = threading.Thread(target=self._see, name="lockstep-gauges", daemon=True)
+        self._seer.start()
+
+    def stopping(self) -> None:
+        """Asks every thread to finish its batch and end. Safe in a signal handler."""
+        self._stop.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits; True once stopping was asked for."""
+        return self._stop.wait(seconds)
+
+    def until_done(self) -> None:
+        """Returns when everything known now is done. Raises what stopped a mapping or a source."""
+        for flow in self._flows:
+            flow.finish()
+        while not self._stop.wait(0.02):
+            for flow in self._flows:
+                flow.raise_error()
+            if all(flow.done for flow in self._flows):
+                return
+
+    def errors(self) -> list[LockstepError]:
+        """What stopped which mapping."""
+        return [error for flow in self._flows for error in flow.errors()]
+
+    def all_stopped(self) -> bool:
+        """Whether no mapping works any more."""
+        return bool(self._flows) and all(flow.all_stopped for flow in self._flows)
+
+    def stop(self, outcome: str = "stopped") -> None:
+        """Finishes the open batches, commits, and closes everything."""
+        self._stop.set()
+        for flow in self._flows:
+            flow.join()
+        if self._seer is not None:
+            self._seer.join()
+        if self._run is not None:
+            self._store.see_run(self._run, self.gauges(), outcome)
+
+    def gauges(self) -> dict[str, Any]:
+        """What the run shows of itself: sources and mappings."""
+        return {
+            "sources": {flow.source.name: flow.gauges() for flow in self._flows},
+            "mappings": {
+                consumer.mapping.name: consumer.gauges()
+                for flow in self._flows
+                for consumer in flow.consumers
+            },
+        }
+
+    def _see(self) -> None:
+        assert self._run is not None
+        trimmed = time.monotonic()
+        while not self._stop.wait(1.0):
+            try:
+                self._store.see_run(self._run, self.gauges())
+                if time.monotonic() - trimmed > 60:
+                    trimmed = time.monotonic()
+                    self._store.trim()
+            except LockstepError as error:
+                log.warning("%s. %s", error, error.remedy)
+
+    def _retire_removed(self) -> None:
+        for consumer in self._store.consumers("running", "stopped"):
+            if consumer.mapping not in self._pipeline.mappings:
+                log.warning("mapping %s is no longer declared; its records stay", consumer.mapping)
+                self._store.set_consumer(consumer.id, state="retired", reason="no longer declared")
+
+
+class SourceFlow(threading.Thread):
+    """One source: its capture, and the consumers that read it."""
+
+    def __init__(
+        self, pipeline: Pipeline, source: Source, store: Store, lease: Lease, stop: threading.Event
+    ) -> None:
+        super().__init__(name=f"lockstep-{source.name}", daemon=True)
+        self.source = source
+        self.consumers: list[ConsumerThread] = []
+        self._pipeline = pipeline
+        self._store = store
+        self._lease = lease
+        self._stop_event = stop
+        self._mappings = [one for one in pipeline.mappings.values() if one.source.name == source.name]
+        self._capturer = Capturer(
+            source.name, source.feed(), pipeline.tables(source.name), store.journal, self._wake
+        )
+        self._finish = False
+        self._goal: str | None = None
+        self._origin: int | None = None
+        self._error: LockstepError | None = None
+        self._waiting: str | None = None
+
+    def finish(self) -> None:
+        """Be `done` once everything the source holds now has been worked."""
+        self._finish = True
+
+    @property
+    def done(self) -> bool:
+        self._advance()
+        return self._origin is not None and all(one.done.is_set() for one in self.consumers)
+
+    @property
+    def all_stopped(self) -> bool:
+        return self._error is not None or (
+            bool(self.consumers) and all(not one.is_alive() for one in self.consumers)
+        )
+
+    def errors(self) -> list[LockstepError]:
+        found = [one.error for one in self.consumers if one.error is not None]
+        return [*found, self._error] if self._error is not None else found
+
+    def raise_error(self) -> None:
+        """For `--once`: nobody waits for a system that does not answer."""
+        if self._error is not None:
+            raise self._error
+        if self.done:
+            for one in self.consumers:
+                if one.error is not None:
+                    raise one.error
+
+    def run(self) -> None:
+        wait = 0.1
+        while not self._stop_event.is_set():
+            try:
+                capture = self._capturer.prepare()
+                self._begin(capture)
+                self._waiting = None
+                wait = 0.1
+                self._capturer.follow(capture, self._stop_event)
+            except SystemError_ as error:
+                if self._finish and not self.consumers:
+                    self._error = error
+                    break
+                if self._waiting is None:
+                    log.warning("source %s: %s. %s", self.source.name, error, error.remedy)
+                self._waiting = str(error)
+                wait = min(wait * 2, _LONGEST_WAIT)
+                self._stop_event.wait(wait)
+            except LockstepError as error:
+                self._error = error
+                log.error("source %s stopped: %s. %s", self.source.name, error, error.remedy)
+                break
+            except Exception as error:
+                log.exception("source %s stopped by a defect of Lockstep", self.source.name)
+                self._error = LockstepError(
+                    f"a defect of Lockstep: {type(error).__name__}: {error}", "Please report it."
+                )
+                break
+        for one in self.consumers:
+            one.wake()
+            one.join()
+        self._capturer.close()
+
+    def _wake(self) -> None:
+        for one in self.consumers:
+            one.wake()
+
+    def _begin(self, capture: Capture) -> None:
+        """Makes durable what `capture` asks for, then begins; starts the consumers the first time."""
+        threads: list[ConsumerThread] = []
+        spans: list[tuple[Consumer, Mapping, str, Trust]] = []
+        for mapping in self._mappings:
+            consumer, new = self._consumer(mapping)
+            reads = {node.table.name for node in mapping.root.walk()}
+            if capture.hole is not None:
+                spans.append((consumer, mapping, f"hole: {capture.hole}", Trust.TARGET))
+            elif new:
+                spans.append((consumer, mapping, "backfill", Trust.LEDGER))
+            elif consumer.version != mapping.version or consumer.recipe != recipe(mapping):
+                spans.append((consumer, mapping, "mapping changed", Trust.LEDGER))
+            elif reads & set(capture.started):
+                spans.append((consumer, mapping, "capture began", Trust.LEDGER))
+            if not self.consumers:
+                threads.append(
+                    ConsumerThread(
+                        mapping,
+                        consumer,
+                        self._store,
+                        self._lease,
+                        self.source.reader(),
+                        self._stop_event,
+                        claims=self._pipeline.shares_target(mapping) or not mapping.key_is_root_key,
+                    )
+                )
+        self._hint_spans(spans, capture)
+        self._capturer.begin(capture)
+        if threads:
+            self.consumers = threads
+            for one in threads:
+                one.start()
+        self._wake()
+
+    def _consumer(self, mapping: Mapping) -> tuple[Consumer, bool]:
+        """The consumer of a mapping, made if it is new; and whether it has yet to be backfilled."""
+        store = self._store
+        known = store.consumer(mapping.name)
+        if known is None:
+            generation = store.generation(mapping.target.name) or store.begin_generation(mapping.target.name)
+            store.begin_consumer(
+                mapping.name, generation[0], self.source.name, mapping.version, recipe(mapping)
+            )
+            known = store.consumer(mapping.name)
+            assert known is not None
+        if known.state == "retired":
+            store.set_consumer(known.id, state="running", reason=None)
+        return known, known.state == "retired" or store.backfill(known.id) is None
+
+    def _hint_spans(self, spans: Sequence[tuple[Consumer, Mapping, str, Trust]], capture: Capture) -> None:
+        """Full spans of the root for consumers that cannot rely on the log alone; durable, then noted."""
+        if not spans:
+            return
+        reader = self.source.reader()
+        try:
+            for consumer, mapping, reason, trust in spans:
+                log.info("mapping %s: all keys are derived: %s", mapping.name, reason)
+                store = self._store
+                if store.backfill(consumer.id) is None:
+                    store.ledger.begin_at(consumer.id, self.source.name, store.journal.end())
+                hint = Hint(
+                    mapping.root.table.name,
+                    span=EVERYTHING,
+                    reason="backfill",
+                    trust=trust,
+                    token=capture.token,
+                    at=time.time(),
+                )
+                store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
+                store.begin_backfill(consumer.id, reason, reader.estimate(mapping.root.table))
+                store.set_consumer(consumer.id, version=mapping.version, recipe=recipe(mapping))
+        finally:
+            reader.close()
+
+    def _advance(self) -> None:
+        """For `finish`: notes the source's end, then the journal's, then what the consumers must reach."""
+        if not self._finish or not self.consumers or self._origin is not None:
+            return
+        if self._goal is None:
+            self._goal = self._capturer.reached()
+        elif self._capturer.passed(self._goal):
+            self._origin = self._store.journal.end()
+            for one in self.consumers:
+                one.finish_at(self._origin)
+
+    def gauges(self) -> dict[str, Any]:
+        """What `status` shows of this source."""
+        return {
+            "state": "stopped" if self._error else "waiting" if self._waiting else "following",
+            "reason": str(self._error or self._waiting or ""),
+            "position": self._capturer.position,
+            "last_change": self._capturer.last_change,
+        }
+
+
+def recipe(mapping: Mapping) -> str:
+    """How the source sums of a mapping are made: the recipe, and the columns that go into it."""
+    parts = [f"{node.path}:{node.table.name}:{','.join(node.table.columns)}" for node in mapping.root.walk()]
+    digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=6).hexdigest()
+    return f"{SUM_RECIPE}-{digest}"

@@ -1,0 +1,127 @@
+"""OpenSearch as a target: `OpenSearch("http://localhost:9200").index("users")`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from lockstep import keys
+from lockstep.errors import DeclarationError
+from lockstep.systems.opensearch.check import check
+from lockstep.systems.opensearch.client import Auth, Client, Verify
+from lockstep.systems.opensearch.flavour import OPENSEARCH, Flavour
+from lockstep.systems.opensearch.layout import Layout, checked_name
+from lockstep.systems.opensearch.writer import LARGEST_REQUEST, IndexWriter
+from lockstep.values import Finding, Key
+
+__all__ = ["OpenSearch", "SearchIndex"]
+
+
+class OpenSearch:
+    """A search cluster, as declared. Opens nothing.
+
+    User and password stand in the URL or in `auth=`, which may also be the whole value of an Authorization
+    header. `verify` is False, or the file of the authority that signed the cluster's certificate.
+    """
+
+    flavour: Flavour = OPENSEARCH
+
+    def __init__(self, url: str, *, auth: Auth = None, verify: Verify = True) -> None:
+        self.url, found = _without_secrets(url)
+        self.verify = verify
+        self._auth = auth or found
+
+    @classmethod
+    def from_env(cls, variable: str, *, auth: Auth = None, verify: Verify = True) -> Self:
+        """The cluster whose URL an environment variable holds, secrets and all."""
+        url = os.environ.get(variable)
+        if not url:
+            raise DeclarationError(
+                f"the environment variable {variable} is not set",
+                f"Set it: export {variable}=https://user:password@search.example.com:9200",
+            )
+        return cls(url, auth=auth, verify=verify)
+
+    def index(
+        self,
+        name: str,
+        *,
+        mappings: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        largest_request: int = LARGEST_REQUEST,
+    ) -> SearchIndex:
+        """An index of it as a target. Mappings and settings are the server's own, used when it is created.
+
+        `largest_request` bounds the bytes of one bulk request; only a single document may be larger.
+        """
+        return SearchIndex(self, checked_name(name), mappings or {}, settings or {}, largest_request)
+
+    def connect(self, *, timeout: float = 90.0) -> Client:
+        """A pool of connections, for the caller to close."""
+        return Client(self.url, self._auth, self.verify, self.flavour, timeout=timeout)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OpenSearch) and (self.url, self.flavour) == (other.url, other.flavour)
+
+    def __hash__(self) -> int:
+        return hash((self.url, self.flavour))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
+
+@dataclass(frozen=True)
+class SearchIndex:
+    """A `ports.Target`: an alias over one index per generation."""
+
+    system: OpenSearch
+    index: str
+    mappings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    largest_request: int = LARGEST_REQUEST
+
+    @property
+    def name(self) -> str:
+        return f"{self.system.flavour.title.lower()}:{self.index}"
+
+    def key(self, values: Sequence[Any]) -> Key:
+        """Document ids are text, so every key is one text."""
+        return keys.encode((keys.text_of(values),))
+
+    def open(self, generation: int) -> IndexWriter:
+        return IndexWriter(
+            self.system.connect(),
+            Layout(self.index, generation),
+            self.mappings,
+            self.settings,
+            self.largest_request,
+        )
+
+    def check(self) -> list[Finding]:
+        """Everything that can be known before the first write, asking and changing nothing."""
+        client = self.system.connect(timeout=20.0)
+        try:
+            return check(client, self.name, Layout(self.index, 1), self.mappings, self.settings)
+        finally:
+            client.close()
+
+
+def _without_secrets(url: str) -> tuple[str, Auth]:
+    """The URL as it may be printed, and the user and password that stood in it."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        raise DeclarationError(
+            "the URL of a search cluster is not an http or https address",
+            "Write it as https://user:password@search.example.com:9200.",
+        )
+    auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    place = host if port is None else f"{host}:{port}"
+    return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", "")), auth

@@ -1,0 +1,67 @@
+"""OpenSearch keeps the law of writers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from lockstep.ports import Target
+from lockstep.systems.opensearch import OpenSearch, SearchIndex
+from lockstep.testing.proxy import Proxy
+from lockstep.testing.servers import OpenSearchHandle
+from lockstep.testing.writer_law import WriterLaw
+from lockstep.values import Key, Record
+
+MAPPINGS: dict[str, Any] = {
+    "dynamic": False,
+    "properties": {"text": {"type": "text"}, "integer": {"type": "long"}, "local": {"type": "date"}},
+}
+
+
+class TestOpenSearch(WriterLaw):
+    cannot_hold = frozenset({"not_finite"})
+
+    @pytest.fixture
+    def server(self, opensearch_server: OpenSearchHandle) -> Iterator[httpx.Client]:
+        """The real server, past Lockstep."""
+        with httpx.Client(base_url=opensearch_server.url, timeout=30) as client:
+            self.real = client
+            yield client
+
+    @pytest.fixture
+    def target(self, server: httpx.Client, opensearch_server: OpenSearchHandle) -> Iterator[Target]:
+        name = f"law-{uuid4().hex[:12]}"
+        with Proxy("127.0.0.1", opensearch_server.port) as self.proxy:
+            system = OpenSearch(f"http://127.0.0.1:{self.proxy.port}")
+            yield system.index(name, mappings=MAPPINGS, settings={"number_of_replicas": 0})
+        server.delete(f"/{name}-g1,{name}-g2?ignore_unavailable=true")
+
+    def bad_record(self) -> Record | None:
+        return {"integer": "no number"}
+
+    def plant(self, target: Target, key: Key, record: Record) -> bool:
+        assert isinstance(target, SearchIndex)
+        found = key[1:-1].decode()
+        answer = self.real.put(f"/{target.index}-g1/_doc/{found}?refresh=true", json=dict(record))
+        return answer.status_code == 201
+
+    def drop(self, target: Target) -> bool:
+        assert isinstance(target, SearchIndex)
+        return self.real.delete(f"/{target.index}-g1").status_code == 200
+
+    def cut(self, target: Target) -> contextlib.AbstractContextManager[None]:
+        return self._unplugged()
+
+    @contextlib.contextmanager
+    def _unplugged(self) -> Iterator[None]:
+        self.proxy.refuse()
+        self.proxy.cut()
+        try:
+            yield
+        finally:
+            self.proxy.accept()
