@@ -68,7 +68,7 @@ def _plain(value: Any) -> Any:
     if kind is dict:
         return _plain_map(value)
     if kind is dt.datetime:
-        return value if value.tzinfo is None else value.astimezone(dt.UTC)
+        return value if value.tzinfo is None or value.tzinfo is dt.UTC else value.astimezone(dt.UTC)
     if kind is Decimal:
         return msgspec.Raw(_digits(value))
     if kind is dt.timedelta:

@@ -11,8 +11,6 @@ import msgspec
 
 from lockstep.canonical import canonical
 
-_decode = msgspec.json.decode
-
 
 class Codec(NamedTuple):
     """How one column type holds values.
@@ -23,7 +21,7 @@ class Codec(NamedTuple):
     `orders` says whether the database orders the column as key bytes do; `text` whether by a collation.
     """
 
-    name: str
+    declared: str
     encode: Callable[[Any], Any]
     decode: Callable[[Any], Any]
     orders: bool = False
@@ -38,11 +36,9 @@ def as_json(value: Any) -> str:
     return canonical({"": value})[4:-1].decode()
 
 
-def from_json(text: str | bytes) -> Any:
+def from_json(text: str) -> Any:
     """A value of JSON text, its numbers exact: never through a float."""
-    return json.loads(
-        text, parse_float=Decimal, parse_int=_whole, parse_constant=lambda name: Decimal(name)
-    )
+    return json.loads(text, parse_float=Decimal, parse_int=_whole, parse_constant=Decimal)
 
 
 def as_text(value: Any) -> str:
@@ -50,7 +46,7 @@ def as_text(value: Any) -> str:
     if type(value) is str:
         return value
     form = as_json(value)
-    return str(_decode(form)) if form.startswith('"') else form
+    return str(msgspec.json.decode(form)) if form.startswith('"') else form
 
 
 def _whole(digits: str) -> int | Decimal:

@@ -8,12 +8,17 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
+from lockstep.errors import LockstepError
 from lockstep.systems.sql.columns import Codec, Columns
 
 
 class Dialect(ABC):
-    """One database, as a target. The writer knows SQL and nothing of whose SQL it is."""
+    """One database, as a target. The writer knows SQL and nothing of whose SQL it is.
+
+    Transactions let the driver's errors out as SQLAlchemy's; `error` says what they mean.
+    """
 
     system: str
     """Which database, without secrets: `sqlite:app.db`."""
@@ -25,14 +30,18 @@ class Dialect(ABC):
     """Keyword arguments of Lockstep's own tables (`sqlite_with_rowid=False`)."""
 
     @abstractmethod
+    def there(self) -> bool:
+        """Whether the database exists at all. Never creates it."""
+
+    @abstractmethod
     def reading(self) -> AbstractContextManager[sa.Connection]:
-        """A transaction that sees one moment. Raises TargetReplaced where the database is not there."""
+        """A transaction that sees one moment."""
 
     @abstractmethod
     def writing(self, create: bool = False) -> AbstractContextManager[sa.Connection]:
         """A transaction that nobody writes beside, durable when it ends.
 
-        Raises TargetReplaced where the database is not there and `create` is False.
+        With `create`, a database that does not exist is created where that is possible.
         """
 
     @abstractmethod
@@ -45,11 +54,15 @@ class Dialect(ABC):
 
     @abstractmethod
     def codec(self, declared: str) -> Codec:
-        """How a column of this declared type holds values. Raises DeclarationError for no type."""
+        """How a column of this declared type holds values."""
 
     @abstractmethod
     def unique(self, connection: sa.Connection, table: str, key: Sequence[str]) -> bool:
         """Whether exactly these columns are unique in a table, telling apart all texts."""
+
+    @abstractmethod
+    def error(self, error: DBAPIError) -> LockstepError:
+        """What the driver's error means; DataError where the row is at fault, with the database's reason."""
 
     @abstractmethod
     def close(self) -> None: ...

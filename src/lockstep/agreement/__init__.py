@@ -1,0 +1,1 @@
+"""Agreement: whether source and target are semantically equal, shown by reading both."""

@@ -1,0 +1,71 @@
+"""backfill: every key of a mapping is hinted again; with `rebuild`, into a new generation."""
+
+from __future__ import annotations
+
+import time
+
+from msgspec import Struct
+
+from lockstep.engine.service import recipe
+from lockstep.operations.opened import consumer_of, existing, parse_keys
+from lockstep.operations.stuck import append
+from lockstep.pipeline import Pipeline
+from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
+
+
+class Asked(Struct, frozen=True):
+    """What was asked for. `running`: who will carry it out, None when the next run will."""
+
+    mapping: str
+    keys: int
+    generation: int
+    running: str | None
+
+
+def backfill(
+    pipeline: Pipeline,
+    mapping: str,
+    typed: tuple[str, ...] = (),
+    *,
+    trust_target: bool = False,
+    rebuild: bool = False,
+) -> Asked:
+    """Asks the run to derive all keys again (or those named). Equal records are not written.
+
+    `trust_target`: compare with what the target holds now, not with the ledger: for a target that
+    somebody else changed. `rebuild`: a new generation, empty, which the run fills: for a target that
+    is lost. Takes the lock for that, so no run may be going on. Raises StateInUse, StateError.
+    """
+    declared = pipeline.named(mapping)
+    with existing(pipeline) as store:
+        consumer = consumer_of(store, mapping)
+        reader = declared.source.reader()
+        try:
+            if typed:
+                wanted = parse_keys(declared, typed)
+                trust = Trust.TARGET if trust_target else Trust.LEDGER
+                append(store, consumer.id, declared.root.table.name, wanted, "asked", trust)
+                return Asked(mapping, len(wanted), consumer.number, store.running())
+            total = reader.estimate(declared.root.table)
+        finally:
+            reader.close()
+        if rebuild:
+            store.lock()
+            generation, _, _ = store.begin_generation(declared.target.name)
+            for other in pipeline.mappings.values():
+                if other.target.name == declared.target.name:
+                    store.begin_consumer(
+                        other.name, generation, other.source.name, other.version, recipe(other)
+                    )
+            fresh = consumer_of(store, mapping)
+            return Asked(mapping, total, fresh.number, None)
+        hint = Hint(
+            declared.root.table.name,
+            span=EVERYTHING,
+            reason="backfill",
+            trust=Trust.TARGET if trust_target else Trust.LEDGER,
+            at=time.time(),
+        )
+        store.begin_backfill(consumer.id, "asked", total)
+        store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
+        return Asked(mapping, total, consumer.number, store.running())

@@ -1,0 +1,88 @@
+"""Opens what the operations work on: the state store, and a mapping's live generation."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lockstep import keys
+from lockstep.errors import DeclarationError, StateError
+from lockstep.mapping import Mapping
+from lockstep.pipeline import Pipeline
+from lockstep.ports import Writer
+from lockstep.state.store import Consumer, Store
+from lockstep.values import Key
+
+
+@contextlib.contextmanager
+def opened(state: Path | Pipeline) -> Iterator[Store]:
+    """The state store of a directory or a pipeline; made when it is not there."""
+    store = Store(state_of(state))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextlib.contextmanager
+def existing(state: Path | Pipeline) -> Iterator[Store]:
+    """The state store that some run made. Raises StateError where none ever ran."""
+    directory = state_of(state)
+    if not (directory / "ledger.db").exists():
+        raise StateError(
+            f"nothing has run yet: there is no state in {directory}", "Start with `lockstep run`."
+        )
+    with opened(directory) as store:
+        yield store
+
+
+def state_of(state: Path | Pipeline) -> Path:
+    """The state directory of a pipeline."""
+    if isinstance(state, Path):
+        return state
+    if state.state is None:
+        raise DeclarationError(
+            f"pipeline {state.name} has no state directory",
+            "Give it one: ls.Pipeline(name, state=DIRECTORY), or load it from a file with ls.load(path).",
+        )
+    return state.state
+
+
+def consumer_of(store: Store, mapping: str) -> Consumer:
+    """A mapping's consumer. Raises StateError when it never ran."""
+    found = store.consumer(mapping)
+    if found is None:
+        known = ", ".join(one.mapping for one in store.consumers()) or "none"
+        raise StateError(
+            f"no run knows a mapping {mapping!r} (known: {known})", "Start it with `lockstep run` first."
+        )
+    return found
+
+
+@contextlib.contextmanager
+def writer_of(mapping: Mapping, consumer: Consumer | None) -> Iterator[Writer]:
+    """The writer of a mapping's live generation, for reading only."""
+    writer = mapping.target.open(consumer.number if consumer else 1)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def parse_key(mapping: Mapping, typed: str) -> Key:
+    """A source key as a person typed it: `7`, or `acme|7` for two key columns.
+
+    Raises DeclarationError that says what the key is made of.
+    """
+    table = mapping.root.table
+    parts = keys.split_text(typed) if len(table.key) > 1 else (typed,)
+    if len(parts) != len(table.key):
+        raise DeclarationError(
+            f"{typed!r} is no key of {table.name}", f"It is made of {' | '.join(table.key)}, joined by |."
+        )
+    return mapping.source.parse_key(table, parts)
+
+
+def parse_keys(mapping: Mapping, typed: Sequence[str]) -> list[Key]:
+    return [parse_key(mapping, one) for one in typed]

@@ -1,0 +1,117 @@
+"""plan: what would be written, field by field. Reads both sides; the door stays closed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from lockstep import keys
+from lockstep.agreement.fields import FieldDiff, diff
+from lockstep.agreement.verify import source_keys
+from lockstep.canonical import canonical, fingerprint
+from lockstep.engine.decide import decide, owned
+from lockstep.engine.derive import Deriver
+from lockstep.engine.loop import default_target_key
+from lockstep.mapping import Mapping
+from lockstep.operations.opened import opened, parse_keys, writer_of
+from lockstep.pipeline import Pipeline
+from lockstep.ports import Writer
+from lockstep.state.store import Consumer, Store
+from lockstep.values import Held, Key
+
+_PAGE = 500
+
+
+class Planned(Struct, frozen=True):
+    """One write that would be made. `action`: create, update, delete, fail."""
+
+    action: str
+    key: str
+    target_key: str | None
+    fields: tuple[FieldDiff, ...] = ()
+    reason: str | None = None
+
+
+def plan(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> Iterator[Planned]:
+    """What a run would write if it derived these keys (all of them, where none is named) right now.
+
+    Compares with the target as it is read now. Yields as it goes; nothing is written.
+    """
+    declared = pipeline.named(mapping)
+    with opened(pipeline) as store:
+        consumer = store.consumer(mapping)
+        reader = declared.source.reader()
+        try:
+            deriver = Deriver(declared, reader)
+            with writer_of(declared, consumer) as writer:
+                there = writer.identity() is not None
+                pages: Iterator[list[Key]]
+                if typed:
+                    pages = iter([parse_keys(declared, typed)])
+                else:
+                    pages = _all_keys(
+                        declared, deriver, store, consumer, source_keys(reader, declared, _PAGE)
+                    )
+                for page in pages:
+                    yield from _page(declared, deriver, store, consumer, writer if there else None, page)
+        finally:
+            reader.close()
+
+
+def _all_keys(
+    mapping: Mapping,
+    deriver: Deriver,
+    store: Store,
+    consumer: Consumer | None,
+    pages: Iterator[list[Key]],
+) -> Iterator[list[Key]]:
+    """The source's keys, then those that only the ledger knows."""
+    yield from pages
+    after: Key | None = None
+    while consumer is not None:
+        known = store.ledger.keys(consumer.id, after, None, _PAGE)
+        present = deriver.roots(known) if known else {}
+        orphans = [key for key in known if key not in present]
+        if orphans:
+            yield orphans
+        if len(known) < _PAGE:
+            return
+        after = known[-1]
+
+
+def _page(
+    mapping: Mapping,
+    deriver: Deriver,
+    store: Store,
+    consumer: Consumer | None,
+    writer: Writer | None,
+    page: list[Key],
+) -> Iterator[Planned]:
+    derived = deriver.derive(page, time.time())
+    rows = store.ledger.rows(consumer.id, page) if consumer else {}
+    known = {key: owned(rows.get(key), default_target_key(mapping, key)) for key in page}
+    asked = {item.key for one in derived.values() for item in one.desired}
+    asked.update(target_key for own in known.values() for target_key in own)
+    held: dict[Key, Held] = writer.read(list(asked)) if writer and asked else {}
+    for key in page:
+        one = derived[key]
+        if one.error is not None:
+            yield Planned("fail", keys.text(key), None, reason=str(one.error))
+            continue
+        decision = decide(one.desired, known[key], held, (mapping.name, key))
+        for put in decision.puts:
+            found = held.get(put.key)
+            if found is None:
+                yield Planned("create", keys.text(key), keys.text(put.key), tuple(diff(put.record, {})))
+                continue
+            actual = fingerprint(put.key, canonical(found.record))
+            before = known[key].get(put.key)
+            if before is not None and before.sent == put.fingerprint and before.held == actual:
+                continue
+            fields = tuple(diff(put.record, found.record))
+            reason = None if fields else "the record is equal, its metadata is not"
+            yield Planned("update", keys.text(key), keys.text(put.key), fields, reason)
+        for target_key in decision.removes:
+            yield Planned("delete", keys.text(key), keys.text(target_key))

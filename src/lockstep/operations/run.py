@@ -1,0 +1,84 @@
+"""run: capture, backfill and follow, until stopped or (once) until everything known is done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from lockstep.engine.service import Service
+from lockstep.operations.opened import opened
+from lockstep.operations.status import MappingStatus, mapping_statuses
+from lockstep.pipeline import Pipeline
+
+
+class RunResult(Struct, frozen=True):
+    """How a run ended. `stopped` names mappings that could not go on, and why."""
+
+    outcome: str
+    mappings: tuple[MappingStatus, ...]
+    stopped: dict[str, str]
+
+
+def run(
+    pipeline: Pipeline,
+    *,
+    once: bool = False,
+    stop: threading.Event | None = None,
+    on_progress: Callable[[dict[str, Any], tuple[MappingStatus, ...]], None] | None = None,
+    every: float = 0.5,
+) -> RunResult:
+    """Runs a pipeline in this process.
+
+    `once`: return when everything that the sources held at the start, and every hint known then, is
+    done. `stop`: set it to finish the open batches, commit, and return. `on_progress` is given the
+    gauges and the mappings' status, every so many seconds.
+
+    Raises StateInUse when another run holds the state, and with `once` whatever a system answers.
+    """
+    stop = stop or threading.Event()
+    with opened(pipeline) as store:
+        service = Service(pipeline, store)
+        service.start()
+        watcher = threading.Thread(
+            target=_watch, args=(service, store, stop, on_progress, every), name="lockstep-watch", daemon=True
+        )
+        watcher.start()
+        outcome = "stopped"
+        try:
+            if once:
+                service.until_done()
+                outcome = "stopped" if stop.is_set() else "done"
+            else:
+                while not service.wait(0.1):
+                    if service.all_stopped():
+                        outcome = "failed"
+                        break
+        except BaseException:
+            outcome = "failed"
+            raise
+        finally:
+            service.stop(outcome)
+            stop.set()
+            watcher.join()
+        failed = {
+            name: gauges["reason"]
+            for name, gauges in service.gauges()["mappings"].items()
+            if gauges["state"] == "stopped"
+        }
+        return RunResult(outcome, mapping_statuses(store), failed)
+
+
+def _watch(
+    service: Service,
+    store: Any,
+    stop: threading.Event,
+    on_progress: Callable[[dict[str, Any], tuple[MappingStatus, ...]], None] | None,
+    every: float,
+) -> None:
+    while not stop.wait(every if on_progress else 60.0):
+        if on_progress is not None:
+            on_progress(service.gauges(), mapping_statuses(store))
+    service.stopping()

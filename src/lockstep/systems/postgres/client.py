@@ -1,0 +1,118 @@
+"""Connections to a PostgreSQL server.
+
+Whatever the user, the database or a pooler has set, a value must read the same: so each connection sets all
+that has a part in it (zone, date and interval style, float digits, bytea form) by itself, after connecting,
+as startup options would be refused by poolers.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, LiteralString, cast
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from lockstep.errors import DeclarationError
+from lockstep.systems.postgres.faults import mapped
+from lockstep.systems.postgres.loaders import adapters
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+READING_SECONDS = 300
+"""Longest read of one batch."""
+
+_FORMS = {
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "search_path": "pg_catalog",
+    "row_security": "off",  # a policy that hides rows must be an error: hidden reads as deleted
+    "jit": "off",
+    "synchronous_commit": "local",
+}
+_TIMES = {
+    "statement_timeout": f"{READING_SECONDS}s",
+    "lock_timeout": "30s",
+    "idle_in_transaction_session_timeout": "600s",
+}
+# A peer that vanished is noticed within a minute on either side; else its slot stays taken for hours.
+_KEEPALIVE = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+_SENDER = {"wal_sender_timeout": "300s"}
+_LIBPQ = {
+    "application_name": "lockstep",
+    "client_encoding": "UTF8",
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+
+
+class Address:
+    """Where a database is, and how to log in. Prints without the password."""
+
+    def __init__(self, url: str) -> None:
+        plain = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", url)
+        try:
+            given = {name: value for name, value in conninfo_to_dict(plain).items() if value is not None}
+        except psycopg.Error:
+            raise DeclarationError(  # `from None`: libpq's words may hold the password
+                "the URL of a PostgreSQL database cannot be understood",
+                "Write it as postgresql://user@host:5432/dbname, with signs such as @ in a password as %40.",
+            ) from None
+        self._given = given
+        self.user = str(given.get("user") or os.environ.get("PGUSER") or "")
+        host = given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST") or "localhost"
+        port = given.get("port") or os.environ.get("PGPORT") or "5432"
+        database = given.get("dbname") or os.environ.get("PGDATABASE") or self.user
+        self.name = f"postgres:{host}:{port}/{database}"
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def connect(self) -> Connection:
+        """A connection for reading, one statement a transaction."""
+        with mapped(f"connecting to {self.name}"):
+            connection = psycopg.connect(
+                make_conninfo("", **{**_LIBPQ, **self._given, "client_encoding": "UTF8"}),
+                autocommit=True,
+                prepare_threshold=None,  # a generic plan knows nothing of 5,000 keys, and poolers mix them up
+                cursor_factory=psycopg.RawCursor,
+                context=adapters(),
+            )
+            try:
+                connection.execute(_settings(_FORMS | _TIMES))
+            except BaseException:
+                connection.close()
+                raise
+        return cast(Connection, connection)
+
+    def replication(self) -> psycopg.pq.abc.PGconn:
+        """A connection that can stream the log: libpq's own, as psycopg knows nothing of replication."""
+        text = make_conninfo("", **{**_LIBPQ, **self._given, "client_encoding": "UTF8", "replication": "database"})
+        with mapped(f"connecting to {self.name} for replication"):
+            connection = psycopg.pq.PGconn.connect(text.encode())
+            if connection.status != psycopg.pq.ConnStatus.OK:
+                words = connection.get_error_message()
+                connection.finish()
+                raise psycopg.OperationalError(words)
+            result = connection.exec_(_settings(_FORMS | _KEEPALIVE | _SENDER))
+            if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
+                words = result.get_error_message()
+                connection.finish()
+                raise psycopg.OperationalError(words)
+        return connection
+
+
+def _settings(values: dict[str, str]) -> bytes:
+    return "; ".join(f"SET {name} = '{value}'" for name, value in values.items()).encode()
+
+
+def sql(text: str) -> LiteralString:
+    """SQL that was put together here, from names that were quoted."""
+    return cast(LiteralString, text)

@@ -1,0 +1,249 @@
+"""What the server's catalog says of tables: columns with their types, keys and indexes.
+
+Everything here is read from pg_catalog in a handful of statements, for some tables or for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lockstep.errors import DataError, Refused
+from lockstep.systems.postgres import names, types
+from lockstep.systems.postgres.client import Connection
+from lockstep.systems.postgres.names import quoted
+from lockstep.systems.postgres.types import Type
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column. `type` is None where Lockstep has no exact form for it. `label`: the type as declared."""
+
+    name: str
+    label: str
+    type: Type | None
+    not_null: bool
+    generated: bool
+    deterministic: bool
+    comment: str | None
+
+    @property
+    def known(self) -> Type:
+        if self.type is None:
+            raise DataError(
+                f"column {self.name} is of type {self.label}, which has no exact form in Python yet",
+                "Leave the column out of the model, or give it another type (a view of it will not do).",
+            )
+        return self.type
+
+    @property
+    def read_sql(self) -> str:
+        return self.known.read.replace("{}", f"t.{quoted(self.name)}")
+
+    @property
+    def sum_sql(self) -> str:
+        return self.known.sum.replace("{}", f"t.{quoted(self.name)}")
+
+
+@dataclass(frozen=True)
+class Index:
+    """A btree index over columns alone, not partial.
+
+    `bytewise`, for each column: its texts compare by bytes. `identity`: declared as the replica identity.
+    `plain`: with the operators that = and < mean.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    bytewise: tuple[bool, ...]
+    descending: tuple[bool, ...]
+    unique: bool
+    immediate: bool
+    primary: bool
+    identity: bool
+    plain: bool
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """A table. `kind`, `persistence` and `identity` are the catalog's relkind, relpersistence, relreplident."""
+
+    oid: int
+    schema: str
+    table: str
+    kind: str
+    persistence: str
+    identity: str
+    estimate: int
+    comment: str | None
+    columns: dict[str, Column]
+    indexes: tuple[Index, ...]
+
+    @property
+    def name(self) -> str:
+        return names.written(self.schema, self.table)
+
+    @property
+    def sql(self) -> str:
+        """The table for FROM: without tables that inherit from it, but with its partitions."""
+        only = "" if self.kind == "p" else "ONLY "
+        return f"{only}{quoted(self.schema)}.{quoted(self.table)}"
+
+    @property
+    def identity_columns(self) -> frozenset[str]:
+        """The columns whose old values are in the log."""
+        if self.identity == "f":
+            return frozenset(self.columns)
+        for index in self.indexes:
+            named = index.primary if self.identity == "d" else self.identity == "i" and index.identity
+            if named and index.immediate:  # a deferrable key identifies nothing in the log
+                return frozenset(index.columns)
+        return frozenset()
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The primary key, else the smallest unique index without nulls; empty where there is neither."""
+        unique = [
+            index.columns
+            for index in self.indexes
+            if index.primary or (index.unique and all(self.columns[name].not_null for name in index.columns))
+        ]
+        primary = [index.columns for index in self.indexes if index.primary]
+        return (primary or sorted(unique, key=len) or [()])[0]
+
+    def column(self, name: str) -> Column:
+        """A column that a model names. Raises where it is not there or of a type without exact form."""
+        column = self.columns.get(name)
+        if column is None:
+            raise Refused(f"table {self.name} has no column {name!r}", "Run `lockstep check`.")
+        if column.type is None:
+            raise DataError(
+                f"{self.name}.{name} is of type {column.label}, which has no exact form in Python yet",
+                "Leave the column out of the model.",
+            )
+        return column
+
+
+_TABLES = """
+SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text,
+       c.relreplident::text, c.reltuples::float8, obj_description(c.oid, 'pg_class')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE """
+_NAMED = """(n.nspname::text, c.relname::text) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+  AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"""
+_ALL = """c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast'
+ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C" """
+
+# Which collations compare by bytes: "C", and the builtin provider's (17 and later). The database's own
+# counts as the one it was made with. In another encoding than UTF-8 the bytes are others.
+_COLLATIONS = """
+WITH own AS (
+  SELECT to_jsonb(d) ->> 'datlocprovider' AS provider, d.datcollate::text AS name,
+         pg_encoding_to_char(d.encoding) IN ('UTF8', 'SQL_ASCII', 'LATIN1') AS fits
+  FROM pg_database d WHERE d.datname = current_database()),
+bytewise AS (
+  SELECT c.oid, c.collisdeterministic, own.fits AND CASE c.collprovider
+      WHEN 'd' THEN coalesce(own.provider, 'c') = 'b'
+                    OR (coalesce(own.provider, 'c') = 'c' AND own.name IN ('C', 'POSIX'))
+      WHEN 'b' THEN true
+      WHEN 'c' THEN c.collcollate IN ('C', 'POSIX')
+      ELSE false END AS yes
+  FROM pg_collation c CROSS JOIN own)
+"""
+_COLUMNS = (
+    _COLLATIONS
+    + """
+SELECT a.attrelid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod), a.atttypid::int8, a.attnotnull,
+       a.attgenerated <> '', coalesce(b.collisdeterministic, true), col_description(a.attrelid, a.attnum)
+FROM pg_attribute a LEFT JOIN bytewise b ON b.oid = a.attcollation
+WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attrelid, a.attnum"""
+)
+_INDEXES = (
+    _COLLATIONS
+    + """
+SELECT i.indrelid::int8, ic.relname::text, array_agg(a.attname::text ORDER BY k.n),
+       array_agg(coalesce(b.yes, true) ORDER BY k.n), array_agg(k.opt & 1 = 1 ORDER BY k.n),
+       i.indisunique, i.indimmediate, i.indisprimary, i.indisreplident, bool_and(o.opcdefault)
+FROM pg_index i
+JOIN pg_class ic ON ic.oid = i.indexrelid
+JOIN pg_am am ON am.oid = ic.relam AND am.amname = 'btree'
+CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indcollation::oid[], i.indoption::int2[], i.indclass::oid[])
+  WITH ORDINALITY AS k(attnum, coll, opt, class, n)
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+JOIN pg_opclass o ON o.oid = k.class
+LEFT JOIN bytewise b ON b.oid = k.coll
+WHERE i.indrelid = ANY($1::oid[]) AND k.n <= i.indnkeyatts
+  AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+GROUP BY i.indrelid, i.indexrelid, ic.relname
+ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid"""
+)
+_USER_TYPES = """
+SELECT t.oid::int8, t.typtype::text, t.typbasetype::int8, e.oid::int8, format_type(t.oid, NULL)
+FROM pg_type t LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' AND t.typlen = -1
+WHERE t.typtype IN ('d', 'e') OR e.typtype IN ('d', 'e')"""
+
+
+def load(connection: Connection, wanted: Iterable[str] | None = None) -> dict[str, TableInfo]:
+    """What the catalog says of some tables, or of all, by the name they were asked for with."""
+    if wanted is None:
+        found = connection.execute((_TABLES + _ALL).encode()).fetchall()
+        asked = {}
+    else:
+        asked = {names.parse(name): name for name in wanted}
+        schemas, tables = [part for part, _ in asked], [part for _, part in asked]
+        found = connection.execute((_TABLES + _NAMED).encode(), [schemas, tables]).fetchall()
+    oids = [row[0] for row in found]
+    resolve = _Types(connection)
+    columns: dict[int, dict[str, Column]] = {oid: {} for oid in oids}
+    for oid, name, label, type_oid, *rest in connection.execute(_COLUMNS.encode(), [oids]).fetchall():
+        columns[oid][name] = Column(name, label, resolve(type_oid), *rest)
+    indexes: dict[int, list[Index]] = {oid: [] for oid in oids}
+    for oid, name, over, bytewise, descending, *rest in connection.execute(_INDEXES.encode(), [oids]).fetchall():
+        indexes[oid].append(Index(name, tuple(over), tuple(bytewise), tuple(descending), *rest))
+    infos = {}
+    for oid, schema, table, kind, persistence, identity, estimate, comment in found:
+        info = TableInfo(
+            oid,
+            schema,
+            table,
+            kind,
+            persistence,
+            identity,
+            int(estimate),
+            comment,
+            columns[oid],
+            tuple(indexes[oid]),
+        )
+        infos[asked.get((schema, table), info.name)] = info
+    return infos
+
+
+class _Types:
+    """Types by oid: builtin ones, enums, domains over them, and arrays."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._known: dict[int, Type | None] = {**types.BY_OID, **types.builtin_arrays()}
+        self._rows: dict[int, Sequence[Any]] = {
+            row[0]: row for row in connection.execute(_USER_TYPES.encode()).fetchall()
+        }
+
+    def __call__(self, oid: int) -> Type | None:
+        if oid not in self._known:
+            self._known[oid] = self._resolve(oid)
+        return self._known[oid]
+
+    def _resolve(self, oid: int) -> Type | None:
+        if oid not in self._rows:
+            return None
+        _, kind, base, element, name = self._rows[oid]
+        if kind == "e":
+            return types.enum(oid, name)
+        if kind == "d":
+            return self(base)
+        of = self(element)
+        if of is None or of.array:
+            return None
+        return types.array(of, oid, of_domain=self._rows[element][1] == "d")
