@@ -1,1 +1,120 @@
-"""Lockstep keeps two systems in agreement, proves that they agree, and brings one back when it is lost."""
+"""Lockstep keeps two systems in agreement, proves that they agree, and brings one back when it is lost.
+
+    import lockstep as ls
+
+Models and shapes: `Model`, `key`, `ref`, `personal`, `column`, `Reference`, `one`, `many`.
+Pipelines: `Pipeline`, `Keyed`, `Clock`, `load`.
+Systems: `Postgres`, `SQLite`, `OpenSearch`, `Tantivy` (each needs its extra).
+What the command line does: `check`, `run`, `status`, `plan`, `explain`, `stuck`, `retry`, `verify`,
+`backfill`, `explore`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from lockstep.errors import (
+    CheckFailed,
+    DataError,
+    DeclarationError,
+    LockstepError,
+    MappingStopped,
+    Refused,
+    StateError,
+    StateInUse,
+    TargetReplaced,
+    Unreachable,
+)
+from lockstep.mapping import Clock, Keyed
+from lockstep.model import Model, Reference, column, key, many, one, personal, ref
+from lockstep.pipeline import Pipeline, load
+from lockstep.values import Finding
+
+if TYPE_CHECKING:
+    from lockstep.explore.system import explore
+    from lockstep.operations.backfill import backfill
+    from lockstep.operations.check import check
+    from lockstep.operations.explain import explain
+    from lockstep.operations.plan import plan
+    from lockstep.operations.run import run
+    from lockstep.operations.status import status
+    from lockstep.operations.stuck import retry, stuck
+    from lockstep.operations.verify import verify
+    from lockstep.systems.opensearch import OpenSearch
+    from lockstep.systems.postgres import Postgres
+    from lockstep.systems.sqlite import SQLite
+    from lockstep.systems.tantivy import Tantivy
+
+# Imported on first use: `import lockstep` needs no driver, and `lockstep status` stays quick.
+_LAZY = {
+    "OpenSearch": ("lockstep.systems.opensearch", "opensearch"),
+    "Postgres": ("lockstep.systems.postgres", "postgres"),
+    "SQLite": ("lockstep.systems.sqlite", ""),
+    "Tantivy": ("lockstep.systems.tantivy", "tantivy"),
+    "backfill": ("lockstep.operations.backfill", ""),
+    "check": ("lockstep.operations.check", ""),
+    "explain": ("lockstep.operations.explain", ""),
+    "explore": ("lockstep.explore.system", ""),
+    "plan": ("lockstep.operations.plan", ""),
+    "retry": ("lockstep.operations.stuck", ""),
+    "run": ("lockstep.operations.run", ""),
+    "status": ("lockstep.operations.status", ""),
+    "stuck": ("lockstep.operations.stuck", ""),
+    "verify": ("lockstep.operations.verify", ""),
+}
+
+__all__ = [
+    "CheckFailed",
+    "Clock",
+    "DataError",
+    "DeclarationError",
+    "Finding",
+    "Keyed",
+    "LockstepError",
+    "MappingStopped",
+    "Model",
+    "OpenSearch",
+    "Pipeline",
+    "Postgres",
+    "Reference",
+    "Refused",
+    "SQLite",
+    "StateError",
+    "StateInUse",
+    "Tantivy",
+    "TargetReplaced",
+    "Unreachable",
+    "backfill",
+    "check",
+    "column",
+    "explain",
+    "explore",
+    "key",
+    "load",
+    "many",
+    "one",
+    "personal",
+    "plan",
+    "ref",
+    "retry",
+    "run",
+    "status",
+    "stuck",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'lockstep' has no attribute {name!r}")
+    module, extra = _LAZY[name]
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        if not extra or (error.name or "").startswith("lockstep"):
+            raise
+        raise DeclarationError(
+            f"ls.{name} needs a package that is not installed: {error.name}",
+            f"Install it with: pip install 'lockstep-sync[{extra}]'",
+        ) from error

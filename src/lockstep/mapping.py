@@ -21,7 +21,7 @@ from lockstep.ports import Source, Target
 from lockstep.shape import Node, resolve
 from lockstep.values import Fingerprint, Key, Record
 
-_LEAVES = (bytes, dt.datetime, dt.date, dt.time, dt.timedelta, Decimal, UUID)
+LEAVES = (bytes, dt.datetime, dt.date, dt.time, dt.timedelta, Decimal, UUID)
 
 
 class Keyed(msgspec.Struct, frozen=True):
@@ -150,7 +150,7 @@ class Mapping:
 def as_record(returned: Any, name: str) -> Record:
     """A mapping's result as a tree of names and values; typed classes become dicts."""
     try:
-        record = msgspec.to_builtins(returned, builtin_types=_LEAVES, order="deterministic", str_keys=True)
+        record = msgspec.to_builtins(returned, builtin_types=LEAVES, order="deterministic", str_keys=True)
     except (TypeError, ValueError, RecursionError) as error:
         raise DataError(
             f"{name} returned what no target can hold: {error}",

@@ -1,11 +1,11 @@
 """The law of `lockstep.ports.Reader`, as a test class. Every connector that reads subclasses it:
 
-    class TestOurs(ReaderLaw):
-        @pytest.fixture
-        def world(self, tmp_path: Path) -> Iterator[World]: ...   # see lockstep.testing.source_world
+class TestOurs(ReaderLaw):
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> Iterator[World]: ...   # see lockstep.testing.source_world
 
-        def unusual(self, world: World) -> Source | None:
-            return a source with other session settings (time zone, date style, digits of floats)
+    def unusual(self, world: World) -> Source | None:
+        return a source with other session settings (time zone, date style, digits of floats)
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ class ReaderLaw:
         assert found == [("South",), ("Upper",)]
 
     def test_columns_are_not_mixed_up_between_pairs(self, world: World, reader: Reader) -> None:
-        assert self.read(world, reader, "users_tags", "user_id tag_id", "user_id tag_id", (2, 3), (3, 1)) == []
+        assert (
+            self.read(world, reader, "users_tags", "user_id tag_id", "user_id tag_id", (2, 3), (3, 1)) == []
+        )
 
     def test_rows_are_found_by_a_column_that_is_no_key(self, world: World, reader: Reader) -> None:
         assert self.read(world, reader, "users", "id", "company_id", (1,), (2,)) == [(1,), (2,), (3,)]
@@ -272,7 +274,9 @@ class ReaderLaw:
             " ('ab', 7, ''), ('b', 7, ''), ('a-b', 1, ''), ('a b', 1, ''), ('Z', 70000, ''), ('雪', 2, '')"
         )
         table = world.table("regions")
-        parts = st.tuples(st.sampled_from(["", "a", "A", "ab", "a ", "de", "z", "é", "\u9fff"]), st.integers(-400, 400))
+        parts = st.tuples(
+            st.sampled_from(["", "a", "A", "ab", "a ", "de", "z", "é", "\u9fff"]), st.integers(-400, 400)
+        )
         cuts = st.lists(st.one_of(parts.map(keys.encode), st.just(None)), max_size=4)
 
         with reader.snapshot() as snapshot:

@@ -69,7 +69,19 @@ _TABLES = (
     Table("companies", ("id", "name"), ("id",)),
     Table(
         "users",
-        ("id", "company_id", "email", "name", "active", "balance", "score", "visits", "born", "seen", "photo"),
+        (
+            "id",
+            "company_id",
+            "email",
+            "name",
+            "active",
+            "balance",
+            "score",
+            "visits",
+            "born",
+            "seen",
+            "photo",
+        ),
         ("id",),
         ("company_id",),
     ),
@@ -143,12 +155,11 @@ class World:
         try:
             yield run
         except BaseException:
+            cursor.close()
             self.app.rollback()
             raise
-        else:
-            self.app.commit()
-        finally:
-            cursor.close()
+        cursor.close()  # first: SQLite does not commit under a statement that still has rows to give
+        self.app.commit()
 
     def table(self, name: str) -> Table:
         """A table as the source calls it."""

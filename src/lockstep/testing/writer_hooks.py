@@ -54,7 +54,7 @@ class WriterHooks:
         return target.key((f"k{number:05d}",))
 
     def record(self, number: int) -> Record:
-        """A harmless record, another one for every number."""
+        """A harmless record that comes back just as it is, another one for every number."""
         return {"text": f"record {number}", "integer": number}
 
     def bad_record(self) -> Record | None:

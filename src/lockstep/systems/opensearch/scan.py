@@ -62,9 +62,9 @@ class Scanner:
         answer = self._client.ask(
             "POST", f"/{self._index}/_mget?{self._client.flavour.primary}", {"ids": list(ids)}
         )
-        documents = None if answer is None else answer.get("docs")
-        if documents is None:
+        if answer is None:
             raise self._gone()
+        documents = answer.get("docs")
         if not isinstance(documents, list) or len(documents) != len(ids):
             raise self._client.rubbish(repr(answer).encode())
         for found, document in zip(ids, documents, strict=True):

@@ -51,7 +51,7 @@ class Index:
     """A btree index over columns alone, not partial.
 
     `bytewise`, for each column: its texts compare by bytes. `identity`: declared as the replica identity.
-    `plain`: with the operators that = and < mean.
+    `plain`: with the columns' own collations and default operators, so that ORDER BY can use it.
     """
 
     name: str
@@ -166,7 +166,8 @@ _INDEXES = (
     + """
 SELECT i.indrelid::int8, ic.relname::text, array_agg(a.attname::text ORDER BY k.n),
        array_agg(coalesce(b.yes, true) ORDER BY k.n), array_agg(k.opt & 1 = 1 ORDER BY k.n),
-       i.indisunique, i.indimmediate, i.indisprimary, i.indisreplident, bool_and(o.opcdefault)
+       i.indisunique, i.indimmediate, i.indisprimary, i.indisreplident,
+       bool_and(o.opcdefault AND k.coll IN (0, a.attcollation))
 FROM pg_index i
 JOIN pg_class ic ON ic.oid = i.indexrelid
 JOIN pg_am am ON am.oid = ic.relam AND am.amname = 'btree'

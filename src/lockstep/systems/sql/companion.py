@@ -64,7 +64,7 @@ class Before(NamedTuple):
 
 def before(row: sa.Row[Any]) -> Before:
     """A companion row as values."""
-    _, mapping, source, mark, total, version, names, buried = row
+    _, mapping, source, mark, total, version, names, buried = tuple(row)
     meta = Meta(mapping, Key(bytes(source)), Fingerprint(mark), total, Version(version))
     return Before(meta, tuple(json.loads(names)), buried is None)
 

@@ -31,7 +31,7 @@ def key_cells(rows: Rows, key: Key) -> Cells:
     values = decode(key)
     if len(values) != len(rows.key):
         raise DataError(
-            f"the key {text(key)!r} has {len(values)} parts and {rows.name} is keyed by {', '.join(rows.key)}",
+            f"the key {text(key)!r} is no key of {rows.name}, which is by {', '.join(rows.key)}",
             "Give the mapping a target key of that many parts.",
         )
     cells = tuple(_cell(rows, name, value) for name, value in zip(rows.key, values, strict=True))

@@ -69,7 +69,9 @@ class Rows:
     def upsert(self, connection: sa.Connection, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Makes rows hold these cells: the key columns, then the named ones."""
         all_names = (*self.key, *names)
-        binds = {self.table.c[name]: sa.bindparam(f"p{n}") for n, name in enumerate(all_names)}
+        binds: dict[Any, Any] = {
+            self.table.c[name]: sa.bindparam(f"p{n}") for n, name in enumerate(all_names)
+        }
         statement = self._dialect.insert(self.table).values(binds)
         conflict = [self.table.c[name] for name in self.key]
         if names:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lockstep import keys
 from lockstep.catalog import Catalog
 from lockstep.errors import DataError
+from lockstep.systems.sql.target import TOMBSTONES, SQLTarget
 from lockstep.systems.sqlite import catalog, cells, check
 from lockstep.systems.sqlite.client import connect, mapped
 from lockstep.systems.sqlite.feed import SQLiteFeed
 from lockstep.systems.sqlite.install import remove
 from lockstep.systems.sqlite.reader import SQLiteReader
 from lockstep.systems.sqlite.schema import read_table
+from lockstep.systems.sqlite.writer import SQLiteDialect
 from lockstep.values import Finding, Key, Table
 
 __all__ = ["SQLite", "remove"]
@@ -39,6 +41,17 @@ class SQLite:
 
     def feed(self) -> SQLiteFeed:
         return SQLiteFeed(self._path)
+
+    def table(
+        self,
+        name: str,
+        *,
+        key: Sequence[str] = ("id",),
+        columns: Mapping[str, str] | None = None,
+        tombstones: float = TOMBSTONES,
+    ) -> SQLTarget:
+        """A table to write to: the user's own, or made from `columns` (their types as in CREATE TABLE)."""
+        return SQLTarget(lambda: SQLiteDialect(self._path, self._name), name, key, columns, tombstones)
 
     def check(self, tables: Sequence[Table]) -> list[Finding]:
         return check.findings(self._path, tables)

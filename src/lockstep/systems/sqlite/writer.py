@@ -101,13 +101,8 @@ class SQLiteDialect(Dialect):
     def unique(self, connection: sa.Connection, table: str, key: Sequence[str]) -> bool:
         """SQLite's own key of a table is no index where it is the row id; every other one is listed."""
         info = connection.exec_driver_sql("SELECT name, type, pk FROM pragma_table_xinfo(?)", (table,)).all()
-        primary = [(name, declared) for name, declared, place in info if place]
-        if (
-            len(primary) == 1
-            and primary[0][0] == key[0]
-            and len(key) == 1
-            and primary[0][1].upper() == "INTEGER"
-        ):
+        primary = [(name, declared.upper()) for name, declared, place in info if place]
+        if primary == [(key[0], "INTEGER")] and len(key) == 1:
             return True
         indexes = connection.exec_driver_sql(
             "SELECT name FROM pragma_index_list(?) WHERE [unique] = 1 AND partial = 0", (table,)

@@ -1,0 +1,95 @@
+"""PostgreSQL as a source: read in snapshots, followed by logical decoding."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lockstep.errors import DeclarationError
+
+try:
+    import psycopg  # noqa: F401
+except ImportError as missing:  # pragma: no cover - tried by hand in an environment without it
+    raise DeclarationError(
+        f"PostgreSQL needs a package that is not installed: {missing}",
+        "pip install 'lockstep-sync[postgres]'",
+    ) from missing
+
+from lockstep.catalog import Catalog
+from lockstep.ports import Feed, Reader
+from lockstep.systems.postgres.catalog import catalog
+from lockstep.systems.postgres.check import check
+from lockstep.systems.postgres.client import Address
+from lockstep.systems.postgres.feed import PostgresFeed
+from lockstep.systems.postgres.keytext import parse_key
+from lockstep.systems.postgres.reader import PostgresReader
+from lockstep.values import Finding, Key, Table
+
+_SLOT = re.compile(r"[a-z0-9_]{1,63}")
+
+
+class Postgres:
+    """A PostgreSQL database, as declared. Connects to nothing before it is used.
+
+    `slot` and `publication` are the names of what Lockstep makes there to follow it. Each pipeline needs its
+    own: two that share a slot would take each other's changes.
+    """
+
+    def __init__(self, url: str, *, slot: str = "lockstep", publication: str = "lockstep") -> None:
+        if not _SLOT.fullmatch(slot):
+            raise DeclarationError(
+                f"{slot!r} cannot be the name of a replication slot",
+                "Use up to 63 lower-case letters, digits and underscores.",
+            )
+        if not publication or len(publication.encode()) > 63 or "\0" in publication:
+            raise DeclarationError(
+                f"{publication!r} cannot be the name of a publication", "Use 1 to 63 bytes of text."
+            )
+        self._address = Address(url)
+        self._slot = slot
+        self._publication = publication
+
+    @classmethod
+    def from_env(cls, variable: str, *, slot: str = "lockstep", publication: str = "lockstep") -> Postgres:
+        """The database whose URL is in an environment variable, so that no secret is in the code."""
+        url = os.environ.get(variable)
+        if not url:
+            raise DeclarationError(
+                f"the environment variable {variable} is not set",
+                f"Set it to the database's URL: export {variable}=postgresql://user@host:5432/dbname",
+            )
+        return cls(url, slot=slot, publication=publication)
+
+    @property
+    def name(self) -> str:
+        return self._address.name
+
+    def __repr__(self) -> str:
+        return f"Postgres({self.name}, slot={self._slot!r}, publication={self._publication!r})"
+
+    def reader(self) -> Reader:
+        return PostgresReader(self._address)
+
+    def feed(self) -> Feed:
+        return PostgresFeed(self._address, self._slot, self._publication)
+
+    def check(self, tables: Sequence[Table]) -> list[Finding]:
+        return check(self._address, self._slot, self._publication, tables)
+
+    def catalog(self) -> Catalog:
+        return catalog(self._address)
+
+    def parse_key(self, table: Table, parts: Sequence[str]) -> Key:
+        return parse_key(self._address, table, parts)
+
+
+if TYPE_CHECKING:
+    from lockstep.ports import Source
+
+    def _is_a_source(source: Postgres) -> Source:
+        return source
+
+
+__all__ = ["Postgres"]

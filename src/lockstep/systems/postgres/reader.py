@@ -1,0 +1,230 @@
+"""Reads the current state of a PostgreSQL database, a consistent snapshot at a time.
+
+A snapshot is one REPEATABLE READ, READ ONLY transaction on a kept connection. The tables are locked (ACCESS
+SHARE) *before* its moment is fixed: TRUNCATE and the forms of ALTER TABLE that rewrite a table are not
+isolated by PostgreSQL, and to an older snapshot the table would read as empty, which is as deleted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+
+from lockstep.errors import Refused, Unreachable
+from lockstep.ports import KeyPage
+from lockstep.systems.postgres import lookup, tables, visibility, walk
+from lockstep.systems.postgres.blame import blamed
+from lockstep.systems.postgres.client import Address, Connection
+from lockstep.systems.postgres.faults import mapped
+from lockstep.systems.postgres.tables import TableInfo
+from lockstep.values import Fetch, Span, Table
+
+CHUNK = 5_000
+COUNTED = 20_000
+"""Tables thought to be smaller than this are counted."""
+
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+_VERSIONS = """SELECT c.oid::int8, c.xmin::text, sum(a.xmin::text::int8)::text, count(*)
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.oid IN ({}) GROUP BY c.oid, c.xmin"""
+_REWRITTEN = """SELECT count(*) FROM pg_class c
+WHERE (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_partition_tree($1::oid::regclass)))
+  AND c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid)"""
+
+Versions = dict[int, tuple[Any, ...]]
+
+
+class PostgresSnapshot:
+    """One moment of the database."""
+
+    def __init__(self, connection: Connection, known: dict[str, TableInfo]) -> None:
+        self._connection = connection
+        self._known = known
+        self.learnt: dict[str, TableInfo] = {}
+
+    def rows(self, fetch: Fetch, values: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        info = self._info(fetch.table)
+        text = lookup.statement(info, fetch)
+        found: list[tuple[Any, ...]] = []
+        for start in range(0, len(values), CHUNK):
+            given = lookup.parameters(info, fetch, values[start : start + CHUNK])
+            if given is not None:
+                found += self._query(info, (*fetch.columns,), text, given)
+        return found
+
+    def keys(self, table: Table, span: Span, limit: int) -> KeyPage:
+        info = self._info(table.name)
+        way = walk.way(info, table.key)
+        columns = tuple(column.name for column in way.columns)
+
+        def query(text: str, given: Sequence[str]) -> list[tuple[Any, ...]]:
+            return self._query(info, columns, text, given)
+
+        return walk.page(query, way, span, limit)
+
+    def _query(
+        self, info: TableInfo, columns: tuple[str, ...], text: str, given: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        with mapped(f"reading {info.name}"), self._connection.cursor(binary=True) as cursor:
+            cursor.execute(text.encode(), given)
+            try:
+                return cursor.fetchall()
+            except (psycopg.DataError, UnicodeError) as error:
+                raise blamed(cursor, info, columns, error) from error
+
+    def _info(self, name: str) -> TableInfo:
+        if name in self._known:
+            return self._known[name]
+        with mapped(f"reading what the catalog says of {name}"):
+            info = tables.load(self._connection, [name]).get(name)
+            if info is None:
+                raise Refused(f"there is no table {name}", "Run `lockstep check`.")
+            self._connection.execute(_lock([info]).encode())
+            (rewritten,) = self._connection.execute(_REWRITTEN.encode(), [info.oid]).fetchone() or (0,)
+        if rewritten:
+            raise Unreachable(
+                f"{name} was truncated or rewritten just when it was to be read", "Lockstep reads it again by itself."
+            )
+        self._known[name] = self.learnt[name] = info
+        return info
+
+
+class PostgresReader:
+    """Snapshots of a database, each on one of a few kept connections. May be used by several threads."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+        self._known: dict[str, TableInfo] = {}
+        self._versions: Versions = {}
+
+    @contextmanager
+    def snapshot(self) -> Iterator[PostgresSnapshot]:
+        connection, known = self._begun()
+        snapshot = PostgresSnapshot(connection, known)
+        try:
+            yield snapshot
+            if snapshot.learnt:
+                self._learn(connection, snapshot.learnt)
+        finally:
+            self._give_back(connection)
+
+    def visible(self, tokens: Sequence[str]) -> str | None:
+        if not tokens:
+            return None
+        with self._connection() as connection, mapped("asking which transactions have ended"):
+            return visibility.waited_for(connection, tokens)
+
+    def estimate(self, table: Table) -> int:
+        with self._connection() as connection, mapped(f"estimating the rows of {table.name}"):
+            info = tables.load(connection, [table.name]).get(table.name)
+            if info is None:
+                raise Refused(f"there is no table {table.name}", "Run `lockstep check`.")
+            return estimated(connection, info)[0]
+
+    def close(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    # Connections
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        connection = self._taken() or self._address.connect()
+        try:
+            try:
+                connection.execute(b"SELECT")
+            except psycopg.Error:  # it broke while it lay here
+                connection.close()
+                connection = self._address.connect()
+            yield connection
+        finally:
+            self._give_back(connection)
+
+    def _taken(self) -> Connection | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    def _give_back(self, connection: Connection) -> None:
+        with suppress(psycopg.Error):
+            if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                connection.execute(b"ROLLBACK")
+        if connection.closed or connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            connection.close()
+            return
+        with self._lock:
+            self._idle.append(connection)
+
+    # Beginning a snapshot
+
+    def _begun(self) -> tuple[Connection, dict[str, TableInfo]]:
+        """A connection with a snapshot open, and what is known of tables, as of that moment."""
+        while (connection := self._taken()) is not None:
+            try:
+                return connection, self._begin(connection)
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                connection.close()  # it broke while it lay here: perhaps another did not
+            except BaseException:
+                connection.close()
+                raise
+        connection = self._address.connect()
+        try:
+            with mapped("opening a snapshot"):
+                return connection, self._begin(connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _begin(self, connection: Connection) -> dict[str, TableInfo]:
+        with self._lock:
+            known, versions = dict(self._known), dict(self._versions)
+        if known:
+            try:
+                text = f"{_BEGIN}{_lock(known.values())}; {_versions_sql(known)}"
+                with connection.execute(text.encode()) as cursor:
+                    while cursor.nextset():
+                        pass
+                    now = {int(row[0]): tuple(row[1:]) for row in cursor.fetchall()}
+                if now == versions:
+                    return known
+                connection.execute(b"ROLLBACK")
+            except (psycopg.ProgrammingError, psycopg.NotSupportedError):  # a table that we know is gone
+                connection.execute(b"ROLLBACK")
+            with self._lock:
+                self._known, self._versions = {}, {}
+        with connection.execute((_BEGIN + "SELECT 1").encode()):
+            return {}
+
+    def _learn(self, connection: Connection, learnt: dict[str, TableInfo]) -> None:
+        """Keeps what a snapshot found out, with the versions of the catalog's rows that said so."""
+        with suppress(psycopg.Error):
+            now = connection.execute(_versions_sql(learnt).encode()).fetchall()
+            with self._lock:
+                self._known.update(learnt)
+                self._versions.update({int(row[0]): tuple(row[1:]) for row in now})
+
+
+def _lock(infos: Any) -> str:
+    return f"LOCK TABLE {', '.join(info.sql for info in infos)} IN ACCESS SHARE MODE"
+
+
+def _versions_sql(infos: dict[str, TableInfo]) -> str:
+    return _VERSIONS.format(", ".join(str(info.oid) for info in infos.values()))
+
+
+def estimated(connection: Connection, info: TableInfo) -> tuple[int, bool]:
+    """(rows, exact): the planner's estimate, which knows the size of the files, or a count of small tables."""
+    (plan,) = connection.execute(f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {info.sql}".encode()).fetchone() or ([],)
+    rows = int(plan[0]["Plan"]["Plan Rows"])
+    if rows > COUNTED:
+        return rows, False
+    (counted,) = connection.execute(f"SELECT count(*) FROM {info.sql}".encode()).fetchone() or (0,)
+    return int(counted), True
+
+

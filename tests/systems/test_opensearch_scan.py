@@ -1,0 +1,126 @@
+"""Scans of a real OpenSearch that also holds documents Lockstep did not write."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from lockstep.errors import DataError
+from lockstep.ports import Writer
+from lockstep.systems.opensearch import OpenSearch, SearchIndex, scan
+from lockstep.testing.servers import OpenSearchHandle
+from lockstep.values import Change, Fingerprint, Held, Meta, version
+
+
+@pytest.fixture
+def real(opensearch_server: OpenSearchHandle) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=opensearch_server.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def target(real: httpx.Client, opensearch_server: OpenSearchHandle) -> Iterator[SearchIndex]:
+    name = f"scan-{uuid4().hex[:12]}"
+    settings = {"number_of_replicas": 0, "number_of_shards": 3, "refresh_interval": "1h"}
+    yield OpenSearch(opensearch_server.url).index(name, settings=settings)
+    real.delete(f"/{name}-g1?ignore_unavailable=true")
+
+
+@pytest.fixture
+def writer(target: SearchIndex) -> Iterator[Writer]:
+    with contextlib.closing(target.open(1)) as writer:
+        writer.create("marker")
+        yield writer
+
+
+def plant(real: httpx.Client, target: SearchIndex, ids: Sequence[str]) -> None:
+    lines = "".join(f'{{"index":{{"_id":{json.dumps(one)}}}}}\n{{"theirs":true}}\n' for one in ids)
+    answer = real.post(
+        f"/{target.index}-g1/_bulk", content=lines, headers={"content-type": "application/x-ndjson"}
+    )
+    assert answer.json()["errors"] is False
+
+
+def ours(target: SearchIndex, writer: Writer, ids: Sequence[str]) -> None:
+    changes = []
+    for one in ids:
+        key = target.key((one,))
+        changes.append(Change(key, {"ours": True}, Meta("m", key, Fingerprint(1), 1, version(1, 1))))
+    writer.write(changes)
+
+
+def walk(writer: Writer, size: int) -> list[Held]:
+    seen: list[Held] = []
+    while page := writer.scan(seen[-1].key if seen else None, size):
+        seen += page
+        if len(page) < size:
+            break
+    return seen
+
+
+IDS = [*(f"{n:04d}" for n in range(200)), "a\0b", "a", "a\x01", "é", "z", "\uffff", "\U0001f600", "A|b", '"']
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 1000])
+@pytest.mark.parametrize("many", [10_000, 0], ids=["merged", "sorted by the server"])
+def test_theirs_come_at_their_place(
+    target: SearchIndex,
+    writer: Writer,
+    real: httpx.Client,
+    size: int,
+    many: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scan, "MOST_FOREIGN", many)
+    monkeypatch.setattr(scan, "_PAGE", 20)
+    ids = IDS if size > 1 else IDS[195:]
+    ours(target, writer, ids[::2])
+    plant(real, target, ids[1::2])
+    seen = walk(writer, size)
+    assert [held.key for held in seen] == sorted(target.key((one,)) for one in ids)
+    mine = {target.key((one,)) for one in ids[::2]}
+    assert all((held.meta is not None) == (held.key in mine) for held in seen)
+    assert all(held.record == ({"ours": True} if held.key in mine else {"theirs": True}) for held in seen)
+
+
+def test_more_than_ten_thousand_of_theirs(target: SearchIndex, writer: Writer, real: httpx.Client) -> None:
+    ids = [f"t{n:05d}" for n in range(10_050)]
+    plant(real, target, ids)
+    ours(target, writer, ["t00000x", "zz"])
+    seen = walk(writer, 4000)
+    assert [held.key for held in seen] == sorted(target.key((one,)) for one in [*ids, "t00000x", "zz"])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+@pytest.mark.parametrize("copy", ["0", "b0", "zz"])
+def test_a_copy_of_ours_is_named_and_never_missed(
+    target: SearchIndex, writer: Writer, real: httpx.Client, size: int, copy: str
+) -> None:
+    ours(target, writer, ["a", "b", "c", "d"])
+    source = real.get(f"/{target.index}-g1/_source/b").json()
+    real.put(f"/{target.index}-g1/_doc/{copy}", json=source).raise_for_status()
+    with pytest.raises(DataError, match=repr(copy)) as raised:
+        walk(writer, size)
+    assert f"_doc/{copy}" in raised.value.remedy
+    real.delete(f"/{target.index}-g1/_doc/{copy}").raise_for_status()
+    assert len(walk(writer, size)) == 4
+
+
+def test_a_walk_is_refreshed_once(target: SearchIndex, writer: Writer, real: httpx.Client) -> None:
+    def refreshes() -> int:
+        found = real.get(f"/{target.index}-g1/_stats/refresh").json()
+        return int(found["_all"]["primaries"]["refresh"]["external_total"])
+
+    ours(target, writer, [f"{n:04d}" for n in range(100)])
+    before = refreshes()
+    assert len(walk(writer, 9)) == 100
+    assert refreshes() - before == 3, "one for each of three shards"
+    ours(target, writer, ["zz"])
+    assert [held.key for held in writer.scan(target.key(("0098",)), 5)] == [
+        target.key((one,)) for one in ("0099", "zz")
+    ]
