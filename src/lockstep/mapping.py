@@ -6,10 +6,11 @@ import datetime as dt
 import hashlib
 import inspect
 import sys
+import types
 import zoneinfo
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -82,7 +83,7 @@ class Mapping:
         self.source = source
         self.target = target
         self.name = name
-        self.shape, self._wants_clock = _signature(function)
+        self.shape, self._wants_clock, self._may_key = _signature(function)
         self.root: Node = resolve(self.shape)
         self.key_fields = _key_fields(key, self.shape, name)
         self.version = version or _code_version(function)
@@ -98,7 +99,9 @@ class Mapping:
 
     @property
     def key_is_root_key(self) -> bool:
-        """Whether the record's key follows from the root's key alone."""
+        """Whether the record's key follows from the root's key alone: never where ls.Keyed may say it."""
+        if self._may_key:
+            return False
         return self.key_fields == tuple(column.field for column in describe(self.shape).key)
 
     def derive(self, root: Model, now: float) -> tuple[list[Desired], float | None]:
@@ -134,6 +137,11 @@ class Mapping:
         return found
 
     def _keyed(self, item: Any) -> Desired:
+        if isinstance(item, Keyed) and not self._may_key:
+            raise DataError(
+                f"{self.name} returned ls.Keyed, and its annotation does not say so",
+                "Annotate its result as ls.Keyed or list[ls.Keyed]: such keys are claimed before they are written.",
+            )
         if not isinstance(item, Keyed):
             raise DataError(
                 f"{self.name} returned a list of {type(item).__name__}",
@@ -164,7 +172,8 @@ def as_record(returned: Any, name: str) -> Record:
     return record
 
 
-def _signature(function: Callable[..., Any]) -> tuple[type[Model], bool]:
+def _signature(function: Callable[..., Any]) -> tuple[type[Model], bool, bool]:
+    """The shape it takes, whether it wants a clock, and whether its result may name its own keys."""
     name = function.__name__
     parameters = list(inspect.signature(function).parameters.values())
     try:
@@ -182,7 +191,18 @@ def _signature(function: Callable[..., Any]) -> tuple[type[Model], bool]:
             f"{name} takes parameters that nobody can give",
             "A mapping takes a shape, and `clock: ls.Clock` when it depends on time.",
         )
-    return hints[parameters[0].name], bool(extra)
+    return hints[parameters[0].name], bool(extra), _may_key(hints.get("return", Any))
+
+
+def _may_key(hint: Any) -> bool:
+    """Whether a result so annotated may hold ls.Keyed; where nobody says, it may."""
+    if hint in (Any, object, list) or isinstance(hint, TypeVar):
+        return True
+    if isinstance(hint, type) and issubclass(hint, Keyed):
+        return True
+    if get_origin(hint) in (Union, types.UnionType, list):
+        return any(map(_may_key, get_args(hint)))
+    return False
 
 
 def _names_near(function: Callable[..., Any]) -> dict[str, Any]:

@@ -263,6 +263,20 @@ def test_reading_is_tried_again(
         writer.scan(None, 5)
 
 
+def test_a_failed_refresh_is_made_up_for(target: SearchIndex, writer: Writer, between: Between) -> None:
+    first, *others = changes(target, 3)
+    writer.write([first])
+    assert len(writer.scan(None, 1)) == 1
+    writer.write(others)
+    failed = b'{"_shards":{"total":1,"successful":0,"failed":1}}'
+    between.before = lambda path, _: (200, failed) if "_refresh" in path else None
+    for act in (writer.identity, lambda: writer.scan(first.key, 5)):
+        with pytest.raises(Unreachable):
+            act()
+    between.before = None
+    assert len(writer.scan(first.key, 5)) == 2
+
+
 def test_half_an_answer_from_the_shards_is_none(
     target: SearchIndex, writer: Writer, between: Between
 ) -> None:

@@ -68,7 +68,7 @@ def run(
             for name, gauges in service.gauges()["mappings"].items()
             if gauges["state"] == "stopped"
         }
-        return RunResult(outcome, mapping_statuses(store), failed)
+        return RunResult(outcome, mapping_statuses(store, service.gauges()["mappings"]), failed)
 
 
 def _watch(
@@ -80,5 +80,6 @@ def _watch(
 ) -> None:
     while not stop.wait(every if on_progress else 60.0):
         if on_progress is not None:
-            on_progress(service.gauges(), mapping_statuses(store))
+            gauges = service.gauges()
+            on_progress(gauges, mapping_statuses(store, gauges["mappings"]))
     service.stopping()

@@ -12,40 +12,24 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Iterator
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from lockstep import keys
 from lockstep.errors import Refused
-from lockstep.ports import Reader, Source
-from lockstep.testing.source_world import World, joins_of, rows_of, walk
-from lockstep.values import EVERYTHING, Fetch, Key, Span
+from lockstep.ports import Reader
+from lockstep.testing.keys_law import KeysLaw
+from lockstep.testing.source_world import World, rows_of, walk
+from lockstep.values import Fetch
 
 USER = ("id", "company_id", "email", "name", "active", "balance", "score", "visits", "born", "seen")
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-class ReaderLaw:
+class ReaderLaw(KeysLaw):
     """What every `Reader` must do, against its real server."""
-
-    @pytest.fixture
-    def world(self) -> Iterator[World]:
-        raise NotImplementedError("a fixture `world` is needed")
-
-    @pytest.fixture
-    def reader(self, world: World) -> Iterator[Reader]:
-        reader = world.source.reader()
-        yield reader
-        reader.close()
-
-    def unusual(self, world: World) -> Source | None:
-        """The same source under other session settings; None where there are none."""
-        return None
 
     def read(
         self, world: World, reader: Reader, table: str, columns: str, by: str, *values: tuple[Any, ...]
@@ -104,6 +88,23 @@ class ReaderLaw:
         assert {n for (n,) in found} == set(range(10, 12_010))
         assert len(found) == 12_000
 
+    def test_a_stream_is_the_rows_in_pages(self, world: World, reader: Reader) -> None:
+        world.execute(
+            "INSERT INTO messages(id, conversation_id, body) WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL"
+            " SELECT i + 1 FROM n WHERE i < 20999) SELECT i, 12, 'x' FROM n"
+        )
+        columns = ("id", "conversation_id", "body")
+        fetch = Fetch(world.table("messages").name, columns, ("conversation_id",), (("id", "body"),))
+        values = [(10,), (12,), (99,), (12,), (None,)]
+        with reader.snapshot() as snapshot:
+            pages = list(snapshot.stream(fetch, values))
+            assert sorted(chain.from_iterable(pages)) == sorted(snapshot.rows(fetch, values))
+            assert sum(map(len, pages)) == 20_003
+            assert all(0 < len(page) <= 10_000 for page in pages)
+            assert next(iter(snapshot.stream(fetch, values))), "one that is not read to its end"
+            assert walk(snapshot, world.table("tags")), "does not hinder the next read"
+            assert list(snapshot.stream(fetch, [(99,)])) == []
+
     def test_values_come_back_exactly(self, world: World, reader: Reader) -> None:
         local = dt.datetime  # timestamps without zone are meant
         expected: list[tuple[Any, ...]] = [
@@ -113,10 +114,10 @@ class ReaderLaw:
             (4, None, None, "Däne 雪 🎿", True, Decimal(0), 1e300, 0, dt.date(1, 1, 1)),
         ]
         seen = [
-            local(2026, 3, 8, 9, 30),  # noqa: DTZ001
-            local(2026, 3, 8, 9, 30, 0, 250_000),  # noqa: DTZ001
+            local(2026, 3, 8, 9, 30),
+            local(2026, 3, 8, 9, 30, 0, 250_000),
             None,
-            local(9999, 12, 31, 23, 59, 59, 999_999),  # noqa: DTZ001
+            local(9999, 12, 31, 23, 59, 59, 999_999),
         ]
         found = self.read(world, reader, "users", " ".join(USER), "id", (1,), (2,), (3,), (4,))
         wanted = [(*row, moment) for row, moment in zip(expected, seen, strict=True)]
@@ -236,70 +237,3 @@ class ReaderLaw:
     def test_an_estimate_is_a_number(self, world: World, reader: Reader) -> None:
         for table in world.tables:
             assert reader.estimate(table) >= 0
-
-    # keys
-
-    def test_a_walk_sees_every_key_once(self, world: World, reader: Reader) -> None:
-        for limit in (1, 2, 3, 1000):
-            with reader.snapshot() as snapshot:
-                for table in world.tables:
-                    every = walk(snapshot, table, limit=limit)
-                    assert len(every) == len(set(every)) == len(rows_of(snapshot, table)), table.name
-
-    def test_keys_are_those_of_the_values(self, world: World, reader: Reader) -> None:
-        with reader.snapshot() as snapshot:
-            regions = {keys.decode(key) for key in walk(snapshot, world.table("regions"))}
-            users = [keys.decode(key) for key in walk(snapshot, world.table("users"))]
-        assert regions == {("de", 1), ("de", 2), ("DE", 1), ("fr", 1), ("é", 1), ("", 0)}
-        assert sorted(users) == [(1,), (2,), (3,), (4,)]
-
-    def test_ordered_pages_are_in_key_order(self, world: World, reader: Reader) -> None:
-        with reader.snapshot() as snapshot:
-            for table in world.tables:
-                page = snapshot.keys(table, EVERYTHING, 1000)
-                if page.ordered:
-                    assert page.keys == sorted(page.keys), table.name
-                    assert page.rest is None
-                else:
-                    assert sorted(page.keys) == sorted(walk(snapshot, table, limit=2)), table.name
-
-    def test_an_empty_table_has_no_keys(self, world: World, reader: Reader) -> None:
-        world.execute("DELETE FROM messages")
-        with reader.snapshot() as snapshot:
-            assert walk(snapshot, world.table("messages")) == []
-
-    def test_adjoining_spans_hold_what_their_union_holds(self, world: World, reader: Reader) -> None:
-        world.execute(
-            "INSERT INTO regions(country, number, name) VALUES ('a', -300, ''), ('a', 300, ''), ('A', 0, ''),"
-            " ('ab', 7, ''), ('b', 7, ''), ('a-b', 1, ''), ('a b', 1, ''), ('Z', 70000, ''), ('雪', 2, '')"
-        )
-        table = world.table("regions")
-        parts = st.tuples(
-            st.sampled_from(["", "a", "A", "ab", "a ", "de", "z", "é", "\u9fff"]), st.integers(-400, 400)
-        )
-        cuts = st.lists(st.one_of(parts.map(keys.encode), st.just(None)), max_size=4)
-
-        with reader.snapshot() as snapshot:
-            every = walk(snapshot, table)
-
-            @FEW
-            @given(cuts, st.integers(1, 5), st.data())
-            def law(cuts: list[Key | None], limit: int, data: st.DataObject) -> None:
-                own = data.draw(st.lists(st.sampled_from(every), max_size=2))
-                marks = sorted({cut for cut in cuts if cut is not None} | set(own))
-                edges: list[Key | None] = [None, *marks, None]
-                spans = [Span(*pair) for pair in zip(edges[:-1], edges[1:], strict=True)]
-                found = [walk(snapshot, table, span, limit) for span in spans]
-                assert sorted(sum(found, [])) == sorted(every)
-                for span, part in zip(spans, found, strict=True):
-                    assert all(span.after is None or key > span.after for key in part)
-                    assert all(span.upto is None or key <= span.upto for key in part)
-
-            law()
-
-    def test_join_columns_have_one_form_in_hints(self, world: World, reader: Reader) -> None:
-        with reader.snapshot() as snapshot:
-            table = world.table("users")
-            found = {row[0]: joins_of(table, row) for row in rows_of(snapshot, table).values()}
-        assert found[1] == {"company_id": keys.encode((1,))}
-        assert found[4] == {"company_id": None}

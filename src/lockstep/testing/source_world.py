@@ -60,7 +60,8 @@ INSERT INTO users_tags(user_id, tag_id) VALUES (1, 1), (1, 2), (2, 1), (3, 3);
 INSERT INTO conversations(id, user_id) VALUES (10, 1), (11, 1), (12, 2), (13, 3);
 INSERT INTO messages(id, conversation_id, body) VALUES (100, 10, 'hi'), (101, 10, 'ho'), (102, 12, 'hey');
 INSERT INTO regions(country, number, name) VALUES
-  ('de', 1, 'North'), ('de', 2, 'South'), ('DE', 1, 'Upper'), ('fr', 1, 'Est'), ('é', 1, 'accent'), ('', 0, NULL);
+  ('de', 1, 'North'), ('de', 2, 'South'), ('DE', 1, 'Upper'), ('fr', 1, 'Est'), ('é', 1, 'accent'),
+  ('', 0, NULL);
 INSERT INTO accounts(id, login, owner) VALUES (1, 'ann', 1), (2, 'ben', 2), (3, 'cat', NULL);
 INSERT INTO "Odd Table"("Id", "Select", "Owner's Id") VALUES (1, 'one', 1), (2, 'two', NULL)
 """

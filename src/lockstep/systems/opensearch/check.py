@@ -67,12 +67,7 @@ def _server(client: Client, subject: str, greeting: dict[str, Any]) -> Iterator[
 def _cluster(
     client: Client, subject: str, names: Layout, mappings: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    said = client.ask("GET", "/_cluster/settings?include_defaults=true&flat_settings=true") or {}
-    found = {
-        **said.get("defaults", {}),
-        **said.get("persistent", {}),
-        **said.get("transient", {}),
-    }
+    found = _cluster_settings(client)
     for block in ("read_only", "read_only_allow_delete"):
         if found.get(f"cluster.blocks.{block}") == "true":
             yield Finding(
@@ -99,16 +94,24 @@ def _cluster(
         )
 
 
+def _cluster_settings(client: Client) -> dict[str, Any]:
+    said = client.ask("GET", "/_cluster/settings?include_defaults=true&flat_settings=true") or {}
+    return {
+        name: value
+        for kind in ("defaults", "persistent", "transient")
+        for name, value in said.get(kind, {}).items()
+    }
+
+
 def _disks(
     client: Client, subject: str, names: Layout, mappings: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Iterator[Finding]:
     path = "/_nodes/stats/fs?filter_path=nodes.*.name,nodes.*.fs.total"
     said = client.ask("GET", path) or {}
-    limits = client.ask("GET", "/_cluster/settings?include_defaults=true&flat_settings=true") or {}
-    merged = {**limits.get("defaults", {}), **limits.get("persistent", {}), **limits.get("transient", {})}
+    limits = _cluster_settings(client)
     prefix = "cluster.routing.allocation.disk"
-    high = str(merged.get(f"{prefix}.watermark.high", ""))
-    if merged.get(f"{prefix}.threshold_enabled") == "false" or not high.endswith("%"):
+    high = str(limits.get(f"{prefix}.watermark.high", ""))
+    if limits.get(f"{prefix}.threshold_enabled") == "false" or not high.endswith("%"):
         return
     for node in said.get("nodes", {}).values():
         total = node.get("fs", {}).get("total", {})
@@ -198,8 +201,9 @@ def _index(client: Client, subject: str, index: str, mappings: Mapping[str, Any]
             f'PUT /{index}/_settings {{"{layout.GC_DELETES}": "{layout.GC_DELETES_AT_LEAST}"}}',
             blocks=False,
         )
-    health = client.ask("GET", f"/_cluster/health/{index}?level=indices&timeout=1s") or {}
-    if health.get("status") == "red":
+    # 408 says that it is still red after the wait, which a moment after a restart every index is.
+    status, answer = client.send("GET", f"/_cluster/health/{index}?wait_for_status=yellow&timeout=3s", None)
+    if status == 408 and client.parse(answer).get("status") == "red":
         yield Finding(
             subject,
             f"{index} is red: a primary shard is not assigned, so some keys can be neither read nor written",

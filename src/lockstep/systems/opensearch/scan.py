@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lockstep.errors import DataError, Refused, TargetReplaced
+from lockstep.errors import DataError, Refused, SystemError_, TargetReplaced
 from lockstep.systems.opensearch import bulk, wire
 from lockstep.systems.opensearch.client import Client
 from lockstep.values import Held, Key
@@ -38,15 +38,20 @@ class Scanner:
     def refresh(self) -> None:
         """Makes everything that was acknowledged visible to searches."""
         self.stale = False  # before, so that a write in the meantime makes it stale again
-        answer = self._client.ask("POST", f"/{self._index}/_refresh")
-        if answer is not None and answer.get("_shards", {}).get("failed", 1):
-            raise self._client.rubbish(repr(answer).encode())
+        try:
+            answer = self._client.ask("POST", f"/{self._index}/_refresh")
+            if answer is not None and answer.get("_shards", {}).get("failed", 1):
+                raise self._client.rubbish(repr(answer).encode())
+        except SystemError_:
+            self.stale = True
+            raise
 
     def page(self, after: Key | None, limit: int) -> list[Held]:
         """The next documents after a key. A walk is refreshed at its start and after own writes."""
         if limit <= 0:
             return []
-        if self.stale or after is None or after != self._end:
+        end, self._end = self._end, None  # forgotten should this page fail
+        if self.stale or after is None or after != end:
             self.refresh()
             self._foreign = self._foreign_ids()
         start = None if after is None else bulk.id_of(after)
@@ -87,10 +92,16 @@ class Scanner:
             for found in foreign
             if (key := bulk.key_of(found)) > after and (until is None or key < until)
         ]
-        for at in range(0, min(len(among), limit), _PAGE):
-            for found, source in self.documents(among[at : min(at + _PAGE, limit)]):
-                record, meta = wire.split(found, source)
-                page.append(Held(bulk.key_of(found), record, meta))
+        here = {held.key for held in page}  # one of theirs may have become ours since they were listed,
+        theirs: list[Held] = []
+        step = min(limit, _PAGE)
+        for at in range(0, len(among), step):  # or be gone, so that the next ones move up
+            for found, source in self.documents(among[at : at + step]):
+                if (key := bulk.key_of(found)) not in here:
+                    theirs.append(Held(key, *wire.split(found, source)))
+            if len(theirs) >= limit:
+                break
+        page += theirs
         page.sort(key=lambda held: held.key)
         return page[:limit]
 

@@ -100,7 +100,7 @@ class IndexWriter:
                     self._send(request, outcomes)
                     answered = True
                 except NotSent as error:
-                    if not answered:
+                    if not answered and all(outcomes[one.place] is None for one in request):
                         raise
                     lost = error
                 self._scanner.stale = True

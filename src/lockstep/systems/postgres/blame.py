@@ -47,6 +47,10 @@ def blamed(
 def _row_name(info: TableInfo, columns: Sequence[str], load: Any) -> str:
     """Where the key was read too: " of (7)"."""
     try:
-        return f" of ({', '.join(str(load(list(columns).index(name))) for name in info.key)})" if info.key else ""
+        return (
+            f" of ({', '.join(str(load(list(columns).index(name))) for name in info.key)})"
+            if info.key
+            else ""
+        )
     except (ValueError, psycopg.DataError):
         return ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, LiteralString, cast
+from typing import Any, cast
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -32,6 +32,7 @@ _FORMS = {
     "search_path": "pg_catalog",
     "row_security": "off",  # a policy that hides rows must be an error: hidden reads as deleted
     "jit": "off",
+    "cursor_tuple_fraction": "1",  # whoever opens a cursor here reads all of it
     "synchronous_commit": "local",
 }
 _TIMES = {
@@ -42,7 +43,7 @@ _TIMES = {
 # A peer that vanished is noticed within a minute on either side; else its slot stays taken for hours.
 _KEEPALIVE = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
 _SENDER = {"wal_sender_timeout": "300s"}
-_LIBPQ = {
+_LIBPQ: dict[str, str | int | None] = {
     "application_name": "lockstep",
     "client_encoding": "UTF8",
     "connect_timeout": 10,
@@ -59,7 +60,7 @@ class Address:
     def __init__(self, url: str) -> None:
         plain = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", url)
         try:
-            given = {name: value for name, value in conninfo_to_dict(plain).items() if value is not None}
+            given: dict[str, str | int | None] = dict(conninfo_to_dict(plain))
         except psycopg.Error:
             raise DeclarationError(  # `from None`: libpq's words may hold the password
                 "the URL of a PostgreSQL database cannot be understood",
@@ -94,7 +95,9 @@ class Address:
 
     def replication(self) -> psycopg.pq.abc.PGconn:
         """A connection that can stream the log: libpq's own, as psycopg knows nothing of replication."""
-        text = make_conninfo("", **{**_LIBPQ, **self._given, "client_encoding": "UTF8", "replication": "database"})
+        text = make_conninfo(
+            "", **{**_LIBPQ, **self._given, "client_encoding": "UTF8", "replication": "database"}
+        )
         with mapped(f"connecting to {self.name} for replication"):
             connection = psycopg.pq.PGconn.connect(text.encode())
             if connection.status != psycopg.pq.ConnStatus.OK:
@@ -111,8 +114,3 @@ class Address:
 
 def _settings(values: dict[str, str]) -> bytes:
     return "; ".join(f"SET {name} = '{value}'" for name, value in values.items()).encode()
-
-
-def sql(text: str) -> LiteralString:
-    """SQL that was put together here, from names that were quoted."""
-    return cast(LiteralString, text)

@@ -25,7 +25,9 @@ class _Kind(NamedTuple):
 
 
 _PASSING = _Kind(Unreachable, _AGAIN)
-_BUG = _Kind(Refused, "Run `lockstep check`. If it finds nothing, this is a fault of Lockstep: please report it.")
+_BUG = _Kind(
+    Refused, "Run `lockstep check`. If it finds nothing, this is a fault of Lockstep: please report it."
+)
 _VALUE = _Kind(DataError, "Correct the value in the database.")
 
 # The longest prefix of the SQLSTATE that is here decides.
@@ -40,13 +42,23 @@ _KINDS: dict[str, _Kind] = {
     "3D": _Kind(Refused, "Correct the database's name in the URL."),
     "40": _PASSING,
     "42": _Kind(Refused, "Run `lockstep check`: the database is not as the models say."),
-    "42501": _Kind(Refused, "Run `lockstep check`: it names the privileges that are missing, with the GRANT."),
+    "42501": _Kind(
+        Refused, "Run `lockstep check`: it names the privileges that are missing, with the GRANT."
+    ),
     "42704": _Kind(Refused, "Run `lockstep check`: something that Lockstep needs is not there any more."),
-    "53": _Kind(Unreachable, "The server is short of connections, memory or disk; Lockstep tries again by itself."),
-    "55006": _Kind(Unreachable, "Somebody else uses it: stop the other process. Lockstep tries again by itself."),
-    "55P03": _Kind(Unreachable, "A lock was not to be had in time, as when a table is altered; Lockstep tries again."),
+    "53": _Kind(
+        Unreachable, "The server is short of connections, memory or disk; Lockstep tries again by itself."
+    ),
+    "55006": _Kind(
+        Unreachable, "Somebody else uses it: stop the other process. Lockstep tries again by itself."
+    ),
+    "55P03": _Kind(
+        Unreachable, "A lock was not to be had in time, as when a table is altered; Lockstep tries again."
+    ),
     "57": _PASSING,
-    "57014": _Kind(Unreachable, "The server is slow, or a session holds a lock; Lockstep tries again by itself."),
+    "57014": _Kind(
+        Unreachable, "The server is slow, or a session holds a lock; Lockstep tries again by itself."
+    ),
     "57P04": _Kind(Refused, "The database was dropped: correct the URL."),
     "58": _PASSING,
     "58P01": _Kind(Refused, _LOG),

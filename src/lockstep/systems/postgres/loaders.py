@@ -63,7 +63,9 @@ class _Array(ArrayBinaryLoader):
         if len(data) >= 20:
             dimensions, _, _, _, first = _array_head.unpack_from(data)
             if dimensions != 1 or first != 1:
-                raise psycopg.DataError("an array of several dimensions, or one not counted from 1, is no list")
+                raise psycopg.DataError(
+                    "an array of several dimensions, or one not counted from 1, is no list"
+                )
         return super().load(data)
 
 

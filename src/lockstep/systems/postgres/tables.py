@@ -67,7 +67,7 @@ class Index:
 
 @dataclass(frozen=True)
 class TableInfo:
-    """A table. `kind`, `persistence` and `identity` are the catalog's relkind, relpersistence, relreplident."""
+    """A table. `kind`, `persistence`, `identity`: the catalog's relkind, relpersistence, relreplident."""
 
     oid: int
     schema: str
@@ -155,8 +155,9 @@ bytewise AS (
 _COLUMNS = (
     _COLLATIONS
     + """
-SELECT a.attrelid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod), a.atttypid::int8, a.attnotnull,
-       a.attgenerated <> '', coalesce(b.collisdeterministic, true), col_description(a.attrelid, a.attnum)
+SELECT a.attrelid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod), a.atttypid::int8,
+       a.attnotnull, a.attgenerated <> '', coalesce(b.collisdeterministic, true),
+       col_description(a.attrelid, a.attnum)
 FROM pg_attribute a LEFT JOIN bytewise b ON b.oid = a.attcollation
 WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum"""
@@ -202,7 +203,9 @@ def load(connection: Connection, wanted: Iterable[str] | None = None) -> dict[st
     for oid, name, label, type_oid, *rest in connection.execute(_COLUMNS.encode(), [oids]).fetchall():
         columns[oid][name] = Column(name, label, resolve(type_oid), *rest)
     indexes: dict[int, list[Index]] = {oid: [] for oid in oids}
-    for oid, name, over, bytewise, descending, *rest in connection.execute(_INDEXES.encode(), [oids]).fetchall():
+    for oid, name, over, bytewise, descending, *rest in connection.execute(
+        _INDEXES.encode(), [oids]
+    ).fetchall():
         indexes[oid].append(Index(name, tuple(over), tuple(bytewise), tuple(descending), *rest))
     infos = {}
     for oid, schema, table, kind, persistence, identity, estimate, comment in found:

@@ -141,9 +141,12 @@ def _char(value: Any) -> str | None:
 
 def _only(kind: type, zoned: bool | None = None) -> Bind:
     def bind(value: Any) -> str | None:
-        if type(value) is not kind or (zoned is not None and (value.tzinfo is not None) is not zoned):
+        if type(value) is not kind:
             return None
-        return value.isoformat()  # type: ignore[no-any-return]
+        other: Any = value
+        if zoned is not None and (other.tzinfo is not None) is not zoned:
+            return None
+        return str(other.isoformat())
 
     return bind
 
@@ -228,9 +231,7 @@ BY_OID = {type_.oid: type_ for type_ in BUILTIN.values()}
 
 def enum(oid: int, name: str) -> Type:
     """An enum: its labels, which order by their place and not as texts do. `name` is quoted for SQL."""
-    return Type(
-        name, oid, "str", str, _text, "text", read="{}::text", by_value=False, quoted=True, enum=name
-    )
+    return Type(name, oid, "str", str, _text, "text", read="{}::text", by_value=False, quoted=True, enum=name)
 
 
 def array(of: Type, oid: int, *, of_domain: bool = False) -> Type:

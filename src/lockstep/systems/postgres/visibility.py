@@ -14,10 +14,12 @@ from typing import Any
 
 from lockstep.systems.postgres.client import Connection
 
-_SNAPSHOT = """SELECT pg_snapshot_xmax(s)::text::int8, ARRAY(SELECT x::text::int8 FROM pg_snapshot_xip(s) AS x),
+_SNAPSHOT = """SELECT pg_snapshot_xmax(s)::text::int8,
+       ARRAY(SELECT x::text::int8 FROM pg_snapshot_xip(s) AS x),
        current_database()::text
 FROM pg_current_snapshot() AS s"""
-_HOLDERS = """SELECT l.transactionid::text::int8, l.pid, coalesce(a.datname, p.database)::text, a.usename::text,
+_HOLDERS = """SELECT l.transactionid::text::int8, l.pid, coalesce(a.datname, p.database)::text,
+       a.usename::text,
        a.application_name, to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SS"Z"'), a.state, a.wait_event, p.gid
 FROM pg_locks l
 LEFT JOIN pg_stat_activity a ON a.pid = l.pid

@@ -95,10 +95,11 @@ def _unordered(query: Query, way: Way, span: Span, limit: int) -> KeyPage:
     looked_at = 0
     place = _resumed(way, span.cursor)
     while True:
-        rows = query(*_statement(way, [place], limit - len(found)))
-        found += _inside(way, span, rows, limit)
+        wanted = limit - len(found)
+        rows = query(*_statement(way, [place], wanted))
+        found += _inside(way, span, rows, wanted)
         looked_at += len(rows)
-        if len(rows) < limit - len(found) or not rows:
+        if len(rows) < wanted:
             return KeyPage(found, None, False)
         place = _past(way, rows[-1])
         if len(found) >= limit or looked_at >= LOOKED_AT:
@@ -170,7 +171,7 @@ def _statement(way: Way, conditions: Sequence[Condition], limit: int) -> tuple[s
     for text, values in conditions:
         if text:
             for number in range(len(given) + 1, len(given) + len(values) + 1):
-                text = text.replace("$#", f"${number}::text", 1)
+                text = text.replace("$#", f"${number}", 1)
             parts.append(text)
             given += values
     parts += [f"t.{names.quoted(column.name)} IS NOT NULL" for column in way.columns if not column.not_null]

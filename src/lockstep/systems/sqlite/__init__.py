@@ -68,7 +68,7 @@ class SQLite:
             connection.close()
         if len(parts) != len(table.key):
             raise DataError(
-                f"a key of {table.name} has {len(table.key)} parts ({', '.join(table.key)}), not {len(parts)}",
+                f"a key of {table.name} has {len(table.key)} parts, not {len(parts)}: {', '.join(table.key)}",
                 'Join the parts by "|".',
             )
         pairs = zip(table.key, parts, strict=True)

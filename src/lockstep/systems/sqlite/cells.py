@@ -9,6 +9,7 @@ compares '5' with an integer column as 5.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ def _misfit(table: str, column: Column, stored: Any) -> DataError:
     what = _STORED_NAMES[type(stored)]
     if column.kind is UNKNOWN:
         return DataError(
-            f"{table}.{column.name} is declared {column.declared or 'without a type'}, which has no exact form",
+            f"{table}.{column.name} has a type without an exact form: {column.declared or 'none declared'}",
             "Leave the column out of the model, or declare it with a type that Lockstep knows.",
         )
     return DataError(
@@ -74,30 +75,32 @@ def stored(column: Column, value: Any) -> tuple[Any, ...]:
     if (kind is INTEGER and python is int and value in _INT64) or (kind is TEXT and python is str):
         return (value,)
     found = kind.forms(value) or (value,)
-    forms = []
+    forms: list[Any] = []
     for form in found:
         if type(form) in (int, float, Decimal):
-            form = _number(column, form)
+            candidates = _number(column, form)
         elif type(form) is str and column.affinity not in ("text", "blob") and _NUMERIC.fullmatch(form):
             continue  # SQLite would have stored a number
-        if type(form) in _STORED_NAMES and _same(key_value(column, form), value):
-            forms.append(form)
-    return tuple(forms)
+        else:
+            candidates = [form]
+        forms += [one for one in candidates if type(one) in _STORED_NAMES]
+    return tuple(form for form in forms if _same(key_value(column, form), value))
 
 
-def _number(column: Column, value: int | float | Decimal) -> int | float | None:
-    """How a column stores a number, None where it cannot hold exactly this one."""
+def _number(column: Column, value: int | float | Decimal) -> list[Any]:
+    """How a column may store exactly this number. Only one without an affinity keeps 5.0 from being 5."""
     if column.affinity == "text":
-        return None
+        return []
     exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    whole = exact.is_finite() and exact == exact.to_integral_value()
-    if column.affinity != "real" and whole and int(exact) in _INT64:
-        return int(exact)
-    try:
-        near = float(exact)
-    except (OverflowError, ValueError):
-        return None
-    return near if Decimal(repr(near)) == exact else None
+    forms: list[Any] = []
+    if column.affinity != "real" and exact == exact.to_integral_value() and exact.is_finite():
+        forms = [int(exact)] if int(exact) in _INT64 else []
+    if not forms or column.affinity == "blob":
+        with contextlib.suppress(OverflowError, ValueError):
+            near = float(exact)
+            if Decimal(repr(near)) == exact:
+                forms.append(near)
+    return forms
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -10,7 +10,7 @@ from lockstep import keys
 from lockstep.systems.sqlite import cells
 from lockstep.systems.sqlite.install import Layout
 from lockstep.systems.sqlite.schema import Column
-from lockstep.systems.sqlite.triggers import MARKER
+from lockstep.systems.sqlite.triggers import DELETED, INSERTED, MARKER, REPLACED
 from lockstep.values import EVERYTHING, Hint, JoinValues, Key
 
 _UNIX = 2440587.5  # the Julian day of 1970
@@ -34,12 +34,14 @@ class Decoder:
         if not set(self.joins) <= set(self.layout.wanted.joins):
             return []  # written before capture was installed anew, which hints the whole table
         width = len(self.columns)
-        before, old_joins = self._image(values[:width])
+        before, old_joins = (None, None) if operation == INSERTED else self._image(values[:width])
+        if operation in (DELETED, REPLACED):
+            return [] if before is None else [Hint(table, before, before=old_joins, at=moment)]
         after, new_joins = self._image(values[width : 2 * width])
         if before == after:
-            return (
-                [] if before is None else [Hint(table, before, before=old_joins, after=new_joins, at=moment)]
-            )
+            if before is None:
+                return []
+            return [Hint(table, before, before=old_joins, after=new_joins, at=moment)]
         found = []
         if before is not None:
             found.append(Hint(table, before, before=old_joins, at=moment))

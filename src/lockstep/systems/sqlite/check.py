@@ -1,7 +1,8 @@
 """Whatever would go wrong when a SQLite file is read and followed.
 
 What cannot be found from here: a writer that switches triggers off (SQLITE_DBCONFIG_ENABLE_TRIGGER), writes
-through `sqlite3_blob_write`, or edits `writable_schema`. The agreement check finds what such a one changed.
+through `sqlite3_blob_write`, edits of `writable_schema`, and a column that is dropped and added again in one
+transaction. The agreement check finds what such a one changed.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def _of_table(connection: sqlite3.Connection, table: Table) -> Iterator[Finding]
     for name in table.joins:
         yield from _of_join(info, info.column(name))
     for name in (*table.key, *table.joins):
-        yield from _of_found_by(connection, info, info.column(name))
+        yield from _of_found_by(connection, info, info.column(name), table.key)
 
 
 def _of_key(connection: sqlite3.Connection, info: TableInfo, table: Table) -> Iterator[Finding]:
@@ -163,8 +164,10 @@ def _of_join(info: TableInfo, column: Column) -> Iterator[Finding]:
     )
 
 
-def _of_found_by(connection: sqlite3.Connection, info: TableInfo, column: Column) -> Iterator[Finding]:
-    """Columns by whose values rows are found: each value must have one stored form."""
+def _of_found_by(
+    connection: sqlite3.Connection, info: TableInfo, column: Column, key: tuple[str, ...]
+) -> Iterator[Finding]:
+    """Columns by whose values rows are found: every stored form of a value must be known."""
     subject = f"{info.name}.{column.name}"
     if column.kind is JSON:
         yield Finding(subject, "is JSON, by which rows cannot be found", "Use a column of another type.")
@@ -179,6 +182,16 @@ def _of_found_by(connection: sqlite3.Connection, info: TableInfo, column: Column
                 subject,
                 "is a key or join column and holds times with an offset other than UTC, which are not found",
                 "Store its times in UTC.",
+            )
+        spellings = connection.execute(
+            f"SELECT DISTINCT length({name}), substr({name}, 11, 1) FROM {quoted(info.name)}"
+            f" WHERE {name} IS NOT NULL LIMIT 2"
+        ).fetchall()
+        if column.name in key and len(spellings) > 1:
+            yield Finding(
+                subject,
+                "is a key column and spells its times in several ways, so two rows may have one key",
+                "Store its times in one way, such as 2026-03-08 09:30:00.",
             )
 
 

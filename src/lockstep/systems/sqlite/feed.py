@@ -16,7 +16,8 @@ from pathlib import Path
 
 from lockstep.errors import Refused, Unreachable
 from lockstep.ports import Capture, Caught, FeedLag
-from lockstep.systems.sqlite import install, position
+from lockstep.systems.sqlite import install
+from lockstep.systems.sqlite import position as positions
 from lockstep.systems.sqlite.client import connect, error_of, file_of, is_busy, mapped
 from lockstep.systems.sqlite.follow import Follower
 from lockstep.systems.sqlite.triggers import LOG, MARKER
@@ -47,13 +48,13 @@ class SQLiteFeed:
             install.install(connection, wanted.values())
             self._wanted = wanted
             identity = install.identity(connection)
-            end = position.end(connection)
+            end = positions.end(connection)
             self._announced = end.n
-            hole = None if mark is None else position.hole(connection, identity, mark)
+            hole = None if mark is None else positions.hole(connection, identity, mark)
             if mark is None or hole is not None:
                 started = tuple(one.table for one in wanted.values())
                 return Capture(identity, started, None, end.text, hole)
-            started = self._begun(connection, position.place_of(mark.position).n)
+            started = self._begun(connection, positions.place_of(mark.position).n)
         return Capture(identity, started, None, mark.position, None)
 
     def _begun(self, connection: sqlite3.Connection, after: int) -> tuple[str, ...]:
@@ -79,8 +80,9 @@ class SQLiteFeed:
         file = file_of(self._path)
         self._followed = after
         with self._connection(BUSY_SECONDS) as connection:
-            follower = Follower(connection, self._wanted, position.place_of(after), self._announced)
+            follower = Follower(connection, self._wanted, positions.place_of(after), self._announced)
             spoke = looked = time.monotonic()
+            told = ""  # the first look is answered at once, even if it finds nothing
             while not self._closed.is_set():
                 if file_of(self._path) != file:
                     raise Unreachable(
@@ -94,9 +96,10 @@ class SQLiteFeed:
                 except sqlite3.Error as error:
                     if not is_busy(error) or time.monotonic() - looked > LOCKED_SECONDS:
                         raise error_of(error, self._path) from error
-                if hints or time.monotonic() - spoke >= IDLE_SECONDS:
-                    self._followed = follower.place.text
-                    yield Caught(hints, self._followed)
+                place = follower.place.text
+                if hints or place != told or time.monotonic() - spoke >= IDLE_SECONDS:
+                    self._followed = told = place
+                    yield Caught(hints, place)
                     spoke = time.monotonic()
                 elif not follower.behind:
                     self._closed.wait(POLL_SECONDS)
@@ -106,16 +109,17 @@ class SQLiteFeed:
 
     def reached(self) -> str:
         with self._connection() as connection, mapped(self._path):
-            return position.end(connection).text
+            return positions.end(connection).text
 
-    def passed(self, position_: str, goal: str) -> bool:
-        return position.place_of(position_).n >= position.place_of(goal).n
+    def passed(self, position: str, goal: str) -> bool:
+        return positions.place_of(position).n >= positions.place_of(goal).n
 
     def lag(self) -> FeedLag:
         with self._connection() as connection, mapped(self._path):
-            end = position.end(connection).n
-        after = self._followed and position.place_of(self._followed).n
-        return FeedLag(None if after is None else max(end - after, 0), "changes", self._followed)
+            end = positions.end(connection).n
+        if self._followed is None:
+            return FeedLag(None, "changes", None)
+        return FeedLag(max(end - positions.place_of(self._followed).n, 0), "changes", self._followed)
 
     def close(self) -> None:
         self._closed.set()

@@ -54,7 +54,10 @@ class Follower:
         return hints
 
     def _reinstall(self) -> list[Hint]:
-        """Makes triggers anew where a table changed; a marker in the log hints it. One that went is hinted here."""
+        """Makes triggers anew where a table changed; a marker in the log hints it.
+
+        A table that went has no log any more, so it is hinted here.
+        """
         install.install(self._connection, self._wanted.values(), missing_ok=True)
         there = {
             name
@@ -75,7 +78,8 @@ class Follower:
         width = max([width, *(len(one.columns) for one in self._decoders.values() if one is not None)])
         columns = "".join(f", {side}{at}" for side in "ba" for at in range(width))
         rows = self._connection.execute(
-            f"SELECT layout, n, token, at, operation{columns} FROM {LOG} WHERE n > ? ORDER BY n LIMIT {BATCH}",
+            f"SELECT layout, n, token, at, operation{columns} FROM {LOG}"
+            f" WHERE n > ? ORDER BY n LIMIT {BATCH}",
             (self.place.n,),
         ).fetchall()
         self.behind = len(rows) == BATCH

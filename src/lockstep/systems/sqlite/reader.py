@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from lockstep.values import Fetch, Span, Table
 
 CHUNK_VALUES = 4096
 """How many values one statement asks for."""
+
+PAGE_ROWS = 4096
+"""How many rows are held at once while they are streamed."""
 
 
 @dataclass
@@ -62,44 +65,42 @@ class SQLiteSnapshot:
         self._connection = session.connection
 
     def rows(self, fetch: Fetch, values: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        info = self._session.table(fetch.table)
-        by = [info.column(name) for name in fetch.by]
-        asked = {
-            forms: None
-            for value in values
-            for forms in product(
-                *(cells.stored(column, part) for column, part in zip(by, value, strict=True))
-            )
-        }
-        wanted = [info.column(name).name for name in fetch.columns]
-        groups = [[info.column(name).name for name in group] for group in fetch.hashes]
-        place = {name: at for at, name in enumerate(dict.fromkeys(sum(groups, wanted)))}
-        raw: list[tuple[Any, ...]] = []
+        return list(chain.from_iterable(self.stream(fetch, values)))
+
+    def stream(self, fetch: Fetch, values: Sequence[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
         with mapped(self._path):
-            raw = self._lookup(info, tuple(place), tuple(column.name for column in by), list(asked))
-        if not raw:
-            return []
-        stored = list(zip(*raw, strict=True))
-        out: list[Sequence[Any]] = [
-            cells.values(info.name, info.column(name), stored[place[name]]) for name in wanted
-        ]
-        for group in groups:
-            out.append(list(map(sums.row_hash, *(stored[place[name]] for name in group))))
-        return list(zip(*out, strict=True))
+            info = self._session.table(fetch.table)
+            by = [info.column(name) for name in fetch.by]
+            asked: dict[tuple[Any, ...], None] = {}
+            for value in values:
+                forms = [cells.stored(column, part) for column, part in zip(by, value, strict=True)]
+                asked.update(dict.fromkeys(product(*forms)))
+            wanted = [info.column(name) for name in fetch.columns]
+            groups = [[info.column(name).name for name in group] for group in fetch.hashes]
+            read = dict.fromkeys([column.name for column in wanted] + list(chain.from_iterable(groups)))
+            place = {name: at for at, name in enumerate(read)}
+            for page in self._lookup(info, tuple(read), tuple(column.name for column in by), list(asked)):
+                stored = list(zip(*page, strict=True))
+                out = [cells.values(info.name, column, stored[place[column.name]]) for column in wanted]
+                hashes = [map(sums.row_hash, *(stored[place[name]] for name in group)) for group in groups]
+                yield list(zip(*out, *hashes, strict=True))
 
     def _lookup(
         self, info: TableInfo, columns: tuple[str, ...], by: tuple[str, ...], asked: list[tuple[Any, ...]]
-    ) -> list[tuple[Any, ...]]:
+    ) -> Iterator[list[tuple[Any, ...]]]:
         limit = self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
         chunk = min(CHUNK_VALUES, limit // len(by))
-        found: list[tuple[Any, ...]] = []
         for start in range(0, len(asked), chunk):
             part = asked[start : start + chunk]
             size = min(chunk, 1 << max(len(part) - 1, 7).bit_length())
             sql = self._sql(info, columns, by, size)
             filled = part + [(None,) * len(by)] * (size - len(part))  # few statements, so they stay compiled
-            found.extend(self._connection.execute(sql, [item for row in filled for item in row]))
-        return found
+            cursor = self._connection.execute(sql, [item for row in filled for item in row])
+            try:
+                while page := cursor.fetchmany(PAGE_ROWS):
+                    yield page
+            finally:
+                cursor.close()
 
     def _sql(self, info: TableInfo, columns: tuple[str, ...], by: tuple[str, ...], size: int) -> str:
         """A statement for `size` values: a search for each of them, or one scan where no index helps."""

@@ -132,7 +132,8 @@ def table_names(connection: sqlite3.Connection) -> list[str]:
 def read_table(connection: sqlite3.Connection, name: str) -> TableInfo:
     """What a table is now. Raises Refused where there is none of that name."""
     found = connection.execute(
-        "SELECT type, name, sql FROM sqlite_master WHERE type IN ('table', 'view') AND lower(name) = lower(?)",
+        "SELECT type, name, sql FROM sqlite_master"
+        " WHERE type IN ('table', 'view') AND lower(name) = lower(?)",
         (name,),
     ).fetchone()
     if found is None:

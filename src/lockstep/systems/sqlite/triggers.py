@@ -79,7 +79,8 @@ def _in_the_way_of_update(info: TableInfo) -> list[str]:
         found.append(f"{changed}{_holds(info, index)} AND {_another(info)}")
     if info.rowid is not None:
         found.append(
-            f"NEW.{info.rowid} IS NOT OLD.{info.rowid} AND {quoted(info.name)}.{info.rowid} = NEW.{info.rowid}"
+            f"NEW.{info.rowid} IS NOT OLD.{info.rowid}"
+            f" AND {quoted(info.name)}.{info.rowid} = NEW.{info.rowid}"
         )
     return found
 

@@ -7,12 +7,13 @@ acknowledged change stays: by it a restored file is told from the one that was f
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import time
 from pathlib import Path
 
-from lockstep.errors import Refused
+from lockstep.errors import Refused, Unreachable
 from lockstep.systems.sqlite.client import connect, is_busy, mapped
 from lockstep.systems.sqlite.position import place_of
 from lockstep.systems.sqlite.triggers import LOG
@@ -51,7 +52,8 @@ class Trimmer:
                 deleted = AT_ONCE
                 while deleted == AT_ONCE:
                     deleted = self._connection.execute(
-                        f"DELETE FROM {LOG} WHERE n < ? AND n IN (SELECT n FROM {LOG} ORDER BY n LIMIT {AT_ONCE})",
+                        f"DELETE FROM {LOG} WHERE n < ?"
+                        f" AND n IN (SELECT n FROM {LOG} ORDER BY n LIMIT {AT_ONCE})",
                         (self._acknowledged,),
                     ).rowcount
                 self._trimmed = self._acknowledged
@@ -63,10 +65,8 @@ class Trimmer:
         """Trims what has gathered, if nobody is in the way."""
         with self._lock:
             if self._acknowledged > self._trimmed and self._path.is_file():
-                try:
+                with contextlib.suppress(Refused, Unreachable):  # the log is gone, or later will do
                     self._trim()
-                except Refused:
-                    pass  # the log is gone, with its rows
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None

@@ -26,6 +26,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from lockstep.systems.sqlite import moments
@@ -124,6 +125,7 @@ def plain_name(declared: str) -> str:
     return " ".join(re.sub(r"\([^)]*\)", " ", declared).upper().split())
 
 
+@cache
 def kind_of(declared: str) -> Kind:
     """What a declared type means."""
     name = plain_name(declared)
@@ -135,6 +137,7 @@ def kind_of(declared: str) -> Kind:
     return UNKNOWN
 
 
+@cache
 def affinity_of(declared: str) -> str:
     """SQLite's own rule for how a column stores: integer, text, blob, real or numeric."""
     name = declared.upper()

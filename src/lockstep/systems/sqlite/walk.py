@@ -107,40 +107,77 @@ def lenient_text(stored: bytes) -> str:
 
 
 def _ordered(connection: sqlite3.Connection, way: Way, span: Span, limit: int) -> KeyPage:
-    bounds = [*_bound(way, span.after, after=True), *_bound(way, span.upto, after=False)]
     found: list[Key] = []
-    with_cursor = connection.execute(*_statement(way, bounds))
-    for row in with_cursor:
+    for row in _after(connection, way, *_bound(way, span.after)):
         key = way.key_of(row)
         if key is None or (span.after is not None and key <= span.after):
             continue
         if span.upto is not None and key > span.upto:
             break
         if len(found) == limit:
-            with_cursor.close()
             return KeyPage(found, Span(found[-1] if found else span.after, span.upto))
         found.append(key)
-    with_cursor.close()
     return KeyPage(found, None)
 
 
-def _bound(way: Way, key: Key | None, *, after: bool) -> list[tuple[str, list[Any]]]:
-    """A condition that no key of the span fails: exact where the key's values fit the columns."""
-    if key is None:
-        return []
-    given = keys.decode(key)
+def _bound(way: Way, key: Key | None) -> tuple[list[Any], bool]:
+    """Where the walk begins, and whether that place belongs to it.
+
+    Exactly at the key where its values fit the columns, before it where only the first few do.
+    """
     fitting: list[Any] = []
+    given = () if key is None else keys.decode(key)
     for step, value in zip(way.steps, given, strict=False):
         forms = cells.stored(step.column, value)
         if len(forms) != 1:
             break
         fitting.append(forms[0])
-    if not fitting:
-        return []
-    exact = len(fitting) == len(given) == len(way.steps)
-    sign = (">" if exact else ">=") if after else "<="
-    left = ", ".join(step.sql for step in way.steps[: len(fitting)])
-    return [(f"({left}) {sign} ({', '.join(map(_mark, fitting))})", fitting)]
+    return fitting, not len(fitting) == len(given) == len(way.steps)
+
+
+def _by_index(connection: sqlite3.Connection, way: Way, span: Span, limit: int) -> KeyPage:
+    found: list[Key] = []
+    rows = _after(connection, way, _stand(way, span.cursor), False)
+    for looked_at, row in enumerate(rows, 1):
+        key = way.key_of(row)
+        if key is not None and _within(key, span):
+            found.append(key)
+        if len(found) == limit or looked_at == LOOKED_AT:
+            rest = Span(span.after, span.upto, _cursor(way, row), span.walk)
+            return KeyPage(found, None if next(rows, None) is None else rest, False)
+    return KeyPage(found, None, False)
+
+
+def _within(key: Key, span: Span) -> bool:
+    return (span.after is None or key > span.after) and (span.upto is None or key <= span.upto)
+
+
+def _after(
+    connection: sqlite3.Connection, way: Way, stand: list[Any], inclusive: bool
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of the index that come after a place in it, and those at it if `inclusive`.
+
+    One search after the other: a = ? AND b > ?, then a > ?. Each begins in the index where its rows do;
+    a single (a, b) > (?, ?) would not, where a collation is named or a column descends.
+    """
+    conditions: list[tuple[str, list[Any]]] = []
+    same = [f"{step.sql} = {_mark(value)}" for step, value in zip(way.steps, stand, strict=False)]
+    if inclusive or not stand:
+        conditions.append((" AND ".join(same), stand))
+    for at in reversed(range(len(stand))):
+        step = way.steps[at]
+        further = f"{step.sql} {'<' if step.descending else '>'} {_mark(stand[at])}"
+        conditions.append((" AND ".join([*same[:at], further]), stand[: at + 1]))
+    present = [f"{quoted(step.column.name)} IS NOT NULL" for step in way.steps if step.column.nullable]
+    order = ", ".join(step.sql + (" DESC" if step.descending else "") for step in way.steps)
+    for condition, given in conditions:
+        where = " AND ".join([*([condition] if condition else []), *present])
+        sql = f"{way.select}{f' WHERE {where}' if where else ''} ORDER BY {order}"
+        rows = connection.execute(sql, [_handed(value) for value in given])
+        try:
+            yield from rows
+        finally:
+            rows.close()
 
 
 def _mark(value: Any) -> str:
@@ -156,57 +193,6 @@ def _handed(value: Any) -> Any:
     return value if _mark(value) == "?" else value.encode("utf-8", "surrogateescape")
 
 
-def _by_index(connection: sqlite3.Connection, way: Way, span: Span, limit: int) -> KeyPage:
-    found: list[Key] = []
-    cursor = connection.execute(*_statement(way, _past(way, _stand(way, span.cursor))))
-    for looked_at, row in enumerate(_every(cursor), 1):
-        key = way.key_of(row)
-        if key is not None and _within(key, span):
-            found.append(key)
-        if len(found) == limit or looked_at == LOOKED_AT:
-            last = cursor.fetchone() is None
-            cursor.close()
-            rest = None if last else Span(span.after, span.upto, _cursor(way, row), span.walk)
-            return KeyPage(found, rest, False)
-    return KeyPage(found, None, False)
-
-
-def _every(cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
-    while (row := cursor.fetchone()) is not None:
-        yield row
-
-
-def _within(key: Key, span: Span) -> bool:
-    return (span.after is None or key > span.after) and (span.upto is None or key <= span.upto)
-
-
-def _past(way: Way, stand: list[Any] | None) -> list[tuple[str, list[Any]]]:
-    """What comes after a place in the index: (a, b) > (?, ?), each column in its own direction."""
-    if stand is None:
-        return []
-    if len({step.descending for step in way.steps}) == 1:
-        sign = "<" if way.steps[0].descending else ">"
-        left = ", ".join(step.sql for step in way.steps)
-        return [(f"({left}) {sign} ({', '.join(map(_mark, stand))})", stand)]
-    signs = ["<" if step.descending else ">" for step in way.steps]
-    terms: list[str] = []
-    given: list[Any] = []
-    for at, step in enumerate(way.steps):
-        same = [f"{way.steps[i].sql} = {_mark(stand[i])}" for i in range(at)]
-        terms.append(" AND ".join([*same, f"{step.sql} {signs[at]} {_mark(stand[at])}"]))
-        given.extend(stand[: at + 1])
-    first = f"{way.steps[0].sql} {signs[0]}= {_mark(stand[0])}"  # what lets the index begin there
-    return [(first, stand[:1]), (f"({' OR '.join(f'({term})' for term in terms)})", given)]
-
-
-def _statement(way: Way, bounds: list[tuple[str, list[Any]]]) -> tuple[str, list[Any]]:
-    conditions = [sql for sql, _ in bounds]
-    conditions += [f"{quoted(step.column.name)} IS NOT NULL" for step in way.steps if step.column.nullable]
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    order = ", ".join(step.sql + (" DESC" if step.descending else "") for step in way.steps)
-    return f"{way.select}{where} ORDER BY {order}", [_handed(value) for _, given in bounds for value in given]
-
-
 def _cursor(way: Way, row: Sequence[Any]) -> str:
     parts = [
         value.hex()
@@ -219,13 +205,13 @@ def _cursor(way: Way, row: Sequence[Any]) -> str:
     )
 
 
-def _stand(way: Way, cursor: str | None) -> list[Any] | None:
+def _stand(way: Way, cursor: str | None) -> list[Any]:
     """Where a walk stands; at the start if the index is another one than when the cursor was made."""
     if cursor is None:
-        return None
+        return []
     label, *parts = json.loads(cursor)
     if label != way.label:
-        return None
+        return []
     stand: list[Any] = []
     for kind, text in parts:
         if kind == "f":

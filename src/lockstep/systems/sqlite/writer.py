@@ -30,7 +30,6 @@ from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sqlite import types
 from lockstep.systems.sqlite.client import connect, error_of, file_of
 
-_INT64 = range(-(1 << 63), 1 << 63)
 _WRITE = "lockstep_writes"
 
 
@@ -138,9 +137,13 @@ def _integer(value: Any) -> int:
         value = int(value)
     if not isinstance(value, int):
         raise ValueError("it is no whole number")
-    if value not in _INT64:
+    if not _fits(value):
         raise ValueError("it does not fit 64 bits; a DECIMAL or TEXT column would take it")
     return int(value)
+
+
+def _fits(value: int) -> bool:
+    return -(1 << 63) <= value < 1 << 63
 
 
 def _real(value: Any) -> float:
@@ -180,7 +183,7 @@ def _any(value: Any) -> Any:
         return int(value)
     if isinstance(value, float):
         return _no_nan(value)
-    if isinstance(value, bytes | str) or (isinstance(value, int) and value in _INT64):
+    if isinstance(value, bytes | str) or (isinstance(value, int) and _fits(value)):
         return value
     return as_text(value)
 

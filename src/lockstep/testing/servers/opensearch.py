@@ -184,6 +184,12 @@ class OpenSearchServer(OpenSearchHandle):
         return [*_ARCHIVE_OPTIONS, f"-XX:ArchiveClassesAtExit={home}/classes.jsa"]
 
 
+def fetch() -> None:
+    """Gets what a start needs, if it is not there yet. Raises ServerUnavailable."""
+    _java()
+    _jars()
+
+
 class _PortTaken(ServerFailed):
     pass
 

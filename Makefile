@@ -1,0 +1,41 @@
+# make demo: the main job on embedded parts.  make test: everything is set up and tested.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+
+$(READY): pyproject.toml requirements/dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(READY) ## A virtual environment with everything in it, in .venv
+
+demo: $(READY) ## The main job on embedded parts: no server needed, under 90 seconds
+	@$(BIN)/lockstep demo
+
+test: $(READY) ## All tests; servers that can't be had are skipped, and the tests say how to get them
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+check: $(READY) ## Formatting, lints, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+servers: $(READY) ## Fetches the servers the tests start, ahead of time
+	$(BIN)/python -m lockstep.testing.servers.fetch
+
+lock: ## Locks the dependencies anew
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --all-extras --group dev --group build pyproject.toml -o requirements/dev.txt
+
+clean: ## Removes what was made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+
+.PHONY: help setup demo test check servers lock clean

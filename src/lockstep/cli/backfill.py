@@ -1,0 +1,45 @@
+"""lockstep backfill"""
+
+from __future__ import annotations
+
+import click
+
+from lockstep.cli import output
+from lockstep.cli.verb import print_json, settings, verb
+
+
+@verb(
+    name="backfill",
+    example="""
+    lockstep backfill users                   after a mapping's meaning changed elsewhere
+    lockstep backfill users --trust-target    after somebody else wrote to the target
+    lockstep backfill users --rebuild         after the target was lost
+    """,
+    answer="""
+    {"mapping", "keys", "generation", "running"}    running: who will do it, null when the next run will
+    """,
+)
+@click.argument("mapping")
+@click.argument("keys", metavar="[KEY]...", nargs=-1)
+@click.option(
+    "--trust-target", is_flag=True, help="Compare with what the target holds now, not with the ledger."
+)
+@click.option(
+    "--rebuild", is_flag=True, help="Begin a new, empty generation of the target. No run may be going on."
+)
+def command(mapping: str, keys: tuple[str, ...], trust_target: bool, rebuild: bool) -> None:
+    """Ask for all keys of MAPPING to be derived again, or for those named.
+
+    What is equal already is not written again.
+    """
+    if rebuild and keys:
+        raise click.UsageError("--rebuild builds the whole target: it takes no keys.")
+    from lockstep.operations.backfill import backfill
+
+    asked = backfill(settings().load(), mapping, keys, trust_target=trust_target, rebuild=rebuild)
+    if settings().json:
+        print_json(asked)
+        return
+    about = "" if keys else "about "
+    what = f"{about}{output.count(asked.keys, 'key')} of {mapping} (generation {asked.generation})"
+    output.console().print(output.carried_out(what, asked.running))

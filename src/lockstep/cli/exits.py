@@ -1,0 +1,32 @@
+"""Exit codes: what a script may rely on."""
+
+from __future__ import annotations
+
+from lockstep.errors import CheckFailed, DataError, DeclarationError, MappingStopped, StateInUse
+
+DONE = 0
+NO = 1
+WRONG = 2
+FAILED = 3
+IN_USE = 4
+INTERRUPTED = 130
+
+MEANINGS = {
+    DONE: "done; in agreement",
+    NO: "the answer is no: a check blocks, a divergence was found, a mapping stopped",
+    WRONG: "wrong usage, or a wrong declaration in the pipeline file",
+    FAILED: "a system or the state store failed, or Lockstep itself",
+    IN_USE: "another run holds the state",
+    INTERRUPTED: "interrupted",
+}
+
+
+def code_of(error: Exception) -> int:
+    """The exit code of an error. A defect is a failure: 1 would say that the answer is no."""
+    if isinstance(error, StateInUse):
+        return IN_USE
+    if isinstance(error, CheckFailed | MappingStopped):
+        return NO
+    if isinstance(error, DeclarationError | DataError):  # DataError: a key that was typed wrongly
+        return WRONG
+    return FAILED

@@ -1,0 +1,158 @@
+"""`lockstep`: finds the verb, runs it, and says what went wrong. A verb is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from lockstep.cli import exits
+from lockstep.cli.verb import Settings
+from lockstep.errors import LockstepError
+
+SECTIONS: dict[str, dict[str, str]] = {
+    "Begin": {
+        "explore": "Write models.py from the tables of a database.",
+        "check": "Say whatever would go wrong, before anything runs.",
+        "demo": "See Lockstep keep two systems in agreement, without any setup.",
+    },
+    "Run": {
+        "run": "Keep the targets in agreement with their sources.",
+        "status": "Show what runs, how far it is behind, and what is stuck.",
+        "backfill": "Ask for all keys of a mapping, or some, to be derived again.",
+    },
+    "Look": {
+        "plan": "Show what would be written, field by field. Writes nothing.",
+        "explain": "Show everything that is known of one key.",
+        "search": "Search an embedded index.",
+    },
+    "Prove and mend": {
+        "verify": "Compare everything, record by record: are they the same?",
+        "stuck": "Show the keys that failed, and why.",
+        "retry": "Try keys that failed again, now.",
+    },
+    "Other": {
+        "completion": "Print the completion script of a shell.",
+    },
+}
+
+
+class Verbs(click.Group):
+    """The verbs, by file name. `--help` is printed from the table above and imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for section in SECTIONS.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        found: click.Command = importlib.import_module(f"lockstep.cli.{cmd_name}").command
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            hint = f"Did you mean {near[0]}?" if near else "See lockstep --help."
+            raise click.UsageError(f"There is no command {args[0]!r}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(10), summary) for name, summary in commands.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in exits.MEANINGS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LockstepError as error:
+            _say(ctx, error, str(error), error.remedy)
+            ctx.exit(exits.code_of(error))
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("Interrupted.", err=True)
+            ctx.exit(exits.INTERRUPTED)
+        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
+            raise
+        except Exception as error:
+            import traceback
+
+            traceback.print_exc()
+            message = f"a defect of Lockstep: {type(error).__name__}: {error}"
+            _say(ctx, error, message, "Please report it, with the lines above.")
+            ctx.exit(exits.FAILED)
+
+
+def _say(ctx: click.Context, error: Exception, problem: str, remedy: str) -> None:
+    """What is wrong, then what to do; with --json as an object, on standard error too."""
+    from lockstep.cli import output
+
+    if isinstance(ctx.obj, Settings) and ctx.obj.json:
+        said = {
+            "error": type(error).__name__.rstrip("_"),
+            "problem": output.redacted(problem),
+            "remedy": output.redacted(remedy),
+            "retriable": getattr(error, "retriable", False),
+            "exit_code": exits.code_of(error),
+        }
+        click.echo(json.dumps(said, ensure_ascii=False), err=True)
+    else:
+        output.error(problem, remedy)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--pipeline",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    default=Path("pipeline.py"),
+    envvar="LOCKSTEP_PIPELINE",
+    show_default=True,
+    show_envvar=True,
+    help="The file that declares the pipeline.",
+)
+@click.option(
+    "--state",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    envvar="LOCKSTEP_STATE",
+    show_envvar=True,
+    help="Where journal and ledger live.  [default: .lockstep beside the pipeline]",
+)
+@click.version_option(package_name="lockstep-sync", prog_name="lockstep", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, pipeline: Path, state: Path | None) -> None:
+    """Keeps two systems in agreement, proves that they agree, and brings one back when it is lost.
+
+    Every command has --help with an example, and --json.
+    """
+    ctx.obj = Settings(pipeline, state)
+
+
+def main() -> NoReturn:
+    """The `lockstep` script."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # a terminal without the sign shows "?", and nothing fails
+            reconfigure(errors="replace")
+    try:
+        cli.main(prog_name="lockstep")
+    except BrokenPipeError:  # `lockstep plan … | head`: nobody reads any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(exits.DONE)
+    sys.exit(exits.DONE)
+
+
+if __name__ == "__main__":
+    main()

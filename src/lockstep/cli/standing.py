@@ -1,0 +1,139 @@
+"""How a pipeline stands, as `status` shows it and `run` draws it, and what of it needs a person."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lockstep.cli import output
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from lockstep.operations.status import BackfillStatus, MappingStatus
+
+_STYLES = {"running": "green", "following": "green", "waiting": "yellow", "stopped": "bold red"}
+
+
+def mappings(
+    known: Sequence[MappingStatus], *, running: bool = True, wide: bool = False, bars: bool = False
+) -> RenderableType:
+    """A row a mapping. `wide` has room for the target; `bars` draws the passes that are under way.
+
+    Where nobody runs the pipeline, a mapping that would run is idle.
+    """
+    from rich.console import Group
+
+    right = {"justify": "right"}
+    table = output.grid(
+        {"header": "MAPPING", "max_width": 22, "overflow": "ellipsis"},
+        *(["TARGET"] if wide else []),
+        "STATE",
+        {"header": "BACKFILL"},
+        {"header": "WAITING", **right},
+        {"header": "LAG p50/p99", **right},
+        {"header": "STUCK", **right},
+    )
+    for one in known:
+        table.add_row(
+            one.name,
+            *([f"{one.target} ({one.generation})"] if wide else []),
+            _state("idle" if one.state == "running" and not running else one.state),
+            backfill(one.backfill, bar=bars),
+            output.number(one.waiting_live + one.waiting_bulk),
+            _lag(one.gauges),
+            _stuck(one.stuck),
+        )
+    return Group(table, *_needs(known))
+
+
+def sources(known: Mapping[str, Any]) -> RenderableType:
+    """A row a source."""
+    from rich.console import Group
+
+    table = output.grid({"header": "SOURCE", "overflow": "ellipsis"}, "STATE", "LAST CHANGE")
+    reasons: list[RenderableType] = []
+    for name, gauges in known.items():
+        changed = gauges.get("last_change")
+        table.add_row(output.redacted(name), _state(gauges.get("state", "")), output.ago(changed))
+        if gauges.get("reason"):
+            reasons += ["", output.indented(f"{name}: {gauges['reason']}", 0)]
+    return Group(table, *reasons)
+
+
+def backfill(known: BackfillStatus | None, *, bar: bool = False) -> str | Text:
+    """How far the newest pass over all keys has come."""
+    if known is None:
+        return "–"
+    if known.finished_at is not None:
+        return f"done {output.ago(known.finished_at)}"
+    share = min(known.done / known.total, 1.0) if known.total else 0.0
+    said = f"{share:4.0%} of {output.number(known.total)}"
+    if bar and known.done:
+        from rich.text import Text
+
+        full = round(share * 10)
+        left = f" {output.number(known.rate)}/s {output.span(known.eta)}"
+        return Text.assemble(("━" * full, "green"), ("━" * (10 - full), "dim"), f"{share:4.0%}{left}")
+    return f"{said}, {output.span(known.eta)} left" if known.eta is not None else said
+
+
+def sentence(one: MappingStatus) -> str:
+    """A mapping on one line, for logs."""
+    parts = [f"{one.name}: {one.state}"]
+    known = one.backfill
+    if known is not None and known.finished_at is None:
+        eta = f", {output.span(known.eta)} left" if known.eta is not None else ""
+        parts.append(
+            f"backfill {output.number(known.done)} of about {output.number(known.total)} "
+            f"({output.number(known.rate)}/s{eta})"
+        )
+    parts.append(f"{output.number(one.waiting_live + one.waiting_bulk)} waiting")
+    if one.gauges.get("lag_p50") is not None:
+        parts.append(f"lag {_lag(one.gauges)}")
+    if one.stuck:
+        parts.append(f"{output.number(one.stuck)} stuck")
+    return ", ".join(parts)
+
+
+def with_times(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Sources' gauges with their times as texts."""
+    from lockstep.cli.plain import moment
+
+    return {name: {**own, "last_change": moment(own.get("last_change"))} for name, own in known.items()}
+
+
+def seen(at: float | None) -> str:
+    """When a run last showed itself, if that is not just now."""
+    return "" if at is None or time.time() - at < 5 else f", last seen {output.ago(at)}"
+
+
+def _state(state: str) -> Text:
+    from rich.text import Text
+
+    return Text(state, style=_STYLES.get(state, ""))
+
+
+def _stuck(number: int) -> Text:
+    from rich.text import Text
+
+    return Text(output.number(number), style="bold red" if number else "")
+
+
+def _lag(gauges: Mapping[str, Any]) -> str:
+    middle, high = gauges.get("lag_p50"), gauges.get("lag_p99")
+    return "–" if middle is None else f"{output.span(middle)}/{output.span(high)}"
+
+
+def _needs(known: Sequence[MappingStatus]) -> list[RenderableType]:
+    """What a person should read: why a mapping stopped or waits, and where keys are stuck."""
+    found: list[RenderableType] = []
+    for one in known:
+        if one.reason:
+            found += ["", output.indented(f"{one.name} ({one.state}): {one.reason}", 0)]
+        if one.stuck:
+            keys = output.count(one.stuck, "key is", "keys are")
+            found += ["", f"{one.name}: {keys} stuck; `lockstep stuck {one.name}` says why."]
+    return found

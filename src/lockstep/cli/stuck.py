@@ -1,0 +1,50 @@
+"""lockstep stuck"""
+
+from __future__ import annotations
+
+import click
+
+from lockstep.cli import output
+from lockstep.cli.verb import print_json, settings, verb
+
+
+@verb(
+    name="stuck",
+    example="""
+    lockstep stuck users
+    lockstep retry users 42
+    """,
+    answer="""
+    {"count": 1, "stuck": [{"mapping", "key", "stage", "error", "remedy", "claim", "attempts",
+                            "first_at", "last_at", "retry_at"}]}
+    """,
+)
+@click.argument("mapping", required=False)
+@click.option("--limit", metavar="N", default=20, show_default=True, help="At most so many keys.")
+def command(mapping: str | None, limit: int) -> None:
+    """Show the keys that failed, and why: those of MAPPING, or all.
+
+    A stuck key is tried again by itself, less and less often. It holds up no other key.
+    """
+    from lockstep import keys
+    from lockstep.operations.stuck import stuck
+
+    found = stuck(settings().directory(), mapping)
+    if settings().json:
+        print_json({"count": len(found), "stuck": found[:limit]})
+        return
+    out = output.console()
+    if not found:
+        out.print(f"No key{f' of {mapping}' if mapping else ''} is stuck.")
+        return
+    for one in found[:limit]:
+        tries = output.count(one.attempts, "attempt")
+        again = f"; the next {output.ago(one.retry_at)}" if one.retry_at is not None else ""
+        out.print(f"{one.mapping} {keys.text(one.key)}", style="bold")
+        out.print(f"  {one.stage} failed: {tries}, the first {output.ago(one.first_at)}{again}")
+        out.print(output.indented(one.error, 2), style="red")
+        if one.remedy:
+            out.print(output.indented(one.remedy, 2))
+        out.print()
+    more = f" The first {limit:,} are shown; --limit N shows more." if len(found) > limit else ""
+    out.print(f"{output.count(len(found), 'key is', 'keys are')} stuck.{more}")

@@ -1,0 +1,97 @@
+"""What every verb has in common: where the pipeline is, --json, an example in its help."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from lockstep.pipeline import Pipeline
+
+
+@dataclass
+class Settings:
+    """What was said for all verbs, before or after the verb's name."""
+
+    pipeline: Path = Path("pipeline.py")
+    state: Path | None = None
+    json: bool = False
+
+    def load(self) -> Pipeline:
+        """The pipeline, imported."""
+        from lockstep.pipeline import load
+
+        found = load(self.pipeline)
+        if self.state is not None:
+            found.state = self.state
+        return found
+
+    def directory(self) -> Path:
+        """The state directory, without importing the pipeline where its place is known without."""
+        beside = self.pipeline.resolve().parent / ".lockstep"
+        if self.state is not None:
+            return self.state
+        if beside.exists() or not self.pipeline.is_file():
+            return beside
+        return self.load().state or beside
+
+
+def settings() -> Settings:
+    """The settings of the command that is being run."""
+    found = click.get_current_context().find_root().obj
+    assert isinstance(found, Settings)
+    return found
+
+
+class Verb(click.Command):
+    """A command whose help has an example and says what --json prints.
+
+    `example`: lines to type. `answer`: the JSON object, or objects, as a sketch.
+    """
+
+    def __init__(self, *args: Any, example: str, answer: str, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.example = textwrap.dedent(example).strip()
+        self.answer = textwrap.dedent(answer).strip()
+        self.params += [
+            _said("json", "--json", is_flag=True, help="Print JSON."),
+            _said("pipeline", "--pipeline", type=click.Path(path_type=Path), hidden=True),
+            _said("state", "--state", type=click.Path(path_type=Path), hidden=True),
+        ]
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, text in (("Example", self.example), ("With --json", self.answer)):
+            with formatter.section(title):
+                for line in text.splitlines():
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def verb(*, example: str, answer: str, **more: Any) -> Callable[[Callable[..., Any]], Verb]:
+    """Declares a verb."""
+
+    def declare(function: Callable[..., Any]) -> Verb:
+        return click.command(cls=Verb, example=example, answer=answer, **more)(function)
+
+    return declare
+
+
+def _said(name: str, flag: str, **more: Any) -> click.Option:
+    """An option that goes into the settings instead of the verb's function."""
+
+    def keep(ctx: click.Context, parameter: click.Parameter, given: Any) -> None:
+        if given:
+            setattr(ctx.find_root().obj, name, given)
+
+    return click.Option([flag], expose_value=False, callback=keep, **more)
+
+
+def print_json(answer: Mapping[str, Any] | Any, *, one_line: bool = False) -> None:
+    """The answer of a verb under --json."""
+    from lockstep.cli.plain import dumps
+
+    click.echo(dumps(answer, one_line=one_line))

@@ -1,0 +1,257 @@
+"""Tells the story. Every figure in it was measured in this run; agreement is what a check showed."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from rich.console import Console
+
+from lockstep.agreement.verify import Report
+from lockstep.demo.app import connect, create
+from lockstep.demo.pipeline import declare
+from lockstep.demo.traffic import Traffic
+from lockstep.operations.backfill import backfill
+from lockstep.operations.run import run
+from lockstep.operations.verify import verify
+from lockstep.pipeline import Pipeline
+from lockstep.values import Change, Record
+
+MAPPING = "user_document"
+RATE = 100.0
+
+
+class Figures(Struct, frozen=True):
+    """What the demo measured. `agreement` is true only when the last check showed it."""
+
+    agreement: bool
+    users: int
+    rows: int
+    load_seconds: float
+    documents_per_second: float
+    traffic_seconds: float
+    changes: int
+    rolled_back: int
+    lag_p50_ms: float | None
+    lag_p99_ms: float | None
+    search_hits: int
+    checked_records: int
+    check_seconds: float
+    sabotaged: int
+    found: int
+    repaired: bool
+    seconds: float
+
+
+def demo(
+    *,
+    seconds: float = 8.0,
+    users: int = 10_000,
+    console: Console | None = None,
+    directory: Path | None = None,
+) -> Figures:
+    """Runs the main job end to end in a directory of its own; `seconds` of it with live traffic."""
+    say = console or Console(quiet=True)
+    with contextlib.ExitStack() as stack:
+        if directory is None:
+            made = tempfile.TemporaryDirectory(prefix="lockstep-demo-")
+            directory = Path(stack.enter_context(made))
+        return _Story(say, directory, users, seconds).tell()
+
+
+class _Story:
+    def __init__(self, console: Console, directory: Path, users: int, seconds: float) -> None:
+        self._say = console.print
+        self._directory = directory
+        self._users = users
+        self._seconds = seconds
+        self._pipeline: Pipeline = declare(directory)
+        self._mapping = self._pipeline.named(MAPPING)
+
+    def tell(self) -> Figures:
+        started = time.monotonic()
+        rows = self._product()
+        took, documents = self._load()
+        traffic, gauges = self._live()
+        hits = self._search()
+        first = self._check("Is every document what the database means, field by field?")
+        planted, found = self._sabotage()
+        last = self._repair()
+        agreement = first.agreement and last.agreement and found == planted
+        total = time.monotonic() - started
+        self._say(
+            f"\n[bold]That was the main job in {total:.0f} seconds.[/bold] "
+            "Next: docs/tutorial.md does it with your own tables.\n"
+        )
+        return Figures(
+            agreement=agreement,
+            users=documents,
+            rows=rows,
+            load_seconds=round(took, 3),
+            documents_per_second=round(documents / took),
+            traffic_seconds=self._seconds,
+            changes=traffic.changes,
+            rolled_back=traffic.rolled_back,
+            lag_p50_ms=_milliseconds(gauges.get("lag_p50")),
+            lag_p99_ms=_milliseconds(gauges.get("lag_p99")),
+            search_hits=hits,
+            checked_records=last.records_compared,
+            check_seconds=round(last.ended_at - last.started_at, 3),
+            sabotaged=planted,
+            found=found,
+            repaired=last.agreement,
+            seconds=round(total, 1),
+        )
+
+    def _chapter(self, number: int, title: str) -> None:
+        self._say(f"\n[bold cyan]{number}[/bold cyan]  [bold]{title}[/bold]")
+
+    def _product(self) -> int:
+        self._chapter(1, "A product has a database")
+        path = self._directory / "app.db"
+        create(path, companies=self._users // 25, users=self._users)
+        with contextlib.closing(connect(path)) as connection:
+            tables = ("companies", "subscriptions", "users", "tags", "users_tags", "conversations")
+            counts = {t: connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables}
+        listed = ", ".join(f"{number:,} {table.replace('_', ' ')}" for table, number in counts.items())
+        self._say(f"   SQLite: {listed}.")
+        return sum(counts.values())
+
+    def _load(self) -> tuple[float, int]:
+        self._chapter(2, "Its engineers declare what a user means in the search index")
+        self._say(
+            "   One pure function: user + company + subscription + tags + conversations → a document.\n"
+            "   [dim]src/lockstep/demo/pipeline.py; Lockstep does the rest, beginning with all of them:[/dim]"
+        )
+        started = time.monotonic()
+        run(self._pipeline, once=True)
+        took = time.monotonic() - started
+        documents = self._records()
+        self._say(
+            f"   [green]{documents:,} documents[/green] in {took:.1f} s, {documents / took:,.0f} a second, "
+            "each from five tables."
+        )
+        return took, documents
+
+    def _live(self) -> tuple[Traffic, dict[str, Any]]:
+        self._chapter(3, f"Customers keep changing things for {self._seconds:.0f} seconds")
+        stop = threading.Event()
+        latest: dict[str, Any] = {}
+
+        def watch(gauges: dict[str, Any], _: object) -> None:
+            latest.update(gauges["mappings"].get(MAPPING, {}))
+
+        failed: list[BaseException] = []
+        runner = threading.Thread(
+            target=_catching(failed, lambda: run(self._pipeline, stop=stop, on_progress=watch, every=0.2))
+        )
+        traffic = Traffic(self._directory / "app.db", RATE)
+        runner.start()
+        traffic.start()
+        time.sleep(self._seconds)
+        traffic.stop()
+        time.sleep(0.5)  # the last changes are on their way
+        stop.set()
+        runner.join()
+        if failed:
+            raise failed[0]
+        self._say(
+            f"   {traffic.changes:,} transactions, {traffic.rolled_back} more rolled back: people renamed,\n"
+            "   moved, tagged, gone; companies renamed, so each of their people's documents follows."
+        )
+        if latest.get("lag_p50") is not None:
+            self._say(
+                f"   From commit to searchable: [green]{latest['lag_p50'] * 1000:.0f} ms[/green] "
+                f"at the median, {latest['lag_p99'] * 1000:.0f} ms for the slowest in a hundred."
+            )
+        return traffic, latest
+
+    def _search(self) -> int:
+        self._chapter(4, "Search what the database says")
+        query = "company.city:lagos AND tags:vip"
+        hits = self._mapping.target.search(query, 3)  # type: ignore[attr-defined]
+        self._say(f"   [dim]lockstep search {MAPPING}[/dim] '{query}'")
+        for _, key, record in hits:
+            self._say(
+                f"   {key:>7}  {record['name']:<16} {record['company']['name']:<24} {record['plan'] or '–'}"
+            )
+        return len(hits)
+
+    def _check(self, question: str) -> Report:
+        self._chapter(5, question)
+        report = verify(self._pipeline, MAPPING)
+        verdict = "[green]in agreement[/green]" if report.agreement else "[red]not in agreement[/red]"
+        took = report.ended_at - report.started_at
+        self._say(
+            f"   {report.records_compared:,} records derived again and compared in {took:.1f} s: {verdict}."
+        )
+        return report
+
+    def _sabotage(self) -> tuple[int, int]:
+        self._chapter(6, "Somebody edits the index behind Lockstep's back")
+        planted = self._plant()
+        report = verify(self._pipeline, MAPPING)
+        for divergence in report.divergences[:4]:
+            fields = ", ".join(
+                f"{field.path}: {field.expected!r} became {field.actual!r}" for field in divergence.fields
+            )
+            self._say(f"   [yellow]{divergence.kind:<9}[/yellow] {divergence.target_key:>6}  {fields}")
+        found = sum(report.counts.values())
+        self._say(f"   The check found {found} of the {planted} that were planted.")
+        return planted, found
+
+    def _plant(self) -> int:
+        """One document removed, one altered with its stored fingerprint left as it was."""
+        writer = self._mapping.target.open(1)
+        try:
+            gone, altered = writer.scan(None, 2)
+            assert gone.meta is not None
+            assert altered.meta is not None
+            wrong: Record = {**altered.record, "plan": "Free for ever"}
+            writer.write([Change(gone.key, None, gone.meta), Change(altered.key, wrong, altered.meta)])
+        finally:
+            writer.close()
+        return 2
+
+    def _repair(self) -> Report:
+        self._chapter(7, "Repair, by the ordinary path")
+        backfill(self._pipeline, MAPPING, trust_target=True)
+        started = time.monotonic()
+        result = run(self._pipeline, once=True)
+        took = time.monotonic() - started
+        wrote = result.mappings[0].gauges["applied"]
+        self._say(
+            f"   Every key was compared with the index as it is now, in {took:.1f} s; {wrote} were written."
+        )
+        report = verify(self._pipeline, MAPPING)
+        verdict = "[green]in agreement[/green]" if report.agreement else "[red]not in agreement[/red]"
+        self._say(f"   Checked again, {report.records_compared:,} records: {verdict}.")
+        return report
+
+    def _records(self) -> int:
+        writer = self._mapping.target.open(1)
+        try:
+            identity = writer.identity()
+            return identity.records if identity else 0
+        finally:
+            writer.close()
+
+
+def _catching(failed: list[BaseException], action: Callable[[], object]) -> Callable[[], None]:
+    def run_it() -> None:
+        try:
+            action()
+        except BaseException as error:
+            failed.append(error)
+
+    return run_it
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)

@@ -1,0 +1,1 @@
+"""Understanding a system before mapping it: what it holds, and the models that say so in Python."""

@@ -1,0 +1,165 @@
+"""Writes models.py: a catalog as typed classes that a person wants to own and edit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lockstep.catalog import Catalog, CatalogColumn, CatalogReference, CatalogTable
+from lockstep.explore import style
+from lockstep.explore.naming import Named, name_tables, no_form
+from lockstep.explore.shapes import suggestions
+
+_IMPORTS = (
+    (r"\bdt\.", "import datetime as dt"),
+    (r"\bDecimal\b", "from decimal import Decimal"),
+    (r"\bAny\b", "from typing import Any"),
+    (r"\bUUID\b", "from uuid import UUID"),
+)
+
+
+def write_models(catalog: Catalog, *, url_hint: str | None) -> str:
+    """The text of a models.py: a class for every table that has a key, referenced ones first.
+
+    What cannot be a model stands there as a comment with the mend; so do shapes that suggest themselves.
+    `url_hint` is shown as where it came from: give it without secrets.
+    """
+    named = name_tables(catalog)
+    classes = [list(_class(table, named)) for table in _in_reading_order(named)]
+    notes = [list(_left_out(table, reason)) for table, reason in named.left_out]
+    suggested = list(suggestions(named))
+    lines = list(
+        style.docstring(
+            0, f"The models of {url_hint or catalog.system}, written by `lockstep explore`", _PREFACE
+        )
+    )
+    lines += ["", "from __future__ import annotations", ""]
+    if classes:
+        lines += [*_imports(named), "import lockstep as ls"]
+        for one in classes:
+            lines += ["", "", *one]
+    for note in notes:
+        lines += ["", "", *note] if note is notes[0] and classes else ["", *note]
+    if suggested:
+        lines += ["", *([] if notes else [""]), *suggested]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+_PREFACE = (
+    "They are yours: rename classes and fields, take out columns that no mapping needs, and mark personal "
+    'data as `ls.personal("email")`.'
+)
+
+
+def _imports(named: Named) -> Iterator[str]:
+    used = " ".join(
+        column.python or "" for table in named.tables for column in table.columns if column.python is not None
+    )
+    found = [statement for pattern, statement in _IMPORTS if re.search(pattern, used)]
+    yield from found
+    if found:
+        yield ""
+
+
+def _in_reading_order(named: Named) -> list[CatalogTable]:
+    """Referenced tables before those that refer to them, else as the catalog has them."""
+    done: dict[str, CatalogTable] = {}
+    for root in named.tables:
+        path = [(root, iter(root.references))]
+        begun = {root.name}
+        while path:
+            table, references = path[-1]
+            for reference in references:
+                to = named.table(reference.to)
+                if to is not None and to.name not in done and to.name not in begun:
+                    begun.add(to.name)
+                    path.append((to, iter(to.references)))
+                    break
+            else:
+                path.pop()
+                done.setdefault(table.name, table)
+    return list(done.values())
+
+
+def _class(table: CatalogTable, named: Named) -> Iterator[str]:
+    arguments: list[style.Piece] = ["ls.Model", f"table={style.text(table.name)}"]
+    single, others = _references(table, named)
+    if others:
+        arguments.append(
+            style.listed([_reference(table, other, named) for other in others], before="references=")
+        )
+    yield from style.line(
+        0, f"class {named.classes[table.name]}", style.Bracket("(", tuple(arguments), ")", True), ":"
+    )
+    yield from style.docstring(4, _count(table), table.comment or "")
+    yield ""
+    for column in table.columns:
+        if column.python is None:
+            yield from style.comment(
+                4,
+                f"{column.name}: left out, {no_form(column)}",
+                hang="    ",
+            )
+        else:
+            yield from _field(table, column, single.get(column.name), named)
+
+
+def _count(table: CatalogTable) -> str:
+    rows = f"{table.rows:,} row{'' if table.rows == 1 else 's'}"
+    return f"{rows}." if table.exact else f"About {rows}."
+
+
+def _field(
+    table: CatalogTable, column: CatalogColumn, reference: CatalogReference | None, named: Named
+) -> Iterator[str]:
+    field = named.fields[table.name][column.name]
+    other_name = None if field == column.name else column.name
+    is_key = column.name in table.key
+    nullable = column.nullable and not is_key and column.python != "Any"
+    before = f"{field}: {column.python}{' | None' if nullable else ''}"
+    said: list[style.Piece] = []
+    if reference is not None:
+        target = f"{named.classes[reference.to]}.{named.fields[reference.to][reference.of[0]]}"
+        said.append(f"ref={style.text(target)}" if is_key else style.text(target))
+    if other_name is not None:
+        said.append(
+            style.text(other_name) if not is_key and reference is None else f"name={style.text(other_name)}"
+        )
+    if is_key:
+        yield from style.line(4, f"{before} = ", style.call("ls.key", *said))
+    elif reference is not None:
+        yield from style.line(4, f"{before} = ", style.call("ls.ref", *said))
+    elif other_name is not None:
+        yield from style.line(4, f"{before} = ", style.call("ls.column", *said))
+    else:
+        yield f"    {before}"
+
+
+def _references(
+    table: CatalogTable, named: Named
+) -> tuple[dict[str, CatalogReference], list[CatalogReference]]:
+    """Foreign keys that a field says by itself, by column, and those that the class has to say."""
+    single: dict[str, CatalogReference] = {}
+    others: list[CatalogReference] = []
+    for reference in named.references(table):
+        if len(reference.columns) == 1 and reference.columns[0] not in single:
+            single[reference.columns[0]] = reference
+        else:
+            others.append(reference)
+    return single, others
+
+
+def _reference(table: CatalogTable, reference: CatalogReference, named: Named) -> style.Bracket:
+    here, there = named.fields[table.name], named.fields[reference.to]
+    return style.call(
+        "ls.Reference",
+        style.tupled([style.text(here[column]) for column in reference.columns]),
+        style.text(named.classes[reference.to]),
+        style.tupled([style.text(there[column]) for column in reference.of]),
+    )
+
+
+def _left_out(table: CatalogTable, reason: str) -> Iterator[str]:
+    yield from style.comment(
+        0, f"{table.name} ({_count(table).rstrip('.').lower()}) is left out: {reason}", hang="    "
+    )

@@ -1,0 +1,62 @@
+"""A system by its URL, for exploring it: the connector is imported only once it is asked for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lockstep.catalog import Catalog
+from lockstep.errors import DeclarationError
+from lockstep.ports import Source
+
+_KNOWN = "postgresql://user@host/database, sqlite:///app.db, or the path of a .db, .sqlite or .sqlite3 file"
+
+
+def connect(url: str) -> Source:
+    """The source behind a URL or a file name. Opens nothing yet.
+
+    Raises DeclarationError for a URL that nobody serves, or whose connector is not installed.
+    """
+    scheme, separator, rest = url.partition(":")
+    if separator and scheme in ("postgresql", "postgres"):
+        return _postgres(url)
+    if separator and scheme == "sqlite":
+        return _sqlite(rest.removeprefix("///") if rest.startswith("///") else rest)
+    if Path(url).suffix in (".db", ".sqlite", ".sqlite3"):
+        return _sqlite(url)
+    raise DeclarationError(f"nothing here can explore {redacted(url)!r}", f"Name {_KNOWN}.")
+
+
+def explore(url: str) -> Catalog:
+    """Every table of a system: columns, keys, foreign keys, rows. Reads, and changes nothing."""
+    return connect(url).catalog()
+
+
+def redacted(url: str) -> str:
+    """A URL as it may be shown: without a password, and without the values of its secret parameters."""
+    url = re.sub(r"(?<=://)([^/@:]*):([^/]*)@", r"\1@", url)
+    return re.sub(r"(?i)([?&; ](?:password|passfile|token|secret|api_?key|sslpassword)=)[^&; ]*", r"\1…", url)
+
+
+def _postgres(url: str) -> Source:
+    try:
+        from lockstep.systems.postgres import Postgres
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "psycopg":
+            raise
+        raise DeclarationError(
+            "PostgreSQL needs psycopg, which is not installed",
+            "Install it with: pip install 'lockstep-sync[postgres]'",
+        ) from error
+    return Postgres(url)
+
+
+def _sqlite(path: str) -> Source:
+    if not Path(path).is_file():
+        raise DeclarationError(
+            f"there is no file {path or '(nothing was named)'}",
+            "Name the database's file: sqlite:///app.db, or sqlite:////srv/app.db for an absolute path.",
+        )
+    from lockstep.systems.sqlite import SQLite
+
+    return SQLite(path)

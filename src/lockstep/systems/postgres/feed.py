@@ -1,0 +1,194 @@
+"""Follows a database by logical decoding, as hints.
+
+A position is where a transaction's commit record ends. While nothing is pending the server's own reading
+position counts too, so that a quiet database beside a busy one lets the log go.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+import psycopg
+
+from lockstep.errors import LockstepError, Refused, Unreachable
+from lockstep.ports import Capture, Caught, FeedLag
+from lockstep.systems.postgres import capture, logical, lsn, names
+from lockstep.systems.postgres.changes import Changes
+from lockstep.systems.postgres.client import Address, Connection
+from lockstep.systems.postgres.faults import mapped
+from lockstep.systems.postgres.replication import Stream
+from lockstep.values import FeedMark, Table
+
+STRETCH = 5_000
+"""Most hints that are yielded at once."""
+TICK = 0.8
+"""Seconds after which something is yielded, if only an empty list."""
+IDLE_TICK = 0.1
+"""Seconds after which a new position is yielded, if nothing else."""
+WATCH = 30.0
+"""Seconds between looks at whether the tables are still published."""
+
+T = TypeVar("T")
+_MEMBERS = """SELECT c.oid::int8 FROM pg_publication_tables p
+JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid
+  AND c.relname = p.tablename
+WHERE p.pubname = $1::text
+  AND (p.schemaname::text, p.tablename::text) IN (SELECT * FROM unnest($2::text[], $3::text[]))"""
+
+
+class PostgresFeed:
+    """A logical replication slot. `acknowledge`, `reached` and `lag` may be called from other threads."""
+
+    def __init__(self, address: Address, slot: str, publication: str) -> None:
+        self._address = address
+        self._slot = slot
+        self._publication = publication
+        self._tables: tuple[Table, ...] | None = None
+        self._members: set[int] = set()
+        self._acknowledged = 0
+        self._lock = threading.Lock()
+        self._control: Connection | None = None
+
+    def prepare(self, tables: Sequence[Table], mark: FeedMark | None) -> Capture:
+        """Makes publication and slot, or adds to them. Tables that are published but not asked for stay."""
+        merged = _merged(tables)
+        stream = Stream(self._address)
+        try:
+            system = stream.identify()
+        finally:
+            stream.close()
+        name = f"{system['systemid']}/{system['timeline']}"
+        found = self._asked(
+            lambda control: capture.prepare(control, self._slot, self._publication, merged, mark, name),
+            "preparing capture",
+        )
+        self._tables = merged
+        self._acknowledged = 0
+        self._members = self._asked(self._published, "reading the publication")
+        return found
+
+    def follow(self, after: str) -> Iterator[Caught]:
+        if self._tables is None:
+            raise Refused("the feed was not prepared", "Call prepare() first: this is a fault of Lockstep.")
+        stream = Stream(self._address)
+        try:
+            ((xid,),) = stream.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+            changes = Changes(self._tables, int(xid or 0))
+            stream.start(self._slot, after, self._publication)
+            yield from self._stretches(stream, changes, lsn.number(after))
+        finally:
+            with suppress(LockstepError):
+                stream.send_status(self._acknowledged)
+            stream.close()
+
+    def acknowledge(self, position: str) -> None:
+        """Told to the server by the thread that follows, at once or within a second."""
+        with self._lock:
+            self._acknowledged = max(self._acknowledged, lsn.number(position))
+
+    def reached(self) -> str:
+        """Writes a mark into the log, durably: what was committed before, lies before it.
+
+        (Its end as the server tells it will not do: commits that do not wait for the disk lie behind what is
+        flushed, and the end of what is inserted may lie behind a page's header that no record ends at.)
+        """
+        ((position,),) = self._asked(
+            lambda control: control.execute(
+                b"SELECT pg_logical_emit_message(true, 'lockstep', '')::text"
+            ).fetchall(),
+            "asking for the end of the log",
+        )
+        return str(position)
+
+    def passed(self, position: str, goal: str) -> bool:
+        return lsn.number(position) >= lsn.number(goal)
+
+    def lag(self) -> FeedLag:
+        slot = self._asked(lambda control: logical.slot(control, self._slot), "asking for the slot")
+        if slot is None:
+            return FeedLag(None, "bytes", None)
+        return FeedLag(slot.retained, "bytes", None if slot.confirmed is None else lsn.text(slot.confirmed))
+
+    def close(self) -> None:
+        with self._lock:
+            if self._control is not None:
+                self._control.close()
+                self._control = None
+
+    def _stretches(self, stream: Stream, changes: Changes, position: int) -> Iterator[Caught]:
+        told = 0
+        stream.send_status(self._acknowledged, ask=True)
+        yielded = time.monotonic()
+        watch = yielded + WATCH
+        while True:
+            farther = not changes.inside and max(stream.end, changes.end) > position
+            due = yielded + (IDLE_TICK if farther else TICK)
+            message = stream.receive(0.0 if changes.finished else max(0.0, due - time.monotonic()))
+            if message is not None:
+                changes.add(message)
+            if stream.asked:
+                stream.send_status(self._acknowledged)
+            late = time.monotonic() >= due
+            drained = message is None and changes.finished
+            if not (late or drained or len(changes) >= STRETCH):
+                continue
+            if not changes.inside:  # the server has read so far, and there was nothing else for us
+                changes.end = max(changes.end, stream.end)
+            if changes.finished or len(changes.open) < STRETCH:
+                position = max(position, changes.end)
+                yield Caught(changes.take_finished(), lsn.text(position))
+            if len(changes.open) >= STRETCH:
+                yield Caught(changes.take_open(), None)
+            if late or self._acknowledged > told:
+                told = self._acknowledged
+                stream.send_status(told, ask=late)
+            yielded = time.monotonic()
+            if yielded >= watch:
+                self._watch()
+                watch = yielded + WATCH
+
+    def _published(self, control: Connection) -> set[int]:
+        """The followed tables that are in the publication, by oid."""
+        parts = [names.parse(table.name) for table in self._tables or ()]
+        given = [self._publication, [schema for schema, _ in parts], [table for _, table in parts]]
+        return {oid for (oid,) in control.execute(_MEMBERS.encode(), given).fetchall()}
+
+    def _watch(self) -> None:
+        """A table that was dropped leaves the publication without a word, and its successor is not in it."""
+        if self._asked(self._published, "reading the publication") != self._members:
+            raise Unreachable(
+                f"a followed table was dropped, or taken out of the publication {self._publication}",
+                "Lockstep prepares capture again by itself.",
+            )
+
+    def _asked(self, question: Callable[[Connection], T], doing: str) -> T:
+        """The answer of the kept connection, of a new one if that is broken."""
+        with self._lock, mapped(doing):
+            for again in (True, False):
+                kept = self._control is not None and not self._control.closed
+                if self._control is None or self._control.closed:
+                    self._control = self._address.connect()
+                try:
+                    return question(self._control)
+                except (LockstepError, psycopg.Error) as error:
+                    broken = self._control.closed
+                    if not (again and kept and broken):
+                        raise
+                    del error
+        raise AssertionError("unreachable")
+
+
+def _merged(tables: Sequence[Table]) -> tuple[Table, ...]:
+    """One of each table, with the columns and joins of all that name it."""
+    merged: dict[str, Table] = {}
+    for table in tables:
+        known = merged.get(table.name)
+        if known is not None:
+            columns = tuple(dict.fromkeys((*known.columns, *table.columns)))
+            table = Table(table.name, columns, table.key, tuple(dict.fromkeys((*known.joins, *table.joins))))
+        merged[table.name] = table
+    return tuple(merged.values())

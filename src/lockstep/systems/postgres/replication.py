@@ -1,0 +1,170 @@
+"""The streaming replication protocol, over libpq's COPY BOTH as psycopg's wrapper has it.
+
+psycopg itself knows nothing of replication. This speaks just what a reader of a logical slot needs; what
+the messages say is for `pgoutput`.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from struct import Struct as Packed
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import pq
+
+from lockstep.errors import Unreachable
+from lockstep.systems.postgres import lsn
+from lockstep.systems.postgres.client import Address
+from lockstep.systems.postgres.faults import mapped, translated
+from lockstep.systems.postgres.names import literal, quoted
+
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGconn, PGresult
+
+_EPOCH = 946_684_800  # 2000-01-01, where PostgreSQL counts from, in Unix time
+_STATUS = Packed("!cQQQQB")
+_KEEPALIVE_SIZE = 18
+_DATA, _KEEPALIVE = 0x77, 0x6B
+CLOSING_SECONDS = 5.0
+_HEADER = 25  # of XLogData: kind, start, end, time
+
+
+def epoch_seconds(micros: int) -> float:
+    """A time of the log in seconds since 1970."""
+    return micros / 1_000_000 + _EPOCH
+
+
+class Stream:
+    """A connection on which the log arrives, once `start` was called. Used by one thread."""
+
+    def __init__(self, address: Address) -> None:
+        self.end = 0
+        """How far the server has read its log for us, as its last keepalive said."""
+        self.asked = False
+        """The server wants an answer now."""
+        self._address = address
+        self._streaming = False
+        self._pgconn: PGconn = address.replication()
+        self._poll = select.poll()
+        self._poll.register(self._pgconn.socket, select.POLLIN | select.POLLHUP | select.POLLERR)
+
+    def identify(self) -> dict[str, str]:
+        """systemid, timeline, xlogpos, dbname."""
+        result = self._ask("IDENTIFY_SYSTEM")
+        return {
+            (result.fname(place) or b"").decode(): (result.get_value(0, place) or b"").decode()
+            for place in range(result.nfields)
+        }
+
+    def query(self, text: str) -> list[tuple[str | None, ...]]:
+        """The rows of plain SQL, as texts."""
+        result = self._ask(text)
+        values = [
+            [result.get_value(row, place) for place in range(result.nfields)] for row in range(result.ntuples)
+        ]
+        return [tuple(None if value is None else value.decode() for value in row) for row in values]
+
+    def start(self, slot: str, position: str, publication: str) -> None:
+        """Begins to stream what was committed after a position."""
+        options = f"proto_version '1', publication_names {literal(quoted(publication))}"
+        command = f"START_REPLICATION SLOT {quoted(slot)} LOGICAL {position} ({options})"
+        with mapped(f"following slot {slot}"):
+            result = self._pgconn.exec_(command.encode())
+            if result.status != pq.ExecStatus.COPY_BOTH:
+                raise _refusal(result)
+        self.end = lsn.number(position)
+        self._streaming = True
+
+    def receive(self, timeout: float) -> bytes | None:
+        """The next message of the plugin, None if none came in time. Keepalives are noted on the way."""
+        try:
+            while True:
+                size, data = self._pgconn.get_copy_data(1)
+                if size == 0:
+                    if timeout > 0:
+                        self._poll.poll(timeout * 1000)
+                        timeout = 0
+                    self._pgconn.consume_input()
+                    size, data = self._pgconn.get_copy_data(1)
+                    if size == 0:
+                        return None
+                if size < 0:
+                    break
+                if data[0] == _DATA:
+                    return bytes(data[_HEADER:])
+                if data[0] == _KEEPALIVE and size >= _KEEPALIVE_SIZE:
+                    self.end = max(self.end, int.from_bytes(data[1:9], "big"))
+                    self.asked = self.asked or data[17] == 1
+        except psycopg.Error as error:
+            raise Unreachable(
+                f"the connection to {self._address.name} broke while its log was followed: "
+                f"{str(error).strip()}",
+                "Lockstep connects again by itself and goes on where it was.",
+            ) from error
+        raise self._ended()
+
+    def send_status(self, flushed: int, *, ask: bool = False) -> None:
+        """Says what is durable here. `ask`: the server shall say how far it has read."""
+        now = int((time.time() - _EPOCH) * 1_000_000)
+        self.asked = False
+        with mapped("reporting to the server what is durable"):
+            self._pgconn.put_copy_data(_STATUS.pack(b"r", max(flushed, self.end), flushed, flushed, now, ask))
+            self._pgconn.flush()
+
+    def close(self) -> None:
+        """Ends the stream and the connection.
+
+        Asks the server first and waits for its yes, which comes once the slot is free: whoever follows
+        again at once would find it taken otherwise.
+        """
+        try:
+            if self._streaming and self._pgconn.put_copy_end() == 1 and self._pgconn.flush() == 0:
+                self._drain(time.monotonic() + CLOSING_SECONDS)
+        except psycopg.Error:
+            pass  # it is broken: the server will notice by itself
+        finally:
+            self._pgconn.finish()
+
+    def _drain(self, until: float) -> None:
+        while True:
+            size, _ = self._pgconn.get_copy_data(1)
+            if size < 0:
+                break
+            if size == 0:
+                if (left := until - time.monotonic()) <= 0:
+                    return
+                self._poll.poll(left * 1000)
+                self._pgconn.consume_input()
+        while self._pgconn.get_result() is not None:
+            pass
+
+    def _ask(self, command: str) -> PGresult:
+        with mapped(command):
+            result = self._pgconn.exec_(command.encode())
+            if result.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+                raise _refusal(result)
+        return result
+
+    def _ended(self) -> Exception:
+        """Why the server ended the stream."""
+        result = self._pgconn.get_result()
+        if result is not None and result.status == pq.ExecStatus.FATAL_ERROR:
+            return translated(_refusal(result), "following the log")
+        return Unreachable(
+            f"{self._address.name} ended the stream of its log, as when it shuts down",
+            "Lockstep connects again by itself and goes on where it was.",
+        )
+
+
+def _refusal(result: PGresult) -> psycopg.Error:
+    """The server's error, with its SQLSTATE."""
+    state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
+    words = (result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"").decode("utf-8", "replace")
+    if not state:
+        return psycopg.OperationalError(result.get_error_message())
+    try:
+        return psycopg.errors.lookup(state)(words)
+    except KeyError:
+        return psycopg.DatabaseError(words)

@@ -1,0 +1,102 @@
+"""The part of the law of readers that speaks of keys and spans. See `lockstep.testing.reader_law`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lockstep import keys
+from lockstep.ports import Reader, Source
+from lockstep.testing.source_world import World, joins_of, rows_of, walk
+from lockstep.values import EVERYTHING, Key, Span
+
+FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+class KeysLaw:
+    """Every key is seen once, in whichever way it is asked for."""
+
+    @pytest.fixture
+    def world(self) -> Iterator[World]:
+        raise NotImplementedError("a fixture `world` is needed")
+
+    @pytest.fixture
+    def reader(self, world: World) -> Iterator[Reader]:
+        reader = world.source.reader()
+        yield reader
+        reader.close()
+
+    def unusual(self, world: World) -> Source | None:
+        """The same source under other session settings; None where there are none."""
+        return None
+
+    # keys
+
+    def test_a_walk_sees_every_key_once(self, world: World, reader: Reader) -> None:
+        for limit in (1, 2, 3, 1000):
+            with reader.snapshot() as snapshot:
+                for table in world.tables:
+                    every = walk(snapshot, table, limit=limit)
+                    assert len(every) == len(set(every)) == len(rows_of(snapshot, table)), table.name
+
+    def test_keys_are_those_of_the_values(self, world: World, reader: Reader) -> None:
+        with reader.snapshot() as snapshot:
+            regions = {keys.decode(key) for key in walk(snapshot, world.table("regions"))}
+            users = [keys.decode(key) for key in walk(snapshot, world.table("users"))]
+        assert regions == {("de", 1), ("de", 2), ("DE", 1), ("fr", 1), ("é", 1), ("", 0)}
+        assert sorted(users) == [(1,), (2,), (3,), (4,)]
+
+    def test_ordered_pages_are_in_key_order(self, world: World, reader: Reader) -> None:
+        with reader.snapshot() as snapshot:
+            for table in world.tables:
+                page = snapshot.keys(table, EVERYTHING, 1000)
+                if page.ordered:
+                    assert page.keys == sorted(page.keys), table.name
+                    assert page.rest is None
+                else:
+                    assert sorted(page.keys) == sorted(walk(snapshot, table, limit=2)), table.name
+
+    def test_an_empty_table_has_no_keys(self, world: World, reader: Reader) -> None:
+        world.execute("DELETE FROM messages")
+        with reader.snapshot() as snapshot:
+            assert walk(snapshot, world.table("messages")) == []
+
+    def test_adjoining_spans_hold_what_their_union_holds(self, world: World, reader: Reader) -> None:
+        world.execute(
+            "INSERT INTO regions(country, number, name) VALUES ('a', -300, ''), ('a', 300, ''), ('A', 0, ''),"
+            " ('ab', 7, ''), ('b', 7, ''), ('a-b', 1, ''), ('a b', 1, ''), ('Z', 70000, ''), ('雪', 2, '')"
+        )
+        table = world.table("regions")
+        parts = st.tuples(
+            st.sampled_from(["", "a", "A", "ab", "a ", "de", "z", "é", "\u9fff"]), st.integers(-400, 400)
+        )
+        cuts = st.lists(st.one_of(parts.map(keys.encode), st.just(None)), max_size=4)
+
+        with reader.snapshot() as snapshot:
+            every = walk(snapshot, table)
+
+            @FEW
+            @given(cuts, st.integers(1, 5), st.data())
+            def law(cuts: list[Key | None], limit: int, data: st.DataObject) -> None:
+                own = data.draw(st.lists(st.sampled_from(every), max_size=2))
+                marks = sorted({cut for cut in cuts if cut is not None} | set(own))
+                edges: list[Key | None] = [None, *marks, None]
+                spans = [Span(*pair) for pair in pairwise(edges)]
+                found = [walk(snapshot, table, span, limit) for span in spans]
+                assert sorted(chain.from_iterable(found)) == sorted(every)
+                for span, part in zip(spans, found, strict=True):
+                    assert all(span.after is None or key > span.after for key in part)
+                    assert all(span.upto is None or key <= span.upto for key in part)
+
+            law()
+
+    def test_join_columns_have_one_form_in_hints(self, world: World, reader: Reader) -> None:
+        with reader.snapshot() as snapshot:
+            table = world.table("users")
+            found = {row[0]: joins_of(table, row) for row in rows_of(snapshot, table).values()}
+        assert found[1] == {"company_id": keys.encode((1,))}
+        assert found[4] == {"company_id": None}

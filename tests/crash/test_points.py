@@ -1,0 +1,76 @@
+"""A process killed at every point between the stages: what restarts converges, and nothing is doubled."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from lockstep.engine.points import POINTS
+from tests.support.world import World
+
+ROWS = (
+    "INSERT INTO companies VALUES (1, 'Acme'), (2, 'Bolt')",
+    "INSERT INTO users (id, company_id, manager_id, email) VALUES"
+    " (1, 1, NULL, 'ann@x'), (2, 1, 1, 'bob@x,bob@y'), (3, 2, 1, 'cyd@x'), (4, NULL, 2, 'nobody')",
+    "INSERT INTO tags VALUES (1, 'red'), (2, 'blue')",
+    "INSERT INTO users_tags VALUES (1, 1), (2, 1), (2, 2)",
+    "INSERT INTO conversations VALUES (1, 1, 'hello'), (2, 2, 'bye')",
+    "INSERT INTO messages VALUES (1, 1, 'hi'), (2, 1, 'ho'), (3, 2, 'so long')",
+)
+CHANGES = (
+    "UPDATE companies SET name = 'ACME' WHERE id = 1",
+    "UPDATE users SET email = 'bob@z,bob@y' WHERE id = 2",
+    "DELETE FROM users WHERE id = 3",
+    "INSERT INTO users (id, company_id, manager_id, email) VALUES (5, 2, 2, 'eve@x')",
+    "UPDATE messages SET conversation_id = 2 WHERE id = 1",
+    "DELETE FROM users_tags WHERE user_id = 2 AND tag_id = 1",
+)
+
+
+def _books_are_closed(world: World) -> None:
+    """No intent stands, no row is void, nobody is stuck, and no claim outlives its record."""
+    with contextlib.closing(sqlite3.connect(world.root / "state" / "ledger.db")) as ledger:
+        for question in (
+            "SELECT count(*) FROM intents",
+            "SELECT count(*) FROM ledger WHERE void",
+            "SELECT count(*) FROM stuck",
+        ):
+            assert ledger.execute(question).fetchone() == (0,), question
+        (claims,) = ledger.execute("SELECT count(*) FROM claims").fetchone()
+    assert not world.claims or claims == len(world.actual()["addresses"])
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_crash_at_every_point_of_the_first_load_converges(tmp_path: Path, point: str) -> None:
+    world = World(tmp_path)
+    world.do(*ROWS)
+    died = world.dies(point)
+    assert died or point == "caught"
+    world.run()
+    world.assert_agreement()
+    _books_are_closed(world)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_crash_at_every_point_of_a_change_converges(tmp_path: Path, point: str) -> None:
+    world = World(tmp_path)
+    world.do(*ROWS)
+    world.run()
+    world.do(*CHANGES)
+    assert world.dies(point)
+    world.run()
+    world.assert_agreement()
+    _books_are_closed(world)
+
+
+def test_a_crash_after_all_is_settled_does_not_hang_the_next_run(tmp_path: Path) -> None:
+    """The positions of partitions that saw no hint of late are noted only by an orderly end."""
+    world = World(tmp_path, claims=False)
+    world.do("INSERT INTO users (id, email) SELECT value, 'u' || value FROM generate_series(1, 300)")
+    assert world.dies("settled:2")
+    assert world.dies("caught:2") or True
+    world.run()
+    world.assert_agreement()

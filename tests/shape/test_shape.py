@@ -1,0 +1,78 @@
+"""The shape of the code base itself: public names, sizes, words, and what may not be in it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import lockstep
+from lockstep import errors
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+
+
+def test_public_names_are_pinned() -> None:
+    assert lockstep.__all__ == sorted(lockstep.__all__)
+    assert set(lockstep.__all__) == {
+        *("Model", "Reference", "column", "key", "many", "one", "personal", "ref"),
+        *("Clock", "Keyed", "Pipeline", "load"),
+        *("OpenSearch", "Postgres", "SQLite", "Tantivy"),
+        *("backfill", "check", "explain", "explore", "plan", "retry", "run", "status", "stuck", "verify"),
+        *("CheckFailed", "DataError", "DeclarationError", "Finding", "LockstepError", "MappingStopped"),
+        *("Refused", "StateError", "StateInUse", "TargetReplaced", "Unreachable"),
+    }
+    for name in lockstep.__all__:
+        assert getattr(lockstep, name) is not None
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_runs_away(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 500
+    assert path.stem not in {"utils", "util", "common", "helpers", "manager", "base", "misc"}
+
+
+def test_most_files_are_short() -> None:
+    long = [path for path in SOURCES if len(path.read_text().splitlines()) > 300]
+    assert len(long) <= len(SOURCES) // 10, long
+
+
+def test_ports_are_small() -> None:
+    text = (ROOT / "src/lockstep/ports.py").read_text()
+    for body in re.split(r"^class ", text, flags=re.M)[1:]:
+        name = body.partition("(")[0]
+        assert len(re.findall(r"^    def ", body, flags=re.M)) <= 7, name
+
+
+def test_importing_lockstep_needs_no_driver() -> None:
+    heavy = "psycopg httpx tantivy sqlalchemy pytest rich"
+    code = f"import sys, lockstep; print([m for m in {heavy.split()!r} if m in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "[]"
+
+
+def test_every_error_is_drawn_in_the_tree() -> None:
+    drawn = set(re.findall(r"(\w+_?) {2,}", errors.__doc__ or ""))
+    defined = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.LockstepError)
+    }
+    assert defined == drawn
+
+
+def test_the_lock_has_hashes_and_no_addresses() -> None:
+    lock = (ROOT / "requirements/dev.txt").read_text()
+    assert "--hash=sha256:" in lock
+    assert not re.search(r"https?://", lock)
+
+
+def test_extras_are_what_the_messages_name() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = {extra for _, extra in lockstep._LAZY.values() if extra}
+    assert named <= set(project["optional-dependencies"])
