@@ -1,8 +1,8 @@
-"""Apply: decisions → claims → intent → the guarded write → outcomes."""
+"""Apply: decisions → claims and intent → the guarded write → outcomes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from lockstep import keys
@@ -11,22 +11,30 @@ from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.errors import Unreachable
 from lockstep.guard.door import Door, Plan
-from lockstep.state.ledger import Failure, Ledger
+from lockstep.state.ledger import Claimed, Failure, Intent, Ledger
 from lockstep.values import Change, Fingerprint, Key, Meta, Outcome, Status, Version
 
 
-class Claims(NamedTuple):
-    """What claiming gave: keys that must wait, with why, and target keys claimed that were not owned."""
+class Sent(NamedTuple):
+    """The outcomes by source key, and the keys that must wait for a target key somebody else owns."""
 
-    failures: dict[Key, Failure]
-    granted: dict[Key, set[Key]]
+    outcomes: dict[Key, list[tuple[Change, Outcome]]]
+    refused: dict[Key, Failure]
 
 
 class Applier:
     """Writes the batches of one consumer through its guarded door."""
 
     def __init__(
-        self, mapping: str, consumer: int, generation: int, door: Door, ledger: Ledger, lease: Lease
+        self,
+        mapping: str,
+        consumer: int,
+        generation: int,
+        door: Door,
+        ledger: Ledger,
+        lease: Lease,
+        *,
+        claims: bool,
     ) -> None:
         self._mapping = mapping
         self._consumer = consumer
@@ -34,64 +42,34 @@ class Applier:
         self._door = door
         self._ledger = ledger
         self._lease = lease
+        self._claims = claims
 
-    def claim(self, decisions: Mapping[Key, Decision]) -> Claims:
-        """Claims every target key about to be put. One that another source key owns makes its key wait."""
-        wanted: dict[Key, Key] = {}
-        failures: dict[Key, Failure] = {}
-        granted: dict[Key, set[Key]] = {}
-        for key, decision in decisions.items():
-            for put in decision.puts:
-                rival = wanted.setdefault(put.key, key)
-                if rival != key:
-                    failures[key] = self._taken(put.key, key, rival)
-                else:
-                    granted.setdefault(key, set()).add(put.key)
-        refused = self._ledger.claim(self._lease.epoch, self._generation, self._consumer, wanted)
-        for target_key, owner in refused.items():
-            key = wanted[target_key]
-            granted[key].discard(target_key)
-            failures[key] = self._taken(target_key, key, owner.key)
-        passing("claimed")
-        return Claims(failures, granted)
-
-    def _taken(self, target_key: Key, key: Key, owner: Key) -> Failure:
-        return Failure(
-            key,
-            "claim",
-            f"target key {keys.text(target_key)} belongs to source key {keys.text(owner)}, "
-            f"and {keys.text(key)} derives it too",
-            "Give the two records different keys. This one is tried again when the other lets go.",
-            target_key,
-        )
-
-    def write(
-        self, version: Version, decisions: Mapping[Key, Decision], sums: Mapping[Key, int]
-    ) -> dict[Key, list[tuple[Change, Outcome]]]:
-        """Sends what the decisions ask for; the outcomes, by source key.
+    def write(self, version: Version, decisions: Mapping[Key, Decision], sums: Mapping[Key, int]) -> Sent:
+        """Claims, makes the intent durable, and sends what the decisions ask for.
 
         Raises Unreachable when nobody can say what became of any of it: then the intent stands.
         """
-        changes: list[Change] = []
-        owners: list[Key] = []
-        intent: list[tuple[Key, Sequence[Key]]] = []
-        for key, decision in decisions.items():
-            if decision.idle:
-                continue
-            total = sums[key]
-            for put in decision.puts:
-                meta = Meta(self._mapping, key, put.fingerprint, total, version)
-                changes.append(Change(put.key, put.record, meta))
-                owners.append(key)
-            for target_key in decision.removes:
-                meta = Meta(self._mapping, key, Fingerprint(0), 0, version)
-                changes.append(Change(target_key, None, meta))
-                owners.append(key)
-            intent.append((key, [*(put.key for put in decision.puts), *decision.removes]))
-        if not changes:
-            return {}
-        self._ledger.intend(self._lease.epoch, self._consumer, version, intent)
+        active = {key: decision for key, decision in decisions.items() if not decision.idle}
+        if not active:
+            return Sent({}, {})
+        intents = [
+            Intent(key, [put.key for put in decision.puts], decision.removes)
+            for key, decision in active.items()
+        ]
+        taken = self._ledger.intend(
+            self._lease.epoch, self._generation, self._consumer, version, intents, claiming=self._claims
+        )
         passing("intended")
+        refused = {key: _taken(key, owner) for key, owner in taken.items()}
+        owners: list[Key] = []
+        changes: list[Change] = []
+        for key, decision in active.items():
+            if key not in refused:
+                own = self._changes(key, decision, sums[key], version)
+                changes += own
+                owners += [key] * len(own)
+        if not changes:
+            return Sent({}, refused)
         outcomes = self._door.write(Plan(self._mapping, self._generation, changes))
         passing("written")
         if all(outcome.status is Status.UNKNOWN for outcome in outcomes):
@@ -102,4 +80,23 @@ class Applier:
         answers: dict[Key, list[tuple[Change, Outcome]]] = {}
         for key, change, outcome in zip(owners, changes, outcomes, strict=True):
             answers.setdefault(key, []).append((change, outcome))
-        return answers
+        return Sent(answers, refused)
+
+    def _changes(self, key: Key, decision: Decision, total: int, version: Version) -> list[Change]:
+        puts = [
+            Change(put.key, put.record, Meta(self._mapping, key, put.fingerprint, total, version))
+            for put in decision.puts
+        ]
+        gone = Meta(self._mapping, key, Fingerprint(0), 0, version)
+        return puts + [Change(target_key, None, gone) for target_key in decision.removes]
+
+
+def _taken(key: Key, owner: Claimed) -> Failure:
+    return Failure(
+        key,
+        "claim",
+        f"target key {keys.text(owner.target_key)} belongs to source key {keys.text(owner.key)}, "
+        f"and {keys.text(key)} derives it too",
+        "Give the two records different keys. This one is tried again when the other lets go.",
+        owner.target_key,
+    )

@@ -13,7 +13,7 @@ from collections.abc import Mapping as MappingOf
 from typing import NamedTuple
 
 from lockstep import keys
-from lockstep.engine.apply import Applier, Claims
+from lockstep.engine.apply import Applier, Sent
 from lockstep.engine.decide import Decision, asks_target, decide, owned
 from lockstep.engine.derive import Derived, Deriver
 from lockstep.engine.lease import Lease
@@ -27,12 +27,10 @@ from lockstep.ports import Journal
 from lockstep.state.ledger import Failure, Ledger, Owned, Row, Settlement
 from lockstep.values import (
     PARTITIONS,
-    Change,
     Entry,
     Hint,
     Key,
     Lane,
-    Outcome,
     Status,
     Trust,
     Version,
@@ -82,7 +80,7 @@ class Loop:
         self._taker = taker
         self._deriver = deriver
         self._door = door
-        self._applier = Applier(mapping.name, consumer, generation, door, ledger, lease)
+        self._applier = Applier(mapping.name, consumer, generation, door, ledger, lease, claims=claims)
         self._claims = claims
         self._maybe_stuck = stuck > 0
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
@@ -113,13 +111,8 @@ class Loop:
         passing("derived")
         known = {key: owned(rows.get(key), self.default_key(key)) for key in wanted}
         decisions = self._decide(batch, rows, derived, known)
-        claims = Claims({}, {})
-        if self._claims:
-            claims = self._applier.claim(decisions)
-            decisions = {key: one for key, one in decisions.items() if key not in claims.failures}
-        sums = {key: derived[key].sum for key in decisions}
-        outcomes = self._applier.write(version, decisions, sums)
-        counts = self._settle(batch, version, now, rows, derived, known, decisions, claims, outcomes)
+        sent = self._applier.write(version, decisions, {key: derived[key].sum for key in decisions})
+        counts = self._settle(batch, version, now, rows, derived, known, decisions, sent)
         passing("settled")
         self._judge(counts)
         return counts
@@ -185,23 +178,22 @@ class Loop:
         derived: MappingOf[Key, Derived],
         known: MappingOf[Key, dict[Key, Owned]],
         decisions: MappingOf[Key, Decision],
-        claims: Claims,
-        outcomes: MappingOf[Key, list[tuple[Change, Outcome]]],
+        sent: Sent,
     ) -> Counts:
         changed: list[Row] = []
         removed: list[Key] = []
-        failures = list(claims.failures.values())
+        failures = list(sent.refused.values())
         cleared: list[Key] = []
         released: list[Key] = []
         tally: dict[Status, int] = {}
-        for key in claims.failures:
-            released.extend(claims.granted.get(key, set()) - known[key].keys())
         for key, one in derived.items():
             if one.error is not None:
                 failures.append(_underived(key, one.error))
         for key, decision in decisions.items():
+            if key in sent.refused:
+                continue
             before = rows.get(key)
-            own = outcomes.get(key, [])
+            own = sent.outcomes.get(key, [])
             for _, outcome in own:
                 tally[outcome.status] = tally.get(outcome.status, 0) + 1
             result = settle(

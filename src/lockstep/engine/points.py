@@ -12,7 +12,6 @@ POINTS = (
     "acknowledged",
     "taken",
     "derived",
-    "claimed",
     "intended",
     "written",
     "settled",

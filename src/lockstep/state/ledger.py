@@ -74,6 +74,14 @@ class Settlement(NamedTuple):
     backfilled: int
 
 
+class Intent(NamedTuple):
+    """What is about to be written for one source key: target keys to put, and to remove."""
+
+    key: Key
+    puts: Sequence[Key]
+    removes: Sequence[Key]
+
+
 class Claimed(NamedTuple):
     """A target key that another source key owns."""
 
@@ -147,15 +155,35 @@ class Ledger:
     # Intents
 
     def intend(
-        self, epoch: int, consumer: int, version: Version, body: Sequence[tuple[Key, Sequence[Key]]]
-    ) -> None:
-        """Makes a batch's list of source and target keys durable, before it is sent."""
+        self,
+        epoch: int,
+        generation: int,
+        consumer: int,
+        version: Version,
+        intents: Sequence[Intent],
+        *,
+        claiming: bool,
+    ) -> dict[Key, Claimed]:
+        """Makes a batch's list of source and target keys durable, before it is sent.
+
+        With `claiming`, each target key to be put is claimed in the same transaction. A source key that
+        wants one which another owns comes back with its owner: it claims nothing and is not in the list.
+        """
+        refused: dict[Key, Claimed] = {}
         with self._database.writing() as connection:
             _fence(connection, epoch)
-            connection.execute(
-                schema.intents.insert(),
-                {"consumer": consumer, "version": version, "body": _encode(body), "at": time.time()},
-            )
+            if claiming:
+                for intent in intents:
+                    taken = _claim(connection, generation, consumer, intent)
+                    if taken is not None:
+                        refused[intent.key] = taken
+            body = [(one.key, (*one.puts, *one.removes)) for one in intents if one.key not in refused]
+            if body:
+                connection.execute(
+                    schema.intents.insert(),
+                    {"consumer": consumer, "version": version, "body": _encode(body), "at": time.time()},
+                )
+        return refused
 
     def intended(self, consumer: int) -> list[Key]:
         """The source keys of every intent that stands."""
@@ -197,34 +225,6 @@ class Ledger:
                 _values(consumer, msgspec.structs.replace(row, void=True, targets=tuple(targets.values())))
             )
         upsert(connection, schema.ledger, voided)
-
-    # Claims
-
-    def claim(
-        self, epoch: int, generation: int, consumer: int, wanted: Mapping[Key, Key]
-    ) -> dict[Key, Claimed]:
-        """Claims target keys (target key → source key). Those that another owns come back, unclaimed."""
-        refused: dict[Key, Claimed] = {}
-        table = schema.claims
-        with self._database.writing() as connection:
-            _fence(connection, epoch)
-            for target_key, key in wanted.items():
-                owner = connection.execute(
-                    sa.select(table).where(table.c.generation == generation, table.c.target_key == target_key)
-                ).first()
-                if owner is None:
-                    connection.execute(
-                        table.insert(),
-                        {
-                            "generation": generation,
-                            "target_key": target_key,
-                            "consumer": consumer,
-                            "key": key,
-                        },
-                    )
-                elif (owner.consumer, owner.key) != (consumer, key):
-                    refused[target_key] = Claimed(target_key, owner.consumer, owner.key)
-        return refused
 
     # Settling
 
@@ -372,6 +372,29 @@ def _delete_keys(connection: sa.Connection, table: sa.Table, consumer: int, keys
         connection.execute(
             table.delete().where(table.c.consumer == consumer, table.c.key.in_(keys[start : start + _CHUNK]))
         )
+
+
+def _claim(connection: sa.Connection, generation: int, consumer: int, intent: Intent) -> Claimed | None:
+    """Claims what one source key is about to put: all of it, or nothing and who owns the first taken."""
+    table = schema.claims
+    free: list[Key] = []
+    for target_key in intent.puts:
+        owner = connection.execute(
+            sa.select(table).where(table.c.generation == generation, table.c.target_key == target_key)
+        ).first()
+        if owner is None:
+            free.append(target_key)
+        elif (owner.consumer, owner.key) != (consumer, intent.key):
+            return Claimed(target_key, owner.consumer, owner.key)
+    if free:
+        connection.execute(
+            table.insert(),
+            [
+                {"generation": generation, "target_key": one, "consumer": consumer, "key": intent.key}
+                for one in free
+            ],
+        )
+    return None
 
 
 def _release(connection: sa.Connection, generation: int, released: Sequence[Key]) -> list[tuple[int, Key]]:
