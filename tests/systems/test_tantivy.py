@@ -82,7 +82,7 @@ def test_declared_fields(tmp_path: Path) -> None:
     assert target.check() == []
     (finding,) = Tantivy(tmp_path).index("users").check()
     assert not finding.blocks
-    with pytest.raises(DeclarationError, match="exact"):
+    with pytest.raises(DeclarationError, match="declared 'keyword'"):
         Tantivy(tmp_path).index("users", fields={"email": "keyword"})
 
 

@@ -27,11 +27,12 @@ _KINDS = ("missing", "different", "extra", "failed")
     """,
     answer="""
     {"agreement": false,
-     "reports": [{"mapping", "agreement", "started_at", "ended_at", "source_keys", "target_records",
-                  "records_compared", "settled", "counts": {KIND: 1},
-                  "divergences": [{"kind", "key", "target_key", "fields": [{"path", "expected", "actual"}],
-                                   "reason"}]}]}
-    kind: missing, different, extra, failed; divergences holds the first thousand
+     "reports": [{"mapping", "agreement", "started_at", "ended_at",
+                  "source_keys", "target_records", "records_compared",
+                  "settled", "counts": {KIND: 1},
+                  "divergences": [{"kind", "key", "target_key", "reason",
+                      "fields": [{"path", "expected", "actual"}]}]}]}
+    kind: missing, different, extra, failed. The first thousand divergences.
     """,
 )
 @click.argument("mappings", metavar="[MAPPING]...", nargs=-1)

@@ -1,11 +1,13 @@
 """The law of `lockstep.ports.Reader`, as a test class. Every connector that reads subclasses it:
 
-class TestOurs(ReaderLaw):
-    @pytest.fixture
-    def world(self, tmp_path: Path) -> Iterator[World]: ...   # see lockstep.testing.source_world
+    class TestOurs(ReaderLaw):
+        @pytest.fixture
+        def world(self, tmp_path: Path) -> Iterator[World]: ...   # see lockstep.testing.source_world
 
-    def unusual(self, world: World) -> Source | None:
-        return a source with other session settings (time zone, date style, digits of floats)
+        def unusual(self, world: World) -> Source | None:
+            return a source with other session settings (time zone, date style, digits of floats)
+
+Those of `lockstep.testing.keys_law` are among them.
 """
 
 from __future__ import annotations

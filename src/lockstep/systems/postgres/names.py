@@ -23,11 +23,10 @@ def parse(name: str) -> tuple[str, str]:
     while match := _PART.match(name, at):
         quoted_part, plain = match.groups()
         parts.append(plain if plain is not None else quoted_part.replace('""', '"'))
-        at = match.end()
-        if at == len(name) or name[at] != ".":
+        at = match.end() + 1  # behind the dot, or one behind the end
+        if name[at - 1 : at] != ".":
             break
-        at += 1
-    if at != len(name) or not 1 <= len(parts) <= 2:
+    if at != len(name) + 1 or not 1 <= len(parts) <= 2:
         raise DeclarationError(
             f"{name!r} is no name of a PostgreSQL table",
             'Write it as "schema.table"; a part with a dot in it goes into double quotes: public."a.b".',

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from struct import Struct as Packed
+from struct import error as Truncated
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -136,14 +137,9 @@ def decode(message: bytes) -> Message | None:
         return None
     try:
         return reader(message)
-    except (IndexError, ArithmeticError, UnicodeError) as error:
-        raise ValueError(
-            f"a pgoutput message {message[:1]!r} of {len(message)} bytes makes no sense"
-        ) from error
-    except Exception as error:
-        if type(error).__module__ == "struct":
-            raise ValueError(f"a pgoutput message {message[:1]!r} ends too early") from error
-        raise
+    except (IndexError, UnicodeError, Truncated) as error:
+        words = f"a pgoutput message {message[:1]!r} of {len(message)} bytes makes no sense or ends too early"
+        raise ValueError(words) from error
 
 
 def _row(data: bytes, at: int) -> tuple[Row, int]:
