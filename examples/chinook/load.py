@@ -21,7 +21,9 @@ def script(path: Path) -> str:
     """The script without the lines that are for psql: it makes a database of its own and goes there."""
     text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     lines = text.decode("utf-8-sig").splitlines(keepends=True)
-    return "".join(line for line in lines if not line.startswith(("DROP DATABASE", "CREATE DATABASE", "\\c ")))
+    return "".join(
+        line for line in lines if not line.startswith(("DROP DATABASE", "CREATE DATABASE", "\\c "))
+    )
 
 
 def load(url: str, path: Path = HERE / "chinook.sql.gz") -> dict[str, int]:
@@ -33,7 +35,9 @@ def load(url: str, path: Path = HERE / "chinook.sql.gz") -> dict[str, int]:
         ).fetchall()
         counts = {}
         for (table,) in tables:
-            row = connection.execute(psycopg.sql.SQL("SELECT count(*) FROM {}").format(psycopg.sql.Identifier(table)))
+            row = connection.execute(
+                psycopg.sql.SQL("SELECT count(*) FROM {}").format(psycopg.sql.Identifier(table))
+            )
             counts[table] = row.fetchall()[0][0]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ANALYZE")

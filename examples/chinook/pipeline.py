@@ -60,7 +60,7 @@ text = {"type": "text", "fields": {"raw": keyword}}
 money = {"type": "scaled_float", "scaling_factor": 100}
 
 customers_index = search.index(
-    "customers",
+    "chinook_customers",
     mappings={
         "properties": {
             "name": text,
@@ -100,7 +100,9 @@ customers_index = search.index(
 @pipeline.mapping(chinook, to=customers_index)
 def customers(customer: FullCustomer) -> dict[str, object]:
     """What a customer means in the index."""
-    dates = [invoice.invoice_date.date() for invoice in customer.invoices]
+    # Lists come in the order of their keys. Where a document is to show another one, sort, and sort a copy.
+    newest_first = sorted(customer.invoices, key=lambda one: (one.invoice_date, one.invoice_id), reverse=True)
+    dates = [invoice.invoice_date.date() for invoice in newest_first]  # the time of day is always midnight
     return {
         "name": f"{customer.first_name} {customer.last_name}",
         "email": customer.email.lower(),
@@ -108,18 +110,20 @@ def customers(customer: FullCustomer) -> dict[str, object]:
         "city": customer.city,
         "country": customer.country,
         "support_rep": support_rep(customer.support_rep),
-        "spent": sum((invoice.total for invoice in customer.invoices), Decimal("0.00")),  # money is exact
-        "first_invoice": min(dates, default=None),
-        "last_invoice": max(dates, default=None),
-        "artists": sorted({name for invoice in customer.invoices for name in artists(invoice)}),
+        "spent": sum((invoice.total for invoice in newest_first), Decimal("0.00")),  # money is exact
+        "first_invoice": dates[-1] if dates else None,
+        "last_invoice": dates[0] if dates else None,
+        "artists": sorted({name for invoice in newest_first for name in artists(invoice)}),
         "invoices": [
             {
                 "number": invoice.invoice_id,
-                "date": invoice.invoice_date.date(),  # the column has a time of day, always midnight
+                "date": invoice.invoice_date.date(),
                 "total": invoice.total,
-                "lines": [bought(line) for line in invoice.lines],
+                "lines": [
+                    bought(line) for line in sorted(invoice.lines, key=lambda one: one.invoice_line_id)
+                ],
             }
-            for invoice in customer.invoices
+            for invoice in newest_first
         ],
     }
 

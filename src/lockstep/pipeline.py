@@ -134,9 +134,8 @@ def load(path: str | Path) -> Pipeline:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    _make_way(path.parent)
     sys.modules[path.stem] = module
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
     except DeclarationError:
@@ -161,6 +160,21 @@ def load(path: str | Path) -> Pipeline:
     if pipeline.state is None:
         pipeline.state = Path(os.environ.get("LOCKSTEP_STATE") or path.parent / ".lockstep")
     return pipeline
+
+
+_loaded_from: set[Path] = set()
+
+
+def _make_way(directory: Path) -> None:
+    """Imports find this directory's files, not those of the same name beside another pipeline."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).parent in _loaded_from - {directory} and (directory / f"{name}.py").is_file():
+            del sys.modules[name]
+    _loaded_from.add(directory)
+    if str(directory) in sys.path:
+        sys.path.remove(str(directory))
+    sys.path.insert(0, str(directory))
 
 
 def _line(error: BaseException, path: Path) -> str:

@@ -169,6 +169,10 @@ class Writer(Protocol):
     one, where the target holds versions. `write` answers every change, in order, and never raises for
     one bad item; applied means durable. An unknown key reads as absent. Adjoining scans are the scan of
     the union.
+
+    A target that is missing raises TargetReplaced, from `write`, `read` and `scan` alike. `write` raises
+    Unreachable only when nothing of the batch was sent, else the outcomes in doubt are `unknown`; Refused
+    and TargetReplaced mean that the target itself is at fault, and a part may have been written.
     """
 
     features: Features

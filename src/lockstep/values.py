@@ -205,7 +205,8 @@ class Outcome(Struct, frozen=True):
 
 
 class Identity(Struct, frozen=True):
-    """Which physical target this is. `highest` is a bound on the versions it holds."""
+    """Which physical target this is. `highest` bounds the versions of the records it holds; a tombstone's
+    may be greater, which a superseded write finds out."""
 
     system: str
     target: str

@@ -116,7 +116,8 @@ def test_a_rejection_names_what_is_wrong(writer: SQLWriter) -> None:
 
 def test_a_trigger_that_changes_a_row_is_seen(writer: SQLWriter, sql: SQL) -> None:
     sql(
-        "CREATE TRIGGER low AFTER INSERT ON users BEGIN UPDATE users SET name = lower(new.name) WHERE id = new.id; END"
+        "CREATE TRIGGER low AFTER INSERT ON users"
+        " BEGIN UPDATE users SET name = lower(new.name) WHERE id = new.id; END"
     )
     sql("CREATE TRIGGER none BEFORE INSERT ON users WHEN new.age = 13 BEGIN SELECT raise(IGNORE); END")
     changed, dropped = writer.write([put(1, {"name": "ADA"}), put(2, {"age": 13})])

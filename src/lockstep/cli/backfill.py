@@ -11,12 +11,13 @@ from lockstep.cli.verb import print_json, settings, verb
 @verb(
     name="backfill",
     example="""
-    lockstep backfill users                   after a mapping's meaning changed elsewhere
-    lockstep backfill users --trust-target    after somebody else wrote to the target
-    lockstep backfill users --rebuild         after the target was lost
+    lockstep backfill users                  derive all keys again
+    lockstep backfill users --trust-target   after somebody else wrote to the target
+    lockstep backfill users --rebuild        after the target was lost
     """,
     answer="""
-    {"mapping", "keys", "generation", "running"}    running: who will do it, null when the next run will
+    {"mapping", "keys", "generation", "running"}
+    running: who will do it; null when the next run will.
     """,
 )
 @click.argument("mapping")

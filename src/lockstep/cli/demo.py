@@ -15,9 +15,11 @@ from lockstep.cli.verb import print_json, settings, verb
     lockstep demo --seconds 30 --users 100000
     """,
     answer="""
-    {"agreement", "users", "rows", "load_seconds", "documents_per_second", "traffic_seconds", "changes",
-     "rolled_back", "lag_p50_ms", "lag_p99_ms", "search_hits", "checked_records", "check_seconds",
-     "sabotaged", "found", "repaired", "seconds"}    all of them measured in this run
+    {"agreement", "users", "rows", "load_seconds", "documents_per_second",
+     "traffic_seconds", "changes", "rolled_back", "lag_p50_ms", "lag_p99_ms",
+     "search_hits", "checked_records", "check_seconds", "sabotaged", "found",
+     "repaired", "seconds"}
+    All of them were measured in this run.
     """,
 )
 @click.option("--seconds", metavar="N", default=8.0, show_default=True, help="So much live traffic.")

@@ -23,7 +23,7 @@ def _lines() -> Iterator[str]:
     yield "<!-- Written by `python -m lockstep.cli.docs`; edit the commands instead. -->"
     yield ""
     yield from _words(cli.help)
-    yield "Results go to standard output, everything else to standard error. Passwords in URLs are never printed."
+    yield "Results go to standard output, everything else to standard error. Passwords are never printed."
     yield ""
     yield "| | |"
     yield "| --- | --- |"
@@ -36,9 +36,9 @@ def _lines() -> Iterator[str]:
     yield "These may stand before or after the command's name."
     yield ""
     yield from _options(cli, context)
-    yield "- `--json`: Print JSON: field names are stable, times (`…_at`) are ISO 8601 in UTC, keys are texts as"
-    yield "  they are typed (`7`, `acme|7`), bytes are hex, exact decimals are texts. An error is an object on"
-    yield "  standard error: `error`, `problem`, `remedy`, `retriable`, `exit_code`."
+    yield "- `--json`: Print JSON. Field names are stable, times (`…_at`) are ISO 8601 in UTC, keys are texts"
+    yield "  as they are typed (`7`, `acme|7`), bytes are hex, exact decimals are texts. An error is"
+    yield "  an object on standard error: `error`, `problem`, `remedy`, `retriable`, `exit_code`."
     yield ""
     yield "## Exit codes"
     yield ""
@@ -76,7 +76,8 @@ def _options(command: click.Command, context: click.Context) -> Iterator[str]:
     records = [
         parameter.get_help_record(context)
         for parameter in command.get_params(context)
-        if parameter.name not in ("help", "json", "version")
+        if isinstance(parameter, click.Option)
+        and not {"--help", "--json", "--version"}.intersection(parameter.opts)
     ]
     said = [record for record in records if record is not None]
     for flags, words in said:

@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     """,
     answer="""
     {"mapping", "key", "verdict", "source", "error",
-     "records": [{"key", "derived", "held", "equal", "fields", "written_as"}],
-     "ledger": {"void", "owns", "sum", "epoch", "batch", "last_write": {"reason", "position", "at"}, "due"},
-     "stuck": {"mapping", "key", "stage", "error", "remedy", "claim", "attempts", …}}
+     "records": [{"key", "derived", "held", "equal", "written_as",
+                  "fields": [{"path", "expected", "actual"}]}],
+     "ledger": {"void", "owns", "sum", "epoch", "batch", "due",
+                "last_write": {"reason", "position", "at"}},
+     "stuck": {"mapping", "key", "stage", "error", "remedy", "claim",
+               "attempts", "first_at", "last_at", "retry_at"}}
+    Where there is none, source, error, ledger and stuck are null.
     """,
 )
 @click.argument("mapping")
@@ -57,7 +61,10 @@ def command(mapping: str, key: str) -> None:
         _heading(out, "stuck")
         out.print(f"  {found.stuck.stage} failed, {output.count(found.stuck.attempts, 'attempt')}; ", end="")
         out.print(f"the first {output.ago(found.stuck.first_at)}, the last {output.ago(found.stuck.last_at)}")
-        out.print(output.indented(f"{found.stuck.error} {found.stuck.remedy}", 2))
+        if found.stuck.error != found.error:
+            out.print(output.indented(found.stuck.error, 2), style="red")
+        if found.stuck.remedy:
+            out.print(output.indented(found.stuck.remedy, 2))
 
 
 def _heading(out: Console, words: str) -> None:

@@ -31,8 +31,9 @@ from lockstep.errors import DeclarationError
           return {"name": user.name}
     """,
     answer="""
-    {"system", "tables": [{"name", "columns": [{"name", "type", "python", "nullable"}], "key",
-                           "references": [{"columns", "to", "of"}], "rows", "exact", "comment"}]}
+    {"system", "tables": [{"name", "key", "rows", "exact", "comment",
+        "columns": [{"name", "type", "python", "nullable"}],
+        "references": [{"columns", "to", "of"}]}]}
     """,
 )
 @click.argument("url")

@@ -59,8 +59,14 @@ def grid(*columns: str | dict[str, Any], header: bool = True) -> Table:
 
 
 def show(renderable: RenderableType) -> None:
-    """Prints a renderable to standard output, without blanks at the ends of lines."""
-    console().print(renderable)
+    """Prints a renderable to standard output; away from a terminal without blanks at the ends of lines."""
+    out = console()
+    if out.is_terminal:
+        out.print(renderable)
+        return
+    with out.capture() as captured:
+        out.print(renderable)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def number(value: float) -> str:

@@ -31,8 +31,9 @@ _SIGNS = {
     """,
     answer="""
     {"mapping", "counts": {"create", "update", "delete", "fail"}, "shown": 1,
-     "writes": [{"action", "key", "target_key", "fields": [{"path", "expected", "actual"}], "reason"}]}
-    expected: what the source means; actual: what the target holds
+     "writes": [{"action", "key", "target_key", "reason",
+                 "fields": [{"path", "expected", "actual"}]}]}
+    expected: what the source means; actual: what the target holds.
     """,
 )
 @click.argument("mapping")

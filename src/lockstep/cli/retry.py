@@ -16,7 +16,8 @@ from lockstep.cli.verb import print_json, settings, verb
     lockstep retry seats 'acme|7'   a key of two columns
     """,
     answer="""
-    {"mapping", "keys", "running"}    running: who will do it, null when the next run will
+    {"mapping", "keys", "running"}
+    running: who will do it; null when the next run will.
     """,
 )
 @click.argument("mapping")

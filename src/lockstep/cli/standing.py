@@ -28,25 +28,25 @@ def mappings(
 
     right = {"justify": "right"}
     table = output.grid(
-        {"header": "MAPPING", "max_width": 22, "overflow": "ellipsis"},
+        {"header": "MAPPING", "overflow": "ellipsis", **({} if wide else {"max_width": 24})},
         *(["TARGET"] if wide else []),
         "STATE",
-        {"header": "BACKFILL"},
         {"header": "WAITING", **right},
         {"header": "LAG p50/p99", **right},
         {"header": "STUCK", **right},
+        "BACKFILL",
     )
     for one in known:
         table.add_row(
             one.name,
             *([f"{one.target} ({one.generation})"] if wide else []),
             _state("idle" if one.state == "running" and not running else one.state),
-            backfill(one.backfill, bar=bars),
             output.number(one.waiting_live + one.waiting_bulk),
             _lag(one.gauges),
             _stuck(one.stuck),
+            _backfill(one.backfill),
         )
-    return Group(table, *_needs(known))
+    return Group(table, *(_bars(known) if bars else []), *_needs(known))
 
 
 def sources(known: Mapping[str, Any]) -> RenderableType:
@@ -63,21 +63,40 @@ def sources(known: Mapping[str, Any]) -> RenderableType:
     return Group(table, *reasons)
 
 
-def backfill(known: BackfillStatus | None, *, bar: bool = False) -> str | Text:
+def _backfill(known: BackfillStatus | None) -> str:
     """How far the newest pass over all keys has come."""
     if known is None:
         return "–"
-    if known.finished_at is not None:
-        return f"done {output.ago(known.finished_at)}"
-    share = min(known.done / known.total, 1.0) if known.total else 0.0
-    said = f"{share:4.0%} of {output.number(known.total)}"
-    if bar and known.done:
-        from rich.text import Text
+    return f"{_share(known):.0%}" if known.finished_at is None else f"done {output.ago(known.finished_at)}"
 
-        full = round(share * 10)
-        left = f" {output.number(known.rate)}/s {output.span(known.eta)}"
-        return Text.assemble(("━" * full, "green"), ("━" * (10 - full), "dim"), f"{share:4.0%}{left}")
-    return f"{said}, {output.span(known.eta)} left" if known.eta is not None else said
+
+def _share(known: BackfillStatus) -> float:
+    return min(known.done / known.total, 1.0) if known.total else 0.0
+
+
+def _bars(known: Sequence[MappingStatus]) -> list[RenderableType]:
+    """A bar for every pass that is under way: share, of how many, how fast, how much longer."""
+    from rich.progress_bar import ProgressBar
+
+    under_way = [
+        (one, one.backfill) for one in known if one.backfill is not None and one.backfill.finished_at is None
+    ]
+    if not under_way:
+        return []
+    right = {"header": "", "justify": "right"}
+    name = {"header": "", "max_width": 20, "overflow": "ellipsis"}
+    table = output.grid(name, "", right, right, right, header=False)
+    for one, passing in under_way:
+        rate = one.gauges.get("keys_per_second") or passing.rate  # of late, rather than since it began
+        left = max(passing.total - passing.done, 0)
+        table.add_row(
+            one.name,
+            ProgressBar(total=1.0, completed=_share(passing), width=20),
+            f"{_share(passing):.0%} of {output.number(passing.total)}",
+            f"{output.number(rate)}/s" if rate else "",
+            f"{output.span(left / rate)} left" if rate else "",
+        )
+    return ["", table]
 
 
 def sentence(one: MappingStatus) -> str:

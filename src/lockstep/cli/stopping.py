@@ -16,8 +16,11 @@ _SHOW_CURSOR = b"\x1b[?25h"
 
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set. The handlers write by `os.write`: prints may be under way."""
+def stop_on_signals(*, say: bool) -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set.
+
+    `say`: the first one is answered. It is by `os.write`, for a print may be under way.
+    """
     stop = threading.Event()
 
     def asked(number: int, frame: FrameType | None) -> None:
@@ -25,9 +28,9 @@ def stop_on_signals() -> Iterator[threading.Event]:
             if os.isatty(2):
                 os.write(2, _SHOW_CURSOR)
             os._exit(exits.INTERRUPTED)
-        if not stop.is_set():
+        if say and not stop.is_set():
             os.write(2, _ASKED)
-            stop.set()
+        stop.set()
 
     if threading.current_thread() is not threading.main_thread():  # nobody can hand us signals
         yield stop

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 import click
 
 from lockstep.cli import output
 from lockstep.cli.verb import print_json, settings, verb
+
+if TYPE_CHECKING:
+    from lockstep.state.store import Stuck
 
 
 @verb(
@@ -15,8 +21,8 @@ from lockstep.cli.verb import print_json, settings, verb
     lockstep retry users 42
     """,
     answer="""
-    {"count": 1, "stuck": [{"mapping", "key", "stage", "error", "remedy", "claim", "attempts",
-                            "first_at", "last_at", "retry_at"}]}
+    {"count": 1, "stuck": [{"mapping", "key", "stage", "error", "remedy", "claim",
+                            "attempts", "first_at", "last_at", "retry_at"}]}
     """,
 )
 @click.argument("mapping", required=False)
@@ -39,12 +45,18 @@ def command(mapping: str | None, limit: int) -> None:
         return
     for one in found[:limit]:
         tries = output.count(one.attempts, "attempt")
-        again = f"; the next {output.ago(one.retry_at)}" if one.retry_at is not None else ""
         out.print(f"{one.mapping} {keys.text(one.key)}", style="bold")
-        out.print(f"  {one.stage} failed: {tries}, the first {output.ago(one.first_at)}{again}")
+        out.print(f"  {one.stage} failed: {tries}, the first {output.ago(one.first_at)}{_next(one)}")
         out.print(output.indented(one.error, 2), style="red")
         if one.remedy:
             out.print(output.indented(one.remedy, 2))
         out.print()
     more = f" The first {limit:,} are shown; --limit N shows more." if len(found) > limit else ""
     out.print(f"{output.count(len(found), 'key is', 'keys are')} stuck.{more}")
+
+
+def _next(one: Stuck) -> str:
+    if one.retry_at is None:
+        return ""
+    late = one.retry_at <= time.time()
+    return "; the next is due" if late else f"; the next {output.ago(one.retry_at)}"

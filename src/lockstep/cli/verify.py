@@ -117,10 +117,11 @@ def _print(out: Console, report: Report, limit: int) -> None:
         out.print(f"  The first {limit:,} of {total:,} are shown; --limit N shows more.")
     if total:
         out.print()
-        out.print(
-            f"  `lockstep explain {report.mapping} KEY` says more of one. To mend what the target holds:"
-        )
-        out.print(f"  `lockstep backfill {report.mapping} --trust-target`")
+        out.print(f"  `lockstep explain {report.mapping} KEY` says more of one.")
+        if report.counts.keys() != {"failed"}:
+            out.print(f"  `lockstep backfill {report.mapping} --trust-target` mends what the target holds.")
+        if "failed" in report.counts:
+            out.print(f"  `lockstep stuck {report.mapping}` says what to do about keys that fail.")
 
 
 def _print_divergence(out: Console, one: Divergence) -> None:

@@ -64,10 +64,9 @@ class Applier:
         owners: list[Key] = []
         changes: list[Change] = []
         for key, decision in active.items():
-            if key not in refused:
-                own = self._changes(key, decision, sums[key], version)
-                changes += own
-                owners += [key] * len(own)
+            own = self._changes(key, decision, sums[key], version, put=key not in refused)
+            changes += own
+            owners += [key] * len(own)
         if not changes:
             return Sent({}, refused)
         outcomes = self._door.write(Plan(self._mapping, self._generation, changes))
@@ -82,10 +81,14 @@ class Applier:
             answers.setdefault(key, []).append((change, outcome))
         return Sent(answers, refused)
 
-    def _changes(self, key: Key, decision: Decision, total: int, version: Version) -> list[Change]:
+    def _changes(
+        self, key: Key, decision: Decision, total: int, version: Version, *, put: bool
+    ) -> list[Change]:
+        """What one key asks for. A key that waits for a claim still gives up what it does not derive any
+        more: else two keys that exchange their records wait for each other for ever."""
         puts = [
-            Change(put.key, put.record, Meta(self._mapping, key, put.fingerprint, total, version))
-            for put in decision.puts
+            Change(one.key, one.record, Meta(self._mapping, key, one.fingerprint, total, version))
+            for one in (decision.puts if put else ())
         ]
         gone = Meta(self._mapping, key, Fingerprint(0), 0, version)
         return puts + [Change(target_key, None, gone) for target_key in decision.removes]

@@ -182,16 +182,14 @@ class Loop:
     ) -> Counts:
         changed: list[Row] = []
         removed: list[Key] = []
-        failures = list(sent.refused.values())
+        failures: list[Failure] = []
         cleared: list[Key] = []
-        released: list[Key] = []
+        released: list[tuple[Key, Key]] = []
         tally: dict[Status, int] = {}
         for key, one in derived.items():
             if one.error is not None:
                 failures.append(_underived(key, one.error))
         for key, decision in decisions.items():
-            if key in sent.refused:
-                continue
             before = rows.get(key)
             own = sent.outcomes.get(key, [])
             for _, outcome in own:
@@ -206,6 +204,7 @@ class Loop:
                 version,
                 batch.works[key],
                 now,
+                sent.refused.get(key),
             )
             if result.failure is not None:
                 failures.append(result.failure)
@@ -216,7 +215,7 @@ class Loop:
                     removed.append(key)
             elif result.row != before:
                 changed.append(result.row)
-            released.extend(result.released)
+            released.extend((target_key, key) for target_key in result.released)
         if tally.get(Status.SUPERSEDED):
             self._lease.redraw()
         backfilled = sum(work.reason == "backfill" for work in batch.works.values())

@@ -34,14 +34,18 @@ def settle(
     version: Version,
     work: Work,
     now: float,
+    refused: Failure | None = None,
 ) -> Settled:
     """The ledger row that a key's outcomes make true.
 
     Only `applied` and `unchanged` make it true. `unknown` and `superseded` void it. `rejected` leaves
-    what was known of that target key, and the key is stuck.
+    what was known of that target key, and the key is stuck; so it is when a claim was `refused`: then
+    nothing was put.
     """
     owns = dict(decision.owns)
-    failure: Failure | None = None
+    failure = refused
+    if refused is not None:
+        owns |= {put.key: known[put.key] for put in decision.puts if put.key in known}
     void = False
     wrote = False
     for change, outcome in outcomes:
@@ -56,7 +60,10 @@ def settle(
             void = True
             owns.setdefault(change.key, Owned(change.key))
         failure = _failure(derived.key, outcome)
-    released = [key for key in known if key not in owns]
+    if failure is not None and before is not None:
+        void = void or before.void  # what was not known of the target is not known yet
+    touched = dict.fromkeys([*known, *(change.key for change, _ in outcomes)])
+    released = [key for key in touched if key not in owns]
     if failure is None and derived.root is None and not owns:
         return Settled(None, None, released)
     row = make_row(derived.key, owns, default)

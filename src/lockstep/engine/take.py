@@ -91,30 +91,32 @@ class Taker:
         self._partitions = partitions
         self._limit = limit
         self._streams = (source_stream(source), consumer_stream(consumer))
+        # Whatever partition the newest settled offset lies in, nothing before it is left: see `settled`.
         self._settled: Positions = {
-            (stream, lane): {
-                partition: positions.get((stream, lane), {}).get(partition, 0)
-                for partition in range(partitions)
-            }
-            for stream in self._streams
-            for lane in Lane
+            place: dict.fromkeys(range(partitions), max(positions.get(place, {}).values(), default=0))
+            for place in itertools.product(self._streams, Lane)
         }
         self._turn = 0
+        self._open: Batch | None = None
         self._seen: set[str] = set()
         self.waits_for: str | None = None
 
     def take(self) -> Batch | None:
         """The next batch, None when nothing is takeable; `waits_for` then says why, if hints wait.
 
-        Nothing else may be taken before this one is settled with `settled`, or dropped.
+        Until it is settled with `settled`, the same batch comes again: what was expanded from its hints is
+        in the journal already.
         """
         self.waits_for = None
+        if self._open is not None:
+            return self._open
         self._turn += 1
         lanes = (Lane.BULK, Lane.LIVE) if self._turn % 10 == 0 else (Lane.LIVE, Lane.BULK)
         for lane in lanes:
             entries = self._visible(self._next(lane))
             if entries:
-                return self._batch(lane, entries)
+                self._open = self._batch(lane, entries)
+                return self._open
         return None
 
     def settled(self, batch: Batch) -> None:
@@ -126,6 +128,7 @@ class Taker:
         for place, offsets in batch.positions.items():
             newest = max(offsets.values())
             self._settled[place] = dict.fromkeys(self._settled[place], newest)
+        self._open = None
 
     def behind(self, lane: Lane, origin: int | None = None) -> int:
         """How many hints of a lane wait; with `origin`, of those that stem from offsets up to it."""

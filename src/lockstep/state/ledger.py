@@ -69,7 +69,7 @@ class Settlement(NamedTuple):
     removed: Sequence[Key]
     failures: Sequence[Failure]
     cleared: Sequence[Key]
-    released: Sequence[Key]
+    released: Sequence[tuple[Key, Key]]  # target key, and the source key that gives it up
     positions: Mapping[tuple[Stream, Lane], Mapping[int, int]]
     backfilled: int
 
@@ -167,7 +167,7 @@ class Ledger:
         """Makes a batch's list of source and target keys durable, before it is sent.
 
         With `claiming`, each target key to be put is claimed in the same transaction. A source key that
-        wants one which another owns comes back with its owner: it claims nothing and is not in the list.
+        wants one which another owns comes back with its owner: it claims nothing, and may only remove.
         """
         refused: dict[Key, Claimed] = {}
         with self._database.writing() as connection:
@@ -177,7 +177,11 @@ class Ledger:
                     taken = _claim(connection, generation, consumer, intent)
                     if taken is not None:
                         refused[intent.key] = taken
-            body = [(one.key, (*one.puts, *one.removes)) for one in intents if one.key not in refused]
+            body = [
+                (one.key, (*(() if one.key in refused else one.puts), *one.removes))
+                for one in intents
+                if one.key not in refused or one.removes
+            ]
             if body:
                 connection.execute(
                     schema.intents.insert(),
@@ -244,7 +248,7 @@ class Ledger:
             if done.cleared:
                 _delete_keys(connection, schema.stuck, done.consumer, done.cleared)
             _record_failures(connection, done, now)
-            waiting = _release(connection, generation, done.released)
+            waiting = _release(connection, generation, done.consumer, done.released)
             upsert(connection, schema.positions, list(_position_rows(done)))
             if done.backfilled:
                 connection.execute(
@@ -397,12 +401,17 @@ def _claim(connection: sa.Connection, generation: int, consumer: int, intent: In
     return None
 
 
-def _release(connection: sa.Connection, generation: int, released: Sequence[Key]) -> list[tuple[int, Key]]:
+def _release(
+    connection: sa.Connection, generation: int, consumer: int, released: Sequence[tuple[Key, Key]]
+) -> list[tuple[int, Key]]:
     waiting: list[tuple[int, Key]] = []
-    for target_key in released:
+    for target_key, key in released:
         connection.execute(
             schema.claims.delete().where(
-                schema.claims.c.generation == generation, schema.claims.c.target_key == target_key
+                schema.claims.c.generation == generation,
+                schema.claims.c.target_key == target_key,
+                schema.claims.c.consumer == consumer,
+                schema.claims.c.key == key,
             )
         )
         for row in connection.execute(

@@ -14,7 +14,7 @@ from typing import Any
 from lockstep import keys as key_bytes
 from lockstep.errors import DataError, Refused, TargetReplaced
 from lockstep.ports import Features
-from lockstep.systems.tantivy import documents
+from lockstep.systems.tantivy import documents, pages
 from lockstep.systems.tantivy.client import Place, Standing, damaged, library
 from lockstep.values import Change, Held, Identity, Key, Outcome, Record, Status, Version
 
@@ -36,6 +36,7 @@ class TantivyWriter:
         self._standing: Standing | None = None
         self._index: Any = None
         self._writer: Any = None
+        self._page: tuple[str, str] | None = None  # first and last key of the last whole page
 
     def identity(self) -> Identity | None:
         standing = self._place.standing()
@@ -108,11 +109,18 @@ class TantivyWriter:
     def scan(self, after: Key | None, limit: int) -> list[Held]:
         searcher = self._searcher()
         tantivy = library()
-        if after is None:
-            query = tantivy.Query.all_query()
-        else:  # the key as text is hexadecimal: nothing in it can be query syntax
-            query = self._index.parse_query(f"_key:{{{documents.term(after)} TO *]")
-        return self._held(searcher, query, limit, order_by_field="_key", order=tantivy.Order.Asc)
+        start = "" if after is None else documents.term(after)
+        page: list[Held] = []
+        for upto in pages.bounds(start, self._page):
+            if not start:
+                query = tantivy.Query.all_query()
+            else:  # a key as text is hexadecimal: nothing in it can be query syntax
+                query = self._index.parse_query(f"_key:{{{start} TO {upto or '*'}]")
+            page = self._held(searcher, query, limit, order_by_field="_key", order=tantivy.Order.Asc)
+            if len(page) == limit:
+                self._page = (documents.term(page[0].key), documents.term(page[-1].key))
+                break
+        return page
 
     def search(self, query: str, limit: int = 10) -> list[tuple[float, str, Record]]:
         """The best matches: score, key as text, record. `company.name:acme` asks one field."""

@@ -1,0 +1,169 @@
+"""What a value is in Python, exactly, or else an error that names it; and the hashes of rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from tests.systems.postgres_db import Db
+
+from lockstep.errors import DataError
+from lockstep.values import Fetch
+
+
+@pytest.fixture
+def db(postgres_url: str) -> Iterator[Db]:
+    db = Db(
+        postgres_url,
+        "CREATE TYPE mood AS ENUM ('sad', 'ok')",
+        "CREATE DOMAIN plus AS int CHECK (value >= 0)",
+        "CREATE TABLE k(id int PRIMARY KEY, f4 float4, f8 float8, da date, ti time, ts timestamp,"
+        " tz timestamptz, by bytea, i interval)",
+        "INSERT INTO k VALUES (1, 0.1, 0.1, '2026-03-08', '09:30', '2026-03-08 09:30', '2026-03-08 09:30+02',"
+        " '\\x00ff27', '1 day 02:00')",
+    )
+    yield db
+    db.close()
+
+
+EXACT: list[tuple[str, str, Any]] = [
+    ("json", '\'{"a": 1, "b": [1.10, 1e400, 12345678901234567890123, -0], "a": "\\u00e9"}\'',
+     {"a": "é", "b": [Decimal("1.10"), Decimal("1E+400"), 12345678901234567890123, 0]}),
+    ("jsonb", "'{\"x\": 1.50, \"y\": null, \"z\": [true, \"\\\"\"]}'",
+     {"x": Decimal("1.50"), "y": None, "z": [True, '"']}),
+    ("jsonb", "'\"text\"'", "text"),
+    ("jsonb", "'null'", None),
+    ("interval", "'-3 days 04:05:06.789'",
+     dt.timedelta(days=-3, hours=4, minutes=5, seconds=6, milliseconds=789)),
+    ("int4[]", "'{1,NULL,-3}'", [1, None, -3]),
+    ("int4[]", "'{}'", []),
+    ("text[]", "ARRAY['a,b', 'NULL', NULL, '\"', '{}', '']", ["a,b", "NULL", None, '"', "{}", ""]),
+    ("numeric(6,2)[]", "'{1.5}'", [Decimal("1.50")]),
+    ("float4[]", "'{0.1}'", [0.1]),
+    ("timestamptz[]", "'{2026-03-08 00:00+00}'", [dt.datetime(2026, 3, 8, tzinfo=dt.UTC)]),
+    ("char(4)[]", "'{ab}'", ["ab"]),
+    ("uuid[]", "'{2b2d2f40-7a3c-4f9e-8d21-3f6f2a1b0c9d}'", [UUID("2b2d2f40-7a3c-4f9e-8d21-3f6f2a1b0c9d")]),
+    ("jsonb[]", "ARRAY['{\"a\": 1.5}'::jsonb]", [{"a": Decimal("1.5")}]),
+    ("interval[]", "'{1 day}'", [dt.timedelta(1)]),
+    ("bytea[]", "ARRAY['\\x00'::bytea]", [b"\0"]),
+    ("mood[]", "'{sad,NULL}'", ["sad", None]),
+    ("plus[]", "'{5}'", [5]),
+    ("tags", "'{a,b}'", ["a", "b"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("declared", "literal", "value"), EXACT, ids=lambda value: str(value)[:20])
+def test_values_that_are_no_keys_are_exact(db: Db, declared: str, literal: str, value: Any) -> None:
+    db.execute(
+        "CREATE DOMAIN tags AS text[]",
+        f"CREATE TABLE x(id int PRIMARY KEY, v {declared})",
+        f"INSERT INTO x VALUES (1, {literal}), (2, NULL)",
+    )
+    found = sorted(db.read("public.x", "id v", "id", (1,), (2,)), key=lambda row: int(row[0]))
+    assert found == [(1, value), (2, None)]
+    assert type(found[0][1]) is type(value)
+
+
+UNEXACT = [
+    ("timestamp", "'infinity'", "10K"),
+    ("timestamptz", "'-infinity'", "year 1"),
+    ("timestamptz", "'0044-03-15 BC'", "year 1"),
+    ("date", "'10000-01-01'", "10K"),
+    ("time", "'24:00'", "hour"),
+    ("interval", "'1 month'", "months"),
+    ("interval", "'infinity'", "months"),
+    ("interval[]", "'{1 year}'", "months"),
+    ("int4[]", "'{{1,2},{3,4}}'", "dimensions"),
+    ("int4[]", "'[0:1]={1,2}'", "dimensions"),
+    ("json", '\'{"a": "\\ud800"}\'', "JSON"),
+    ("date[]", "'{infinity}'", "10K"),
+]
+
+
+@pytest.mark.parametrize(("declared", "literal", "reason"), UNEXACT)
+def test_values_that_python_cannot_hold_are_named(db: Db, declared: str, literal: str, reason: str) -> None:
+    db.execute(
+        f"CREATE TABLE x(id int PRIMARY KEY, v {declared})",
+        f"INSERT INTO x VALUES (6, NULL), (7, {literal}), (8, NULL)",
+    )
+    with pytest.raises(DataError, match=r"public\.x\.v") as raised:
+        db.read("public.x", "id v", "id", (6,), (7,), (8,))
+    words = str(raised.value)
+    assert reason in words
+    assert "(7)" in words, "the row is named"
+    assert raised.value.remedy
+    assert db.read("public.x", "id v", "id", (6,), (8,)) in ([(6, None), (8, None)], [(8, None), (6, None)])
+
+
+def test_a_type_without_an_exact_form_is_named_and_harms_no_other_column(db: Db) -> None:
+    db.execute("CREATE TABLE x(id int PRIMARY KEY, v tsvector, r int4range[])", "INSERT INTO x VALUES (1)")
+    for name, label in (("v", "tsvector"), ("r", "int4range")):
+        with pytest.raises(DataError, match=rf"public\.x\.{name} is of type {label}"):
+            db.read("public.x", f"id {name}", "id", (1,))
+    assert db.read("public.x", "id", "id", (1,)) == [(1,)]
+
+
+def test_text_that_is_not_utf8_is_an_error_of_its_rows(postgres_url: str) -> None:
+    first = Db(postgres_url)
+    other = f"{first.name}_ascii"
+    first.execute(f"CREATE DATABASE {other} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    db = Db(postgres_url.replace(first.name, other), "CREATE TABLE x(id int PRIMARY KEY, v text)")
+    try:
+        db.execute("INSERT INTO x VALUES (1, convert_from('\\xff', 'SQL_ASCII')), (2, 'fine')")
+        with pytest.raises(DataError, match=r"reading public\.x: invalid byte sequence"):
+            db.read("public.x", "id v", "id", (1,), (2,))
+        assert db.read("public.x", "id v", "id", (2,)) == [(2, "fine")]
+    finally:
+        db.close()
+        first.execute(f"DROP DATABASE {other} WITH (FORCE)")
+        first.close()
+
+
+def test_hashes_do_not_depend_on_settings(db: Db) -> None:
+    db.execute(
+        "CREATE TABLE x(id int PRIMARY KEY, f float4[], t timestamptz[], i interval, b bytea[],"
+        " d date, m mood[])",
+        "INSERT INTO x VALUES (1, '{0.1}', '{2026-03-08 00:00+00}', '1 mon 2 days', ARRAY['\\x00'::bytea],"
+        " '2026-03-08', '{ok}')",
+    )
+    groups = tuple((name,) for name in ("f", "t", "i", "b", "d", "m"))
+    timed = ("f4", "f8", "da", "ti", "ts", "tz", "by", "i")
+    fetches = [
+        Fetch("public.x", ("id",), ("id",), groups),
+        Fetch("public.k", ("id",), ("id",), (timed,)),
+    ]
+
+    def hashes() -> list[Any]:
+        reader = db.source.reader()
+        with reader.snapshot() as snapshot:
+            found = [sorted(snapshot.rows(fetch, [(n,) for n in range(6)])) for fetch in fetches]
+        reader.close()
+        return found
+
+    before = hashes()
+    assert len(set(before[0][0])) == 7
+    for setting in ("timezone = 'Asia/Kathmandu'", "datestyle = 'SQL, DMY'", "intervalstyle = 'iso_8601'",
+                    "extra_float_digits = -15", "bytea_output = 'escape'"):  # fmt: skip
+        db.execute(f"ALTER DATABASE {db.name} SET {setting}")
+    assert hashes() == before
+
+
+def test_hashes_are_a_format(db: Db) -> None:
+    """hashtextextended is a function of the text alone, so these hold on every server and platform."""
+    db.execute(
+        "CREATE TABLE x(id int PRIMARY KEY, t text, e text, n numeric, f float8, z timestamptz, b bytea,"
+        " q int)",
+        "INSERT INTO x VALUES (1, 'a,b', '', 1.50, 0.1, '2000-01-01 00:00:01+00', '\\x00ff', NULL)",
+    )
+    groups = (("id",), ("id", "t", "e", "n", "f", "z", "b", "q"), ())
+    reader = db.source.reader()
+    with reader.snapshot() as snapshot:
+        (row,) = snapshot.rows(Fetch("public.x", (), ("id",), groups), [(1,)])
+    reader.close()
+    texts = ["(1)", '(1,"a,b","",1.50,3fb999999999999a,00000000000f4240,00ff,)', "()"]
+    assert row == tuple(db.ask(f"SELECT hashtextextended('{text}' COLLATE \"C\", 0)") for text in texts)
+    assert row == (8241016843530791457, -8099545902504889221, 2733329281101762124)

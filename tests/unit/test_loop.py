@@ -1,0 +1,228 @@
+"""The loop of one mapping: what becomes of bad outcomes, broken batches and claims."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import lockstep.model as ls
+from lockstep import keys
+from lockstep.errors import LeaseLost, MappingStopped, Unreachable
+from lockstep.mapping import Keyed
+from lockstep.state.ledger import Intent
+from lockstep.values import EVERYTHING, Hint, Lane, Status, Trust
+from tests.support.engine import Works
+from tests.support.memory import MemorySource, MemoryTarget, MemoryWriter
+
+
+class User(ls.Model, table="users"):
+    id: int = ls.key()
+    email: str
+
+
+def plain(user: User) -> dict[str, object]:
+    return {"email": user.email}
+
+
+def by_email(user: User) -> Keyed | None:
+    return Keyed(user.email, {"user": user.id}) if user.email else None
+
+
+def parts(user: User) -> list[Keyed]:
+    return [Keyed(part, {"user": user.id}) for part in user.email.split(",") if part]
+
+
+def K(*values: object) -> keys.Key:
+    return keys.encode(values)
+
+
+def row(id: int, email: str) -> dict[str, object]:
+    return {"id": id, "email": email}
+
+
+def works(path: Path, function: object = plain, *rows: dict[str, object], **options: object) -> Works:
+    source = MemorySource(users=list(rows))
+    made = Works(path, function, source, MemoryTarget(), **options)  # type: ignore[arg-type]
+    made.ask()
+    made.work()
+    return made
+
+
+def test_first_load_change_and_delete(tmp_path: Path) -> None:
+    one = works(tmp_path, plain, row(1, "a"), row(2, "b"))
+    assert one.held() == {K(1): {"email": "a"}, K(2): {"email": "b"}}
+    one.change("users", row(1, "a"), row(1, "A"))
+    one.change("users", row(2, "b"), None)
+    one.work()
+    assert one.held() == {K(1): {"email": "A"}}
+    assert list(one.store.ledger.rows(one.consumer, [K(1), K(2)])) == [K(1)]
+
+
+def test_nothing_is_written_twice(tmp_path: Path) -> None:
+    one = works(tmp_path, plain, row(1, "a"), row(2, "b"))
+    before = one.store.ledger.page(one.consumer, None, 10)
+    one.ask()
+    one.work()
+    one.ask(trust=Trust.TARGET)
+    one.work()
+    assert len(one.target.writer.written) == 2
+    assert one.store.ledger.page(one.consumer, None, 10) == before, "a key that is as it was is untouched"
+
+
+def test_a_changed_key_moves_its_record(tmp_path: Path) -> None:
+    one = works(tmp_path, plain, row(1, "a"))
+    one.change("users", row(1, "a"), row(9, "a"))
+    one.work()
+    assert one.held() == {K(9): {"email": "a"}}
+
+
+def test_rejected_leaves_a_void_row_void(tmp_path: Path) -> None:
+    """Ledger A, target B after a write nobody could tell of; then C is rejected; then A again."""
+    one = works(tmp_path, plain, row(1, "A"), row(2, "x"))
+    writer = one.target.writer
+    writer.answer = lambda change: Status.UNKNOWN if change.key == K(1) else None
+    writer.lands = lambda change: True
+    one.change("users", row(1, "A"), row(1, "B"))
+    one.change("users", row(2, "x"), row(2, "y"))
+    one.work()
+    writer.answer = lambda change: Status.REJECTED if change.key == K(1) else None
+    writer.lands = lambda change: False
+    one.change("users", row(1, "B"), row(1, "C"))
+    one.work()
+    assert "rejected" in one.stuck()[K(1)]
+    writer.answer = lambda change: None
+    one.change("users", row(1, "C"), row(1, "A"))
+    one.work()
+    assert one.held()[K(1)] == {"email": "A"}
+    assert not one.stuck()
+
+
+def test_unknown_is_read_back_and_written_again(tmp_path: Path) -> None:
+    one = works(tmp_path, plain, row(1, "A"), row(2, "x"))
+    writer = one.target.writer
+    writer.answer = lambda change: Status.UNKNOWN if change.key == K(1) else None
+    one.change("users", row(1, "A"), row(1, "B"))
+    one.change("users", row(2, "x"), row(2, "y"))
+    one.work()
+    assert one.store.ledger.rows(one.consumer, [K(1)])[K(1)].void
+    assert K(1) in one.stuck()
+    writer.answer = lambda change: None
+    one.ask(K(1))
+    one.work()
+    assert one.held()[K(1)] == {"email": "B"}
+    assert not one.store.ledger.rows(one.consumer, [K(1)])[K(1)].void
+
+
+def test_superseded_draws_a_newer_epoch_and_wins(tmp_path: Path) -> None:
+    one = works(tmp_path, plain, row(1, "A"))
+    one.target.writer.versions[K(1)] = one.lease.next_version() + 1_000  # type: ignore[assignment]
+    epoch = one.lease.epoch
+    one.change("users", row(1, "A"), row(1, "B"))
+    one.work()
+    assert one.lease.epoch > epoch
+    one.ask(K(1))
+    one.work()
+    assert one.held()[K(1)] == {"email": "B"}
+    assert not one.stuck()
+
+
+def test_a_batch_that_breaks_off_is_taken_again(tmp_path: Path) -> None:
+    one = works(tmp_path, plain, row(1, "A"))
+    writer = one.target.writer
+    writer.answer = lambda change: Status.UNKNOWN
+    writer.lands = lambda change: True
+    one.change("users", row(1, "A"), row(1, "B"))
+    with pytest.raises(Unreachable):
+        one.loop.step()
+    one.loop.abandon()
+    assert one.store.ledger.rows(one.consumer, [K(1)])[K(1)].void
+    writer.answer = lambda change: None
+    one.work()
+    assert one.held()[K(1)] == {"email": "B"}
+    assert one.store.ledger.intended(one.consumer) == []
+
+
+def test_a_batch_taken_again_appends_nothing_again(tmp_path: Path) -> None:
+    """A target that is away for an hour must not multiply the hints of a span or of a shared row."""
+    one = works(tmp_path, plain, *(row(number, "a") for number in range(20)))
+    one.target.writer.answer = lambda change: Status.UNKNOWN
+    one.change("users", row(1, "a"), row(1, "b"))
+    one.hint(Hint("users", span=EVERYTHING))
+    for _ in range(5):
+        with pytest.raises(Unreachable):
+            one.loop.step()
+        one.loop.abandon()
+    assert one.taker.behind(Lane.BULK) <= 20
+    one.target.writer.answer = lambda change: None
+    assert sum(counts.keys for counts in one.work()) <= 22
+
+
+def test_a_record_beside_the_default_one_survives_a_crash_in_the_books(tmp_path: Path) -> None:
+    """A row in short form (one record, at the source key) is voided by an intent of another record."""
+    one = works(tmp_path, plain, row(1, "a"))
+    ledger = one.store.ledger
+    (before,) = ledger.page(one.consumer, None, 1)
+    assert before.targets is None
+    ledger.intend(
+        one.lease.epoch,
+        one.generation,
+        one.consumer,
+        one.lease.next_version(),
+        [Intent(K(1), [K("other")], [])],
+        claiming=False,
+    )
+    one.restart()
+    one.source.tables["users"].clear()
+    one.ask(K(1))
+    one.work()
+    assert one.held() == {}
+
+
+def test_stops_when_most_keys_fail(tmp_path: Path) -> None:
+    def broken(user: User) -> dict[str, object]:
+        raise ValueError(user.email)
+
+    one = Works(
+        tmp_path, broken, MemorySource(users=[row(n, "a") for n in range(150)]), MemoryTarget(), limit=200
+    )
+    one.ask()
+    with pytest.raises(MappingStopped):
+        one.work()
+
+
+def test_one_failing_key_stops_no_other(tmp_path: Path) -> None:
+    def picky(user: User) -> dict[str, object]:
+        return {"email": 1 // (user.id - 3)}
+
+    one = works(tmp_path, picky, *(row(n, "a") for n in range(10)))
+    assert len(one.held()) == 9
+    assert list(one.stuck()) == [K(3)]
+    one.change("users", row(3, "a"), None)
+    one.work()
+    assert not one.stuck()
+
+
+def test_an_older_epoch_writes_nothing(tmp_path: Path) -> None:
+    one = works(tmp_path, plain, row(1, "a"))
+    one.store.draw_epoch()
+    one.change("users", row(1, "a"), row(1, "b"))
+    with pytest.raises(LeaseLost):
+        one.loop.step()
+    assert one.held() == {K(1): {"email": "a"}}
+
+
+def test_normalised_records_are_not_written_again(tmp_path: Path) -> None:
+    target = MemoryTarget(writer=MemoryWriter(normalise=lambda r: {**r, "email": str(r["email"]).strip()}))
+    one = Works(tmp_path, plain, MemorySource(users=[row(1, " a ")]), target)
+    one.ask()
+    one.work()
+    for trust in Trust:
+        one.ask(trust=trust)
+        one.work()
+    assert len(target.writer.written) == 1
+    held = target.writer.records[K(1)]
+    target.writer.records[K(1)] = type(held)(K(1), {"email": "spoilt"}, held.meta)
+    one.ask(trust=Trust.TARGET)
+    one.work()
+    assert one.held() == {K(1): {"email": "a"}}
