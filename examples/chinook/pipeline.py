@@ -21,7 +21,7 @@ from models import Album, Artist, Customer, Employee, Genre, Invoice, InvoiceLin
 
 import lockstep as ls
 
-chinook = ls.Postgres.from_env("CHINOOK_DATABASE_URL")
+chinook = ls.Postgres.from_env("CHINOOK_DATABASE_URL", slot="chinook", publication="chinook")
 search = ls.OpenSearch.from_env("OPENSEARCH_URL")
 pipeline = ls.Pipeline("chinook")
 

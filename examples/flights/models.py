@@ -1,4 +1,4 @@
-"""The models of the flights, written by `lockstep explore`, then owned: columns that no mapping needs are out.
+"""The models of the flights, written by `lockstep explore`, then owned: columns nobody maps are out.
 
 The database has no foreign key from a flight to its plane, its destination or its weather, because not every
 one is known. So nothing here refers there; the shapes in pipeline.py say how they are found.

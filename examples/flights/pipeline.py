@@ -1,4 +1,4 @@
-"""336,776 flights, each a document from six reads: the flight, its airline, its plane, two airports, the weather.
+"""336,776 flights, each a document: the flight, its airline, its plane, two airports, the weather.
 
 One function says what a flight means. It is declared twice, for a search cluster and for an index inside
 this process, and each of the two is filled, followed and checked by itself.
@@ -9,13 +9,15 @@ this process, and each of the two is filled, followed and checked by itself.
 
 from __future__ import annotations
 
+import os
+
 from models import Airline, Airport, Flight, Plane, Weather
 
 import lockstep as ls
 
 database = ls.Postgres.from_env("FLIGHTS_DATABASE_URL", slot="flights", publication="flights")
 search = ls.OpenSearch.from_env("OPENSEARCH_URL")
-embedded = ls.Tantivy("index")  # a directory here
+embedded = ls.Tantivy(os.environ.get("FLIGHTS_INDEX", "index"))  # a directory
 pipeline = ls.Pipeline("flights")
 
 
@@ -64,7 +66,9 @@ def flight_document(flight: FlightDetails) -> dict[str, object]:
 
 
 def airport(found: Airport | None) -> dict[str, object] | None:
-    return found and {"code": found.faa, "name": found.name, "at": {"lat": found.lat, "lon": found.lon}}
+    if found is None:
+        return None
+    return {"code": found.faa, "name": found.name, "at": {"lat": found.lat, "lon": found.lon}}
 
 
 def plane(flight: FlightDetails) -> dict[str, object] | None:

@@ -8,7 +8,7 @@ Decimal("5.00") are one key. Bytes decode back to values, so a key can be shown 
 element   bytes
 bool      20 false, 21 true
 number    0B -inf · integer part · fraction digits (ASCII) 00 · 1D +inf · 1E NaN
-          integer part: tag 14+n then n big-endian bytes (n <= 8); a negative one 14-n then the
+          integer part: tag 14+n then n big-endian bytes (n < 8); a negative one 14-n then the
           complement; wider: 1C (or 0C) and four bytes of length (or its complement) before them
 text      30 · UTF-8, 00 written as 00 FF · 00
 bytes     31 · the same
@@ -36,6 +36,7 @@ FORMAT = 1
 _ORIGIN = dt.datetime(1, 1, 1)  # noqa: DTZ001 - the calendar's own zero, in no zone
 _ORIGIN_UTC = _ORIGIN.replace(tzinfo=dt.UTC)
 _MICRO = dt.timedelta(microseconds=1)
+_LAST = (dt.datetime.max.replace(tzinfo=dt.UTC) - _ORIGIN_UTC) // _MICRO
 _FRACTION_DIGITS = 16_383  # PostgreSQL's own limit; keeps 1E-1000000 from filling memory
 
 
@@ -80,8 +81,11 @@ def _put(out: bytearray, value: Any) -> None:
         out += (value.toordinal() - 1).to_bytes(4, "big")
     elif kind is dt.datetime:
         aware = value.tzinfo is not None
+        micros = (value - (_ORIGIN_UTC if aware else _ORIGIN)) // _MICRO
+        if not 0 <= micros <= _LAST:
+            raise DataError(f"{value} is outside the calendar in UTC", "Keep keys in the years 1 to 9999.")
         out.append(0x36 if aware else 0x35)
-        out += ((value - (_ORIGIN_UTC if aware else _ORIGIN)) // _MICRO).to_bytes(8, "big")
+        out += micros.to_bytes(8, "big")
     elif kind is dt.time and value.tzinfo is None:
         out.append(0x34)
         out += ((dt.datetime.combine(_ORIGIN, value) - _ORIGIN) // _MICRO).to_bytes(8, "big")
@@ -122,20 +126,23 @@ def _put_number(out: bytearray, value: float | Decimal) -> None:
     if number.is_infinite():
         out.append(0x1D if number > 0 else 0x0B)
         return
-    sign, digits, exponent = number.as_tuple()
+    sign, digits, exponent = (number or Decimal()).as_tuple()
     assert isinstance(exponent, int)
     if abs(exponent) > 131_072 + _FRACTION_DIGITS:
         raise DataError(f"the number {value} has too many digits to be a key", "Use another key column.")
-    unscaled = int("".join(map(str, digits)) or "0")
-    if sign:
-        unscaled = -unscaled
+    unscaled = int(Decimal((sign, digits, 0)))  # Python's int takes no text of 4,301 digits, Decimal does
     if exponent >= 0:
         _put_int(out, unscaled * 10**exponent)
     else:
         whole, rest = divmod(unscaled, 10**-exponent)  # floor: the fraction is never negative
         _put_int(out, whole)
-        out += str(rest).rjust(-exponent, "0").rstrip("0").encode() if rest else b""
+        out += _digits(rest).rjust(-exponent, "0").rstrip("0").encode() if rest else b""
     out.append(0)
+
+
+def _digits(value: int) -> str:
+    """`str` without Python's limit of 4,300 digits."""
+    return str(value) if value.bit_length() < 10_000 else str(Decimal(value))
 
 
 def decode(key: Key) -> tuple[Any, ...]:
@@ -200,8 +207,8 @@ def _take_number(key: bytes, tag: int, at: int) -> tuple[Any, int]:
     if end == at:
         return whole, end + 1
     digits = key[at:end].decode()
-    unscaled = whole * 10 ** len(digits) + int(digits)
-    return Decimal((unscaled < 0, tuple(map(int, str(abs(unscaled)))), -len(digits))), end + 1
+    unscaled = whole * 10 ** len(digits) + int(Decimal(digits))
+    return Decimal((unscaled < 0, Decimal(unscaled).as_tuple().digits, -len(digits))), end + 1
 
 
 def text(key: Key) -> str:
@@ -226,8 +233,9 @@ def _text_of_one(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float | Decimal):
         (value,) = decode(encode((value,)))
-        return format(value, "f") if isinstance(value, Decimal) else str(value)
-    if isinstance(value, bytes):
+    if isinstance(value, int | Decimal):
+        return format(value, "f") if isinstance(value, Decimal) else _digits(value)
+    if isinstance(value, bytes | bytearray | memoryview):
         return value.hex()
     if isinstance(value, dt.datetime):
         if value.tzinfo is not None:

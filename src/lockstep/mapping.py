@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from lockstep import keys
 from lockstep.canonical import canonical, fingerprint
 from lockstep.errors import DataError, DeclarationError
 from lockstep.model import Model, describe
@@ -104,6 +105,10 @@ class Mapping:
             return False
         return self.key_fields == tuple(column.field for column in describe(self.shape).key)
 
+    def default_key(self, key: Key) -> Key:
+        """The target key that is the source key, as the target writes it."""
+        return self.target.key(keys.decode(key))
+
     def derive(self, root: Model, now: float) -> tuple[list[Desired], float | None]:
         """What the target should hold for one root, and when to ask again.
 
@@ -140,7 +145,7 @@ class Mapping:
         if isinstance(item, Keyed) and not self._may_key:
             raise DataError(
                 f"{self.name} returned ls.Keyed, and its annotation does not say so",
-                "Annotate its result as ls.Keyed or list[ls.Keyed]: such keys are claimed before they are written.",
+                "Annotate its result as ls.Keyed or list[ls.Keyed]: such keys are claimed before a write.",
             )
         if not isinstance(item, Keyed):
             raise DataError(

@@ -20,12 +20,24 @@ it is a frozen msgspec struct, built positionally: 0.1 µs an instance.
 from __future__ import annotations
 
 import builtins
+import functools
 import inspect
+import operator
 import sys
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union, dataclass_transform, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    ForwardRef,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 
 from lockstep.errors import DeclarationError
 
@@ -102,6 +114,7 @@ class Reference:
 
 
 _classes: dict[tuple[str, str], type[Model]] = {}
+_NO_DEFAULTS = "Take defaults away: every field of a model comes from the source."
 
 
 @dataclass_transform(
@@ -124,7 +137,13 @@ class ModelMeta(StructMeta):
     ) -> ModelMeta:
         said = {field: value for field, value in namespace.items() if isinstance(value, Said)}
         body = {field: value for field, value in namespace.items() if field not in said}
-        cls = super().__new__(mcls, name, bases, body, frozen=True, **options)
+        try:
+            cls = super().__new__(mcls, name, bases, body, frozen=True, **options)
+        except TypeError as error:
+            raise DeclarationError(f"{name}: {error}", _NO_DEFAULTS) from error
+        if defaults := cls.__struct_defaults__:  # type: ignore[attr-defined]
+            field = cls.__struct_fields__[-len(defaults)]  # type: ignore[attr-defined]
+            raise DeclarationError(f"{name}.{field} has a default", _NO_DEFAULTS)
         cls.__said__ = said  # type: ignore[attr-defined]
         cls.__references__ = tuple(references)  # type: ignore[attr-defined]
         if table is not None:
@@ -209,6 +228,14 @@ class Described:
             found.extend(base.__dict__.get("__references__", ()))
         return tuple(dict.fromkeys(found))
 
+    def declares(self, reference: Reference) -> type[Model]:
+        """The class that declares a foreign key: its names mean what they mean there."""
+        for base in self.cls.__mro__:
+            said = base.__dict__.get("__said__", {}).get(reference.columns[0], Said())
+            if reference in base.__dict__.get("__references__", ()) or said.ref is not None:
+                return base
+        return self.cls
+
 
 M = TypeVar("M", bound=Model)
 _described: dict[type[Model], Described] = {}
@@ -245,7 +272,7 @@ def _field(cls: type[Model], name: str, hint: Any, said: Said) -> Column | Relat
     is_union = get_origin(hint) in (Union, types.UnionType)
     parts = get_args(hint) if is_list or is_union else (hint,)
     models = [part for part in parts if isinstance(part, type) and issubclass(part, Model)]
-    if models:
+    if models or any(map(_mentions_model, parts)):
         optional = type(None) in parts
         plain = len(models) == 1 and len(parts) == 1 + optional and not (is_list and optional)
         if not plain or said.many not in (None, is_list):
@@ -264,6 +291,12 @@ def _field(cls: type[Model], name: str, hint: Any, said: Said) -> Column | Relat
     return Column(name, said.name or name, hint, nullable, said.key, said.ref, said.data_class)
 
 
+def _mentions_model(hint: Any) -> bool:
+    if isinstance(hint, type) and get_origin(hint) is None:
+        return issubclass(hint, Model)
+    return any(map(_mentions_model, get_args(hint)))
+
+
 def _show(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) and get_origin(hint) is None else str(hint)
 
@@ -276,16 +309,29 @@ def _hints(cls: type[Model]) -> dict[str, Any]:
             continue
         scope = _Scope(base)  # type: ignore[arg-type]
         for name, annotation in inspect.get_annotations(base).items():
-            if isinstance(annotation, str):
-                try:
-                    annotation = eval(annotation, {}, scope)
-                except Exception as error:
-                    raise DeclarationError(
-                        f"{base.__name__}.{name}: the annotation {annotation!r} means nothing here: {error}",
-                        "Import the name, or correct it.",
-                    ) from error
-            found[name] = annotation
+            try:
+                found[name] = _evaluated(annotation, scope)
+            except Exception as error:
+                raise DeclarationError(
+                    f"{base.__name__}.{name}: the annotation {annotation!r} means nothing here: {error}",
+                    "Import the name, or correct it.",
+                ) from error
     return found
+
+
+def _evaluated(annotation: Any, scope: _Scope) -> Any:
+    """An annotation with its forward references resolved, those inside a list or a union too."""
+    if isinstance(annotation, ForwardRef):
+        annotation = annotation.__forward_arg__
+    if isinstance(annotation, str):
+        return _evaluated(eval(annotation, {}, scope), scope)
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is not list and origin not in (Union, types.UnionType):
+        return annotation
+    resolved = tuple(_evaluated(part, scope) for part in parts)
+    if resolved == parts:
+        return annotation
+    return list[resolved] if origin is list else functools.reduce(operator.or_, resolved)  # type: ignore[valid-type]
 
 
 class _Scope(Mapping[str, Any]):

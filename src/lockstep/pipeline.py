@@ -114,6 +114,10 @@ class Pipeline:
                 )
         return tuple(found.values())
 
+    def claims(self, mapping: Mapping) -> bool:
+        """Whether its target keys must be claimed: they do not follow from the source keys alone."""
+        return self.shares_target(mapping) or not mapping.key_is_root_key
+
     def shares_target(self, mapping: Mapping) -> bool:
         """Whether another mapping writes the same target."""
         return sum(other.target.name == mapping.target.name for other in self.mappings.values()) > 1

@@ -134,13 +134,13 @@ def _through(
     assert relation.said.through is not None
     link = describe(relation.said.through)
     sides = _fields(relation.said.on)
-    near = _choose(_leading(link, parent), sides, link, parent, where)
     if parent.table == related.table and not sides:
         raise DeclarationError(
             f"{where}: both sides of {link.cls.__name__} lead to {parent.table}",
             f"Name them, this side first: ls.many(through={link.cls.__name__}, "
             f"on=({', '.join(f'{link.cls.__name__}.{r.columns[0]}' for r in _leading(link, parent))})).",
         )
+    near = _choose(_leading(link, parent), sides, link, parent, where)
     far_sides = [reference for reference in _leading(link, related) if reference != near]
     far = _choose(far_sides, sides, link, related, where)
     child = _node(
@@ -209,7 +209,7 @@ def _leading(model: Described, to: Described) -> list[Reference]:
     return [
         reference
         for reference in model.references()
-        if describe(model_named(reference.to, model.cls)).table == to.table
+        if describe(model_named(reference.to, model.declares(reference))).table == to.table
     ]
 
 
@@ -251,15 +251,14 @@ def _choose(
 
 
 def _ambiguous(where: str, candidates: list[Reference], model: Described) -> DeclarationError:
-    name = model.cls.__name__
-    choices = " or ".join(
-        f"on={name}.{reference.columns[0]}"
-        if len(reference.columns) == 1
-        else f"on=({', '.join(f'{name}.{field}' for field in reference.columns)})"
-        for reference in candidates
-    )
+    choices = []
+    for reference in candidates:
+        name = model.declares(reference).__name__  # a shape is not defined yet inside its own body
+        fields = [f"{name}.{field}" for field in reference.columns]
+        choices.append(f"on={fields[0]}" if len(fields) == 1 else f"on=({', '.join(fields)})")
     return DeclarationError(
-        f"{where}: {len(candidates)} foreign keys of {name} lead there", f"Choose one: {choices}."
+        f"{where}: {len(candidates)} foreign keys of {model.cls.__name__} lead there",
+        f"Choose one: {' or '.join(choices)}.",
     )
 
 

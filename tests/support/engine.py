@@ -13,8 +13,18 @@ from lockstep.engine.take import Taker
 from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
 from lockstep.state.store import Store
-from lockstep.values import EVERYTHING, PARTITIONS, Entry, Hint, Key, Lane, Table, Trust, consumer_stream
-from lockstep.values import source_stream
+from lockstep.values import (
+    EVERYTHING,
+    PARTITIONS,
+    Entry,
+    Hint,
+    Key,
+    Lane,
+    Table,
+    Trust,
+    consumer_stream,
+    source_stream,
+)
 from tests.support.memory import MemorySource, MemoryTarget, Row, hint_of
 
 

@@ -12,19 +12,16 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import lockstep.model as ls
-from lockstep.engine import points
+from lockstep.engine import consumer, points
 from lockstep.mapping import Keyed
 from lockstep.operations.backfill import backfill
 from lockstep.operations.run import RunResult, run
 from lockstep.operations.verify import verify
 from lockstep.pipeline import Pipeline
-from lockstep.systems.sqlite import SQLite
-from lockstep.systems.sqlite.reader import SQLiteSnapshot
-
-if not hasattr(SQLiteSnapshot, "stream"):  # TODO: gone once the connector has it
-    SQLiteSnapshot.stream = lambda self, f, v: iter([self.rows(f, v)])  # type: ignore[attr-defined]
+from lockstep.systems.sqlite import SQLite, feed
 
 SCHEMA = """
 CREATE TABLE companies (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
@@ -168,8 +165,9 @@ class World:
                 connection.execute(statement)
 
     def run(self) -> RunResult:
-        """Runs once, in this process."""
-        return run(self.pipeline(), once=True)
+        """Runs once, in this process; without the waits that are there for people."""
+        with mock.patch.object(feed, "IDLE_SECONDS", 0.02), mock.patch.object(consumer, "_IDLE", 0.02):
+            return run(self.pipeline(), once=True)
 
     def dies(self, spec: str) -> bool:
         """Runs once in a process that is killed at a point; whether it came that far."""

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from lockstep import keys
-from lockstep.ports import Capture, Caught, Feed
+from lockstep.ports import Capture, Caught, Feed, Reader
 from lockstep.systems.postgres import Postgres
 from lockstep.values import FeedMark, Fetch, Hint, Table
 
@@ -19,12 +19,13 @@ PATIENCE = 60.0
 
 
 class Db:
-    """`app` is the application's connection, one statement a transaction."""
+    """`app` is the application's connection, one statement a transaction. Closes all that it opened."""
 
     def __init__(self, url: str, *ddl: str) -> None:
         self.url = url
         self.name = str(conninfo_to_dict(url)["dbname"])
-        self.app = psycopg.connect(url, autocommit=True)
+        self._opened = contextlib.ExitStack()
+        self.app = self._opened.enter_context(psycopg.connect(url, autocommit=True))
         self.source = Postgres(url, slot=self.name, publication="lockstep")
         self.execute(*ddl)
 
@@ -40,18 +41,27 @@ class Db:
 
     def connect(self) -> psycopg.Connection[Any]:
         """Another session, in transactions."""
-        return psycopg.connect(self.url)
+        connection = psycopg.connect(self.url)
+        self._opened.callback(connection.close)
+        return connection
+
+    def reader(self) -> Reader:
+        return self._opened.enter_context(contextlib.closing(self.source.reader()))
+
+    def follow(self, *tables: Table, mark: FeedMark | None = None) -> Follower:
+        """A new feed, prepared."""
+        return self._opened.enter_context(contextlib.closing(Follower(self, tables, mark)))
 
     def read(self, table: str, columns: str, by: str, *values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        reader = self.source.reader()
-        try:
-            with reader.snapshot() as snapshot:
-                return snapshot.rows(Fetch(table, tuple(columns.split()), tuple(by.split())), values)
-        finally:
-            reader.close()
+        fetch = Fetch(table, tuple(columns.split()), tuple(by.split()))
+        with contextlib.closing(self.source.reader()) as reader, reader.snapshot() as snapshot:
+            return snapshot.rows(fetch, values)
 
-    def close(self) -> None:
-        self.app.close()
+    def __enter__(self) -> Db:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
 
 
 class Follower:
@@ -60,7 +70,11 @@ class Follower:
     def __init__(self, db: Db, tables: Sequence[Table], mark: FeedMark | None = None) -> None:
         self.db = db
         self.feed: Feed = db.source.feed()
-        self.capture: Capture = self.feed.prepare(tables, mark)
+        try:
+            self.capture: Capture = self.feed.prepare(tables, mark)
+        except BaseException:
+            self.feed.close()
+            raise
         self.position = self.capture.position
 
     @property

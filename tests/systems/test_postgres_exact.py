@@ -17,7 +17,7 @@ from lockstep.values import Fetch
 
 @pytest.fixture
 def db(postgres_url: str) -> Iterator[Db]:
-    db = Db(
+    with Db(
         postgres_url,
         "CREATE TYPE mood AS ENUM ('sad', 'ok')",
         "CREATE DOMAIN plus AS int CHECK (value >= 0)",
@@ -25,9 +25,8 @@ def db(postgres_url: str) -> Iterator[Db]:
         " tz timestamptz, by bytea, i interval)",
         "INSERT INTO k VALUES (1, 0.1, 0.1, '2026-03-08', '09:30', '2026-03-08 09:30', '2026-03-08 09:30+02',"
         " '\\x00ff27', '1 day 02:00')",
-    )
-    yield db
-    db.close()
+    ) as db:
+        yield db
 
 
 EXACT: list[tuple[str, str, Any]] = [
@@ -108,19 +107,15 @@ def test_a_type_without_an_exact_form_is_named_and_harms_no_other_column(db: Db)
 
 
 def test_text_that_is_not_utf8_is_an_error_of_its_rows(postgres_url: str) -> None:
-    first = Db(postgres_url)
-    other = f"{first.name}_ascii"
-    first.execute(f"CREATE DATABASE {other} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
-    db = Db(postgres_url.replace(first.name, other), "CREATE TABLE x(id int PRIMARY KEY, v text)")
-    try:
-        db.execute("INSERT INTO x VALUES (1, convert_from('\\xff', 'SQL_ASCII')), (2, 'fine')")
-        with pytest.raises(DataError, match=r"reading public\.x: invalid byte sequence"):
-            db.read("public.x", "id v", "id", (1,), (2,))
-        assert db.read("public.x", "id v", "id", (2,)) == [(2, "fine")]
-    finally:
-        db.close()
+    with Db(postgres_url) as first:
+        other = f"{first.name}_ascii"
+        first.execute(f"CREATE DATABASE {other} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+        with Db(postgres_url.replace(first.name, other), "CREATE TABLE x(id int PRIMARY KEY, v text)") as db:
+            db.execute("INSERT INTO x VALUES (1, convert_from('\\xff', 'SQL_ASCII')), (2, 'fine')")
+            with pytest.raises(DataError, match=r"reading public\.x: invalid byte sequence"):
+                db.read("public.x", "id v", "id", (1,), (2,))
+            assert db.read("public.x", "id v", "id", (2,)) == [(2, "fine")]
         first.execute(f"DROP DATABASE {other} WITH (FORCE)")
-        first.close()
 
 
 def test_hashes_do_not_depend_on_settings(db: Db) -> None:
@@ -138,11 +133,9 @@ def test_hashes_do_not_depend_on_settings(db: Db) -> None:
     ]
 
     def hashes() -> list[Any]:
-        reader = db.source.reader()
+        reader = db.reader()
         with reader.snapshot() as snapshot:
-            found = [sorted(snapshot.rows(fetch, [(n,) for n in range(6)])) for fetch in fetches]
-        reader.close()
-        return found
+            return [sorted(snapshot.rows(fetch, [(n,) for n in range(6)])) for fetch in fetches]
 
     before = hashes()
     assert len(set(before[0][0])) == 7
@@ -160,10 +153,9 @@ def test_hashes_are_a_format(db: Db) -> None:
         "INSERT INTO x VALUES (1, 'a,b', '', 1.50, 0.1, '2000-01-01 00:00:01+00', '\\x00ff', NULL)",
     )
     groups = (("id",), ("id", "t", "e", "n", "f", "z", "b", "q"), ())
-    reader = db.source.reader()
+    reader = db.reader()
     with reader.snapshot() as snapshot:
         (row,) = snapshot.rows(Fetch("public.x", (), ("id",), groups), [(1,)])
-    reader.close()
     texts = ["(1)", '(1,"a,b","",1.50,3fb999999999999a,00000000000f4240,00ff,)', "()"]
     assert row == tuple(db.ask(f"SELECT hashtextextended('{text}' COLLATE \"C\", 0)") for text in texts)
     assert row == (8241016843530791457, -8099545902504889221, 2733329281101762124)

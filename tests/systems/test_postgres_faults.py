@@ -105,15 +105,12 @@ def test_a_server_that_does_not_answer_is_tried_again() -> None:
 
 
 def test_a_user_without_the_right_to_replicate_is_refused(postgres_url: str) -> None:
-    db = Db(postgres_url)
-    role = f"plain_{db.name}"
-    db.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
-    try:
+    with Db(postgres_url) as db:
+        role = f"plain_{db.name}"
+        db.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
         with pytest.raises(Refused, match=r"permission denied|replication"):
             changed(postgres_url, user=role, password="x").replication()
-    finally:
         db.execute(f"DROP ROLE {role}")
-        db.close()
 
 
 def test_a_terminated_session_is_unreachable(postgres_url: str) -> None:

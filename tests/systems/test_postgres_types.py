@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.systems.postgres_db import Db, Follower, table
+from tests.systems.postgres_db import Db, table
 
 from lockstep import keys
 from lockstep.values import EVERYTHING, Fetch, Span
@@ -40,9 +40,8 @@ DDL = (
 
 @pytest.fixture
 def db(postgres_url: str) -> Iterator[Db]:
-    db = Db(postgres_url, *DDL)
-    yield db
-    db.close()
+    with Db(postgres_url, *DDL) as db:
+        yield db
 
 
 def columns(db: Db, *names: str) -> list[tuple[Any, ...]]:
@@ -83,19 +82,16 @@ def test_values_are_what_python_calls_them(db: Db) -> None:
 
 def test_the_log_and_the_reader_give_the_same_key_bytes(db: Db) -> None:
     wide = table("k", " ".join(("id", *KEYS)), joins=" ".join(KEYS))
-    follower = Follower(db, [wide])
-    try:
-        db.execute("UPDATE k SET o = NOT coalesce(o, true)")
-        hints = follower.catch()
-        rows = {row[0]: row[1:] for row in columns(db, *KEYS)}
-        assert len(hints) == len(rows) == 5
-        for hint in hints:
-            (number,) = keys.decode(hint.key or keys.encode(()))
-            forms = {name: keys.encode_one(value) for name, value in zip(KEYS, rows[number], strict=True)}
-            assert hint.after == forms
-            assert {**(hint.before or {}), "o": forms["o"]} == forms
-    finally:
-        follower.close()
+    follower = db.follow(wide)
+    db.execute("UPDATE k SET o = NOT coalesce(o, true)")
+    hints = follower.catch()
+    rows = {row[0]: row[1:] for row in columns(db, *KEYS)}
+    assert len(hints) == len(rows) == 5
+    for hint in hints:
+        (number,) = keys.decode(hint.key or keys.encode(()))
+        forms = {name: keys.encode_one(value) for name, value in zip(KEYS, rows[number], strict=True)}
+        assert hint.after == forms
+        assert {**(hint.before or {}), "o": forms["o"]} == forms
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -140,7 +136,7 @@ def test_walks_are_in_key_order_and_spans_adjoin(db: Db, name: str) -> None:
         f"ALTER TABLE w ADD PRIMARY KEY ({name}, id)",
     )
     walked = table("w", f"{name} id", f"{name} id")
-    reader = db.source.reader()
+    reader = db.reader()
     with reader.snapshot() as snapshot:
         page = snapshot.keys(walked, EVERYTHING, 100)
         assert len(page.keys) == db.ask("SELECT count(*) FROM w")
@@ -153,7 +149,6 @@ def test_walks_are_in_key_order_and_spans_adjoin(db: Db, name: str) -> None:
             span = Span(after, upto)
             found = snapshot.keys(walked, span, 100).keys
             assert found == [key for key in every if key == upto]
-    reader.close()
 
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -174,7 +169,7 @@ values = st.one_of(
 
 
 def test_any_value_is_the_same_in_the_log_in_a_row_and_as_a_parameter(db: Db) -> None:
-    follower = Follower(db, [])
+    follower = db.follow()
     kinds = [
         "text",
         "numeric",
@@ -191,9 +186,8 @@ def test_any_value_is_the_same_in_the_log_in_a_row_and_as_a_parameter(db: Db) ->
     made = [table(f"p_{kind}", "v", "v") for kind in kinds]
     for kind in kinds:
         db.execute(f"CREATE TABLE p_{kind}(v {kind} PRIMARY KEY)")
-    follower.close()
-    follower = Follower(db, made)
-    reader = db.source.reader()
+    follower = db.follow(*made)
+    reader = db.reader()
 
     @FEW
     @given(st.lists(values, min_size=1, max_size=20))
@@ -217,5 +211,3 @@ def test_any_value_is_the_same_in_the_log_in_a_row_and_as_a_parameter(db: Db) ->
         assert {(hint.table, hint.key) for hint in follower.catch()} == read
 
     law()
-    follower.close()
-    reader.close()

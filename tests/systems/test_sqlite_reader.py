@@ -243,3 +243,27 @@ def test_paths_with_odd_signs(tmp_path: Path) -> None:
     with reader.snapshot() as snapshot:
         assert snapshot.rows(Fetch("t", ("id",), ("id",)), [(1,)]) == [(1,)]
     reader.close()
+
+
+@pytest.mark.parametrize(
+    ("declared", "stored", "others"),
+    [
+        ("INTEGER", 1, ["1", True, b"1", Decimal("1.5"), 2**70]),
+        ("TEXT", "1", [1, 1.0, True, b"1"]),
+        ("BOOLEAN", 1, [1, 1.0, "1", "true", False]),
+        ("DATE", "2024-02-29", ["2024-02-29", dt.datetime.fromisoformat("2024-02-29T00:00:00")]),
+        ("UUID", "0b3f2a4e-0000-4000-8000-00000000000a", ["0b3f2a4e-0000-4000-8000-00000000000a"]),
+        ("REAL", 0.1, [Decimal("0.1000000000000000055511151231257827"), "0.1"]),
+        ("NUMERIC", 0.1, [Decimal("0.10000000000000001"), "0.1", Decimal("1e400"), Decimal("NaN")]),
+        ("BLOB", b"a", ["a", 97]),
+    ],
+)
+def test_a_value_of_another_type_finds_nothing(
+    db: Database, declared: str, stored: Any, others: list[Any]
+) -> None:
+    db.app.execute(f"CREATE TABLE t(id INTEGER PRIMARY KEY, v {declared})")
+    db.app.execute("CREATE INDEX t_v ON t(v)")
+    db.app.execute("INSERT INTO t VALUES (1, ?)", (stored,))
+    for other in others:
+        assert db.rows("t", "id", "v", other) == [], repr(other)
+    assert db.rows("t", "id", "v", db.one("t", "v")) == [(1,)]

@@ -10,7 +10,7 @@ import pytest
 
 from lockstep.values import Key, Status
 from tests.support.engine import Works
-from tests.support.memory import MemorySource, MemoryTarget
+from tests.support.memory import MemorySource, MemoryTarget, Row
 from tests.unit.test_loop import K, User, by_email, parts, plain, row, works
 
 
@@ -150,8 +150,12 @@ def test_two_mappings_on_one_target(tmp_path: Path, order: tuple[int, ...]) -> N
     assert not first.stuck()
     assert len(second.stuck()) == 1
     assert first.target.writer.records[K(7)].meta.mapping == first.mapping.name  # type: ignore[union-attr]
-    rows = {0: ({"id": 8, "email": 7}, {"id": 8, "email": 9}), 1: (row(7, "x"), row(6, "x"))}
-    first.change("users", *rows[order[0]])
+    freed: list[tuple[Row, Row]] = [
+        ({"id": 8, "email": 7}, {"id": 8, "email": 9}),
+        (row(7, "x"), row(6, "x")),
+    ]
+    before, after = freed[order[0]]
+    first.change("users", before, after)
     first.work()
     second.work()
     assert not second.stuck()
@@ -166,6 +170,9 @@ def test_a_second_mapping_finds_the_keys_of_the_first_claimed(tmp_path: Path) ->
     alone.ask()
     alone.work()
     first = Works(tmp_path, plain, source, target, store=alone.store, lease=alone.lease, claims=True)
+    first.store.ledger.claim_standing(
+        first.lease.epoch, first.generation, first.consumer, first.mapping.default_key
+    )
     second = Works(tmp_path, by_email, source, target, store=alone.store, lease=alone.lease, claims=True)
     second.ask()
     second.work()

@@ -25,7 +25,8 @@ PYTHON = ("int", "str", "bool", "float", "bytes", "Decimal", "UUID", "Any", "dt.
 NASTY = (
     "id", "class", "None", "int", "str", "list", "dt", "ls", "Any", "Decimal", "type", "def", "self", "cls",
     "__dict__", "__init__", "__v", "_id", "_", "Real Name", "real_name", "Real_Name", "1st", "²",
-    "größe", "ﬁle", "ключ", "名前", "a\nb", 'a"b', "a'b", "a\\b", "a\tb", "tab\0le", "🙂", "é", "mro", "name", "users", "User",
+    "größe", "ﬁle", "ключ", "名前", "a\nb", 'a"b', "a'b", "a\\b", "a\tb", "tab\0le", "🙂", "é", "mro",
+    "name", "users", "User",
 )  # fmt: skip
 TABLES = (
     "users", "User", "USERS", "user_tags", "public.users", "billing.users", "Album", "people", "none", "True",

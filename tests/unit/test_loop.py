@@ -11,7 +11,7 @@ from lockstep import keys
 from lockstep.errors import LeaseLost, MappingStopped, Unreachable
 from lockstep.mapping import Keyed
 from lockstep.state.ledger import Intent
-from lockstep.values import EVERYTHING, Hint, Lane, Status, Trust
+from lockstep.values import EVERYTHING, Hint, Key, Lane, Status, Trust
 from tests.support.engine import Works
 from tests.support.memory import MemorySource, MemoryTarget, MemoryWriter
 
@@ -33,7 +33,7 @@ def parts(user: User) -> list[Keyed]:
     return [Keyed(part, {"user": user.id}) for part in user.email.split(",") if part]
 
 
-def K(*values: object) -> keys.Key:
+def K(*values: object) -> Key:
     return keys.encode(values)
 
 

@@ -11,9 +11,9 @@ from lockstep.cli.verb import print_json, settings, verb
 @verb(
     name="backfill",
     example="""
-    lockstep backfill users                  derive all keys again
-    lockstep backfill users --trust-target   after somebody else wrote to the target
-    lockstep backfill users --rebuild        after the target was lost
+    lockstep backfill users
+    lockstep backfill users --trust-target  # somebody else wrote to the target
+    lockstep backfill users --rebuild       # the target was lost
     """,
     answer="""
     {"mapping", "keys", "generation", "running"}

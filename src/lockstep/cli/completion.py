@@ -10,7 +10,7 @@ from lockstep.cli.verb import print_json, settings, verb
 @verb(
     name="completion",
     example="""
-    eval "$(lockstep completion bash)"    in ~/.bashrc; zsh likewise in ~/.zshrc
+    eval "$(lockstep completion bash)"  # in ~/.bashrc; zsh likewise in ~/.zshrc
     lockstep completion fish > ~/.config/fish/completions/lockstep.fish
     """,
     answer="""

@@ -17,7 +17,7 @@ MEANINGS = {
     WRONG: "wrong usage, or a wrong declaration in the pipeline file",
     FAILED: "a system or the state store failed, or Lockstep itself",
     IN_USE: "another run holds the state",
-    INTERRUPTED: "interrupted",
+    INTERRUPTED: "interrupted, or nobody reads the output any more",
 }
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     name="explain",
     example="""
     lockstep explain users 42
-    lockstep explain seats 'acme|7'   a key of two columns
+    lockstep explain seats 'acme|7'  # a key of two columns
     """,
     answer="""
     {"mapping", "key", "verdict", "source", "error",

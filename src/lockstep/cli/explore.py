@@ -17,18 +17,17 @@ from lockstep.errors import DeclarationError
     lockstep explore sqlite:///app.db -o models.py
     lockstep explore postgresql://reader@db.example/app -o models.py
 
-    A pipeline.py to begin with, beside it:
+    # A pipeline.py to begin with, beside it:
+    import lockstep as ls
+    from models import User
 
-      import lockstep as ls
-      from models import User
+    app = ls.SQLite("app.db")
+    search = ls.Tantivy("search")
+    pipeline = ls.Pipeline("acme")
 
-      app = ls.SQLite("app.db")
-      search = ls.Tantivy("search")
-      pipeline = ls.Pipeline("acme")
-
-      @pipeline.mapping(app, to=search.index("users"))
-      def users(user: User) -> dict[str, object]:
-          return {"name": user.name}
+    @pipeline.mapping(app, to=search.index("users"))
+    def users(user: User) -> dict[str, object]:
+        return {"name": user.name}
     """,
     answer="""
     {"system", "tables": [{"name", "key", "rows", "exact", "comment",

@@ -83,8 +83,11 @@ class Verbs(click.Group):
         except (KeyboardInterrupt, click.Abort):
             click.echo("Interrupted.", err=True)
             ctx.exit(exits.INTERRUPTED)
-        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
+        except (click.ClickException, click.exceptions.Exit):
             raise
+        except BrokenPipeError:  # `lockstep plan … | head`: nobody reads any more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(exits.INTERRUPTED)
         except Exception as error:
             import traceback
 
@@ -146,11 +149,7 @@ def main() -> NoReturn:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:  # a terminal without the sign shows "?", and nothing fails
             reconfigure(errors="replace")
-    try:
-        cli.main(prog_name="lockstep")
-    except BrokenPipeError:  # `lockstep plan … | head`: nobody reads any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(exits.DONE)
+    cli.main(prog_name="lockstep")
     sys.exit(exits.DONE)
 
 

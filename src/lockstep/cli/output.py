@@ -28,7 +28,11 @@ def console(*, stderr: bool = False) -> Console:
     """A console of rich. Away from a terminal it never wraps."""
     from rich.console import Console
 
-    found = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:  # rich would exit with 1, which means something here
+            raise BrokenPipeError
+
+    found = Piped(stderr=stderr, highlight=False, emoji=False, markup=False)
     if not found.is_terminal:
         found.width = 10_000
     return found

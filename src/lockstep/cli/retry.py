@@ -11,9 +11,9 @@ from lockstep.cli.verb import print_json, settings, verb
 @verb(
     name="retry",
     example="""
-    lockstep retry users            all stuck keys
+    lockstep retry users           # all stuck keys
     lockstep retry users 42 43
-    lockstep retry seats 'acme|7'   a key of two columns
+    lockstep retry seats 'acme|7'  # a key of two columns
     """,
     answer="""
     {"mapping", "keys", "running"}

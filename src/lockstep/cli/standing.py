@@ -76,6 +76,7 @@ def _share(known: BackfillStatus) -> float:
 
 def _bars(known: Sequence[MappingStatus]) -> list[RenderableType]:
     """A bar for every pass that is under way: share, of how many, how fast, how much longer."""
+    from rich.constrain import Constrain
     from rich.progress_bar import ProgressBar
 
     under_way = [
@@ -84,19 +85,20 @@ def _bars(known: Sequence[MappingStatus]) -> list[RenderableType]:
     if not under_way:
         return []
     right = {"header": "", "justify": "right"}
-    name = {"header": "", "max_width": 20, "overflow": "ellipsis"}
-    table = output.grid(name, "", right, right, right, header=False)
+    name = {"header": "", "max_width": 16, "overflow": "ellipsis"}
+    table = output.grid(name, {"header": "", "ratio": 1}, right, right, right, header=False)
+    table.expand = True
     for one, passing in under_way:
         rate = one.gauges.get("keys_per_second") or passing.rate  # of late, rather than since it began
         left = max(passing.total - passing.done, 0)
         table.add_row(
             one.name,
-            ProgressBar(total=1.0, completed=_share(passing), width=20),
+            ProgressBar(total=1.0, completed=_share(passing)),
             f"{_share(passing):.0%} of {output.number(passing.total)}",
             f"{output.number(rate)}/s" if rate else "",
             f"{output.span(left / rate)} left" if rate else "",
         )
-    return ["", table]
+    return ["", Constrain(table, 80)]
 
 
 def sentence(one: MappingStatus) -> str:

@@ -12,7 +12,7 @@ from types import FrameType
 from lockstep.cli import exits
 
 _ASKED = b"\nStopping: the open batches are finished and committed. Ctrl-C again kills.\n"
-_SHOW_CURSOR = b"\x1b[?25h"
+_SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 @contextlib.contextmanager

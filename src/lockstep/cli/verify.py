@@ -77,15 +77,16 @@ def _progress(name: str) -> Iterator[Callable[[Progress], None] | None]:
     columns = (
         progress.TextColumn("{task.description}"),
         progress.BarColumn(24),
-        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[said]}"),
         progress.TimeRemainingColumn(compact=True),
     )
     with progress.Progress(*columns, console=err, transient=True) as shown:
-        task = shown.add_task(f"{name}: reading", total=None)
+        task = shown.add_task(f"{name}: reading", total=None, said="")
 
         def advance(now: Progress) -> None:
-            words = f"{name}: {now.stage}"
-            shown.update(task, description=words, completed=now.done, total=now.total or None)
+            words = f"{name}: reading the {now.stage}"
+            said = f"{now.done:,} of {now.total:,}"
+            shown.update(task, description=words, completed=now.done, total=now.total or None, said=said)
 
         yield advance
 

@@ -56,8 +56,10 @@ class Applier:
             Intent(key, [put.key for put in decision.puts], decision.removes)
             for key, decision in active.items()
         ]
-        taken = self._ledger.intend(
-            self._lease.epoch, self._generation, self._consumer, version, intents, claiming=self._claims
+        taken = self._lease.under(
+            lambda epoch: self._ledger.intend(
+                epoch, self._generation, self._consumer, version, intents, claiming=self._claims
+            )
         )
         passing("intended")
         refused = {key: _taken(key, owner) for key, owner in taken.items()}

@@ -73,6 +73,12 @@ class ConsumerThread(threading.Thread):
         self._goal = origin
         self._wake.set()
 
+    def caught_up(self) -> bool:
+        """Whether nothing that stems from the goal waits: another mapping may have hinted it since `done`."""
+        if self.error is not None or self._taker is None:
+            return True
+        return all(self._taker.behind(lane, self._goal) == 0 for lane in Lane)
+
     def run(self) -> None:
         try:
             self._work()
@@ -117,7 +123,8 @@ class ConsumerThread(threading.Thread):
                     self._regular(loop)
                 if not worked:
                     self._idle(loop)
-            self._store.ledger.place(self.consumer.id, self._require_taker().positions())
+            positions = self._require_taker().positions()
+            self._lease.under(lambda epoch: self._store.ledger.place(epoch, self.consumer.id, positions))
         finally:
             door.close()
 
@@ -237,7 +244,7 @@ class ConsumerThread(threading.Thread):
         if taker.waits_for is None:
             self._store.finish_backfill(self.consumer.id)
         self._regular(loop)
-        if self._goal is not None and all(taker.behind(lane, self._goal) == 0 for lane in Lane):
+        if self._goal is not None and self.caught_up():
             self.done.set()
         self._wake.wait(0.02 if taker.waits_for else _IDLE)
         self._wake.clear()
@@ -248,7 +255,7 @@ class ConsumerThread(threading.Thread):
         retries = self._store.due_retries(self.consumer.id, now, 1_000)
         if retries:
             loop.hint(retries, "retry", Trust.LEDGER, Lane.BULK)
-        due = self._store.ledger.due(self._lease.epoch, self.consumer.id, now, 1_000)
+        due = self._lease.under(lambda epoch: self._store.ledger.due(epoch, self.consumer.id, now, 1_000))
         if due:
             loop.hint(due, "clock", Trust.LEDGER, Lane.BULK)
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from lockstep.canonical import canonical, fingerprint
 from lockstep.mapping import Desired
-from lockstep.state.ledger import Owned, Row
-from lockstep.values import Fingerprint, Held, Key, Trust
+from lockstep.state.ledger import Owned, Row, owns
+from lockstep.values import Held, Key, Trust
 
 
 class Decision(NamedTuple):
@@ -28,15 +28,9 @@ class Decision(NamedTuple):
 
 def owned(row: Row | None, default: Key | None) -> dict[Key, Owned]:
     """What a ledger row says its source key owns. `default` is the target key that follows from it."""
-    if row is None:
+    if row is None or (row.targets is None and default is None):
         return {}
-    if row.targets is not None:
-        return {item.key: item for item in row.targets}
-    if default is None or (row.sent is None and not row.void):
-        return {}
-    sent = None if row.sent is None else Fingerprint(row.sent)
-    held = None if row.held is None else Fingerprint(row.held)
-    return {default: Owned(default, sent, held)}
+    return {item.key: item for item in owns(row, lambda _: default or Key(b""))}
 
 
 def asks_target(row: Row | None, trust: Trust) -> bool:
@@ -57,7 +51,7 @@ def decide(
     a record that says it is another's is never removed.
     """
     puts: list[Desired] = []
-    owns: dict[Key, Owned] = {}
+    keeps: dict[Key, Owned] = {}
     for item in desired:
         before = known.get(item.key)
         if held is None:
@@ -65,14 +59,14 @@ def decide(
         else:
             equal = _holds(held.get(item.key), item, before, mine)
         if equal and before is not None:
-            owns[item.key] = Owned(item.key, item.fingerprint, before.held)
+            keeps[item.key] = Owned(item.key, item.fingerprint, before.held)
         elif equal:
-            owns[item.key] = Owned(item.key, item.fingerprint)
+            keeps[item.key] = Owned(item.key, item.fingerprint)
         else:
             puts.append(item)
     wanted = {item.key for item in desired}
     removes = [key for key in known if key not in wanted and _removable(key, held, mine)]
-    return Decision(puts, removes, owns)
+    return Decision(puts, removes, keeps)
 
 
 def _holds(held: Held | None, item: Desired, before: Owned | None, mine: tuple[str, Key]) -> bool:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
+from lockstep.errors import LeaseLost
 from lockstep.values import EPOCH_SHIFT, Version, version
+
+T = TypeVar("T")
 
 
 class Epochs(Protocol):
@@ -39,6 +43,20 @@ class Lease:
             if highest >> EPOCH_SHIFT >= self._epoch:
                 self._epoch = self._epochs.draw_epoch(highest >> EPOCH_SHIFT)
                 self._batch = 0
+
+    def under(self, write: Callable[[int], T]) -> T:
+        """Writes under the newest epoch; again, when this process has drawn a newer one meanwhile.
+
+        Raises LeaseLost when it is another process that has.
+        """
+        while True:
+            epoch = self._epoch
+            try:
+                return write(epoch)
+            except LeaseLost:
+                with self._lock:  # waits for a draw under way
+                    if epoch == self._epoch:
+                        raise
 
     def redraw(self) -> None:
         """Draws a newer epoch: a write of this one was superseded."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from lockstep import keys
 from lockstep.engine.apply import Applier, Sent
-from lockstep.engine.decide import Decision, asks_target, decide, owned
+from lockstep.engine.decide import Decision, asks_target, decide
 from lockstep.engine.derive import Derived, Deriver
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
@@ -24,7 +24,7 @@ from lockstep.errors import LockstepError, MappingStopped
 from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
 from lockstep.ports import Journal
-from lockstep.state.ledger import Failure, Ledger, Owned, Row, Settlement
+from lockstep.state.ledger import Failure, Ledger, Owned, Row, Settlement, owns
 from lockstep.values import (
     PARTITIONS,
     Entry,
@@ -90,7 +90,7 @@ class Loop:
         found = self._ledger.intended(self._consumer)
         if found:
             self.hint(found, "intent", Trust.TARGET, Lane.LIVE)
-            self._ledger.void_intents(self._lease.epoch, self._consumer)
+            self.abandon()
         return len(found)
 
     def step(self) -> Counts | None:
@@ -109,7 +109,11 @@ class Loop:
         rows = self._ledger.rows(self._consumer, wanted)
         derived = self._deriver.derive(wanted, now)
         passing("derived")
-        known = {key: owned(rows.get(key), self.default_key(key)) for key in wanted}
+        # A row in short form outlives a mapping that now keys its records otherwise.
+        known = {
+            key: {one.key: one for one in owns(rows[key], self._mapping.default_key)} if key in rows else {}
+            for key in wanted
+        }
         decisions = self._decide(batch, rows, derived, known)
         sent = self._applier.write(version, decisions, {key: derived[key].sum for key in decisions})
         counts = self._settle(batch, version, now, rows, derived, known, decisions, sent)
@@ -119,7 +123,9 @@ class Loop:
 
     def abandon(self) -> None:
         """The last batch broke off: what it may have written is not known any more."""
-        self._ledger.void_intents(self._lease.epoch, self._consumer)
+        self._lease.under(
+            lambda epoch: self._ledger.void_intents(epoch, self._consumer, self._mapping.default_key)
+        )
 
     def hint(self, found: list[Key], reason: str, trust: Trust, lane: Lane) -> None:
         """Appends hints of root keys, addressed to this consumer."""
@@ -219,25 +225,22 @@ class Loop:
         if tally.get(Status.SUPERSEDED):
             self._lease.redraw()
         backfilled = sum(work.reason == "backfill" for work in batch.works.values())
-        waiting = self._ledger.settle(
-            self._lease.epoch,
-            self._generation,
-            Settlement(
-                self._consumer,
-                version,
-                changed,
-                removed,
-                failures,
-                cleared if self._maybe_stuck else (),
-                released if self._claims else (),
-                batch.positions,
-                backfilled,
-            ),
+        done = Settlement(
+            self._consumer,
+            version,
+            changed,
+            removed,
+            failures,
+            cleared if self._maybe_stuck else (),
+            released if self._claims else (),
+            batch.positions,
+            backfilled,
         )
+        waiting = self._lease.under(lambda epoch: self._ledger.settle(epoch, self._generation, done))
         self._taker.settled(batch)
         self._maybe_stuck = self._maybe_stuck or bool(failures)
         for consumer, key in waiting:
-            self._release(consumer, key)
+            self._release(consumer, key, batch.origin)
         failed = {failure.key for failure in failures}
         for key in batch.works:
             self._recent.append(key in failed)
@@ -246,11 +249,11 @@ class Loop:
             lag += time.time() - now
         return Counts(batch.lane, batch.hints, len(derived), tally, len(failures), lag)
 
-    def _release(self, consumer: int, key: Key) -> None:
+    def _release(self, consumer: int, key: Key, origin: int) -> None:
         """Hints a key that waited for a claim; it may be another consumer's."""
         hint = Hint("", keys=(key,), reason="claim", at=time.time())
         self._journal.append(
-            [Entry(consumer_stream(consumer), Lane.LIVE, keys.partition_of(key, PARTITIONS), (hint,))]
+            [Entry(consumer_stream(consumer), Lane.LIVE, keys.partition_of(key, PARTITIONS), (hint,), origin)]
         )
 
     def _judge(self, counts: Counts) -> None:
@@ -264,7 +267,7 @@ class Loop:
 
 def default_target_key(mapping: Mapping, key: Key) -> Key | None:
     """The target key that follows from a source key alone, None where the record decides."""
-    return mapping.target.key(keys.decode(key)) if mapping.key_is_root_key else None
+    return mapping.default_key(key) if mapping.key_is_root_key else None
 
 
 def _underived(key: Key, error: LockstepError) -> Failure:

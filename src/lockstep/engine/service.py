@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from lockstep.canonical import SUM_RECIPE
@@ -43,6 +44,7 @@ class Service:
         self._lease = Lease(self._store)
         self._run = self._store.begin_run(self._lease.epoch)
         self._retire_removed()
+        self._claim_standing()
         for source in self._pipeline.sources().values():
             flow = SourceFlow(self._pipeline, source, self._store, self._lease, self._stop)
             self._flows.append(flow)
@@ -115,6 +117,21 @@ class Service:
                 log.warning("mapping %s is no longer declared; its records stay", consumer.mapping)
                 self._store.set_consumer(consumer.id, state="retired", reason="no longer declared")
 
+    def _claim_standing(self) -> None:
+        """A mapping that must claim its keys, and did not until now, claims those it owns: before any other
+        one of its target can."""
+        assert self._lease is not None
+        for mapping in self._pipeline.mappings.values():
+            consumer = self._store.consumer(mapping.name)
+            claims = self._pipeline.claims(mapping)
+            if consumer is None or claims == self._store.claims(consumer.id):
+                continue
+            if claims:
+                self._store.ledger.claim_standing(
+                    self._lease.epoch, consumer.generation, consumer.id, mapping.default_key
+                )
+            self._store.note_claims(consumer.id, claims)
+
 
 class SourceFlow(threading.Thread):
     """One source: its capture, and the consumers that read it."""
@@ -146,7 +163,11 @@ class SourceFlow(threading.Thread):
     @property
     def done(self) -> bool:
         self._advance()
-        return self._origin is not None and all(one.done.is_set() for one in self.consumers)
+        return (
+            self._origin is not None
+            and all(one.done.is_set() for one in self.consumers)
+            and all(one.caught_up() for one in self.consumers)
+        )
 
     @property
     def all_stopped(self) -> bool:
@@ -228,7 +249,7 @@ class SourceFlow(threading.Thread):
                         self._lease,
                         self.source.reader(),
                         self._stop_event,
-                        claims=self._pipeline.shares_target(mapping) or not mapping.key_is_root_key,
+                        claims=self._pipeline.claims(mapping),
                     )
                 )
         self._hint_spans(spans, capture)
@@ -264,7 +285,12 @@ class SourceFlow(threading.Thread):
                 log.info("mapping %s: all keys are derived: %s", mapping.name, reason)
                 store = self._store
                 if store.backfill(consumer.id) is None:
-                    store.ledger.begin_at(consumer.id, self.source.name, store.journal.end())
+                    end = store.journal.end()
+                    self._lease.under(
+                        partial(
+                            store.ledger.begin_at, consumer=consumer.id, source=self.source.name, offset=end
+                        )
+                    )
                 hint = Hint(
                     mapping.root.table.name,
                     span=EVERYTHING,

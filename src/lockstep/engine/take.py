@@ -59,6 +59,7 @@ class Batch(Struct, frozen=True):
     lane: Lane
     hints: int
     oldest: float | None
+    origin: int = 0
 
 
 class LedgerKeys(Protocol):
@@ -203,7 +204,7 @@ class Taker:
             self._expand(related, origin, works)
         for hint, born in spans:
             self._span(hint, born)
-        return Batch(works, positions, lane, hints, oldest)
+        return Batch(works, positions, lane, hints, oldest, origin)
 
     def _expand(self, related: list[Hint], origin: int, works: dict[Key, Work]) -> None:
         """Puts the roots of related hints into the batch; beyond its limit, into the journal."""

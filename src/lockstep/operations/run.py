@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
 
+from lockstep.engine import points
 from lockstep.engine.service import Service
 from lockstep.operations.opened import opened
 from lockstep.operations.status import MappingStatus, mapping_statuses
@@ -39,6 +41,8 @@ def run(
     Raises StateInUse when another run holds the state, and with `once` whatever a system answers.
     """
     stop = stop or threading.Event()
+    if spec := os.environ.get("LOCKSTEP_CRASH"):
+        points.die_at(spec)
     with opened(pipeline) as store:
         service = Service(pipeline, store)
         service.start()

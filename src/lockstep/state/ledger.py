@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,11 +12,12 @@ from msgspec import Struct
 
 from lockstep.errors import LeaseLost
 from lockstep.state import schema
-from lockstep.state.database import Database, upsert
+from lockstep.state.database import Database, keep, upsert
 from lockstep.values import PARTITIONS, Fingerprint, Key, Lane, Stream, Version, source_stream
 
 _encode = msgspec.msgpack.Encoder().encode
 _CHUNK = 900
+_PAGE = 5_000
 
 
 class Owned(Struct, frozen=True, array_like=True):
@@ -39,6 +40,16 @@ class Row(Struct, frozen=True):
     void: bool = False
     due: float | None = None
     hint: bytes | None = None
+
+
+def owns(row: Row, default: Callable[[Key], Key]) -> tuple[Owned, ...]:
+    """The target keys of a row. One in short form has at most one, which follows from the source key."""
+    if row.targets is not None:
+        return row.targets
+    if row.sent is None and not row.void:
+        return ()
+    sent = None if row.sent is None else Fingerprint(row.sent)
+    return (Owned(default(row.key), sent, None if row.held is None else Fingerprint(row.held)),)
 
 
 class Wrote(Struct, frozen=True, array_like=True):
@@ -197,8 +208,11 @@ class Ledger:
             ).all()
         return list(dict.fromkeys(key for body in bodies for key, _ in _intent(body)))
 
-    def void_intents(self, epoch: int, consumer: int) -> None:
-        """Turns the keys of every intent found into void rows. They must be hinted, before or again."""
+    def void_intents(self, epoch: int, consumer: int, default: Callable[[Key], Key]) -> None:
+        """Turns the keys of every intent found into void rows. They must be hinted, before or again.
+
+        `default` gives the target key of a row in short form.
+        """
         with self._database.writing() as connection:
             _fence(connection, epoch)
             found = connection.execute(
@@ -208,27 +222,51 @@ class Ledger:
             for intent in found:
                 for key, target_keys in _intent(intent.body):
                     touched.setdefault(key, set()).update(target_keys)
-            self._void(connection, consumer, touched)
+            self._void(connection, consumer, touched, default)
             connection.execute(schema.intents.delete().where(schema.intents.c.consumer == consumer))
 
-    def found(self, epoch: int, consumer: int, owned: Mapping[Key, Iterable[Key]]) -> None:
+    def found(
+        self, epoch: int, consumer: int, owned: Mapping[Key, Iterable[Key]], default: Callable[[Key], Key]
+    ) -> None:
         """Enters target records that the ledger did not know, as void rows. They must be hinted."""
         with self._database.writing() as connection:
             _fence(connection, epoch)
-            self._void(connection, consumer, owned)
+            self._void(connection, consumer, owned, default)
 
-    def _void(self, connection: sa.Connection, consumer: int, touched: Mapping[Key, Iterable[Key]]) -> None:
+    def _void(
+        self,
+        connection: sa.Connection,
+        consumer: int,
+        touched: Mapping[Key, Iterable[Key]],
+        default: Callable[[Key], Key],
+    ) -> None:
         known = self.rows(consumer, list(touched))
         voided = []
         for key, target_keys in touched.items():
             row = known.get(key, Row(key))
-            targets = {owned.key: owned for owned in row.targets or ()}
+            targets = {owned.key: owned for owned in owns(row, default)}
             for target_key in target_keys:
                 targets.setdefault(target_key, Owned(target_key))
             voided.append(
                 _values(consumer, msgspec.structs.replace(row, void=True, targets=tuple(targets.values())))
             )
         upsert(connection, schema.ledger, voided)
+
+    def claim_standing(
+        self, epoch: int, generation: int, consumer: int, default: Callable[[Key], Key]
+    ) -> None:
+        """Claims what a consumer owns already, for one whose target keys needed no claims until now."""
+        after: Key | None = None
+        while page := self.page(consumer, after, _PAGE):
+            rows = [
+                {"generation": generation, "target_key": owned.key, "consumer": consumer, "key": row.key}
+                for row in page
+                for owned in owns(row, default)
+            ]
+            with self._database.writing() as connection:
+                _fence(connection, epoch)
+                keep(connection, schema.claims, rows)
+            after = page[-1].key
 
     # Settling
 
@@ -286,16 +324,19 @@ class Ledger:
                 found.setdefault((Stream(row.stream), Lane(row.lane)), {})[row.partition] = row.offset
         return found
 
-    def place(self, consumer: int, positions: Mapping[tuple[Stream, Lane], Mapping[int, int]]) -> None:
+    def place(
+        self, epoch: int, consumer: int, positions: Mapping[tuple[Stream, Lane], Mapping[int, int]]
+    ) -> None:
         """Sets a consumer's positions without settling anything: where a new one begins."""
         blank = Settlement(consumer, Version(0), (), (), (), (), (), positions, 0)
         with self._database.writing() as connection:
+            _fence(connection, epoch)
             upsert(connection, schema.positions, list(_position_rows(blank)))
 
-    def begin_at(self, consumer: int, source: str, offset: int) -> None:
+    def begin_at(self, epoch: int, consumer: int, source: str, offset: int) -> None:
         """Places a new consumer: hints of its source up to an offset are not its business."""
         place = dict.fromkeys(range(PARTITIONS), offset)
-        self.place(consumer, {(source_stream(source), lane): place for lane in Lane})
+        self.place(epoch, consumer, {(source_stream(source), lane): place for lane in Lane})
 
     def due(self, epoch: int, consumer: int, now: float, limit: int) -> list[Key]:
         """Keys whose date has come. Each is named once: hint them."""

@@ -24,7 +24,7 @@ from msgspec import Struct
 from lockstep.errors import StateError, StateInUse
 from lockstep.journal.sql import SqlJournal
 from lockstep.state import schema
-from lockstep.state.database import Database
+from lockstep.state.database import Database, upsert
 from lockstep.state.ledger import Ledger
 from lockstep.values import PARTITIONS, Key, Lane, Stream
 
@@ -282,6 +282,19 @@ class Store:
         table = schema.consumers
         with self._database.writing() as connection:
             connection.execute(table.update().where(table.c.id == consumer).values(**values))
+
+    def claims(self, consumer: int) -> bool:
+        """Whether everything that a consumer owns is claimed."""
+        table = schema.meta
+        with self._database.reading() as connection:
+            return (
+                connection.scalar(sa.select(table.c.value).where(table.c.name == f"claims:{consumer}")) == "1"
+            )
+
+    def note_claims(self, consumer: int, claims: bool) -> None:
+        """Records whether a consumer claims its target keys."""
+        with self._database.writing() as connection:
+            upsert(connection, schema.meta, [{"name": f"claims:{consumer}", "value": str(int(claims))}])
 
     # Stuck keys
 

@@ -18,6 +18,13 @@ from typing import Any, NoReturn, TypeVar
 
 import pytest
 
+pytest.register_assert_rewrite(
+    *(
+        f"lockstep.testing.{law}"
+        for law in ("reader_law", "keys_law", "feed_law", "writer_law", "writer_records", "writer_hooks")
+    )
+)
+
 from .servers import (
     OpenSearchHandle,
     OpenSearchServer,

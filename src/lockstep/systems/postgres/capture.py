@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lockstep.errors import Refused
+import psycopg
+
+from lockstep.errors import Refused, Unreachable
 from lockstep.ports import Capture
 from lockstep.systems.postgres import logical, lsn, names, tables, visibility
 from lockstep.systems.postgres.client import Connection
@@ -107,8 +109,7 @@ def _slot(connection: Connection, name: str, publication_made: bool) -> tuple[Sl
         (database,) = connection.execute(b"SELECT current_database()::text").fetchone() or ("",)
         if slot.plugin != "pgoutput" or slot.database != database:
             raise Refused(
-                f"the replication slot {name} belongs to somebody else: it is of database {slot.database} "
-                f"and plugin {slot.plugin}",
+                f"the replication slot {name} belongs to somebody else: it is {slot.whose}",
                 'Give this pipeline a slot of its own: Postgres(…, slot="another_name").',
             )
         if publication_made:
@@ -122,12 +123,23 @@ def _slot(connection: Connection, name: str, publication_made: bool) -> tuple[Sl
     if why is None:
         assert slot is not None
         return slot, None
-    with connection.transaction(force_rollback=False):
-        connection.execute(f"SET LOCAL statement_timeout = '{SLOT_SECONDS}s'".encode())
-        connection.execute(b"SELECT pg_create_logical_replication_slot($1::text, 'pgoutput')", [name])
+    _make_slot(connection, name)
     made = logical.slot(connection, name)
     assert made is not None
     return made, why
+
+
+def _make_slot(connection: Connection, name: str) -> None:
+    try:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL statement_timeout = '{SLOT_SECONDS}s'".encode())
+            connection.execute(b"SELECT pg_create_logical_replication_slot($1::text, 'pgoutput')", [name])
+    except psycopg.errors.QueryCanceled as error:
+        oldest = visibility.oldest(connection) or "they have just ended"
+        raise Unreachable(
+            f"making the replication slot {name} waits for all open transactions of the server; {oldest}",
+            "End that session if nobody needs it. Lockstep tries again by itself.",
+        ) from error
 
 
 def _hole(

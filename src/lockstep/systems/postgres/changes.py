@@ -152,7 +152,7 @@ class Changes:
         message = pgoutput.decode(data)
         match message:
             case pgoutput.Begin():
-                self._xid = widened(message.xid, self._xid)
+                self._xid = visibility.widened(message.xid, self._xid)
                 self._token = visibility.change(self._xid)
                 self._position = lsn.text(message.final)
                 self._at = epoch_seconds(message.at)
@@ -251,12 +251,3 @@ class Changes:
                     at=self._at,
                 )
             )
-
-
-def widened(xid: int, near: int) -> int:
-    """The 64-bit transaction id whose low half is `xid` that is nearest to another one."""
-    wide = near & ~0xFFFFFFFF | xid
-    half = 1 << 31
-    if wide > near + half and wide >= 1 << 32:
-        return wide - (1 << 32)
-    return wide + (1 << 32) if wide < near - half else wide

@@ -137,10 +137,9 @@ def _standing(address: Address, server: _Server, name: str, slot: Slot | None) -
         return
     subject = f"{address.name} slot {name}"
     if slot.plugin != "pgoutput" or slot.database != server.database:
-        what = f"of database {slot.database}, plugin {slot.plugin}" if slot.database else "a physical slot"
         yield Finding(
             subject,
-            f"the replication slot belongs to somebody else: it is {what}",
+            f"the replication slot belongs to somebody else: it is {slot.whose}",
             f'Give this pipeline a slot of its own, as in Postgres(…, slot="{name}_2").',
         )
         return

@@ -70,6 +70,13 @@ class Slot:
     application: str | None
 
     @property
+    def whose(self) -> str:
+        """What it is, for somebody who took it for another."""
+        if self.database is None:
+            return "a physical slot"
+        return f"of database {self.database} and plugin {self.plugin}"
+
+    @property
     def lost(self) -> str | None:
         """Why it can no longer be followed, in words."""
         if self.invalidated or self.wal_status == "lost":

@@ -25,7 +25,6 @@ FROM pg_locks l
 LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 LEFT JOIN pg_prepared_xacts p ON p.transaction = l.transactionid
 WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted"""
-_XID = 0xFFFFFFFF
 
 
 def change(xid: int) -> str:
@@ -54,15 +53,32 @@ def waited_for(connection: Connection, tokens: Sequence[str]) -> str | None:
     older = {xid for xid in unseen if xid < below}
     if not waiting and not older and below <= end:
         return None
-    holders = {row[0]: row for row in connection.execute(_HOLDERS.encode()).fetchall()}
+    holders = {widened(row[0], end): row for row in connection.execute(_HOLDERS.encode()).fetchall()}
     # Transactions of other databases cannot have changed a table of this one.
-    older = {xid for xid in older if _database(holders.get(xid & _XID)) in (None, database)}
-    if not waiting and not older and below <= end:
-        return None
+    older |= {xid for xid in holders if end <= xid < below}
+    older = {xid for xid in older if _database(holders.get(xid)) in (None, database)}
     if not waiting and not older:
-        return f"the server is at transaction {end}, {below} is waited for"
+        return None if below <= end else f"the server is at transaction {end}, {below} is waited for"
     oldest = min(waiting | older)
-    return f"transaction {oldest}: {_words(holders.get(oldest & _XID))}"
+    return f"transaction {oldest}: {_words(holders.get(oldest))}"
+
+
+def oldest(connection: Connection) -> str | None:
+    """The transaction, of any database, that has been open longest, in words."""
+    (end,) = connection.execute(b"SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8").fetchone() or (
+        0,
+    )
+    holders = {widened(row[0], end): row for row in connection.execute(_HOLDERS.encode()).fetchall()}
+    return f"transaction {min(holders)}: {_words(holders[min(holders)])}" if holders else None
+
+
+def widened(xid: int, near: int) -> int:
+    """The 64-bit transaction id whose low half is `xid` that is nearest to another one."""
+    wide = near & ~0xFFFFFFFF | xid
+    half = 1 << 31
+    if wide > near + half and wide >= 1 << 32:
+        return wide - (1 << 32)
+    return wide + (1 << 32) if wide < near - half else wide
 
 
 def _database(holder: Sequence[Any] | None) -> str | None:

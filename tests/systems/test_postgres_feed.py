@@ -1,0 +1,345 @@
+"""The feed on a real server: what the laws do not ask, and what breaks."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.systems.postgres_db import Db, Follower, patiently, table, told, wait_until
+
+from lockstep import keys
+from lockstep.errors import Refused, Unreachable
+from lockstep.systems.postgres import Postgres, lsn
+from lockstep.testing.proxy import Proxy
+from lockstep.testing.servers import PostgresServer
+from lockstep.values import EVERYTHING, Table
+
+A, B = table("a", "id v", joins="v"), table("b", "id")
+DDL = (
+    "CREATE TABLE a(id int PRIMARY KEY, v int, body text)",
+    "ALTER TABLE a REPLICA IDENTITY FULL",
+    "CREATE TABLE b(id int PRIMARY KEY)",
+)
+
+
+@pytest.fixture
+def db(postgres_url: str) -> Iterator[Db]:
+    with Db(postgres_url, *DDL) as db:
+        yield db
+
+
+@pytest.fixture
+def own(private_postgres: PostgresServer) -> Iterator[Db]:
+    with Db(private_postgres.database("app"), *DDL) as db:
+        yield db
+
+
+# Ways that only PostgreSQL has
+
+
+def test_copy_names_with_capitals_and_partitions(db: Db) -> None:
+    db.execute(
+        'CREATE SCHEMA "Sales"',
+        'CREATE TABLE "Sales"."Order Lines"("Id" int PRIMARY KEY, "Ord.er" int)',
+        'CREATE TABLE "Sales"."a.b"(id int PRIMARY KEY)',
+        "CREATE TABLE p(id int, v int, PRIMARY KEY (id)) PARTITION BY RANGE (id)",
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)",
+        "CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20)",
+    )
+    lines = Table("Sales.Order Lines", ("Id", "Ord.er"), ("Id",))
+    dotted = Table('Sales."a.b"', ("id",), ("id",))
+    follower = db.follow(A, lines, dotted, table("p", "id v"))
+    with db.app.cursor().copy(b"COPY a(id, v) FROM STDIN") as copy:
+        for n in range(3):
+            copy.write_row((n, n * 10))
+    assert told(follower.catch()) == [("a", (n,), None, {"v": n * 10}) for n in range(3)]
+    db.execute('INSERT INTO "Sales"."Order Lines" VALUES (1, 2)', 'INSERT INTO "Sales"."a.b" VALUES (5)')
+    assert [(hint.table, keys.decode(hint.key or keys.encode(()))) for hint in follower.catch()] == [
+        ("Sales.Order Lines", (1,)),
+        ('Sales."a.b"', (5,)),
+    ]
+    db.execute(
+        "INSERT INTO p VALUES (1, 1)", "INSERT INTO p2 VALUES (11, 1)", "UPDATE p SET id = 12 WHERE id = 1"
+    )
+    assert {one[:2] for one in told(follower.catch())} == {("p", (1,)), ("p", (11,)), ("p", (12,))}
+
+
+def test_large_values_in_key_and_join_columns(db: Db) -> None:
+    long = "(SELECT string_agg(md5(n::text || seed), '') FROM generate_series(1, 70) n)"
+    db.execute(
+        "CREATE TABLE l(k text PRIMARY KEY, j text, n int)",
+        "ALTER TABLE l REPLICA IDENTITY FULL, ALTER k SET STORAGE EXTERNAL, ALTER j SET STORAGE EXTERNAL",
+        f"INSERT INTO l SELECT {long}, {long} || 'j', 1 FROM (VALUES ('a'), ('b')) s(seed)",
+    )
+    follower = db.follow(table("l", "k j n", "k", "j"))
+    db.execute("UPDATE l SET n = 2")
+    rows = {keys.encode((k,)): keys.encode_one(j) for k, j in db.app.execute("SELECT k, j FROM l").fetchall()}
+    assert {hint.key: (hint.after or {})["j"] for hint in follower.catch()} == rows
+    db.execute("ALTER TABLE l REPLICA IDENTITY DEFAULT")
+    follower.catch()
+    db.execute("UPDATE l SET n = 3", "DELETE FROM l")
+    assert {hint.key for hint in follower.catch() if hint.key} == set(rows)
+
+
+def test_a_table_that_is_altered_is_hinted_whole(db: Db) -> None:
+    follower = db.follow(A)
+    with follower.open() as stream:
+        db.execute(
+            "INSERT INTO a VALUES (1, 1)", "ALTER TABLE a ALTER v TYPE int8", "INSERT INTO a VALUES (2, 2)"
+        )
+        found = []
+        for caught in patiently(stream):
+            found += told(caught.hints)
+            if ("a", (2,), None, {"v": 2}) in found:
+                break
+    assert ("a", "the table was altered") in found
+
+
+def test_a_table_that_is_dropped_ends_the_stream_to_be_prepared_again(
+    db: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lockstep.systems.postgres.feed.WATCH", 0.0)
+    follower = db.follow(A, B)
+    with follower.open() as stream:
+        next(stream)
+        db.execute("DROP TABLE b", "CREATE TABLE b(id int PRIMARY KEY)")
+        with pytest.raises(Unreachable, match="dropped"):
+            for _ in patiently(stream):
+                pass
+    again = follower.feed.prepare([A, B], follower.mark)
+    assert again.started == ("public.b",)
+
+
+# Transactions
+
+
+def test_commit_order_is_the_order_of_the_log(db: Db) -> None:
+    follower = db.follow(B)
+    first, second = db.connect(), db.connect()
+    first.execute("INSERT INTO b VALUES (1)")
+    second.execute("INSERT INTO b VALUES (2)")
+    second.execute("INSERT INTO b VALUES (3)")
+    second.commit()
+    assert [one[1] for one in told(follower.catch())] == [(2,), (3,)]
+    first.commit()
+    hints = follower.catch()
+    assert [one[1] for one in told(hints)] == [(1,)], "an older transaction, after a younger one"
+    assert db.read("public.b", "id", "id", (1,)) == [(1,)]
+
+
+def test_a_large_transaction_comes_in_stretches(db: Db) -> None:
+    follower = db.follow(A, B)
+    other = db.connect()
+    other.execute("INSERT INTO b VALUES (-1)")
+    other.commit()
+    other.execute("INSERT INTO a SELECT n, n FROM generate_series(1, 12000) n")
+    other.execute("SAVEPOINT s")
+    other.execute("INSERT INTO a SELECT n, n FROM generate_series(20001, 25000) n")
+    other.execute("ROLLBACK TO s")
+    other.execute("INSERT INTO b VALUES (-2)")
+    other.commit()
+    before = follower.position
+    stretches = [caught for caught in follower.stretches() if caught.hints]
+    assert max(len(caught.hints) for caught in stretches) <= 5_000
+    assert sum(len(caught.hints) for caught in stretches) == 12_002
+    inside = [caught for caught in stretches if caught.position is None]
+    assert len(inside) == 2
+    tokens = {hint.token for caught in stretches for hint in caught.hints if hint.table == "public.a"}
+    assert len(tokens) == 1
+    follower.position = before
+    assert sum(len(caught.hints) for caught in follower.stretches()) == 12_002, "nothing was acknowledged"
+
+
+def test_many_small_transactions_come_together(db: Db) -> None:
+    follower = db.follow(B)
+    other = db.connect()
+    for n in range(300):
+        other.execute("INSERT INTO b VALUES (%s)", [n])
+        other.commit()
+    stretches = [caught for caught in follower.stretches() if caught.hints]
+    assert [one[1] for caught in stretches for one in told(caught.hints)] == [(n,) for n in range(300)]
+    assert len(stretches) < 100
+
+
+def test_hints_say_when_it_was_committed(db: Db) -> None:
+    follower = db.follow(B)
+    db.execute("INSERT INTO b VALUES (1)")
+    (hint,) = follower.catch()
+    assert abs(hint.at - time.time()) < 60
+    assert lsn.number(hint.position or "") < lsn.number(follower.position)
+
+
+# Acknowledging
+
+
+def test_what_was_acknowledged_is_forgotten_by_the_server_while_followed(db: Db) -> None:
+    follower = db.follow(B)
+    with follower.open() as stream:
+        db.execute("INSERT INTO b VALUES (1)")
+        for caught in patiently(stream):
+            if caught.hints:
+                break
+        assert caught.position is not None
+        thread = threading.Thread(target=follower.feed.acknowledge, args=[caught.position])
+        thread.start()
+        thread.join()
+        wait_until(lambda: follower.feed.lag().position == caught.position, between=lambda: next(stream))
+    lag = follower.feed.lag()
+    assert lag.unit == "bytes"
+    assert lag.retained is not None
+    assert lag.retained > 0
+
+
+def test_a_quiet_database_beside_a_busy_one_lets_the_log_go(
+    own: Db, private_postgres: PostgresServer
+) -> None:
+    follower = own.follow(B)
+    start = lsn.number(follower.position)
+    with Db(private_postgres.database("busy"), "CREATE TABLE x(id int)") as busy, follower.open() as stream:
+        for _ in range(5):
+            busy.execute("INSERT INTO x SELECT generate_series(1, 20000)")
+        busy.execute("SELECT pg_switch_wal()")
+        for caught in patiently(stream):
+            assert caught.hints == []
+            if caught.position is not None:
+                follower.feed.acknowledge(caught.position)
+                if lsn.number(caught.position) > start + 5_000_000:
+                    break
+        own.execute("CHECKPOINT")
+        wait_until(
+            lambda: (follower.feed.lag().retained or 0) < 5_000_000,
+            between=lambda: acknowledged(follower, stream),
+        )
+
+
+def acknowledged(follower: Follower, stream: Iterator[object]) -> None:
+    caught = next(stream)
+    follower.feed.acknowledge(caught.position)  # type: ignore[attr-defined]
+
+
+def test_something_is_yielded_at_least_each_second(db: Db) -> None:
+    follower = db.follow(A, B)
+    other = db.connect()
+    other.execute("INSERT INTO b VALUES (1)")  # open, and of no concern
+    with follower.open() as stream:
+        for _ in range(4):
+            start = time.monotonic()
+            caught = next(stream)
+            assert time.monotonic() - start < 3, "a second, on a machine that has time"
+            assert caught.hints == []
+            assert caught.position is not None
+
+
+def test_a_slow_consumer_loses_nothing(own: Db) -> None:
+    own.execute("ALTER SYSTEM SET wal_sender_timeout = '1s'", "SELECT pg_reload_conf()")
+    follower = own.follow(B)
+    own.execute("INSERT INTO b SELECT generate_series(1, 20000)")
+    goal = follower.feed.reached()
+    count = 0
+    with follower.open() as stream:
+        for caught in patiently(stream):
+            if not count:
+                time.sleep(2.5)  # longer than the server would wait, did the session not say otherwise
+            count += len(caught.hints)
+            if caught.position is not None and follower.feed.passed(caught.position, goal):
+                break
+    assert count == 20_000
+
+
+# What breaks
+
+
+def test_a_cut_connection_is_unreachable_and_following_goes_on(db: Db) -> None:
+    host, port = db.app.info.host, db.app.info.port
+    proxy = Proxy(host, port)
+    db.source = Postgres(db.url.replace(f":{port}/", f":{proxy.port}/"), slot=db.name)
+    try:
+        follower = db.follow(B)
+        with follower.open() as stream:
+            next(stream)
+            db.execute("INSERT INTO b VALUES (1)")
+            proxy.cut()
+            with pytest.raises(Unreachable) as cut:
+                for _ in patiently(stream):
+                    pass
+            assert cut.value.retriable
+        proxy.refuse()
+        for question in (follower.feed.reached, follower.feed.lag, lambda: next(follower.feed.follow("0/0"))):
+            proxy.cut()
+            with pytest.raises(Unreachable):
+                question()
+        proxy.accept()
+        follower.feed.prepare([B], follower.mark)
+        db.execute("INSERT INTO b VALUES (2)")
+        wait_until(
+            lambda: (
+                db.ask("SELECT active FROM pg_replication_slots WHERE slot_name = current_database()")
+                is False
+            )
+        )
+        assert [one[1] for one in told(follower.catch())] == [(1,), (2,)]
+    finally:
+        proxy.close()
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_a_server_that_goes_away_loses_nothing(own: Db, private_postgres: PostgresServer, how: str) -> None:
+    follower = own.follow(B)
+    own.execute("INSERT INTO b VALUES (1)")
+    follower.catch()
+    mark = follower.keep()
+    own.execute("INSERT INTO b VALUES (2)")
+    with follower.open() as stream:
+        while not next(stream).hints:
+            pass
+        own.execute("INSERT INTO b VALUES (3)")
+        stopping = threading.Thread(target=private_postgres.kill if how == "kill" else private_postgres.stop)
+        stopping.start()
+        with pytest.raises(Unreachable):
+            for caught in patiently(stream):
+                if caught.position is not None and not caught.hints:
+                    pass
+        stopping.join()
+    with pytest.raises(Unreachable):
+        follower.feed.prepare([B], mark)
+    private_postgres.start()
+    with Db(private_postgres.url("app")) as db:
+        db.execute("INSERT INTO b VALUES (4)")
+        again = db.follow(B, mark=mark)
+        assert (again.capture.hole, again.capture.started) == (None, ())
+        assert [one[1] for one in told(again.catch())] == [(2,), (3,), (4,)]
+
+
+def test_a_slot_that_somebody_follows_is_named(db: Db) -> None:
+    follower, second = db.follow(B), db.follow(B)
+    with follower.open() as stream:
+        next(stream)
+        with pytest.raises(Unreachable, match=r"active for PID \d+") as taken:
+            next(second.feed.follow(second.position))
+        assert "stop the other" in taken.value.remedy
+        assert next(stream).hints == []
+    assert next(second.feed.follow(second.position)).hints == []
+
+
+def test_following_without_preparing_is_refused(db: Db) -> None:
+    with contextlib.closing(db.source.feed()) as feed, pytest.raises(Refused):
+        next(feed.follow("0/0"))
+
+
+def test_the_end_of_the_log_is_behind_commits_that_did_not_wait_for_the_disk(db: Db) -> None:
+    follower = db.follow(B)
+    for n in range(20):
+        db.execute("SET synchronous_commit = off", f"INSERT INTO b VALUES ({n})")
+        assert [one[1] for one in told(follower.catch())] == [(n,)]
+
+
+def test_truncate_is_a_full_span(db: Db) -> None:
+    follower = db.follow(A, B)
+    db.execute("TRUNCATE a, b")
+    assert {(hint.table, hint.span) for hint in follower.catch()} == {
+        ("public.a", EVERYTHING),
+        ("public.b", EVERYTHING),
+    }
