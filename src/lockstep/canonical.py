@@ -35,7 +35,7 @@ SUM_RECIPE = 1
 _encode = msgspec.json.Encoder(order="sorted", uuid_format="canonical").encode
 _PLAIN = frozenset({str, bool, type(None), UUID, bytes, dt.date})
 _SMALL = 1 << 63
-_BASES: tuple[type[Any], ...] = (int, float, str, dict, list)
+_BASES: tuple[type[Any], ...] = (int, float, dict, list)
 _LONGEST_NUMBER = 150_000  # digits; PostgreSQL's numeric has at most 147,455
 
 
@@ -43,7 +43,7 @@ def canonical(record: Record) -> bytes:
     """The canonical form of a record. Raises DataError where it has none."""
     try:
         return _encode(_plain_map(record))
-    except (TypeError, ValueError, UnicodeEncodeError) as error:
+    except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise DataError(
             f"the record has no canonical form: {error}",
             "Return text, numbers, booleans, dates, uuids, bytes, lists and dicts with text names.",
@@ -67,7 +67,7 @@ def _plain(value: Any) -> Any:
     if kind in _PLAIN:
         return value
     if kind is int:
-        return value if -_SMALL <= value < _SMALL else msgspec.Raw(str(value).encode())
+        return value if -_SMALL <= value < _SMALL else msgspec.Raw(number(Decimal(value)))
     if kind is dict:
         return _plain_map(value)
     if kind is list or kind is tuple:
@@ -82,6 +82,8 @@ def _plain(value: Any) -> Any:
         return value
     if kind is dt.timedelta:
         return msgspec.Raw(b'"%s"' % duration(value).encode())
+    if isinstance(value, str):  # an enum's own `str` may be its name
+        return str.__str__(value)
     for base in _BASES:  # enums and other kinds of a plain type
         if isinstance(value, base):
             return _plain(base(value))
@@ -93,13 +95,13 @@ def number(value: float | Decimal) -> bytes:
     exact = Decimal(repr(value)) if isinstance(value, float) else value
     if not exact.is_finite():
         return b"NaN" if exact.is_nan() else b"Infinity" if exact > 0 else b"-Infinity"
+    if not exact:
+        return b"0"
     sign, digits, exponent = exact.as_tuple()
     assert isinstance(exponent, int)
     if abs(exponent) > _LONGEST_NUMBER:
         raise ValueError(f"the number {value} has more than {_LONGEST_NUMBER} digits")
     text = "".join(map(str, digits)).lstrip("0")
-    if not text:
-        return b"0"
     if exponent >= 0:
         text += "0" * exponent
     else:

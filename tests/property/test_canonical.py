@@ -42,9 +42,11 @@ def test_scale_does_not_matter(value: int, zeros: int) -> None:
     assert form(value) == form(Decimal(f"{value}.{'0' * zeros}"))
 
 
-@pytest.mark.parametrize("value", [10**4299, -(10**4300), 10**5000])
-def test_integers_of_any_size(value: int) -> None:
+@pytest.mark.parametrize("digits", [4299, 4300, 5000, 100_000])
+def test_integers_of_any_size(digits: int) -> None:
+    value = 10**digits - 7
     assert form(value) == form(Decimal(value))
+    assert form(-value) != form(value)
 
 
 def test_never_through_a_float() -> None:
@@ -102,10 +104,8 @@ def test_the_order_of_a_list_does(items: list[int]) -> None:
 
 
 def test_null_missing_and_empty_differ() -> None:
-    forms = [
-        canonical(record)
-        for record in ({"a": None}, {}, {"a": ""}, {"a": []}, {"a": {}}, {"a": 0}, {"a": False})
-    ]
+    values: list[Any] = [None, "", [], {}, 0, False]
+    forms = [canonical({}), *(canonical({"a": value}) for value in values)]
     assert len(set(forms)) == len(forms)
 
 
@@ -113,7 +113,7 @@ def test_tuples_are_lists_and_enums_their_values() -> None:
     class Text(enum.StrEnum):
         RED = "red"
 
-    class Mixed(str, enum.Enum):
+    class Mixed(str, enum.Enum):  # noqa: UP042 - its `str` is not its value
         RED = "red"
 
     class Number(enum.IntEnum):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from lockstep import keys
 from lockstep.errors import DataError
+from lockstep.values import Key
 from tests.property.values import KINDS, NANS, NUMBERS, TEXTS, VALUES
 
 _RANK: dict[type[Any], int] = {bool: 0, int: 1, float: 1, Decimal: 1, str: 2, bytes: 3, UUID: 4, dt.date: 5}
@@ -90,7 +91,7 @@ def test_no_key_is_the_beginning_of_another(one: list[Any], other: list[Any]) ->
 @given(st.lists(VALUES, min_size=1, max_size=3))
 def test_decode_gives_the_values_back(values: list[Any]) -> None:
     key = encode(*values)
-    found = keys.decode(keys.Key(key))
+    found = keys.decode(Key(key))
     assert [order(v) for v in found] == [order(v) for v in values]
     assert keys.encode(found) == key
     one = keys.encode_one(values[0])
@@ -101,7 +102,7 @@ def test_decode_gives_the_values_back(values: list[Any]) -> None:
 @given(NUMBERS)
 def test_whole_numbers_come_back_as_int(value: Any) -> None:
     assume(Decimal(value).is_finite())
-    (found,) = keys.decode(keys.Key(encode(value)))
+    (found,) = keys.decode(Key(encode(value)))
     exact = Decimal(repr(value)) if isinstance(value, float) else value
     assert (type(found) is int) == (Fraction(exact).denominator == 1)
 
@@ -113,7 +114,7 @@ def test_the_text_of_a_composite_key_splits_into_its_parts(values: list[str]) ->
 
 @given(st.lists(VALUES, min_size=1, max_size=3))
 def test_every_key_has_a_text_that_is_the_text_of_its_values(values: list[Any]) -> None:
-    key = keys.Key(encode(*values))
+    key = Key(encode(*values))
     assert keys.text(key) == keys.text_of(values)
 
 
@@ -125,7 +126,7 @@ def test_nothing_else_than_DataError(values: list[Any]) -> None:
 
 @given(st.binary(), st.integers(1, 100))
 def test_partitions(key: bytes, partitions: int) -> None:
-    assert 0 <= keys.partition_of(keys.Key(key), partitions) < partitions
+    assert 0 <= keys.partition_of(Key(key), partitions) < partitions
 
 
 @pytest.mark.parametrize("value", [None, [1], {"a": 1}, object(), dt.time(1, tzinfo=dt.UTC), 1j])

@@ -34,7 +34,8 @@ class Chaos:
         return self.dice.choice(KEYS)
 
     def maybe(self) -> int | str:
-        return self.dice.choice([*KEYS, "NULL"])
+        choices: list[int | str] = [*KEYS, "NULL"]
+        return self.dice.choice(choices)
 
     def address(self) -> str:
         """Addresses of a user are its own, so that brute force knows who owns them; see test_claims."""

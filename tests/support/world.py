@@ -114,7 +114,7 @@ def addresses(user: Person) -> list[Keyed]:
     return [
         Keyed(part, {"address": part, "user": user.id, "company": company})
         for part in dict.fromkeys(user.email.split(","))
-        if part
+        if part and part != "nobody"
     ]
 
 
@@ -217,7 +217,7 @@ class World:
                 "SELECT id, company_id, manager_id, email FROM users ORDER BY id"
             ):
                 for part in email.split(","):
-                    if part:
+                    if part and part != "nobody":
                         at = name_of("companies", "name", company)
                         addressed[part] = {"address": part, "user": key, "company": at}
                 if email == "nobody":

@@ -32,7 +32,7 @@ def command(seconds: float, users: int) -> None:
     from lockstep.demo.main import demo
 
     as_json = settings().json
-    figures = demo(seconds=seconds, users=users, console=None if as_json else output.console())
+    figures = demo(seconds=seconds, users=users, console=None if as_json else output.console(markup=True))
     if as_json:
         print_json(figures)
     if not figures.agreement:

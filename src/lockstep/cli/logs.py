@@ -21,8 +21,11 @@ class _Printed(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        said = f"{output.clock(record.created)}  {self.format(record)}"
-        self._console.print(output.redacted(said), style=_STYLES.get(record.levelno, ""))
+        try:
+            said = f"{output.clock(record.created)}  {self.format(record)}"
+            self._console.print(output.redacted(said), style=_STYLES.get(record.levelno, ""))
+        except Exception:  # a log line that cannot be printed must not stop the thread that wrote it
+            self.handleError(record)
 
 
 @contextlib.contextmanager

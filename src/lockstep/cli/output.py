@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["ago", "clock", "console", "count", "error", "grid", "number", "redacted", "say", "span", "value"]
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console of rich. Away from a terminal it never wraps."""
+def console(*, stderr: bool = False, markup: bool = False) -> Console:
+    """A console of rich. Away from a terminal it never wraps. `markup` is for texts without data in them."""
     from rich.console import Console
 
     class Piped(Console):
         def on_broken_pipe(self) -> None:  # rich would exit with 1, which means something here
             raise BrokenPipeError
 
-    found = Piped(stderr=stderr, highlight=False, emoji=False, markup=False)
+    found = Piped(stderr=stderr, highlight=False, emoji=False, markup=markup)
     if not found.is_terminal:
         found.width = 10_000
     return found

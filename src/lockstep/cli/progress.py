@@ -29,15 +29,27 @@ def shown(out: Console, stop: threading.Event, *, json: bool) -> Iterator[Progre
 
     with to_console(out):
         if json:
-            yield _Json()
+            yield _until_nobody_reads(_Json(), stop)
         elif not out.is_terminal:
-            yield _Lines(out)
+            yield _until_nobody_reads(_Lines(out), stop)
         else:
             from rich.live import Live
 
             drawn = _Drawn(stop)
             with Live(drawn, console=out, refresh_per_second=4, transient=True, redirect_stdout=False):
                 yield drawn
+
+
+def _until_nobody_reads(progress: Progress, stop: threading.Event) -> Progress:
+    """Stops the run when its output is read no more: `lockstep run --json | head`."""
+
+    def call(gauges: dict[str, Any], mappings: tuple[MappingStatus, ...]) -> None:
+        try:
+            progress(gauges, mappings)
+        except BrokenPipeError:
+            stop.set()
+
+    return call
 
 
 class _Json:

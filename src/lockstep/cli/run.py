@@ -50,7 +50,7 @@ def command(once: bool) -> None:
         print_json({"event": "end", **said}, one_line=True)
     else:
         _print_end(result)
-    if result.stopped:
+    if result.stopped or result.outcome == "failed":
         click.get_current_context().exit(exits.NO)
 
 
@@ -58,8 +58,8 @@ def _print_end(result: RunResult) -> None:
     out = output.console()
     output.show(standing.mappings(result.mappings, running=False, wide=out.width > 120))
     out.print()
-    if result.stopped:
-        names = ", ".join(result.stopped)
+    if result.stopped or result.outcome == "failed":
+        names = ", ".join(result.stopped) or "the run"
         out.print(f"Stopped by what is said above: {names}.", style="bold red")
     elif result.outcome == "done":
         out.print("Done: what the sources held at the start is in the targets, or said to be stuck.")

@@ -28,7 +28,7 @@ def mappings(
 
     right = {"justify": "right"}
     table = output.grid(
-        {"header": "MAPPING", "overflow": "ellipsis", **({} if wide else {"max_width": 24})},
+        {"header": "MAPPING", "overflow": "ellipsis", **({} if wide else {"max_width": 20})},
         *(["TARGET"] if wide else []),
         "STATE",
         {"header": "WAITING", **right},

@@ -75,6 +75,8 @@ def _drawn(found: Status, *, bars: bool = False) -> RenderableType:
             "died": "the last run died",
         }.get(found.last_outcome, f"the last run: {found.last_outcome}")
         head = Text.assemble(("Not running", "bold yellow"), f"; {last}, {output.ago(found.seen_at)}")
+    if found.seen_at is None and not found.mappings:
+        return Text("Nothing has run yet. Start with `lockstep run`.")
     parts: list[RenderableType] = [head]
     if found.running is not None and found.sources:
         parts += ["", standing.sources(found.sources)]

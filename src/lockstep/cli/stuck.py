@@ -33,17 +33,20 @@ def command(mapping: str | None, limit: int) -> None:
     A stuck key is tried again by itself, less and less often. It holds up no other key.
     """
     from lockstep import keys
+    from lockstep.operations.status import status
     from lockstep.operations.stuck import stuck
 
-    found = stuck(settings().directory(), mapping)
+    directory = settings().directory()
+    found = stuck(directory, mapping, limit=limit)[:limit]
+    total = sum(one.stuck for one in status(directory).mappings if mapping in (None, one.name))
     if settings().json:
-        print_json({"count": len(found), "stuck": found[:limit]})
+        print_json({"count": total, "stuck": found})
         return
     out = output.console()
     if not found:
         out.print(f"No key{f' of {mapping}' if mapping else ''} is stuck.")
         return
-    for one in found[:limit]:
+    for one in found:
         tries = output.count(one.attempts, "attempt")
         out.print(f"{one.mapping} {keys.text(one.key)}", style="bold")
         out.print(f"  {one.stage} failed: {tries}, the first {output.ago(one.first_at)}{_next(one)}")
@@ -51,8 +54,8 @@ def command(mapping: str | None, limit: int) -> None:
         if one.remedy:
             out.print(output.indented(one.remedy, 2))
         out.print()
-    more = f" The first {limit:,} are shown; --limit N shows more." if len(found) > limit else ""
-    out.print(f"{output.count(len(found), 'key is', 'keys are')} stuck.{more}")
+    more = f" The first {len(found):,} are shown; --limit N shows more." if total > len(found) else ""
+    out.print(f"{output.count(total, 'key is', 'keys are')} stuck.{more}")
 
 
 def _next(one: Stuck) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 from rich.console import Console
+from rich.text import Text
 
 from lockstep.agreement.verify import Report
 from lockstep.demo.app import connect, create
@@ -67,7 +68,7 @@ def demo(
 
 class _Story:
     def __init__(self, console: Console, directory: Path, users: int, seconds: float) -> None:
-        self._say = console.print
+        self._console = console
         self._directory = directory
         self._users = users
         self._seconds = seconds
@@ -109,6 +110,9 @@ class _Story:
             seconds=round(total, 1),
         )
 
+    def _say(self, text: str) -> None:
+        self._console.print(Text.from_markup(text), soft_wrap=True)
+
     def _chapter(self, number: int, title: str) -> None:
         self._say(f"\n[bold cyan]{number}[/bold cyan]  [bold]{title}[/bold]")
 
@@ -119,23 +123,24 @@ class _Story:
         with contextlib.closing(connect(path)) as connection:
             tables = ("companies", "subscriptions", "users", "tags", "users_tags", "conversations")
             counts = {t: connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables}
-        listed = ", ".join(f"{number:,} {table.replace('_', ' ')}" for table, number in counts.items())
-        self._say(f"   SQLite: {listed}.")
+        named = ("companies", "users", "conversations")
+        listed = ", ".join(f"{counts[table]:,} {table}" for table in named)
+        self._say(f"   SQLite: {listed}, with subscriptions and tags.")
         return sum(counts.values())
 
     def _load(self) -> tuple[float, int]:
         self._chapter(2, "Its engineers declare what a user means in the search index")
         self._say(
-            "   One pure function: user + company + subscription + tags + conversations → a document.\n"
-            "   [dim]src/lockstep/demo/pipeline.py; Lockstep does the rest, beginning with all of them:[/dim]"
+            "   One pure function makes a document of a user, the company, its subscription,\n"
+            "   the tags and the conversations. [dim]It is in lockstep/demo/pipeline.py.[/dim]"
         )
         started = time.monotonic()
         run(self._pipeline, once=True)
         took = time.monotonic() - started
         documents = self._records()
         self._say(
-            f"   [green]{documents:,} documents[/green] in {took:.1f} s, {documents / took:,.0f} a second, "
-            "each from five tables."
+            f"   Loaded [green]{documents:,} documents[/green] in {took:.1f} s, "
+            f"{documents / took:,.0f} a second."
         )
         return took, documents
 
@@ -162,13 +167,14 @@ class _Story:
         if failed:
             raise failed[0]
         self._say(
-            f"   {traffic.changes:,} transactions, {traffic.rolled_back} more rolled back: people renamed,\n"
-            "   moved, tagged, gone; companies renamed, so each of their people's documents follows."
+            f"   {traffic.changes:,} transactions, {traffic.rolled_back} more rolled back:\n"
+            "   people renamed, moved, tagged, gone; companies renamed, so that the documents\n"
+            "   of all their people follow."
         )
         if latest.get("lag_p50") is not None:
             self._say(
                 f"   From commit to searchable: [green]{latest['lag_p50'] * 1000:.0f} ms[/green] "
-                f"at the median, {latest['lag_p99'] * 1000:.0f} ms for the slowest in a hundred."
+                f"at the median, {latest['lag_p99'] * 1000:.0f} ms at the 99th percentile."
             )
         return traffic, latest
 
@@ -189,7 +195,8 @@ class _Story:
         verdict = "[green]in agreement[/green]" if report.agreement else "[red]not in agreement[/red]"
         took = report.ended_at - report.started_at
         self._say(
-            f"   {report.records_compared:,} records derived again and compared in {took:.1f} s: {verdict}."
+            f"   {report.records_compared:,} records derived again and compared in {took:.1f} s:\n"
+            f"   {verdict}."
         )
         return report
 
@@ -226,9 +233,7 @@ class _Story:
         result = run(self._pipeline, once=True)
         took = time.monotonic() - started
         wrote = result.mappings[0].gauges["applied"]
-        self._say(
-            f"   Every key was compared with the index as it is now, in {took:.1f} s; {wrote} were written."
-        )
+        self._say(f"   Every key compared with the index as it is, in {took:.1f} s; {wrote} written.")
         report = verify(self._pipeline, MAPPING)
         verdict = "[green]in agreement[/green]" if report.agreement else "[red]not in agreement[/red]"
         self._say(f"   Checked again, {report.records_compared:,} records: {verdict}.")

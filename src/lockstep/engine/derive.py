@@ -51,6 +51,8 @@ class Deriver:
 
         Raises Unreachable or Refused when the source does not answer.
         """
+        if not wanted:
+            return {}
         try:
             with self._reader.snapshot() as snapshot:
                 return self._derive(snapshot, wanted, now)
@@ -150,43 +152,63 @@ class _Plan:
         down: Callable[[Sequence[Any]], tuple[Any, ...]],
     ) -> dict[tuple[Any, ...], list[Built]]:
         """Everything at and below this node for these parent rows, by its `up` columns."""
-        values = {value for value in map(down, parents) if None not in value}
-        if not values:
-            return {}
-        rows = snapshot.rows(self.fetch, list(values))
-        below = [kid.read(snapshot, rows, kid_down) for kid, kid_down in self.kids]
         if self.node.cls is None:
-            return self._links(rows, below[0])
-        if self.node.many:
-            _sort(rows, self.key)
+            return self._links(snapshot, parents, down)
         found: dict[tuple[Any, ...], list[Built]] = {}
-        up = self.up
-        for row in rows:
-            found.setdefault(up(row), []).append(self.build(row, below, row[-1]))
+        for up, built in self._pairs(snapshot, parents, down, ordered=self.node.many):
+            found.setdefault(up, []).append(built)
         return found
 
+    def _rows(
+        self,
+        snapshot: Snapshot,
+        parents: Iterable[Sequence[Any]],
+        down: Callable[[Sequence[Any]], tuple[Any, ...]],
+    ) -> list[tuple[Any, ...]]:
+        values = {value for value in map(down, parents) if None not in value}
+        return snapshot.rows(self.fetch, list(values)) if values else []
+
+    def _pairs(
+        self,
+        snapshot: Snapshot,
+        parents: Iterable[Sequence[Any]],
+        down: Callable[[Sequence[Any]], tuple[Any, ...]],
+        *,
+        ordered: bool,
+    ) -> list[tuple[tuple[Any, ...], Built]]:
+        """(`up` columns, what was built) of every row; `ordered` in key order of the rows."""
+        rows = self._rows(snapshot, parents, down)
+        if not rows:
+            return []
+        below = [kid.read(snapshot, rows, kid_down) for kid, kid_down in self.kids]
+        if ordered:
+            _sort(rows, self.key)
+        up, build = self.up, self.build
+        return [(up(row), build(row, below, row[-1])) for row in rows]
+
     def _links(
-        self, rows: list[tuple[Any, ...]], below: dict[tuple[Any, ...], list[Built]]
+        self,
+        snapshot: Snapshot,
+        parents: Iterable[Sequence[Any]],
+        down: Callable[[Sequence[Any]], tuple[Any, ...]],
     ) -> dict[tuple[Any, ...], list[Built]]:
         """A link table's rows give what they link to, in its key order; each link once."""
-        kid, down = self.kids[0]
-        place = {id(built): at for at, built in enumerate(_flat(below, kid))}
-        found: dict[tuple[Any, ...], list[Built]] = {}
-        order: dict[tuple[Any, ...], list[int]] = {}
+        rows = self._rows(snapshot, parents, down)
+        kid, kid_down = self.kids[0]
+        below: dict[tuple[Any, ...], list[tuple[int, Built]]] = {}
+        for place, (up, built) in enumerate(kid._pairs(snapshot, rows, kid_down, ordered=True)):
+            below.setdefault(up, []).append((place, built))
+        found: dict[tuple[Any, ...], list[tuple[int, Built]]] = {}
         for row in rows:
-            low_high = halves(row[-1])
-            own = (low_high[1], low_high[0])
-            up = self.up(row)
-            for built in below.get(down(row), ()):
-                found.setdefault(up, []).append((built[0], own + built[1]))
-                order.setdefault(up, []).append(place[id(built)])
-            if down(row) not in below:  # a link to nothing: its row counts, it shows nothing
-                found.setdefault(up, []).append((_NOTHING, own + (0,) * self._width[0]))
-                order.setdefault(up, []).append(-1)
-        return {
-            up: [item for _, item in sorted(zip(order[up], items, strict=True), key=itemgetter(0))]
-            for up, items in found.items()
-        }
+            high, low = halves(row[-1])
+            own = (low, high)  # counted once, however many rows it links to
+            linked = found.setdefault(self.up(row), [])
+            for place, built in below.get(kid_down(row), ()):
+                linked.append((place, (built[0], own + built[1])))
+                own = (0, 0)
+            if own != (0, 0):  # a link to nothing: its row counts, it shows nothing
+                linked.append((-1, (_NOTHING, own + (0,) * self._width[0])))
+        return {up: [built for _, built in sorted(linked, key=itemgetter(0))] for up, linked in found.items()}
 
     def build(
         self, row: Sequence[Any], below: list[dict[tuple[Any, ...], list[Built]]], row_hash: int
@@ -246,17 +268,6 @@ class _Plan:
 
 
 _NOTHING = object()
-
-
-def _flat(below: dict[tuple[Any, ...], list[Built]], kid: _Plan) -> list[Built]:
-    """All that was built of a node, in key order of its rows."""
-    # The related rows of a link are found by their key, so `up` values order them.
-    items = list(below.items())
-    try:
-        items.sort(key=itemgetter(0))
-    except (TypeError, InvalidOperation):
-        items.sort(key=lambda item: keys.encode(item[0]))
-    return [built for _, group in items for built in group]
 
 
 def _sort(rows: list[tuple[Any, ...]], key: Callable[[Sequence[Any]], tuple[Any, ...]]) -> None:

@@ -61,7 +61,7 @@ def statements(*ddl: str) -> Callable[[sa.Connection], None]:
         serial = (
             "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
             if connection.dialect.name == "postgresql"
-            else "INTEGER PRIMARY KEY AUTOINCREMENT"
+            else "INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL"
         )
         for statement in ddl:
             connection.execute(

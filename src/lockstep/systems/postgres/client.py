@@ -78,38 +78,30 @@ class Address:
 
     def connect(self) -> Connection:
         """A connection for reading, one statement a transaction."""
-        with mapped(f"connecting to {self.name}"):
+        return self._connected(_FORMS | _TIMES)
+
+    def replication(self) -> Connection:
+        """A connection that can stream the log. psycopg connects it, and knows nothing of what follows.
+
+        (libpq's own PQconnectdb would hold the interpreter's lock, and all our threads, until it is done.)
+        """
+        return self._connected(_FORMS | _KEEPALIVE | _SENDER, replication="database")
+
+    def _connected(self, settings: dict[str, str], **more: str) -> Connection:
+        with mapped(f"connecting to {self.name}" + (" for replication" if more else "")):
             connection = psycopg.connect(
-                make_conninfo("", **{**_LIBPQ, **self._given, "client_encoding": "UTF8"}),
+                make_conninfo("", **{**_LIBPQ, **self._given, "client_encoding": "UTF8", **more}),
                 autocommit=True,
                 prepare_threshold=None,  # a generic plan knows nothing of 5,000 keys, and poolers mix them up
                 cursor_factory=psycopg.RawCursor,
                 context=adapters(),
             )
             try:
-                connection.execute(_settings(_FORMS | _TIMES))
+                connection.execute(_settings(settings))
             except BaseException:
                 connection.close()
                 raise
         return cast(Connection, connection)
-
-    def replication(self) -> psycopg.pq.abc.PGconn:
-        """A connection that can stream the log: libpq's own, as psycopg knows nothing of replication."""
-        text = make_conninfo(
-            "", **{**_LIBPQ, **self._given, "client_encoding": "UTF8", "replication": "database"}
-        )
-        with mapped(f"connecting to {self.name} for replication"):
-            connection = psycopg.pq.PGconn.connect(text.encode())
-            if connection.status != psycopg.pq.ConnStatus.OK:
-                words = connection.get_error_message()
-                connection.finish()
-                raise psycopg.OperationalError(words)
-            result = connection.exec_(_settings(_FORMS | _KEEPALIVE | _SENDER))
-            if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
-                words = result.get_error_message()
-                connection.finish()
-                raise psycopg.OperationalError(words)
-        return connection
 
 
 def _settings(values: dict[str, str]) -> bytes:

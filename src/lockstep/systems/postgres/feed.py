@@ -29,6 +29,8 @@ TICK = 0.8
 """Seconds after which something is yielded, if only an empty list."""
 IDLE_TICK = 0.1
 """Seconds after which a new position is yielded, if nothing else."""
+LEAVING = 2.0
+"""Seconds for which a server that shuts down may wait for what it sent to be acknowledged."""
 WATCH = 30.0
 """Seconds between looks at whether the tables are still published."""
 
@@ -120,21 +122,22 @@ class PostgresFeed:
                 self._control = None
 
     def _stretches(self, stream: Stream, changes: Changes, position: int) -> Iterator[Caught]:
-        told = 0
-        stream.send_status(self._acknowledged, ask=True)
-        yielded = time.monotonic()
+        told = self._acknowledged
+        stream.send_status(told, ask=True)
+        yielded = replied = time.monotonic()
         watch = yielded + WATCH
         while True:
             farther = not changes.inside and max(stream.end, changes.end) > position
-            due = yielded + (IDLE_TICK if farther else TICK)
+            due = yielded + (IDLE_TICK if farther or stream.asked else TICK)
             message = stream.receive(0.0 if changes.finished else max(0.0, due - time.monotonic()))
             if message is not None:
                 changes.add(message)
-            if stream.asked:
-                stream.send_status(self._acknowledged)
-            late = time.monotonic() >= due
+            now = time.monotonic()
+            if stream.asked and now - replied >= IDLE_TICK:
+                self._reply(stream, now)
+                replied = now
             drained = message is None and changes.finished
-            if not (late or drained or len(changes) >= STRETCH):
+            if not (now >= due or drained or len(changes) >= STRETCH):
                 continue
             if not changes.inside:  # the server has read so far, and there was nothing else for us
                 changes.end = max(changes.end, stream.end)
@@ -143,13 +146,22 @@ class PostgresFeed:
                 yield Caught(changes.take_finished(), lsn.text(position))
             if len(changes.open) >= STRETCH:
                 yield Caught(changes.take_open(), None)
-            if late or self._acknowledged > told:
+            if now >= due or self._acknowledged > told:
                 told = self._acknowledged
-                stream.send_status(told, ask=late)
+                stream.send_status(told, ask=stream.asked_since is None)
             yielded = time.monotonic()
             if yielded >= watch:
                 self._watch()
                 watch = yielded + WATCH
+
+    def _reply(self, stream: Stream, now: float) -> None:
+        """Answers the server, which shuts down if it asks on and on: until all is acknowledged, or we go."""
+        stream.send_status(self._acknowledged)
+        if stream.asked_since is not None and now - stream.asked_since > LEAVING:
+            raise Unreachable(
+                f"{self._address.name} is shutting down",
+                "Lockstep connects again by itself and goes on where it was.",
+            )
 
     def _published(self, control: Connection) -> set[int]:
         """The followed tables that are in the publication, by oid."""

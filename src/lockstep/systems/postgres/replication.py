@@ -28,6 +28,7 @@ _STATUS = Packed("!cQQQQB")
 _KEEPALIVE_SIZE = 18
 _DATA, _KEEPALIVE = 0x77, 0x6B
 CLOSING_SECONDS = 5.0
+ANSWER_SECONDS = 60.0
 _HEADER = 25  # of XLogData: kind, start, end, time
 
 
@@ -44,9 +45,12 @@ class Stream:
         """How far the server has read its log for us, as its last keepalive said."""
         self.asked = False
         """The server wants an answer now."""
+        self.asked_since: float | None = None
+        """Since when it wants nothing but answers, as it does while it shuts down."""
         self._address = address
         self._streaming = False
-        self._pgconn: PGconn = address.replication()
+        self._connection = address.replication()
+        self._pgconn: PGconn = self._connection.pgconn
         self._poll = select.poll()
         self._poll.register(self._pgconn.socket, select.POLLIN | select.POLLHUP | select.POLLERR)
 
@@ -71,7 +75,7 @@ class Stream:
         options = f"proto_version '1', publication_names {literal(quoted(publication))}"
         command = f"START_REPLICATION SLOT {quoted(slot)} LOGICAL {position} ({options})"
         with mapped(f"following slot {slot}"):
-            result = self._pgconn.exec_(command.encode())
+            result = self._answer(command)
             if result.status != pq.ExecStatus.COPY_BOTH:
                 raise _refusal(result)
         self.end = lsn.number(position)
@@ -93,10 +97,10 @@ class Stream:
                 if size < 0:
                     break
                 if data[0] == _DATA:
+                    self.asked_since = None
                     return bytes(data[_HEADER:])
                 if data[0] == _KEEPALIVE and size >= _KEEPALIVE_SIZE:
-                    self.end = max(self.end, int.from_bytes(data[1:9], "big"))
-                    self.asked = self.asked or data[17] == 1
+                    self._kept_alive(int.from_bytes(data[1:9], "big"), data[17] == 1)
         except psycopg.Error as error:
             raise Unreachable(
                 f"the connection to {self._address.name} broke while its log was followed: "
@@ -105,11 +109,20 @@ class Stream:
             ) from error
         raise self._ended()
 
+    def _kept_alive(self, end: int, asked: bool) -> None:
+        self.end = max(self.end, end)
+        if not asked:
+            self.asked_since = None
+        elif self.asked_since is None:
+            self.asked_since = time.monotonic()
+        self.asked = self.asked or asked
+
     def send_status(self, flushed: int, *, ask: bool = False) -> None:
         """Says what is durable here. `ask`: the server shall say how far it has read."""
         now = int((time.time() - _EPOCH) * 1_000_000)
         self.asked = False
         with mapped("reporting to the server what is durable"):
+            # One that cannot be sent now is made up for by the next.
             self._pgconn.put_copy_data(_STATUS.pack(b"r", max(flushed, self.end), flushed, flushed, now, ask))
             self._pgconn.flush()
 
@@ -125,7 +138,7 @@ class Stream:
         except psycopg.Error:
             pass  # it is broken: the server will notice by itself
         finally:
-            self._pgconn.finish()
+            self._connection.close()
 
     def _drain(self, until: float) -> None:
         while True:
@@ -137,15 +150,33 @@ class Stream:
                     return
                 self._poll.poll(left * 1000)
                 self._pgconn.consume_input()
-        while self._pgconn.get_result() is not None:
+        while self._result() is not None:
             pass
 
     def _ask(self, command: str) -> PGresult:
         with mapped(command):
-            result = self._pgconn.exec_(command.encode())
+            result = self._answer(command)
             if result.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
                 raise _refusal(result)
+            while self._result() is not None:
+                pass
         return result
+
+    def _answer(self, command: str) -> PGresult:
+        self._pgconn.send_query(command.encode())
+        self._pgconn.flush()
+        result = self._result()
+        assert result is not None
+        return result
+
+    def _result(self) -> PGresult | None:
+        """The next result of a command, waited for in a way that lets other threads work."""
+        until = time.monotonic() + ANSWER_SECONDS
+        while self._pgconn.is_busy():
+            if not self._poll.poll(max(0.0, until - time.monotonic()) * 1000):
+                raise psycopg.OperationalError(f"no answer within {ANSWER_SECONDS:.0f} seconds")
+            self._pgconn.consume_input()
+        return self._pgconn.get_result()
 
     def _ended(self) -> Exception:
         """Why the server ended the stream."""

@@ -1,0 +1,354 @@
+"""The state store on real SQLite: fencing, settling, migrations, and what is said when it cannot be used."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from lockstep import keys
+from lockstep.engine.lease import Lease
+from lockstep.errors import LeaseLost, StateError, StateInUse
+from lockstep.journal import sql
+from lockstep.state import schema
+from lockstep.state.database import Database
+from lockstep.state.ledger import Failure, Intent, Owned, Row, Settlement
+from lockstep.state.store import Store
+from lockstep.values import Fingerprint, Key, Lane, Stream, Version, source_stream, version
+
+
+def K(value: object) -> Key:
+    return keys.encode((value,))
+
+
+def default(key: Key) -> Key:
+    return key
+
+
+PLACE = (source_stream("s"), Lane.LIVE)
+
+
+def settlement(consumer: int, **said: Any) -> Settlement:
+    blank = Settlement(consumer, Version(1), (), (), (), (), (), {}, 0)
+    return blank._replace(**said)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path / "state")
+    generation, _, _ = made.begin_generation("t")
+    assert (generation, made.begin_consumer("m", generation, "s", "1", "1")) == (1, 1)
+    assert made.begin_consumer("n", generation, "s", "1", "1") == 2
+    made.draw_epoch()
+    yield made
+    made.close()
+
+
+def intend(store: Store, epoch: int, consumer: int, number: int, *intents: Intent) -> dict[Key, Any]:
+    return dict(store.ledger.intend(epoch, 1, consumer, version(epoch, number), list(intents), claiming=True))
+
+
+WRITES: dict[str, Callable[[Store, int], object]] = {
+    "intend": lambda store, epoch: intend(store, epoch, 1, 9, Intent(K(1), [K("t")], [])),
+    "void_intents": lambda store, epoch: store.ledger.void_intents(epoch, 1, default),
+    "found": lambda store, epoch: store.ledger.found(epoch, 1, {K(1): [K("t")]}, default),
+    "settle": lambda store, epoch: store.ledger.settle(epoch, 1, settlement(1, rows=[Row(K(1), 5)])),
+    "place": lambda store, epoch: store.ledger.place(epoch, 1, {PLACE: {0: 5}}),
+    "begin_at": lambda store, epoch: store.ledger.begin_at(epoch, 1, "s", 5),
+    "due": lambda store, epoch: store.ledger.due(epoch, 1, 1e12, 10),
+    "claim_standing": lambda store, epoch: store.ledger.claim_standing(epoch, 1, 1, default),
+}
+
+
+def _everything(store: Store) -> dict[str, list[Any]]:
+    with sqlite3.connect(store.directory / "ledger.db") as connection:
+        names = ["ledger", "positions", "claims", "intents", "stuck", "tombstones"]
+        found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names}
+    connection.close()
+    return found
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_an_older_epoch_writes_nothing(store: Store, write: str) -> None:
+    epoch = store.draw_epoch()
+    store.ledger.settle(epoch, 1, settlement(1, rows=[Row(K(7), 1, due=1.0)]))
+    before = _everything(store)
+    newer = store.draw_epoch()
+    with pytest.raises(LeaseLost):
+        WRITES[write](store, epoch)
+    assert _everything(store) == before
+    WRITES[write](store, newer)
+
+
+def test_epochs_only_grow(store: Store) -> None:
+    first = store.draw_epoch()
+    assert store.draw_epoch() > first
+    assert store.draw_epoch(1_000) == 1_001
+    assert store.draw_epoch() == 1_002
+
+
+def test_a_draw_by_one_mapping_does_not_stop_its_neighbours(store: Store) -> None:
+    """Epochs are drawn while other threads of this process write under the one before."""
+    lease = Lease(store)
+    lost: list[Exception] = []
+
+    def write() -> None:
+        for number in range(60):
+            done = settlement(1, rows=[Row(K(number), 1)])
+            try:
+                lease.under(partial(store.ledger.settle, generation=1, done=done))
+            except LeaseLost as error:
+                lost.append(error)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    while thread.is_alive():
+        lease.redraw()
+    thread.join()
+    assert not lost
+    store.draw_epoch()
+    with pytest.raises(LeaseLost):
+        lease.under(lambda epoch: store.ledger.settle(epoch, 1, settlement(1)))
+
+
+def test_settling_is_all_or_nothing(store: Store) -> None:
+    epoch = store.draw_epoch()
+    intend(store, epoch, 1, 1, Intent(K(1), [K("t")], []))
+    before = _everything(store)
+    broken = Failure(K(2), "derive", "e", None)  # type: ignore[arg-type]
+    done = settlement(
+        1, version=version(epoch, 1), rows=[Row(K(1), 5)], failures=[broken], positions={PLACE: {0: 5}}
+    )
+    with pytest.raises(StateError):
+        store.ledger.settle(epoch, 1, done)
+    assert _everything(store) == before
+
+
+def test_settling_makes_everything_true(store: Store) -> None:
+    epoch = store.draw_epoch()
+    intend(store, epoch, 1, 1, Intent(K(1), [K("t")], []), Intent(K(3), [K("u")], []))
+    row = Row(
+        K(1),
+        5,
+        None,
+        (Owned(K("t"), Fingerprint(5)), Owned(K("u"), None, Fingerprint(6))),
+        -7,
+        version(epoch, 1),
+        False,
+        3.5,
+        b"h",
+    )
+    store.ledger.settle(epoch, 1, settlement(1, rows=[Row(K(2), 1), Row(K(9), 1)]))
+    done = settlement(
+        1,
+        version=version(epoch, 1),
+        rows=[row],
+        removed=[K(2)],
+        failures=[Failure(K(4), "claim", "taken", "wait", K("u"))],
+        released=[(K("u"), K(3))],
+        positions={PLACE: {3: 17}},
+    )
+    assert store.ledger.settle(epoch, 1, done) == [(1, K(4))]
+    assert store.ledger.rows(1, [K(1), K(2)]) == {K(1): row}
+    assert store.ledger.rows(2, [K(1)]) == {}
+    assert store.ledger.positions(1) == {PLACE: {3: 17}}
+    assert store.ledger.intended(1) == []
+    assert store.ledger.keys(1, None, None, 10) == [K(1), K(9)]
+    assert store.ledger.keys(1, K(1), K(9), 10) == [K(9)]
+    assert [(one.key, one.claim, one.attempts) for one in store.stuck(1)] == [(K(4), K("u"), 1)]
+    found = _everything(store)
+    assert [(row[1], row[2]) for row in found["tombstones"]] == [(K(2), version(epoch, 1))]
+    assert [row[1] for row in found["claims"]] == [K("t")]
+    store.ledger.settle(epoch, 1, settlement(1, failures=[Failure(K(4), "write", "no", "mend")]))
+    (one,) = store.stuck(1)
+    assert (one.attempts, one.claim, one.error) == (2, None, "no")
+    assert one.retry_at is not None
+    assert store.due_retries(1, one.retry_at + 1, 10) == [K(4)]
+    assert store.due_retries(1, one.retry_at + 1, 10) == []
+    store.ledger.settle(epoch, 1, settlement(1, cleared=[K(4)]))
+    assert store.stuck_count(1) == 0
+
+
+def test_thousands_of_keys(store: Store) -> None:
+    epoch = store.draw_epoch()
+    rows = [Row(K(number), number) for number in range(4_000)]
+    store.ledger.settle(epoch, 1, settlement(1, rows=rows))
+    assert len(store.ledger.rows(1, [row.key for row in rows])) == 4_000
+    assert [row.key for row in store.ledger.page(1, K(10), 3)] == [K(11), K(12), K(13)]
+    store.ledger.settle(epoch, 1, settlement(1, removed=[row.key for row in rows]))
+    assert store.ledger.count(1) == 0
+
+
+def test_voiding_keeps_what_is_known(store: Store) -> None:
+    epoch = store.draw_epoch()
+    short = Row(K(1), 5, 6, sum=9)
+    long = Row(K(2), 1, None, (Owned(K("x"), Fingerprint(1)),))
+    store.ledger.settle(epoch, 1, settlement(1, rows=[short, long]))
+    intents = [Intent(K(1), [K("t")], []), Intent(K(2), [], [K("x")]), Intent(K(3), [K("n")], [])]
+    intend(store, epoch, 1, 5, *intents)
+    assert store.ledger.intended(1) == [K(1), K(2), K(3)]
+    store.ledger.void_intents(epoch, 1, default)
+    rows = store.ledger.rows(1, [K(1), K(2), K(3)])
+    assert all(row.void for row in rows.values())
+    assert rows[K(1)].targets == (Owned(K(1), Fingerprint(5), Fingerprint(6)), Owned(K("t")))
+    assert rows[K(2)].targets == (Owned(K("x"), Fingerprint(1)),)
+    assert rows[K(3)].targets == (Owned(K("n")),)
+    assert rows[K(1)].sum == 9
+    assert store.ledger.intended(1) == []
+
+
+def test_claims_between_two_consumers(store: Store) -> None:
+    epoch = store.draw_epoch()
+    assert intend(store, epoch, 1, 1, Intent(K(1), [K("t"), K("u")], [])) == {}
+    assert intend(store, epoch, 1, 2, Intent(K(1), [K("t")], [])) == {}, "what is mine is mine"
+    refused = intend(store, epoch, 2, 3, Intent(K(1), [K("v"), K("t")], [K("w")]), Intent(K(2), [K("x")], []))
+    assert [(one.target_key, one.consumer, one.key) for one in refused.values()] == [(K("t"), 1, K(1))]
+    assert {row[1] for row in _everything(store)["claims"]} == {K("t"), K("u"), K("x")}
+    failure = Failure(K(1), "claim", "e", "r", K("t"))
+    assert store.ledger.settle(epoch, 1, settlement(2, failures=[failure])) == []
+    assert store.ledger.settle(epoch, 1, settlement(2, released=[(K("t"), K(1))])) == [(2, K(1))]
+    assert K("t") in {row[1] for row in _everything(store)["claims"]}, "only its owner gives a claim up"
+    assert store.ledger.settle(epoch, 1, settlement(1, released=[(K("t"), K(1))])) == [(2, K(1))]
+    assert intend(store, epoch, 2, 4, Intent(K(1), [K("v"), K("t")], [])) == {}
+
+
+def test_the_directory_is_its_owner_s_alone(store: Store) -> None:
+    assert stat.S_IMODE(store.directory.stat().st_mode) == 0o700
+    for name in ("journal.db", "ledger.db"):
+        assert stat.S_IMODE((store.directory / name).stat().st_mode) == 0o600
+
+
+def test_a_second_run_is_told_who_holds_it(store: Store) -> None:
+    script = (
+        "import sys; from pathlib import Path; from lockstep.state.store import Store\n"
+        "store = Store(Path(sys.argv[1])); store.lock(); print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(store.directory)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        assert f"process {holder.pid}" in (store.running() or "")
+        with pytest.raises(StateInUse, match=f"process {holder.pid}") as error:
+            store.lock()
+        assert "Stop that run" in error.value.remedy
+        holder.kill()
+    assert store.running() is None
+    store.lock()
+
+
+_DOUBLE = dict.fromkeys(("REAL", "DOUBLE", "DOUBLE_PRECISION", "DOUBLE PRECISION"), "DOUBLE")
+
+
+def _reflected(engine: sa.Engine) -> dict[str, Any]:
+    inspector = sa.inspect(engine)
+    found: dict[str, Any] = {}
+    for table in inspector.get_table_names():
+        if table in ("migrations", "sqlite_sequence"):
+            continue
+        with engine.connect() as connection:
+            sql_text = str(
+                connection.exec_driver_sql(
+                    "SELECT sql FROM sqlite_master WHERE name = ?", (table,)
+                ).scalar_one()
+            )
+            indexes = connection.exec_driver_sql(
+                "SELECT name, [unique], origin, partial FROM pragma_index_list(?) ORDER BY 1", (table,)
+            ).all()
+            partial = connection.exec_driver_sql(
+                "SELECT name, sql FROM sqlite_master WHERE tbl_name = ? AND sql LIKE '% WHERE %'"
+                " AND type = 'index' ORDER BY 1",
+                (table,),
+            ).all()
+        found[table] = {
+            "columns": [
+                (one["name"], _DOUBLE.get(str(one["type"]), str(one["type"])), one["nullable"])
+                for one in inspector.get_columns(table)
+            ],
+            "key": inspector.get_pk_constraint(table)["constrained_columns"],
+            "indexes": sorted((one["name"], one["column_names"]) for one in inspector.get_indexes(table)),
+            "list": [tuple(one) for one in indexes if one[2] != "pk"],
+            "where": [
+                (name, text.partition(" WHERE ")[2].replace("(", "").replace(")", ""))
+                for name, text in partial
+            ],
+            "unique": sorted(one["column_names"] for one in inspector.get_unique_constraints(table)),
+            "references": [
+                (one["constrained_columns"], one["referred_table"])
+                for one in inspector.get_foreign_keys(table)
+            ],
+            "rowid": "WITHOUT ROWID" not in sql_text,
+            "autoincrement": "AUTOINCREMENT" in sql_text,
+        }
+    return found
+
+
+@pytest.mark.parametrize(
+    ("metadata", "migrations"),
+    [(schema.metadata, schema.migrations), (sql.metadata, sql.migrations)],
+    ids=["ledger", "journal"],
+)
+def test_the_migrations_give_the_schema(tmp_path: Path, metadata: sa.MetaData, migrations: Any) -> None:
+    Database(tmp_path / "migrated.db", migrations).close()
+    migrated = sa.create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
+    created = sa.create_engine("sqlite://")
+    metadata.create_all(created)
+    one, other = _reflected(migrated), _reflected(created)
+    assert one.keys() == other.keys()
+    for table in one:
+        assert one[table] == other[table], table
+    migrated.dispose()
+    created.dispose()
+
+
+def test_a_store_of_a_newer_version_is_refused(store: Store) -> None:
+    store.close()
+    with sqlite3.connect(store.directory / "ledger.db") as connection:
+        connection.execute("INSERT INTO migrations VALUES ('9999_future', 0)")
+    connection.close()
+    with pytest.raises(StateError, match=r"newer Lockstep .*9999_future") as error:
+        Store(store.directory)
+    assert "Run that version" in error.value.remedy
+
+
+@pytest.mark.parametrize("name", ["ledger.db", "journal.db"])
+def test_a_damaged_file_is_named_with_what_to_do(store: Store, name: str) -> None:
+    store.close()
+    for rest in ("-wal", "-shm"):
+        (store.directory / f"{name}{rest}").unlink(missing_ok=True)
+    (store.directory / name).write_bytes(b"no database at all " * 500)
+    with pytest.raises(StateError, match="not a database") as error:
+        Store(store.directory)
+    assert "Put back a copy" in error.value.remedy
+    assert name in error.value.remedy
+
+
+def test_a_state_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StateError) as error:
+        Store(tmp_path / "file" / "state")
+    assert "--state" in error.value.remedy
+
+
+def test_it_opens_again(store: Store) -> None:
+    epoch = store.draw_epoch()
+    store.ledger.settle(epoch, 1, settlement(1, rows=[Row(K(1), 5)]))
+    names = (store.identity, store.journal.identity)
+    store.close()
+    again = Store(store.directory)
+    assert (again.identity, again.journal.identity) == names
+    assert again.draw_epoch() == epoch + 1
+    assert again.ledger.rows(1, [K(1)]) == {K(1): Row(K(1), 5)}
+    assert [one.mapping for one in again.consumers()] == ["m", "n"]
+    assert Stream("source:s") == source_stream("s")
+    assert os.listdir(again.directory)
+    again.close()
