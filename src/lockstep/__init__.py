@@ -32,7 +32,7 @@ from lockstep.pipeline import Pipeline, load
 from lockstep.values import Finding
 
 if TYPE_CHECKING:
-    from lockstep.explore.system import explore
+    from lockstep.exploration.system import explore
     from lockstep.operations.backfill import backfill
     from lockstep.operations.check import check
     from lockstep.operations.explain import explain
@@ -55,7 +55,7 @@ _LAZY = {
     "backfill": ("lockstep.operations.backfill", ""),
     "check": ("lockstep.operations.check", ""),
     "explain": ("lockstep.operations.explain", ""),
-    "explore": ("lockstep.explore.system", ""),
+    "explore": ("lockstep.exploration.system", ""),
     "plan": ("lockstep.operations.plan", ""),
     "retry": ("lockstep.operations.stuck", ""),
     "run": ("lockstep.operations.run", ""),

@@ -90,7 +90,7 @@ class Mapping:
         self.version = version or _code_version(function)
         try:
             self._zone: dt.tzinfo = zoneinfo.ZoneInfo(zone) if zone != "UTC" else dt.UTC
-        except zoneinfo.ZoneInfoNotFoundError as error:
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise DeclarationError(
                 f"{name}: there is no time zone {zone!r}", "Name one such as Europe/Berlin."
             ) from error
@@ -183,7 +183,7 @@ def _signature(function: Callable[..., Any]) -> tuple[type[Model], bool, bool]:
     parameters = list(inspect.signature(function).parameters.values())
     try:
         hints = get_type_hints(function, localns=_names_near(function))
-    except NameError as error:
+    except Exception as error:  # whatever evaluating an annotation raises
         raise DeclarationError(f"{name}: {error}", "Import the name, or correct it.") from error
     if not parameters or not _is_model(hints.get(parameters[0].name)):
         raise DeclarationError(

@@ -134,12 +134,13 @@ def load(path: str | Path) -> Pipeline:
             f"there is no pipeline file {path.name} in {path.parent}",
             "Name it with --pipeline FILE, or begin one: see `lockstep explore --help`.",
         )
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
+    name = f"lockstep_pipeline_{path.stem}"  # not the file's own: a json.py would take json's place
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise DeclarationError(f"{path.name} is no Python file", "Name one that ends in .py.")
     module = importlib.util.module_from_spec(spec)
     _make_way(path.parent)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except DeclarationError:
@@ -161,8 +162,10 @@ def load(path: str | Path) -> Pipeline:
         raise DeclarationError(
             f"pipeline {pipeline.name} has no mapping", "Declare one with @pipeline.mapping(source, to=…)."
         )
-    if pipeline.state is None:
-        pipeline.state = Path(os.environ.get("LOCKSTEP_STATE") or path.parent / ".lockstep")
+    if given := os.environ.get("LOCKSTEP_STATE"):
+        pipeline.state = Path(given)
+    elif pipeline.state is None:
+        pipeline.state = path.parent / ".lockstep"
     return pipeline
 
 

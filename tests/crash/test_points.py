@@ -90,7 +90,7 @@ def test_a_ghost_after_a_create(tmp_path: Path) -> None:
 
 
 def test_there_and_back_around_a_crash(tmp_path: Path) -> None:
-    """A in the ledger, B written, killed, the source back at A: equal to the ledger, and the target keeps B."""
+    """A in the ledger, B written, killed, the source back at A: equal to the ledger, target B."""
     world = World(tmp_path, claims=False)
     world.do(*ROWS)
     world.run()

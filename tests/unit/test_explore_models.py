@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lockstep.catalog import Catalog, CatalogColumn, CatalogReference, CatalogTable
-from lockstep.explore.models import write_models
-from lockstep.explore.system import explore, redacted
+from lockstep.exploration.models import write_models
+from lockstep.exploration.system import explore, redacted
 from lockstep.model import Model, describe
 from lockstep.shape import resolve
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lockstep.errors import DeclarationError
-from lockstep.explore import names
-from lockstep.explore.system import connect, redacted
+from lockstep.exploration import names
+from lockstep.exploration.system import connect, redacted
 
 
 @pytest.mark.parametrize(

@@ -236,11 +236,13 @@ class _Check:
     def _settle(self, page: Sequence[Key], suspects: dict[Key, list[Divergence]]) -> None:
         """Reads and derives suspects again, a few times: a change on its way is no divergence."""
         left = suspects
+        compared = self._compared
         for _ in range(SETTLE_TRIES):
             time.sleep(SETTLE_WAIT / SETTLE_TRIES)
             left = self._compare(list(left))
             if not left:
                 break
+        self._compared = compared  # each record counts once, however often it is looked at
         self._settled += len(suspects) - len(left)
         for found in left.values():
             for divergence in found:

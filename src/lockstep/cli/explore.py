@@ -44,7 +44,7 @@ def command(url: str, to: Path | None, force: bool) -> None:
     URL is postgresql://…, sqlite:///app.db, or the path of a .db, .sqlite or .sqlite3 file. The password of
     a PostgreSQL URL may come from PGPASSWORD or ~/.pgpass instead.
     """
-    from lockstep.explore.system import explore
+    from lockstep.exploration.system import explore
 
     if to is not None and to.exists() and not force:
         raise _there_already(to)
@@ -54,7 +54,7 @@ def command(url: str, to: Path | None, force: bool) -> None:
         print_json(catalog)
     if settings().json and to is None:
         return
-    from lockstep.explore.models import write_models
+    from lockstep.exploration.models import write_models
 
     source = write_models(catalog, url_hint=output.redacted(url))
     if to is None:

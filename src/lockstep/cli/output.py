@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lockstep.explore.system import redacted
+from lockstep.exploration.system import redacted
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -100,7 +100,9 @@ class ConsumerThread(threading.Thread):
         known = error if isinstance(error, LockstepError) else LockstepError(str(error))
         self.error = known
         log.error("mapping %s stopped: %s. %s", self.mapping.name, known, known.remedy)
-        self._store.set_consumer(self.consumer.id, state="stopped", reason=f"{known} {known.remedy}".strip())
+        self._store.set_consumer(
+            self.consumer.id, state="stopped", reason=f"{known}. {known.remedy}".rstrip(". ") + "."
+        )
 
     def _work(self) -> None:
         door = Door(self.mapping.target.open(self.consumer.number))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from lockstep.errors import LockstepError
 from lockstep.ports import Writer
 from lockstep.values import Change, Held, Identity, Key, Outcome
 
@@ -56,11 +57,11 @@ class Go:
         return Verdict(True)
 
 
-class HeldBack(Exception):
+class HeldBack(LockstepError):
     """A policy holds a plan; nothing of it was written."""
 
     def __init__(self, policy: str, reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(f"held by the policy {policy}: {reason}", "Nothing of it was written.")
         self.policy = policy
 
 

@@ -7,6 +7,7 @@ import time
 from msgspec import Struct
 
 from lockstep.engine.service import recipe
+from lockstep.errors import DeclarationError
 from lockstep.operations.opened import consumer_of, existing, parse_keys
 from lockstep.operations.stuck import append
 from lockstep.pipeline import Pipeline
@@ -37,6 +38,8 @@ def backfill(
     is lost. Takes the lock for that, so no run may be going on. Raises StateInUse, StateError.
     """
     declared = pipeline.named(mapping)
+    if typed and rebuild:
+        raise DeclarationError("rebuild is of all keys", "Leave the keys out, or leave rebuild out.")
     with existing(pipeline) as store:
         consumer = consumer_of(store, mapping)
         reader = declared.source.reader()

@@ -14,7 +14,7 @@ from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.decide import owned
 from lockstep.engine.derive import Deriver
 from lockstep.engine.loop import default_target_key
-from lockstep.operations.opened import opened, parse_key, writer_of
+from lockstep.operations.opened import looking, parse_key, writer_of
 from lockstep.pipeline import Pipeline
 from lockstep.state.ledger import decode_wrote
 from lockstep.state.store import Stuck
@@ -52,14 +52,14 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
     """Reads a key on both sides and in the state store. Nothing is written."""
     declared = pipeline.named(mapping)
     key = parse_key(declared, typed)
-    with opened(pipeline) as store:
-        consumer = store.consumer(mapping)
+    with looking(pipeline) as store:
+        consumer = store.consumer(mapping) if store else None
         reader = declared.source.reader()
         try:
             one = Deriver(declared, reader).derive([key], time.time())[key]
         finally:
             reader.close()
-        row = store.ledger.rows(consumer.id, [key]).get(key) if consumer else None
+        row = store.ledger.rows(consumer.id, [key]).get(key) if store and consumer else None
         known = owned(row, default_target_key(declared, key))
         wanted = {item.key: item for item in one.desired}
         with writer_of(declared, consumer) as writer:
@@ -84,7 +84,7 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
             records.append(
                 TargetRecord(keys.text(target_key), derived_record, held_record, equal, fields, written_as)
             )
-        stuck = next(iter(store.stuck(consumer.id, [key])), None) if consumer else None
+        stuck = next(iter(store.stuck(consumer.id, [key])), None) if store and consumer else None
         ledger: dict[str, Any] | None = None
         if row is not None:
             wrote = decode_wrote(row.hint)

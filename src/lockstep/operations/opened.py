@@ -37,6 +37,16 @@ def existing(state: Path | Pipeline) -> Iterator[Store]:
         yield store
 
 
+@contextlib.contextmanager
+def looking(state: Path | Pipeline) -> Iterator[Store | None]:
+    """The state store for who only looks: None where nothing ever ran, and none is made."""
+    if not (state_of(state) / "ledger.db").exists():
+        yield None
+        return
+    with opened(state) as store:
+        yield store
+
+
 def state_of(state: Path | Pipeline) -> Path:
     """The state directory of a pipeline."""
     if isinstance(state, Path):

@@ -15,7 +15,7 @@ from lockstep.engine.decide import decide, owned
 from lockstep.engine.derive import Deriver
 from lockstep.engine.loop import default_target_key
 from lockstep.mapping import Mapping
-from lockstep.operations.opened import opened, parse_keys, writer_of
+from lockstep.operations.opened import looking, parse_keys, writer_of
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Writer
 from lockstep.state.store import Consumer, Store
@@ -40,8 +40,8 @@ def plan(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> Iterato
     Compares with the target as it is read now. Yields as it goes; nothing is written.
     """
     declared = pipeline.named(mapping)
-    with opened(pipeline) as store:
-        consumer = store.consumer(mapping)
+    with looking(pipeline) as store:
+        consumer = store.consumer(mapping) if store else None
         reader = declared.source.reader()
         try:
             deriver = Deriver(declared, reader)
@@ -63,14 +63,14 @@ def plan(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> Iterato
 def _all_keys(
     mapping: Mapping,
     deriver: Deriver,
-    store: Store,
+    store: Store | None,
     consumer: Consumer | None,
     pages: Iterator[list[Key]],
 ) -> Iterator[list[Key]]:
     """The source's keys, then those that only the ledger knows."""
     yield from pages
     after: Key | None = None
-    while consumer is not None:
+    while store is not None and consumer is not None:
         known = store.ledger.keys(consumer.id, after, None, _PAGE)
         present = deriver.roots(known) if known else {}
         orphans = [key for key in known if key not in present]
@@ -84,13 +84,13 @@ def _all_keys(
 def _page(
     mapping: Mapping,
     deriver: Deriver,
-    store: Store,
+    store: Store | None,
     consumer: Consumer | None,
     writer: Writer | None,
     page: list[Key],
 ) -> Iterator[Planned]:
     derived = deriver.derive(page, time.time())
-    rows = store.ledger.rows(consumer.id, page) if consumer else {}
+    rows = store.ledger.rows(consumer.id, page) if store and consumer else {}
     known = {key: owned(rows.get(key), default_target_key(mapping, key)) for key in page}
     asked = {item.key for one in derived.values() for item in one.desired}
     asked.update(target_key for own in known.values() for target_key in own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -14,10 +15,13 @@ from lockstep.engine.service import Service
 from lockstep.operations.opened import opened
 from lockstep.operations.status import MappingStatus, mapping_statuses
 from lockstep.pipeline import Pipeline
+from lockstep.state.store import Store
+
+log = logging.getLogger("lockstep")
 
 
 class RunResult(Struct, frozen=True):
-    """How a run ended. `stopped` names mappings that could not go on, and why."""
+    """How a run ended. `stopped` names mappings and sources that could not go on, and why."""
 
     outcome: str
     mappings: tuple[MappingStatus, ...]
@@ -67,23 +71,30 @@ def run(
             service.stop(outcome)
             stop.set()
             watcher.join()
+        gauges = service.gauges()
         failed = {
-            name: gauges["reason"]
-            for name, gauges in service.gauges()["mappings"].items()
-            if gauges["state"] == "stopped"
+            name: own["reason"]
+            for kind in ("sources", "mappings")
+            for name, own in gauges[kind].items()
+            if own["state"] == "stopped"
         }
-        return RunResult(outcome, mapping_statuses(store, service.gauges()["mappings"]), failed)
+        return RunResult(outcome, mapping_statuses(store, gauges["mappings"]), failed)
 
 
 def _watch(
     service: Service,
-    store: Any,
+    store: Store,
     stop: threading.Event,
     on_progress: Callable[[dict[str, Any], tuple[MappingStatus, ...]], None] | None,
     every: float,
 ) -> None:
-    while not stop.wait(every if on_progress else 60.0):
-        if on_progress is not None:
-            gauges = service.gauges()
-            on_progress(gauges, mapping_statuses(store, gauges["mappings"]))
-    service.stopping()
+    try:
+        while not stop.wait(every if on_progress else 60.0):
+            if on_progress is not None:
+                gauges = service.gauges()
+                on_progress(gauges, mapping_statuses(store, gauges["mappings"]))
+    except Exception:
+        log.exception("showing progress failed; the run goes on")
+        stop.wait()
+    finally:
+        service.stopping()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +82,7 @@ def mapping_statuses(store: Store, gauges: dict[str, Any] | None = None) -> tupl
                 _waiting(store, consumer, Lane.LIVE),
                 _waiting(store, consumer, Lane.BULK),
                 store.stuck_count(consumer.id),
-                _backfill(store, consumer),
+                _backfill(store, consumer, own.get("keys_per_second")),
                 own,
             )
         )
@@ -99,12 +98,13 @@ def _waiting(store: Store, consumer: Consumer, lane: Lane) -> int:
     return waiting
 
 
-def _backfill(store: Store, consumer: Consumer) -> BackfillStatus | None:
+def _backfill(store: Store, consumer: Consumer, now_rate: float | None) -> BackfillStatus | None:
     known = store.backfill(consumer.id)
     if known is None:
         return None
-    took = (known.finished_at or time.time()) - known.started_at
-    rate = known.done / took if took > 0 else 0.0
+    rate = float(now_rate or 0)  # of the run that goes on; before it, nobody may have worked for days
+    if known.finished_at is not None and known.finished_at > known.started_at:
+        rate = known.done / (known.finished_at - known.started_at)
     left = max(known.total - known.done, 0)
     eta = None if known.finished_at is not None or rate <= 0 else left / rate
     return BackfillStatus(

@@ -25,7 +25,9 @@ def retry(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> int:
     declared = pipeline.named(mapping)
     with existing(pipeline) as store:
         consumer = consumer_of(store, mapping)
-        wanted = parse_keys(declared, typed) if typed else [one.key for one in store.stuck(consumer.id)]
+        if not typed:
+            return store.retry_all(consumer.id)
+        wanted = parse_keys(declared, typed)
         append(store, consumer.id, declared.root.table.name, wanted, "retry", Trust.LEDGER)
         return len(wanted)
 

@@ -353,6 +353,14 @@ class Store:
                 )
         return keys
 
+    def retry_all(self, consumer: int) -> int:
+        """Makes every stuck key of a consumer due now; how many. The run hints them."""
+        table = schema.stuck
+        with self._database.writing() as connection:
+            return connection.execute(
+                table.update().where(table.c.consumer == consumer).values(retry_at=time.time())
+            ).rowcount
+
     # Backfills
 
     def begin_backfill(self, consumer: int, reason: str, total: int) -> None:

@@ -18,13 +18,6 @@ from typing import Any, NoReturn, TypeVar
 
 import pytest
 
-pytest.register_assert_rewrite(
-    *(
-        f"lockstep.testing.{law}"
-        for law in ("reader_law", "keys_law", "feed_law", "writer_law", "writer_records", "writer_hooks")
-    )
-)
-
 from .servers import (
     OpenSearchHandle,
     OpenSearchServer,
@@ -34,6 +27,14 @@ from .servers import (
     ServerUnavailable,
 )
 from .servers._support import locked
+
+# A law that fails shows the values, as a test of one's own does.
+pytest.register_assert_rewrite(
+    *(
+        f"lockstep.testing.{law}"
+        for law in ("reader_law", "keys_law", "feed_law", "writer_law", "writer_records", "writer_hooks")
+    )
+)
 
 _Server = TypeVar("_Server", PostgresServer, OpenSearchServer)
 

@@ -35,7 +35,8 @@ WATCH = 30.0
 """Seconds between looks at whether the tables are still published."""
 
 T = TypeVar("T")
-_MEMBERS = """SELECT c.oid::int8 FROM pg_publication_tables p
+_MEMBERS = """SELECT c.oid::int8, (SELECT max(r.oid::int8) FROM pg_publication_rel r WHERE r.prrelid = c.oid)
+FROM pg_publication_tables p
 JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid
   AND c.relname = p.tablename
 WHERE p.pubname = $1::text
@@ -50,9 +51,10 @@ class PostgresFeed:
         self._slot = slot
         self._publication = publication
         self._tables: tuple[Table, ...] | None = None
-        self._members: set[int] = set()
+        self._members: set[tuple[int, int | None]] = set()
         self._acknowledged = 0
-        self._lock = threading.Lock()
+        self._telling = threading.Lock()
+        self._asking = threading.Lock()
         self._control: Connection | None = None
 
     def prepare(self, tables: Sequence[Table], mark: FeedMark | None) -> Capture:
@@ -89,7 +91,7 @@ class PostgresFeed:
 
     def acknowledge(self, position: str) -> None:
         """Told to the server by the thread that follows, at once or within a second."""
-        with self._lock:
+        with self._telling:
             self._acknowledged = max(self._acknowledged, lsn.number(position))
 
     def reached(self) -> str:
@@ -116,7 +118,7 @@ class PostgresFeed:
         return FeedLag(slot.retained, "bytes", None if slot.confirmed is None else lsn.text(slot.confirmed))
 
     def close(self) -> None:
-        with self._lock:
+        with self._asking:
             if self._control is not None:
                 self._control.close()
                 self._control = None
@@ -163,11 +165,11 @@ class PostgresFeed:
                 "Lockstep connects again by itself and goes on where it was.",
             )
 
-    def _published(self, control: Connection) -> set[int]:
-        """The followed tables that are in the publication, by oid."""
+    def _published(self, control: Connection) -> set[tuple[int, int | None]]:
+        """The followed tables that are in the publication, and as what, by oid."""
         parts = [names.parse(table.name) for table in self._tables or ()]
         given = [self._publication, [schema for schema, _ in parts], [table for _, table in parts]]
-        return {oid for (oid,) in control.execute(_MEMBERS.encode(), given).fetchall()}
+        return {(oid, member) for oid, member in control.execute(_MEMBERS.encode(), given).fetchall()}
 
     def _watch(self) -> None:
         """A table that was dropped leaves the publication without a word, and its successor is not in it."""
@@ -179,19 +181,16 @@ class PostgresFeed:
 
     def _asked(self, question: Callable[[Connection], T], doing: str) -> T:
         """The answer of the kept connection, of a new one if that is broken."""
-        with self._lock, mapped(doing):
-            for again in (True, False):
-                kept = self._control is not None and not self._control.closed
-                if self._control is None or self._control.closed:
-                    self._control = self._address.connect()
+        with self._asking, mapped(doing):
+            kept = self._control
+            if kept is not None and not kept.closed:
                 try:
-                    return question(self._control)
-                except (LockstepError, psycopg.Error) as error:
-                    broken = self._control.closed
-                    if not (again and kept and broken):
-                        raise
-                    del error
-        raise AssertionError("unreachable")
+                    return question(kept)
+                except (LockstepError, psycopg.Error):
+                    if not kept.closed:
+                        raise  # the connection is well: it is the answer
+            self._control = self._address.connect()
+            return question(self._control)
 
 
 def _merged(tables: Sequence[Table]) -> tuple[Table, ...]:

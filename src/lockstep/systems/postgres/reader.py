@@ -181,21 +181,21 @@ class PostgresReader:
 
     def _begun(self) -> tuple[Connection, dict[str, TableInfo]]:
         """A connection with a snapshot open, and what is known of tables, as of that moment."""
-        while (connection := self._taken()) is not None:
+        with mapped("opening a snapshot"):
+            while (connection := self._taken()) is not None:
+                try:
+                    return connection, self._begin(connection)
+                except BaseException as error:
+                    broken = connection.closed and isinstance(error, psycopg.Error)
+                    connection.close()
+                    if not broken:  # it broke while it lay here: perhaps another did not
+                        raise
+            connection = self._address.connect()
             try:
                 return connection, self._begin(connection)
-            except (psycopg.OperationalError, psycopg.InterfaceError):
-                connection.close()  # it broke while it lay here: perhaps another did not
             except BaseException:
                 connection.close()
                 raise
-        connection = self._address.connect()
-        try:
-            with mapped("opening a snapshot"):
-                return connection, self._begin(connection)
-        except BaseException:
-            connection.close()
-            raise
 
     def _begin(self, connection: Connection) -> dict[str, TableInfo]:
         with self._lock:

@@ -77,7 +77,7 @@ class Stream:
         with mapped(f"following slot {slot}"):
             result = self._answer(command)
             if result.status != pq.ExecStatus.COPY_BOTH:
-                raise _refusal(result)
+                raise _gone(_refusal(result)) from None
         self.end = lsn.number(position)
         self._streaming = True
 
@@ -182,11 +182,21 @@ class Stream:
         """Why the server ended the stream."""
         result = self._pgconn.get_result()
         if result is not None and result.status == pq.ExecStatus.FATAL_ERROR:
-            return translated(_refusal(result), "following the log")
+            return translated(_gone(_refusal(result)), "following the log")
         return Unreachable(
             f"{self._address.name} ended the stream of its log, as when it shuts down",
             "Lockstep connects again by itself and goes on where it was.",
         )
+
+
+def _gone(error: psycopg.Error) -> Exception:
+    """A slot or publication that is gone or invalid can be made again, so that is worth a try."""
+    if not isinstance(error, psycopg.errors.UndefinedObject | psycopg.errors.ObjectNotInPrerequisiteState):
+        return error
+    return Unreachable(
+        f"the log cannot be followed any more: {str(error).strip()}",
+        "Lockstep prepares capture again by itself, and then compares everything.",
+    )
 
 
 def _refusal(result: PGresult) -> psycopg.Error:

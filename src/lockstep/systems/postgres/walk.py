@@ -6,6 +6,9 @@ index in another order of columns) the walk follows the unique index, and a curs
 
 What SQL is asked for is never less than the span; what is more is left out here, by key bytes. So bounds
 that do not fit the columns, as after a change of type, cost time and never a key.
+
+A key that Python cannot hold (the timestamp infinity) has no key bytes, and the page that meets it raises
+DataError with its name: left out in silence, its record would be missing and nobody would know.
 """
 
 from __future__ import annotations

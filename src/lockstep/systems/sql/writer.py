@@ -179,7 +179,7 @@ class SQLWriter:
     def _missing(self) -> TargetReplaced:
         return TargetReplaced(
             f"table {self._table} in {self._dialect.system} is missing, or has lost Lockstep's marker",
-            "Restore it from a backup, or deploy it anew; Lockstep creates no target by writing to it.",
+            "Bring it back, or build it anew: `lockstep backfill MAPPING --rebuild`.",
         )
 
     def _prune(self, connection: sa.Connection) -> None:

@@ -177,7 +177,7 @@ class TantivyWriter:
             self._forget()
             raise TargetReplaced(
                 f"there is no index at {self._place.path}",
-                "Restore it from a snapshot, or deploy it; Lockstep creates no target by writing to it.",
+                "Bring it back, or build it anew: `lockstep backfill MAPPING --rebuild`.",
             )
         if self._index is None or standing != self._standing:
             self._forget()

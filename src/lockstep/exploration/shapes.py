@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lockstep.catalog import CatalogReference, CatalogTable
-from lockstep.explore import names, style
-from lockstep.explore.naming import Named
+from lockstep.exploration import names, style
+from lockstep.exploration.naming import Named
 
 _SHAPES = 3
 _RELATIONS = 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lockstep.catalog import Catalog, CatalogColumn, CatalogReference, CatalogTable
-from lockstep.explore import names
+from lockstep.exploration import names
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from lockstep.catalog import Catalog, CatalogColumn, CatalogReference, CatalogTable
-from lockstep.explore import style
-from lockstep.explore.naming import Named, name_tables, no_form
-from lockstep.explore.shapes import suggestions
+from lockstep.exploration import style
+from lockstep.exploration.naming import Named, name_tables, no_form
+from lockstep.exploration.shapes import suggestions
 
 _IMPORTS = (
     (r"\bdt\.", "import datetime as dt"),
