@@ -112,7 +112,6 @@ class TestPostgresReader(ReaderLaw):
             "extra_float_digits = -10",
             "bytea_output = 'escape'",
             "search_path = ''",
-            "statement_timeout = '1ms'",
         ):
             world.execute(f'ALTER DATABASE "{name}" SET {setting}')
         return world.source

@@ -15,7 +15,7 @@ from lockstep.engine.derive import Derived
 from lockstep.engine.settle import settle
 from lockstep.engine.take import Work, _collapse
 from lockstep.mapping import Desired
-from lockstep.state.ledger import Owned, Row, owns
+from lockstep.state.rows import Owned, Row, owns
 from lockstep.values import Change, Held, Hint, Key, Meta, Outcome, Record, Status, Trust, Version
 
 ROOT = keys.encode((1,))

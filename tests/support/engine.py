@@ -50,13 +50,15 @@ class Works:
         self.source, self.target = source, target
         self.store = store or Store(directory)
         self.lease = lease or Lease(self.store)
-        generation = self.store.generation(target.name) or self.store.begin_generation(target.name)
-        found = self.store.consumer(self.mapping.name)
+        generation = self.store.generations.live(target.name) or self.store.generations.begin(target.name)
+        found = self.store.generations.consumer(self.mapping.name)
         self.generation: int = generation[0]
         self.consumer: int = (
             found.id
             if found
-            else self.store.begin_consumer(self.mapping.name, self.generation, source.name, "1", "1")
+            else self.store.generations.begin_consumer(
+                self.mapping.name, self.generation, source.name, "1", "1"
+            )
         )
         if target.writer.marker is None:
             target.writer.create("marker")
@@ -88,7 +90,7 @@ class Works:
             Deriver(self.mapping, self.source),
             Door(self.target.writer),
             claims=self._claims,
-            stuck=self.store.stuck_count(self.consumer),
+            stuck=self.store.stuck.count(self.consumer),
         )
 
     def restart(self) -> None:
@@ -132,4 +134,4 @@ class Works:
         return {key: held.record for key, held in self.target.writer.records.items()}
 
     def stuck(self) -> dict[Key, str]:
-        return {one.key: one.error for one in self.store.stuck(self.consumer)}
+        return {one.key: one.error for one in self.store.stuck.of(self.consumer)}

@@ -165,9 +165,8 @@ class World:
                 connection.execute(statement)
 
     def run(self) -> RunResult:
-        """Runs once, in this process; without the waits that are there for people."""
-        with mock.patch.object(feed, "IDLE_SECONDS", 0.02), mock.patch.object(consumer, "_IDLE", 0.02):
-            return run(self.pipeline(), once=True)
+        """Runs once, in this process."""
+        return run_quickly(self.pipeline())
 
     def dies(self, spec: str) -> bool:
         """Runs once in a process that is killed at a point; whether it came that far."""
@@ -248,6 +247,12 @@ class World:
                     }
                 )
         return {"people": found, "addresses": sorted(addressed.values(), key=lambda one: one["address"])}
+
+
+def run_quickly(pipeline: Pipeline) -> RunResult:
+    """Runs a pipeline once, without waits that mean nothing to a test."""
+    with mock.patch.object(feed, "IDLE_SECONDS", 0.02), mock.patch.object(consumer, "_IDLE", 0.02):
+        return run(pipeline, once=True)
 
 
 def _run_and_die(root: Path, claims: bool, spec: str) -> None:

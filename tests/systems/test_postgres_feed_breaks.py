@@ -158,7 +158,7 @@ def test_a_plain_user_with_the_right_to_replicate_is_enough(db: Db) -> None:
     db.execute(
         f"CREATE ROLE {role} LOGIN REPLICATION PASSWORD 'x'",
         f"ALTER ROLE {role} SET default_transaction_read_only = on",
-        f"ALTER ROLE {role} SET statement_timeout = '200ms'",
+        f"ALTER ROLE {role} SET statement_timeout = '2s'",
         f"GRANT SELECT ON b TO {role}",
         "CREATE PUBLICATION lockstep FOR TABLE b WITH (publish_via_partition_root = true)",
     )

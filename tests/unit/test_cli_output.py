@@ -15,7 +15,7 @@ from msgspec import Struct
 from lockstep import keys
 from lockstep.cli import output
 from lockstep.cli.plain import dumps, plain
-from lockstep.state.store import Stuck
+from lockstep.state.stuck import Stuck
 
 
 @pytest.mark.parametrize(

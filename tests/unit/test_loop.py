@@ -10,7 +10,7 @@ import lockstep.model as ls
 from lockstep import keys
 from lockstep.errors import LeaseLost, MappingStopped, Unreachable
 from lockstep.mapping import Keyed
-from lockstep.state.ledger import Intent
+from lockstep.state.rows import Intent
 from lockstep.values import EVERYTHING, Hint, Key, Lane, Status, Trust
 from tests.support.engine import Works
 from tests.support.memory import MemorySource, MemoryTarget, MemoryWriter

@@ -17,12 +17,12 @@ import pytest
 import sqlalchemy as sa
 
 from lockstep import keys
+from lockstep.database import Database
 from lockstep.engine.lease import Lease
 from lockstep.errors import LeaseLost, StateError, StateInUse
 from lockstep.journal import sql
 from lockstep.state import schema
-from lockstep.state.database import Database
-from lockstep.state.ledger import Failure, Intent, Owned, Row, Settlement
+from lockstep.state.rows import Failure, Intent, Owned, Row, Settlement
 from lockstep.state.store import Store
 from lockstep.values import Fingerprint, Key, Lane, Stream, Version, source_stream, version
 
@@ -46,9 +46,9 @@ def settlement(consumer: int, **said: Any) -> Settlement:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     made = Store(tmp_path / "state")
-    generation, _, _ = made.begin_generation("t")
-    assert (generation, made.begin_consumer("m", generation, "s", "1", "1")) == (1, 1)
-    assert made.begin_consumer("n", generation, "s", "1", "1") == 2
+    generation, _, _ = made.generations.begin("t")
+    assert (generation, made.generations.begin_consumer("m", generation, "s", "1", "1")) == (1, 1)
+    assert made.generations.begin_consumer("n", generation, "s", "1", "1") == 2
     made.draw_epoch()
     yield made
     made.close()
@@ -165,18 +165,18 @@ def test_settling_makes_everything_true(store: Store) -> None:
     assert store.ledger.intended(1) == []
     assert store.ledger.keys(1, None, None, 10) == [K(1), K(9)]
     assert store.ledger.keys(1, K(1), K(9), 10) == [K(9)]
-    assert [(one.key, one.claim, one.attempts) for one in store.stuck(1)] == [(K(4), K("u"), 1)]
+    assert [(one.key, one.claim, one.attempts) for one in store.stuck.of(1)] == [(K(4), K("u"), 1)]
     found = _everything(store)
     assert [(row[1], row[2]) for row in found["tombstones"]] == [(K(2), version(epoch, 1))]
     assert [row[1] for row in found["claims"]] == [K("t")]
     store.ledger.settle(epoch, 1, settlement(1, failures=[Failure(K(4), "write", "no", "mend")]))
-    (one,) = store.stuck(1)
+    (one,) = store.stuck.of(1)
     assert (one.attempts, one.claim, one.error) == (2, None, "no")
     assert one.retry_at is not None
-    assert store.due_retries(1, one.retry_at + 1, 10) == [K(4)]
-    assert store.due_retries(1, one.retry_at + 1, 10) == []
+    assert store.stuck.due(1, one.retry_at + 1, 10) == [K(4)]
+    assert store.stuck.due(1, one.retry_at + 1, 10) == []
     store.ledger.settle(epoch, 1, settlement(1, cleared=[K(4)]))
-    assert store.stuck_count(1) == 0
+    assert store.stuck.count(1) == 0
 
 
 def test_thousands_of_keys(store: Store) -> None:
@@ -231,19 +231,19 @@ def test_the_directory_is_its_owner_s_alone(store: Store) -> None:
 def test_a_second_run_is_told_who_holds_it(store: Store) -> None:
     script = (
         "import sys; from pathlib import Path; from lockstep.state.store import Store\n"
-        "store = Store(Path(sys.argv[1])); store.lock(); print('held', flush=True); sys.stdin.read()"
+        "store = Store(Path(sys.argv[1])); store.lock.take(); print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", script, str(store.directory)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        assert f"process {holder.pid}" in (store.running() or "")
+        assert f"process {holder.pid}" in (store.lock.holder() or "")
         with pytest.raises(StateInUse, match=f"process {holder.pid}") as error:
-            store.lock()
+            store.lock.take()
         assert "Stop that run" in error.value.remedy
         holder.kill()
-    assert store.running() is None
-    store.lock()
+    assert store.lock.holder() is None
+    store.lock.take()
 
 
 _DOUBLE = dict.fromkeys(("REAL", "DOUBLE", "DOUBLE_PRECISION", "DOUBLE PRECISION"), "DOUBLE")
@@ -348,7 +348,7 @@ def test_it_opens_again(store: Store) -> None:
     assert (again.identity, again.journal.identity) == names
     assert again.draw_epoch() == epoch + 1
     assert again.ledger.rows(1, [K(1)]) == {K(1): Row(K(1), 5)}
-    assert [one.mapping for one in again.consumers()] == ["m", "n"]
+    assert [one.mapping for one in again.generations.consumers()] == ["m", "n"]
     assert Stream("source:s") == source_stream("s")
     assert os.listdir(again.directory)
     again.close()

@@ -11,7 +11,7 @@ import lockstep.model as ls
 from lockstep import keys
 from lockstep.engine import take
 from lockstep.engine.take import Batch
-from lockstep.state.ledger import Row, Settlement
+from lockstep.state.rows import Row, Settlement
 from lockstep.values import EVERYTHING, Hint, Key, Lane, Span, Trust, Version
 from tests.support.engine import Works
 from tests.support.memory import MemorySource, MemoryTarget

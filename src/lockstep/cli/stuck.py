@@ -11,7 +11,7 @@ from lockstep.cli import output
 from lockstep.cli.verb import print_json, settings, verb
 
 if TYPE_CHECKING:
-    from lockstep.state.store import Stuck
+    from lockstep.state.stuck import Stuck
 
 
 @verb(

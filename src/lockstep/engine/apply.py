@@ -11,7 +11,8 @@ from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.errors import Unreachable
 from lockstep.guard.door import Door, Plan
-from lockstep.state.ledger import Claimed, Failure, Intent, Ledger
+from lockstep.state.ledger import Ledger
+from lockstep.state.rows import Claimed, Failure, Intent
 from lockstep.values import Change, Fingerprint, Key, Meta, Outcome, Status, Version
 
 

@@ -20,7 +20,8 @@ from lockstep.errors import LockstepError, MappingStopped, SystemError_, TargetR
 from lockstep.guard.door import Door, HeldBack
 from lockstep.mapping import Mapping
 from lockstep.ports import Reader
-from lockstep.state.store import Consumer, Store
+from lockstep.state.generations import Consumer
+from lockstep.state.store import Store
 from lockstep.values import PARTITIONS, Identity, Lane, Status, Trust
 
 BATCH = 5_000
@@ -100,7 +101,7 @@ class ConsumerThread(threading.Thread):
         known = error if isinstance(error, LockstepError) else LockstepError(str(error))
         self.error = known
         log.error("mapping %s stopped: %s. %s", self.mapping.name, known, known.remedy)
-        self._store.set_consumer(
+        self._store.generations.set_consumer(
             self.consumer.id, state="stopped", reason=f"{known}. {known.remedy}".rstrip(". ") + "."
         )
 
@@ -112,7 +113,7 @@ class ConsumerThread(threading.Thread):
                 return
             loop = self._loop(door)
             loop.recover()
-            self._store.set_consumer(self.consumer.id, state="running", reason=None)
+            self._store.generations.set_consumer(self.consumer.id, state="running", reason=None)
             looked = time.monotonic()
             while not self._stop_event.is_set():
                 worked = self._patiently(lambda: self._step(loop))
@@ -173,8 +174,8 @@ class ConsumerThread(threading.Thread):
                 f"Bring the old one back, or build anew: `lockstep backfill {self.mapping.name} --rebuild`.",
             )
         self._lease.rise_above(found.highest)
-        self._store.know_identity(self.consumer.generation, identity_text(found))
-        self.consumer = self._store.consumer(self.mapping.name) or self.consumer
+        self._store.generations.know_identity(self.consumer.generation, identity_text(found))
+        self.consumer = self._store.generations.consumer(self.mapping.name) or self.consumer
         return found.records
 
     def _look(self, door: Door, before: int) -> int:
@@ -216,7 +217,7 @@ class ConsumerThread(threading.Thread):
             Deriver(self.mapping, self._reader),
             door,
             claims=self._claims,
-            stuck=self._store.stuck_count(self.consumer.id),
+            stuck=self._store.stuck.count(self.consumer.id),
         )
 
     def _require_taker(self) -> Taker:
@@ -244,7 +245,7 @@ class ConsumerThread(threading.Thread):
         """Nothing was takeable: what is due comes now; else wait for hints."""
         taker = self._require_taker()
         if taker.waits_for is None:
-            self._store.finish_backfill(self.consumer.id)
+            self._store.backfills.finish(self.consumer.id)
         self._regular(loop)
         if self._goal is not None and self.caught_up():
             self.done.set()
@@ -254,7 +255,7 @@ class ConsumerThread(threading.Thread):
     def _regular(self, loop: Loop) -> None:
         """Hints what has come due: retries of stuck keys, and dates that mappings asked about."""
         now = time.time()
-        retries = self._store.due_retries(self.consumer.id, now, 1_000)
+        retries = self._store.stuck.due(self.consumer.id, now, 1_000)
         if retries:
             loop.hint(retries, "retry", Trust.LEDGER, Lane.BULK)
         due = self._lease.under(lambda epoch: self._store.ledger.due(epoch, self.consumer.id, now, 1_000))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from lockstep.canonical import canonical, fingerprint
 from lockstep.mapping import Desired
-from lockstep.state.ledger import Owned, Row, owns
+from lockstep.state.rows import Owned, Row, owns
 from lockstep.values import Held, Key, Trust
 
 

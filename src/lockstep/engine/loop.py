@@ -24,7 +24,8 @@ from lockstep.errors import LockstepError, MappingStopped
 from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
 from lockstep.ports import Journal
-from lockstep.state.ledger import Failure, Ledger, Owned, Row, Settlement, owns
+from lockstep.state.ledger import Ledger
+from lockstep.state.rows import Failure, Owned, Row, Settlement, owns
 from lockstep.values import (
     PARTITIONS,
     Entry,

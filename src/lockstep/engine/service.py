@@ -18,7 +18,8 @@ from lockstep.errors import LockstepError, SystemError_
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Capture, Source
-from lockstep.state.store import Consumer, Store
+from lockstep.state.generations import Consumer
+from lockstep.state.store import Store
 from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
 
 log = logging.getLogger("lockstep")
@@ -40,9 +41,9 @@ class Service:
 
     def start(self) -> None:
         """Takes the lock, draws an epoch, starts a thread for each source. Raises StateInUse."""
-        self._store.lock()
+        self._store.lock.take()
         self._lease = Lease(self._store)
-        self._run = self._store.begin_run(self._lease.epoch)
+        self._run = self._store.runs.begin(self._lease.epoch)
         self._retire_removed()
         self._claim_standing()
         for source in self._pipeline.sources().values():
@@ -86,7 +87,7 @@ class Service:
         if self._seer is not None:
             self._seer.join()
         if self._run is not None:
-            self._store.see_run(self._run, self.gauges(), outcome)
+            self._store.runs.see(self._run, self.gauges(), outcome)
 
     def gauges(self) -> dict[str, Any]:
         """What the run shows of itself: sources and mappings."""
@@ -104,7 +105,7 @@ class Service:
         trimmed = time.monotonic()
         while not self._stop.wait(1.0):
             try:
-                self._store.see_run(self._run, self.gauges())
+                self._store.runs.see(self._run, self.gauges())
                 if time.monotonic() - trimmed > 60:
                     trimmed = time.monotonic()
                     self._store.trim()
@@ -112,25 +113,27 @@ class Service:
                 log.warning("%s. %s", error, error.remedy)
 
     def _retire_removed(self) -> None:
-        for consumer in self._store.consumers("running", "stopped"):
+        for consumer in self._store.generations.consumers("running", "stopped"):
             if consumer.mapping not in self._pipeline.mappings:
                 log.warning("mapping %s is no longer declared; its records stay", consumer.mapping)
-                self._store.set_consumer(consumer.id, state="retired", reason="no longer declared")
+                self._store.generations.set_consumer(
+                    consumer.id, state="retired", reason="no longer declared"
+                )
 
     def _claim_standing(self) -> None:
         """A mapping that must claim its keys, and did not until now, claims those it owns: before any other
         one of its target can."""
         assert self._lease is not None
         for mapping in self._pipeline.mappings.values():
-            consumer = self._store.consumer(mapping.name)
+            consumer = self._store.generations.consumer(mapping.name)
             claims = self._pipeline.claims(mapping)
-            if consumer is None or claims == self._store.claims(consumer.id):
+            if consumer is None or claims == self._store.generations.claims(consumer.id):
                 continue
             if claims:
                 self._store.ledger.claim_standing(
                     self._lease.epoch, consumer.generation, consumer.id, mapping.default_key
                 )
-            self._store.note_claims(consumer.id, claims)
+            self._store.generations.note_claims(consumer.id, claims)
 
 
 class SourceFlow(threading.Thread):
@@ -263,17 +266,19 @@ class SourceFlow(threading.Thread):
     def _consumer(self, mapping: Mapping) -> tuple[Consumer, bool]:
         """The consumer of a mapping, made if it is new; and whether it has yet to be backfilled."""
         store = self._store
-        known = store.consumer(mapping.name)
+        known = store.generations.consumer(mapping.name)
         if known is None:
-            generation = store.generation(mapping.target.name) or store.begin_generation(mapping.target.name)
-            store.begin_consumer(
+            generation = store.generations.live(mapping.target.name) or store.generations.begin(
+                mapping.target.name
+            )
+            store.generations.begin_consumer(
                 mapping.name, generation[0], self.source.name, mapping.version, recipe(mapping)
             )
-            known = store.consumer(mapping.name)
+            known = store.generations.consumer(mapping.name)
             assert known is not None
         if known.state == "retired":
-            store.set_consumer(known.id, state="running", reason=None)
-        return known, known.state == "retired" or store.backfill(known.id) is None
+            store.generations.set_consumer(known.id, state="running", reason=None)
+        return known, known.state == "retired" or store.backfills.newest(known.id) is None
 
     def _hint_spans(self, spans: Sequence[tuple[Consumer, Mapping, str, Trust]], capture: Capture) -> None:
         """Full spans of the root for consumers that cannot rely on the log alone; durable, then noted."""
@@ -284,7 +289,7 @@ class SourceFlow(threading.Thread):
             for consumer, mapping, reason, trust in spans:
                 log.info("mapping %s: all keys are derived: %s", mapping.name, reason)
                 store = self._store
-                if store.backfill(consumer.id) is None:
+                if store.backfills.newest(consumer.id) is None:
                     end = store.journal.end()
                     self._lease.under(
                         partial(
@@ -300,8 +305,8 @@ class SourceFlow(threading.Thread):
                     at=time.time(),
                 )
                 store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
-                store.begin_backfill(consumer.id, reason, reader.estimate(mapping.root.table))
-                store.set_consumer(consumer.id, version=mapping.version, recipe=recipe(mapping))
+                store.backfills.begin(consumer.id, reason, reader.estimate(mapping.root.table))
+                store.generations.set_consumer(consumer.id, version=mapping.version, recipe=recipe(mapping))
         finally:
             reader.close()
 

@@ -11,7 +11,7 @@ from lockstep.canonical import canonical, fingerprint, wrap64
 from lockstep.engine.decide import Decision
 from lockstep.engine.derive import Derived
 from lockstep.engine.take import Work
-from lockstep.state.ledger import Failure, Owned, Row, Wrote, encode_wrote
+from lockstep.state.rows import Failure, Owned, Row, Wrote, encode_wrote
 from lockstep.values import Change, Fingerprint, Key, Outcome, Status, Version
 
 

@@ -14,8 +14,8 @@ from uuid import uuid4
 import msgspec
 import sqlalchemy as sa
 
-from lockstep.state.database import Database, upsert
-from lockstep.state.migrations import Migration, statements
+from lockstep.database import Database, upsert
+from lockstep.migrations import Migration, statements
 from lockstep.values import Entry, FeedMark, Hint, Lane, Stream
 
 metadata = sa.MetaData()

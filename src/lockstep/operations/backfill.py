@@ -48,16 +48,16 @@ def backfill(
                 wanted = parse_keys(declared, typed)
                 trust = Trust.TARGET if trust_target else Trust.LEDGER
                 append(store, consumer.id, declared.root.table.name, wanted, "asked", trust)
-                return Asked(mapping, len(wanted), consumer.number, store.running())
+                return Asked(mapping, len(wanted), consumer.number, store.lock.holder())
             total = reader.estimate(declared.root.table)
         finally:
             reader.close()
         if rebuild:
-            store.lock()
-            generation, _, _ = store.begin_generation(declared.target.name)
+            store.lock.take()
+            generation, _, _ = store.generations.begin(declared.target.name)
             for other in pipeline.mappings.values():
                 if other.target.name == declared.target.name:
-                    store.begin_consumer(
+                    store.generations.begin_consumer(
                         other.name, generation, other.source.name, other.version, recipe(other)
                     )
             fresh = consumer_of(store, mapping)
@@ -69,6 +69,6 @@ def backfill(
             trust=Trust.TARGET if trust_target else Trust.LEDGER,
             at=time.time(),
         )
-        store.begin_backfill(consumer.id, "asked", total)
+        store.backfills.begin(consumer.id, "asked", total)
         store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
-        return Asked(mapping, total, consumer.number, store.running())
+        return Asked(mapping, total, consumer.number, store.lock.holder())

@@ -16,8 +16,8 @@ from lockstep.engine.derive import Deriver
 from lockstep.engine.loop import default_target_key
 from lockstep.operations.opened import looking, parse_key, writer_of
 from lockstep.pipeline import Pipeline
-from lockstep.state.ledger import decode_wrote
-from lockstep.state.store import Stuck
+from lockstep.state.rows import decode_wrote
+from lockstep.state.stuck import Stuck
 from lockstep.values import EPOCH_SHIFT
 
 
@@ -53,7 +53,7 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
     declared = pipeline.named(mapping)
     key = parse_key(declared, typed)
     with looking(pipeline) as store:
-        consumer = store.consumer(mapping) if store else None
+        consumer = store.generations.consumer(mapping) if store else None
         reader = declared.source.reader()
         try:
             one = Deriver(declared, reader).derive([key], time.time())[key]
@@ -84,7 +84,7 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
             records.append(
                 TargetRecord(keys.text(target_key), derived_record, held_record, equal, fields, written_as)
             )
-        stuck = next(iter(store.stuck(consumer.id, [key])), None) if store and consumer else None
+        stuck = next(iter(store.stuck.of(consumer.id, [key])), None) if store and consumer else None
         ledger: dict[str, Any] | None = None
         if row is not None:
             wrote = decode_wrote(row.hint)

@@ -11,7 +11,8 @@ from lockstep.errors import DeclarationError, StateError
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Writer
-from lockstep.state.store import Consumer, Store
+from lockstep.state.generations import Consumer
+from lockstep.state.store import Store
 from lockstep.values import Key
 
 
@@ -61,9 +62,9 @@ def state_of(state: Path | Pipeline) -> Path:
 
 def consumer_of(store: Store, mapping: str) -> Consumer:
     """A mapping's consumer. Raises StateError when it never ran."""
-    found = store.consumer(mapping)
+    found = store.generations.consumer(mapping)
     if found is None:
-        known = ", ".join(one.mapping for one in store.consumers()) or "none"
+        known = ", ".join(one.mapping for one in store.generations.consumers()) or "none"
         raise StateError(
             f"no run knows a mapping {mapping!r} (known: {known})", "Start it with `lockstep run` first."
         )

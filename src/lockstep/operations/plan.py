@@ -18,7 +18,8 @@ from lockstep.mapping import Mapping
 from lockstep.operations.opened import looking, parse_keys, writer_of
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Writer
-from lockstep.state.store import Consumer, Store
+from lockstep.state.generations import Consumer
+from lockstep.state.store import Store
 from lockstep.values import Held, Key
 
 _PAGE = 500
@@ -41,7 +42,7 @@ def plan(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> Iterato
     """
     declared = pipeline.named(mapping)
     with looking(pipeline) as store:
-        consumer = store.consumer(mapping) if store else None
+        consumer = store.generations.consumer(mapping) if store else None
         reader = declared.source.reader()
         try:
             deriver = Deriver(declared, reader)

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from lockstep.operations.opened import existing
 from lockstep.pipeline import Pipeline
-from lockstep.state.store import Consumer, Store
+from lockstep.state.generations import Consumer
+from lockstep.state.store import Store
 from lockstep.values import Lane, consumer_stream, source_stream
 
 
@@ -54,8 +55,8 @@ class Status(Struct, frozen=True):
 def status(state: Path | Pipeline) -> Status:
     """What is known of a state store. Raises StateError where nothing ever ran."""
     with existing(state) as store:
-        last = store.last_run()
-        running = store.running()
+        last = store.runs.last()
+        running = store.lock.holder()
         gauges = last.gauges if last else {}
         return Status(
             str(store.directory),
@@ -70,7 +71,7 @@ def status(state: Path | Pipeline) -> Status:
 def mapping_statuses(store: Store, gauges: dict[str, Any] | None = None) -> tuple[MappingStatus, ...]:
     """The status of every mapping that is not retired."""
     found = []
-    for consumer in store.consumers("running", "stopped"):
+    for consumer in store.generations.consumers("running", "stopped"):
         own = (gauges or {}).get(consumer.mapping, {})
         found.append(
             MappingStatus(
@@ -81,7 +82,7 @@ def mapping_statuses(store: Store, gauges: dict[str, Any] | None = None) -> tupl
                 consumer.reason or own.get("reason", ""),
                 _waiting(store, consumer, Lane.LIVE),
                 _waiting(store, consumer, Lane.BULK),
-                store.stuck_count(consumer.id),
+                store.stuck.count(consumer.id),
                 _backfill(store, consumer, own.get("keys_per_second")),
                 own,
             )
@@ -99,7 +100,7 @@ def _waiting(store: Store, consumer: Consumer, lane: Lane) -> int:
 
 
 def _backfill(store: Store, consumer: Consumer, now_rate: float | None) -> BackfillStatus | None:
-    known = store.backfill(consumer.id)
+    known = store.backfills.newest(consumer.id)
     if known is None:
         return None
     rate = float(now_rate or 0)  # of the run that goes on; before it, nobody may have worked for days

@@ -9,15 +9,18 @@ from pathlib import Path
 from lockstep import keys
 from lockstep.operations.opened import consumer_of, existing, parse_keys
 from lockstep.pipeline import Pipeline
-from lockstep.state.store import Store, Stuck
+from lockstep.state.store import Store
+from lockstep.state.stuck import Stuck
 from lockstep.values import PARTITIONS, Entry, Hint, Key, Lane, Trust, consumer_stream
 
 
 def stuck(state: Path | Pipeline, mapping: str | None = None, limit: int = 1000) -> list[Stuck]:
     """The stuck keys of a mapping, or of all, the longest stuck first."""
     with existing(state) as store:
-        consumers = [consumer_of(store, mapping)] if mapping else store.consumers("running", "stopped")
-        return [one for consumer in consumers for one in store.stuck(consumer.id, limit=limit)]
+        consumers = (
+            [consumer_of(store, mapping)] if mapping else store.generations.consumers("running", "stopped")
+        )
+        return [one for consumer in consumers for one in store.stuck.of(consumer.id, limit=limit)]
 
 
 def retry(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> int:
@@ -26,7 +29,7 @@ def retry(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> int:
     with existing(pipeline) as store:
         consumer = consumer_of(store, mapping)
         if not typed:
-            return store.retry_all(consumer.id)
+            return store.stuck.retry_all(consumer.id)
         wanted = parse_keys(declared, typed)
         append(store, consumer.id, declared.root.table.name, wanted, "retry", Trust.LEDGER)
         return len(wanted)

@@ -24,7 +24,7 @@ def verify(
     """
     declared = pipeline.named(mapping)
     with existing(pipeline) as store:
-        consumer = store.consumer(mapping)
+        consumer = store.generations.consumer(mapping)
         if consumer is None:
             raise StateError(f"mapping {mapping} has never run", "Start it with `lockstep run` first.")
 

@@ -4,113 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from msgspec import Struct
 
-from lockstep.errors import LeaseLost
+from lockstep.database import Database, keep, upsert
 from lockstep.state import schema
-from lockstep.state.database import Database, keep, upsert
-from lockstep.values import PARTITIONS, Fingerprint, Key, Lane, Stream, Version, source_stream
+from lockstep.state.rows import (
+    Claimed,
+    Intent,
+    Owned,
+    Row,
+    Settlement,
+    decode_intent,
+    encode,
+    from_columns,
+    owns,
+    to_columns,
+)
+from lockstep.state.settling import CHUNK, claim, delete_keys, fence, position_rows, record_failures, release
+from lockstep.values import PARTITIONS, Key, Lane, Stream, Version, source_stream
 
-_encode = msgspec.msgpack.Encoder().encode
-_CHUNK = 900
 _PAGE = 5_000
-
-
-class Owned(Struct, frozen=True, array_like=True):
-    """A target key that a source key owns, and the fingerprints sent and held; None is unknown."""
-
-    key: Key
-    sent: Fingerprint | None = None
-    held: Fingerprint | None = None
-
-
-class Row(Struct, frozen=True):
-    """What the ledger says of one source key. See `state.schema.ledger`."""
-
-    key: Key
-    sent: int | None = None
-    held: int | None = None
-    targets: tuple[Owned, ...] | None = None
-    sum: int | None = None
-    version: Version = Version(0)
-    void: bool = False
-    due: float | None = None
-    hint: bytes | None = None
-
-
-def owns(row: Row, default: Callable[[Key], Key]) -> tuple[Owned, ...]:
-    """The target keys of a row. One in short form has at most one, which follows from the source key."""
-    if row.targets is not None:
-        return row.targets
-    if row.sent is None and not row.void:
-        return ()
-    sent = None if row.sent is None else Fingerprint(row.sent)
-    return (Owned(default(row.key), sent, None if row.held is None else Fingerprint(row.held)),)
-
-
-class Wrote(Struct, frozen=True, array_like=True):
-    """The last hint that wrote: why, the source's position, when."""
-
-    reason: str
-    position: str | None
-    at: float
-
-
-class Failure(NamedTuple):
-    """Why a key is stuck. `claim` is the target key it waits for."""
-
-    key: Key
-    stage: str
-    error: str
-    remedy: str
-    claim: Key | None = None
-    retriable: bool = True
-
-
-class Settlement(NamedTuple):
-    """Everything that one batch makes true, in one transaction."""
-
-    consumer: int
-    version: Version
-    rows: Sequence[Row]
-    removed: Sequence[Key]
-    failures: Sequence[Failure]
-    cleared: Sequence[Key]
-    released: Sequence[tuple[Key, Key]]  # target key, and the source key that gives it up
-    positions: Mapping[tuple[Stream, Lane], Mapping[int, int]]
-    backfilled: int
-
-
-class Intent(NamedTuple):
-    """What is about to be written for one source key: target keys to put, and to remove."""
-
-    key: Key
-    puts: Sequence[Key]
-    removes: Sequence[Key]
-
-
-class Claimed(NamedTuple):
-    """A target key that another source key owns."""
-
-    target_key: Key
-    consumer: int
-    key: Key
-
-
-_targets = msgspec.msgpack.Decoder(tuple[Owned, ...]).decode
-_intent = msgspec.msgpack.Decoder(list[tuple[Key, list[Key]]]).decode
-
-
-def decode_wrote(body: bytes | None) -> Wrote | None:
-    return None if body is None else msgspec.msgpack.decode(body, type=Wrote)
-
-
-def encode_wrote(wrote: Wrote) -> bytes:
-    return _encode(wrote)
 
 
 class Ledger:
@@ -127,10 +42,10 @@ class Ledger:
             table.c.consumer == consumer, table.c.key.in_(sa.bindparam("keys", expanding=True))
         )
         with self._database.reading() as connection:
-            for start in range(0, len(keys), _CHUNK):
-                chunk = list(keys[start : start + _CHUNK])
+            for start in range(0, len(keys), CHUNK):
+                chunk = list(keys[start : start + CHUNK])
                 for values in connection.execute(statement, {"keys": chunk}):
-                    row = _row(values)
+                    row = from_columns(values)
                     found[row.key] = row
         return found
 
@@ -153,7 +68,8 @@ class Ledger:
             statement = statement.where(table.c.key > after)
         with self._database.reading() as connection:
             return [
-                _row(values) for values in connection.execute(statement.order_by(table.c.key).limit(limit))
+                from_columns(values)
+                for values in connection.execute(statement.order_by(table.c.key).limit(limit))
             ]
 
     def count(self, consumer: int) -> int:
@@ -182,10 +98,10 @@ class Ledger:
         """
         refused: dict[Key, Claimed] = {}
         with self._database.writing() as connection:
-            _fence(connection, epoch)
+            fence(connection, epoch)
             if claiming:
                 for intent in intents:
-                    taken = _claim(connection, generation, consumer, intent)
+                    taken = claim(connection, generation, consumer, intent)
                     if taken is not None:
                         refused[intent.key] = taken
             body = [
@@ -196,7 +112,7 @@ class Ledger:
             if body:
                 connection.execute(
                     schema.intents.insert(),
-                    {"consumer": consumer, "version": version, "body": _encode(body), "at": time.time()},
+                    {"consumer": consumer, "version": version, "body": encode(body), "at": time.time()},
                 )
         return refused
 
@@ -206,7 +122,7 @@ class Ledger:
             bodies = connection.scalars(
                 sa.select(schema.intents.c.body).where(schema.intents.c.consumer == consumer)
             ).all()
-        return list(dict.fromkeys(key for body in bodies for key, _ in _intent(body)))
+        return list(dict.fromkeys(key for body in bodies for key, _ in decode_intent(body)))
 
     def void_intents(self, epoch: int, consumer: int, default: Callable[[Key], Key]) -> None:
         """Turns the keys of every intent found into void rows. They must be hinted, before or again.
@@ -214,13 +130,13 @@ class Ledger:
         `default` gives the target key of a row in short form.
         """
         with self._database.writing() as connection:
-            _fence(connection, epoch)
+            fence(connection, epoch)
             found = connection.execute(
                 sa.select(schema.intents).where(schema.intents.c.consumer == consumer)
             ).all()
             touched: dict[Key, set[Key]] = {}
             for intent in found:
-                for key, target_keys in _intent(intent.body):
+                for key, target_keys in decode_intent(intent.body):
                     touched.setdefault(key, set()).update(target_keys)
             self._void(connection, consumer, touched, default)
             connection.execute(schema.intents.delete().where(schema.intents.c.consumer == consumer))
@@ -230,7 +146,7 @@ class Ledger:
     ) -> None:
         """Enters target records that the ledger did not know, as void rows. They must be hinted."""
         with self._database.writing() as connection:
-            _fence(connection, epoch)
+            fence(connection, epoch)
             self._void(connection, consumer, owned, default)
 
     def _void(
@@ -248,7 +164,7 @@ class Ledger:
             for target_key in target_keys:
                 targets.setdefault(target_key, Owned(target_key))
             voided.append(
-                _values(consumer, msgspec.structs.replace(row, void=True, targets=tuple(targets.values())))
+                to_columns(consumer, msgspec.structs.replace(row, void=True, targets=tuple(targets.values())))
             )
         upsert(connection, schema.ledger, voided)
 
@@ -264,7 +180,7 @@ class Ledger:
                 for owned in owns(row, default)
             ]
             with self._database.writing() as connection:
-                _fence(connection, epoch)
+                fence(connection, epoch)
                 keep(connection, schema.claims, rows)
             after = page[-1].key
 
@@ -279,15 +195,15 @@ class Ledger:
         now = time.time()
         ledger = schema.ledger
         with self._database.writing() as connection:
-            _fence(connection, epoch)
-            upsert(connection, ledger, [_values(done.consumer, row) for row in done.rows])
+            fence(connection, epoch)
+            upsert(connection, ledger, [to_columns(done.consumer, row) for row in done.rows])
             if done.removed:
                 self._remove(connection, done, now)
             if done.cleared:
-                _delete_keys(connection, schema.stuck, done.consumer, done.cleared)
-            _record_failures(connection, done, now)
-            waiting = _release(connection, generation, done.consumer, done.released)
-            upsert(connection, schema.positions, list(_position_rows(done)))
+                delete_keys(connection, schema.stuck, done.consumer, done.cleared)
+            record_failures(connection, done, now)
+            waiting = release(connection, generation, done.consumer, done.released)
+            upsert(connection, schema.positions, list(position_rows(done)))
             if done.backfilled:
                 connection.execute(
                     schema.backfills.update()
@@ -305,7 +221,7 @@ class Ledger:
         return waiting
 
     def _remove(self, connection: sa.Connection, done: Settlement, now: float) -> None:
-        _delete_keys(connection, schema.ledger, done.consumer, done.removed)
+        delete_keys(connection, schema.ledger, done.consumer, done.removed)
         upsert(
             connection,
             schema.tombstones,
@@ -330,8 +246,8 @@ class Ledger:
         """Sets a consumer's positions without settling anything: where a new one begins."""
         blank = Settlement(consumer, Version(0), (), (), (), (), (), positions, 0)
         with self._database.writing() as connection:
-            _fence(connection, epoch)
-            upsert(connection, schema.positions, list(_position_rows(blank)))
+            fence(connection, epoch)
+            upsert(connection, schema.positions, list(position_rows(blank)))
 
     def begin_at(self, epoch: int, consumer: int, source: str, offset: int) -> None:
         """Places a new consumer: hints of its source up to an offset are not its business."""
@@ -352,146 +268,11 @@ class Ledger:
             )
         if keys:
             with self._database.writing() as connection:
-                _fence(connection, epoch)
-                for start in range(0, len(keys), _CHUNK):
+                fence(connection, epoch)
+                for start in range(0, len(keys), CHUNK):
                     connection.execute(
                         table.update()
-                        .where(table.c.consumer == consumer, table.c.key.in_(keys[start : start + _CHUNK]))
+                        .where(table.c.consumer == consumer, table.c.key.in_(keys[start : start + CHUNK]))
                         .values(due=now + 600)  # should the hint be lost, it comes again
                     )
         return keys
-
-
-def _fence(connection: sa.Connection, epoch: int) -> None:
-    newest = connection.scalar(sa.select(sa.func.max(schema.leases.c.epoch)))
-    if newest is not None and newest > epoch:
-        raise LeaseLost(
-            f"epoch {epoch} is over: {newest} was drawn since",
-            "Nothing is lost. Only one `lockstep run` may work a state store; end the other one.",
-        )
-
-
-def _row(values: Any) -> Row:
-    return Row(
-        values.key,
-        values.sent,
-        values.held,
-        None if values.targets is None else _targets(values.targets),
-        values.sum,
-        values.version,
-        bool(values.void),
-        values.due,
-        values.hint,
-    )
-
-
-def _values(consumer: int, row: Row) -> dict[str, Any]:
-    return {
-        "consumer": consumer,
-        "key": row.key,
-        "sent": row.sent,
-        "held": row.held,
-        "targets": None if row.targets is None else _encode(row.targets),
-        "sum": row.sum,
-        "version": row.version,
-        "void": row.void,
-        "due": row.due,
-        "hint": row.hint,
-    }
-
-
-def _position_rows(done: Settlement) -> Iterable[dict[str, Any]]:
-    for (stream, lane), partitions in done.positions.items():
-        for partition, offset in partitions.items():
-            yield {
-                "consumer": done.consumer,
-                "stream": stream,
-                "lane": lane.value,
-                "partition": partition,
-                "offset": offset,
-            }
-
-
-def _delete_keys(connection: sa.Connection, table: sa.Table, consumer: int, keys: Sequence[Key]) -> None:
-    for start in range(0, len(keys), _CHUNK):
-        connection.execute(
-            table.delete().where(table.c.consumer == consumer, table.c.key.in_(keys[start : start + _CHUNK]))
-        )
-
-
-def _claim(connection: sa.Connection, generation: int, consumer: int, intent: Intent) -> Claimed | None:
-    """Claims what one source key is about to put: all of it, or nothing and who owns the first taken."""
-    table = schema.claims
-    free: list[Key] = []
-    for target_key in intent.puts:
-        owner = connection.execute(
-            sa.select(table).where(table.c.generation == generation, table.c.target_key == target_key)
-        ).first()
-        if owner is None:
-            free.append(target_key)
-        elif (owner.consumer, owner.key) != (consumer, intent.key):
-            return Claimed(target_key, owner.consumer, owner.key)
-    if free:
-        connection.execute(
-            table.insert(),
-            [
-                {"generation": generation, "target_key": one, "consumer": consumer, "key": intent.key}
-                for one in free
-            ],
-        )
-    return None
-
-
-def _release(
-    connection: sa.Connection, generation: int, consumer: int, released: Sequence[tuple[Key, Key]]
-) -> list[tuple[int, Key]]:
-    waiting: list[tuple[int, Key]] = []
-    for target_key, key in released:
-        connection.execute(
-            schema.claims.delete().where(
-                schema.claims.c.generation == generation,
-                schema.claims.c.target_key == target_key,
-                schema.claims.c.consumer == consumer,
-                schema.claims.c.key == key,
-            )
-        )
-        for row in connection.execute(
-            sa.select(schema.stuck.c.consumer, schema.stuck.c.key)
-            .join(schema.consumers, schema.consumers.c.id == schema.stuck.c.consumer)
-            .where(schema.stuck.c.claim == target_key, schema.consumers.c.generation == generation)
-        ):
-            waiting.append((row.consumer, row.key))
-    return waiting
-
-
-_FIRST_RETRY, _LONGEST_RETRY = 1.0, 300.0
-
-
-def _record_failures(connection: sa.Connection, done: Settlement, now: float) -> None:
-    table = schema.stuck
-    for failure in done.failures:
-        known = connection.execute(
-            sa.select(table.c.attempts, table.c.first_at).where(
-                table.c.consumer == done.consumer, table.c.key == failure.key
-            )
-        ).first()
-        attempts = (known.attempts if known else 0) + 1
-        wait = min(_FIRST_RETRY * 2 ** min(attempts - 1, 20), _LONGEST_RETRY)
-        upsert(
-            connection,
-            table,
-            [
-                {
-                    "consumer": done.consumer,
-                    "key": failure.key,
-                    "stage": failure.stage,
-                    "error": failure.error,
-                    "remedy": failure.remedy,
-                    "claim": failure.claim,
-                    "attempts": attempts,
-                    "first_at": known.first_at if known else now,
-                    "last_at": now,
-                    "retry_at": now + wait if failure.retriable else None,
-                }
-            ],
-        )

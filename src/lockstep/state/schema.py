@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from lockstep.state.migrations import Migration, statements
+from lockstep.migrations import Migration, statements
 
 metadata = sa.MetaData()
 

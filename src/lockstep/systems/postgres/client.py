@@ -35,9 +35,10 @@ _FORMS = {
     "cursor_tuple_fraction": "1",  # whoever opens a cursor here reads all of it
     "synchronous_commit": "local",
 }
+LOCK_TIMEOUT = "30s"
 _TIMES = {
     "statement_timeout": f"{READING_SECONDS}s",
-    "lock_timeout": "30s",
+    "lock_timeout": LOCK_TIMEOUT,
     "idle_in_transaction_session_timeout": "600s",
 }
 # A peer that vanished is noticed within a minute on either side; else its slot stays taken for hours.
@@ -78,14 +79,16 @@ class Address:
 
     def connect(self) -> Connection:
         """A connection for reading, one statement a transaction."""
-        return self._connected(_FORMS | _TIMES)
+        return self._connected(_TIMES | _FORMS)
 
     def replication(self) -> Connection:
         """A connection that can stream the log. psycopg connects it, and knows nothing of what follows.
 
         (libpq's own PQconnectdb would hold the interpreter's lock, and all our threads, until it is done.)
         """
-        return self._connected(_FORMS | _KEEPALIVE | _SENDER, replication="database")
+        return self._connected(
+            {"statement_timeout": "0"} | _FORMS | _KEEPALIVE | _SENDER, replication="database"
+        )
 
     def _connected(self, settings: dict[str, str], **more: str) -> Connection:
         with mapped(f"connecting to {self.name}" + (" for replication" if more else "")):

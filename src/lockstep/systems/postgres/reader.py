@@ -2,7 +2,9 @@
 
 A snapshot is one REPEATABLE READ, READ ONLY transaction on a kept connection. The tables are locked (ACCESS
 SHARE) *before* its moment is fixed: TRUNCATE and the forms of ALTER TABLE that rewrite a table are not
-isolated by PostgreSQL, and to an older snapshot the table would read as empty, which is as deleted.
+isolated by PostgreSQL, and to an older snapshot the table would read as empty, which is as deleted. A table
+that is read for the first time, or could not be locked at once, is locked later and looked at whether it was
+rewritten in between.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from lockstep.errors import Refused, Unreachable
 from lockstep.ports import KeyPage
 from lockstep.systems.postgres import lookup, tables, visibility, walk
 from lockstep.systems.postgres.blame import blamed
-from lockstep.systems.postgres.client import Address, Connection
+from lockstep.systems.postgres.client import LOCK_TIMEOUT, Address, Connection
 from lockstep.systems.postgres.faults import mapped
 from lockstep.systems.postgres.tables import TableInfo
 from lockstep.values import Fetch, Span, Table
@@ -28,6 +30,7 @@ COUNTED = 20_000
 """Tables thought to be smaller than this are counted."""
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+_LOCK_SOON = f"SET LOCAL lock_timeout = '200ms'; {{}}; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; "
 _VERSIONS = """SELECT c.oid::int8, c.xmin::text, sum(a.xmin::text::int8)::text, count(*)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.oid IN ({}) GROUP BY c.oid, c.xmin"""
 _REWRITTEN = """SELECT count(*) FROM pg_class c
@@ -202,7 +205,7 @@ class PostgresReader:
             known, versions = dict(self._known), dict(self._versions)
         if known:
             try:
-                text = f"{_BEGIN}{_lock(known.values())}; {_versions_sql(known)}"
+                text = f"{_BEGIN}{_LOCK_SOON.format(_lock(known.values()))}{_versions_sql(known)}"
                 with connection.execute(text.encode()) as cursor:
                     while cursor.nextset():
                         pass
@@ -210,12 +213,18 @@ class PostgresReader:
                 if now == versions:
                     return known
                 connection.execute(b"ROLLBACK")
+                self._forget()
             except (psycopg.ProgrammingError, psycopg.NotSupportedError):  # a table that we know is gone
                 connection.execute(b"ROLLBACK")
-            with self._lock:
-                self._known, self._versions = {}, {}
+                self._forget()
+            except psycopg.errors.LockNotAvailable:  # one is being altered, and may not be needed now
+                connection.execute(b"ROLLBACK")
         with connection.execute((_BEGIN + "SELECT 1").encode()):
             return {}
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._known, self._versions = {}, {}
 
     def _learn(self, connection: Connection, learnt: dict[str, TableInfo]) -> None:
         """Keeps what a snapshot found out, with the versions of the catalog's rows that said so."""

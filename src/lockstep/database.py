@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lockstep.errors import StateError
-from lockstep.state.migrations import Migration, migrate
+from lockstep.migrations import Migration, migrate
 
 BUSY_MS = 60_000
 

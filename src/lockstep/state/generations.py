@@ -1,0 +1,149 @@
+"""Generations of targets, and the consumers that follow them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from lockstep.database import Database, upsert
+from lockstep.state import schema
+
+
+class Consumer(Struct, frozen=True):
+    """A mapping following one generation of its target."""
+
+    id: int
+    mapping: str
+    source: str
+    version: str
+    recipe: str
+    state: str
+    reason: str | None
+    generation: int
+    number: int
+    target: str
+    marker: str
+    identity: str | None
+
+
+class Generations:
+    """Which mapping follows which physical build of its target."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def consumers(self, *states: str) -> list[Consumer]:
+        """Every consumer of a live generation; with `states`, those in one of them."""
+        consumer, generation = schema.consumers, schema.generations
+        statement = (
+            sa.select(
+                consumer.c.id,
+                consumer.c.mapping,
+                consumer.c.source,
+                consumer.c.version,
+                consumer.c.recipe,
+                consumer.c.state,
+                consumer.c.reason,
+                consumer.c.generation,
+                generation.c.number,
+                generation.c.target,
+                generation.c.marker,
+                generation.c.identity,
+            )
+            .join(generation, generation.c.id == consumer.c.generation)
+            .where(generation.c.state == "live")
+            .order_by(consumer.c.id)
+        )
+        if states:
+            statement = statement.where(consumer.c.state.in_(states))
+        with self._database.reading() as connection:
+            return [Consumer(**row._mapping) for row in connection.execute(statement)]
+
+    def consumer(self, mapping: str) -> Consumer | None:
+        """The consumer of a mapping's live generation."""
+        found = [consumer for consumer in self.consumers() if consumer.mapping == mapping]
+        return found[-1] if found else None
+
+    def live(self, target: str) -> tuple[int, int, str, str | None] | None:
+        """The live generation of a target: (id, number, marker, identity)."""
+        table = schema.generations
+        with self._database.reading() as connection:
+            row = connection.execute(
+                sa.select(table.c.id, table.c.number, table.c.marker, table.c.identity).where(
+                    table.c.target == target, table.c.state == "live"
+                )
+            ).first()
+        return (row.id, row.number, row.marker, row.identity) if row else None
+
+    def begin(self, target: str) -> tuple[int, int, str]:
+        """A new live generation of a target, in place of an older one: (id, number, marker)."""
+        table = schema.generations
+        with self._database.writing() as connection:
+            number = (
+                connection.scalar(sa.select(sa.func.max(table.c.number)).where(table.c.target == target)) or 0
+            ) + 1
+            connection.execute(
+                table.update()
+                .where(table.c.target == target, table.c.state == "live")
+                .values(state="retired")
+            )
+            marker = uuid4().hex
+            made = connection.execute(
+                table.insert(),
+                {
+                    "target": target,
+                    "number": number,
+                    "state": "live",
+                    "marker": marker,
+                    "created_at": time.time(),
+                },
+            )
+            assert made.inserted_primary_key is not None
+            return made.inserted_primary_key[0], number, marker
+
+    def know_identity(self, generation: int, identity: str) -> None:
+        """Records which physical target a generation is."""
+        table = schema.generations
+        with self._database.writing() as connection:
+            connection.execute(table.update().where(table.c.id == generation).values(identity=identity))
+
+    def begin_consumer(self, mapping: str, generation: int, source: str, version: str, recipe: str) -> int:
+        """A new consumer; its id. It has no positions yet."""
+        with self._database.writing() as connection:
+            made = connection.execute(
+                schema.consumers.insert(),
+                {
+                    "mapping": mapping,
+                    "generation": generation,
+                    "source": source,
+                    "version": version,
+                    "recipe": recipe,
+                    "state": "running",
+                    "created_at": time.time(),
+                },
+            )
+            assert made.inserted_primary_key is not None
+            return int(made.inserted_primary_key[0])
+
+    def set_consumer(self, consumer: int, **values: Any) -> None:
+        """Changes `state`, `reason`, `version` or `recipe` of a consumer."""
+        table = schema.consumers
+        with self._database.writing() as connection:
+            connection.execute(table.update().where(table.c.id == consumer).values(**values))
+
+    def claims(self, consumer: int) -> bool:
+        """Whether everything that a consumer owns is claimed."""
+        table = schema.meta
+        with self._database.reading() as connection:
+            return (
+                connection.scalar(sa.select(table.c.value).where(table.c.name == f"claims:{consumer}")) == "1"
+            )
+
+    def note_claims(self, consumer: int, claims: bool) -> None:
+        """Records whether a consumer claims its target keys."""
+        with self._database.writing() as connection:
+            upsert(connection, schema.meta, [{"name": f"claims:{consumer}", "value": str(int(claims))}])

@@ -1,0 +1,65 @@
+"""The one `run` of a state directory: a lock that the kernel gives back, however the process dies."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import os
+import socket
+from pathlib import Path
+
+from lockstep.errors import StateInUse
+
+
+class RunLock:
+    """`run.lock` in the state directory; its text says who holds it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock: int | None = None
+
+    def take(self) -> None:
+        """Takes the right to run. The kernel gives it back when the process dies, however it dies.
+
+        Raises StateInUse that says who holds it.
+        """
+        handle = os.open(self._directory / "run.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(handle, 400).decode(errors="replace").strip() or "another process"
+            os.close(handle)
+            raise StateInUse(
+                f"{self._directory} is in use by {holder}",
+                "Stop that run first, or work with it: `lockstep status`.",
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, whoami().encode(), 0)
+        self._lock = handle
+
+    def holder(self) -> str | None:
+        """Who runs now, None when nobody does."""
+        path = self._directory / "run.lock"
+        if self._lock is not None or not path.exists():
+            return None
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read(400).decode(errors="replace").strip() or "another process"
+            return None
+
+    def close(self) -> None:
+        """Gives the right back, where it was taken."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def whoami() -> str:
+    """user@host, process id: as shown to whoever finds the lock held."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}, process {os.getpid()}"

@@ -1,0 +1,137 @@
+"""The rows of the ledger, and what is written beside them: the words that the engine and the store share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from lockstep.values import Fingerprint, Key, Lane, Stream, Version
+
+encode = msgspec.msgpack.Encoder().encode
+
+
+class Owned(Struct, frozen=True, array_like=True):
+    """A target key that a source key owns, and the fingerprints sent and held; None is unknown."""
+
+    key: Key
+    sent: Fingerprint | None = None
+    held: Fingerprint | None = None
+
+
+class Row(Struct, frozen=True):
+    """What the ledger says of one source key. See `state.schema.ledger`."""
+
+    key: Key
+    sent: int | None = None
+    held: int | None = None
+    targets: tuple[Owned, ...] | None = None
+    sum: int | None = None
+    version: Version = Version(0)
+    void: bool = False
+    due: float | None = None
+    hint: bytes | None = None
+
+
+def owns(row: Row, default: Callable[[Key], Key]) -> tuple[Owned, ...]:
+    """The target keys of a row. One in short form has at most one, which follows from the source key."""
+    if row.targets is not None:
+        return row.targets
+    if row.sent is None and not row.void:
+        return ()
+    sent = None if row.sent is None else Fingerprint(row.sent)
+    return (Owned(default(row.key), sent, None if row.held is None else Fingerprint(row.held)),)
+
+
+class Wrote(Struct, frozen=True, array_like=True):
+    """The last hint that wrote: why, the source's position, when."""
+
+    reason: str
+    position: str | None
+    at: float
+
+
+class Failure(NamedTuple):
+    """Why a key is stuck. `claim` is the target key it waits for."""
+
+    key: Key
+    stage: str
+    error: str
+    remedy: str
+    claim: Key | None = None
+    retriable: bool = True
+
+
+class Settlement(NamedTuple):
+    """Everything that one batch makes true, in one transaction."""
+
+    consumer: int
+    version: Version
+    rows: Sequence[Row]
+    removed: Sequence[Key]
+    failures: Sequence[Failure]
+    cleared: Sequence[Key]
+    released: Sequence[tuple[Key, Key]]  # target key, and the source key that gives it up
+    positions: Mapping[tuple[Stream, Lane], Mapping[int, int]]
+    backfilled: int
+
+
+class Intent(NamedTuple):
+    """What is about to be written for one source key: target keys to put, and to remove."""
+
+    key: Key
+    puts: Sequence[Key]
+    removes: Sequence[Key]
+
+
+class Claimed(NamedTuple):
+    """A target key that another source key owns."""
+
+    target_key: Key
+    consumer: int
+    key: Key
+
+
+_targets = msgspec.msgpack.Decoder(tuple[Owned, ...]).decode
+decode_intent = msgspec.msgpack.Decoder(list[tuple[Key, list[Key]]]).decode
+
+
+def decode_wrote(body: bytes | None) -> Wrote | None:
+    return None if body is None else msgspec.msgpack.decode(body, type=Wrote)
+
+
+def encode_wrote(wrote: Wrote) -> bytes:
+    return encode(wrote)
+
+
+def from_columns(values: Any) -> Row:
+    """A row as the ledger's table holds it."""
+    return Row(
+        values.key,
+        values.sent,
+        values.held,
+        None if values.targets is None else _targets(values.targets),
+        values.sum,
+        values.version,
+        bool(values.void),
+        values.due,
+        values.hint,
+    )
+
+
+def to_columns(consumer: int, row: Row) -> dict[str, Any]:
+    """A row for the ledger's table."""
+    return {
+        "consumer": consumer,
+        "key": row.key,
+        "sent": row.sent,
+        "held": row.held,
+        "targets": None if row.targets is None else encode(row.targets),
+        "sum": row.sum,
+        "version": row.version,
+        "void": row.void,
+        "due": row.due,
+        "hint": row.hint,
+    }

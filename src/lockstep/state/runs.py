@@ -1,0 +1,128 @@
+"""Runs, and the passes over all keys that they make."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from lockstep.database import Database
+from lockstep.state import schema
+from lockstep.state.lock import whoami
+
+
+class Backfill(Struct, frozen=True):
+    """A pass over all keys of a root."""
+
+    id: int
+    consumer: int
+    reason: str
+    total: int
+    done: int
+    started_at: float
+    finished_at: float | None
+
+
+class Run(Struct, frozen=True):
+    """One `lockstep run`, and what it showed of itself when last seen."""
+
+    id: int
+    holder: str
+    epoch: int
+    started_at: float
+    seen_at: float
+    ended_at: float | None
+    outcome: str | None
+    gauges: dict[str, Any]
+
+
+class Backfills:
+    """Passes over all keys of a consumer's root."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, consumer: int, reason: str, total: int) -> None:
+        """A pass over all keys begins; an unfinished one of the consumer is taken over."""
+        table = schema.backfills
+        now = time.time()
+        with self._database.writing() as connection:
+            connection.execute(
+                table.update()
+                .where(table.c.consumer == consumer, table.c.finished_at.is_(None))
+                .values(finished_at=now)
+            )
+            connection.execute(
+                table.insert(),
+                {"consumer": consumer, "reason": reason, "total": total, "done": 0, "started_at": now},
+            )
+
+    def finish(self, consumer: int) -> None:
+        """The pass under way, if there is one, has come to its end."""
+        table = schema.backfills
+        known = self.newest(consumer)
+        if known is None or known.finished_at is not None:
+            return
+        with self._database.writing() as connection:
+            connection.execute(
+                table.update()
+                .where(table.c.consumer == consumer, table.c.finished_at.is_(None))
+                .values(finished_at=time.time())
+            )
+
+    def newest(self, consumer: int) -> Backfill | None:
+        """The newest pass of a consumer."""
+        table = schema.backfills
+        with self._database.reading() as connection:
+            row = connection.execute(
+                sa.select(table).where(table.c.consumer == consumer).order_by(table.c.id.desc()).limit(1)
+            ).first()
+        return None if row is None else Backfill(*row)
+
+
+class Runs:
+    """Every `lockstep run` there was, and what the live one shows of itself."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, epoch: int) -> int:
+        now = time.time()
+        with self._database.writing() as connection:
+            made = connection.execute(
+                schema.runs.insert(),
+                {"holder": whoami(), "epoch": epoch, "started_at": now, "seen_at": now, "gauges": "{}"},
+            )
+            assert made.inserted_primary_key is not None
+            return int(made.inserted_primary_key[0])
+
+    def see(self, run: int, gauges: Mapping[str, Any], outcome: str | None = None) -> None:
+        """Leaves what a run shows of itself; with an outcome, that it has ended."""
+        now = time.time()
+        values: dict[str, Any] = {"seen_at": now, "gauges": json.dumps(gauges)}
+        if outcome is not None:
+            values |= {"ended_at": now, "outcome": outcome}
+        with self._database.writing() as connection:
+            connection.execute(schema.runs.update().where(schema.runs.c.id == run).values(**values))
+
+    def last(self) -> Run | None:
+        with self._database.reading() as connection:
+            row = connection.execute(
+                sa.select(schema.runs).order_by(schema.runs.c.id.desc()).limit(1)
+            ).first()
+        if row is None:
+            return None
+        return Run(
+            row.id,
+            row.holder,
+            row.epoch,
+            row.started_at,
+            row.seen_at,
+            row.ended_at,
+            row.outcome,
+            json.loads(row.gauges or "{}"),
+        )
