@@ -153,3 +153,18 @@ def _or_empty(world: World) -> dict[str, object]:
         return world.actual()
     except ls.TargetReplaced:
         return {}
+
+
+@pytest.mark.parametrize("world", ["opensearch"], indirect=True)
+def test_memory_does_not_grow_with_the_table(world: World) -> None:
+    """Loads the table, and the same one five times as long, each in a process of its own."""
+    peaks = []
+    for users, first in ((12_000, 1_000), (60_000, 100_000)):
+        world.do(
+            "DELETE FROM users",
+            f"INSERT INTO users SELECT i, 1, 'U' || i FROM generate_series({first}, {first + users}) i",
+            "INSERT INTO conversations SELECT id, id, 'talk' FROM users",
+        )
+        peaks.append(world.peak())
+    assert peaks[1] < 1.25 * peaks[0], peaks
+    assert ls.verify(world.pipeline(), "people").records_compared == 60_001

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -163,6 +164,13 @@ class World:
         given = json.dumps([str(self.root), self.url, self.target, once])
         return subprocess.Popen([sys.executable, "-m", "tests.pairs.world", given], env=environment)
 
+    def peak(self) -> int:
+        """The greatest resident size of a run in a process of its own, in kilobytes."""
+        given = json.dumps([str(self.root), self.url, self.target, True])
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [sys.executable, "-m", "tests.pairs.world", given]
+        return int(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout)
+
     def expected(self) -> dict[str, Any]:
         with self.connect() as connection:
             return {str(key): json.loads(body) for key, body in connection.execute(TRUTH.encode())}
@@ -170,7 +178,7 @@ class World:
     def actual(self) -> dict[str, Any]:
         writer = target_of(self.target).open(1)
         try:
-            held = writer.scan(None, 100_000)
+            held = writer.scan(None, 10_000)
         finally:
             writer.close()
         return {
@@ -227,6 +235,7 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 def main(arguments: Sequence[str]) -> None:
     root, url, target, once = json.loads(arguments[0])
     ls.run(World(Path(root), url, target).pipeline(), once=once)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # noqa: T201 - `peak` reads it
 
 
 if __name__ == "__main__":

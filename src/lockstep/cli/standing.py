@@ -53,14 +53,31 @@ def sources(known: Mapping[str, Any]) -> RenderableType:
     """A row a source."""
     from rich.console import Group
 
-    table = output.grid({"header": "SOURCE", "overflow": "ellipsis"}, "STATE", "LAST CHANGE")
+    table = output.grid({"header": "SOURCE", "overflow": "ellipsis"}, "STATE", "LAST CHANGE", "LOG KEPT")
     reasons: list[RenderableType] = []
     for name, gauges in known.items():
         changed = gauges.get("last_change")
-        table.add_row(output.redacted(name), _state(gauges.get("state", "")), output.ago(changed))
+        table.add_row(
+            output.redacted(name), _state(gauges.get("state", "")), output.ago(changed), _kept(gauges)
+        )
         if gauges.get("reason"):
             reasons += ["", output.indented(f"{name}: {gauges['reason']}", 0)]
     return Group(table, *reasons)
+
+
+def _kept(gauges: Mapping[str, Any]) -> str:
+    """How much of its log a source keeps because we have not acknowledged it."""
+    retained = gauges.get("retained")
+    if retained is None:
+        return "–"
+    if gauges.get("retained_unit") != "bytes":
+        return f"{retained:,}"
+    size = float(retained)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} GB"
 
 
 def _backfill(known: BackfillStatus | None) -> str:

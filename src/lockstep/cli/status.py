@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     """,
     answer="""
     {"state", "running", "last_outcome", "seen_at",
-     "sources": {NAME: {"state", "reason", "position", "last_change"}},
+     "sources": {NAME: {"state", "reason", "position", "last_change",
+                        "retained", "retained_unit"}},
      "mappings": [{"name", "target", "generation", "state", "reason",
                    "waiting_live", "waiting_bulk", "stuck", "gauges",
                    "backfill": {"reason", "done", "total", "rate", "eta",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ BATCH = 5_000
 _LOOK_EVERY = 5.0
 _IDLE = 0.2
 _LONGEST_WAIT = 15.0
+_opening: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 log = logging.getLogger("lockstep")
 
@@ -108,7 +109,7 @@ class ConsumerThread(threading.Thread):
     def _work(self) -> None:
         door = Door(self.mapping.target.open(self.consumer.number))
         try:
-            records = self._patiently(lambda: self._open(door))
+            records = self._patiently(lambda: self._open_alone(door))
             if records is None:
                 return
             loop = self._loop(door)
@@ -150,6 +151,11 @@ class ConsumerThread(threading.Thread):
                 wait = min(wait * 2, _LONGEST_WAIT) if error.retriable else _LONGEST_WAIT
                 if self._stop_event.wait(wait):
                     return None
+
+    def _open_alone(self, door: Door) -> int:
+        """Mappings of one target open it one after another: only the first of them makes it."""
+        with _opening[self.consumer.target]:
+            return self._open(door)
 
     def _open(self, door: Door) -> int:
         """Finds the target as the state store knows it, or makes it the first time."""

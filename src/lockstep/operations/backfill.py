@@ -6,7 +6,7 @@ import time
 
 from msgspec import Struct
 
-from lockstep.engine.service import recipe
+from lockstep.engine.source import recipe
 from lockstep.errors import DeclarationError
 from lockstep.operations.opened import consumer_of, existing, parse_keys
 from lockstep.operations.stuck import append

@@ -203,6 +203,7 @@ class Ledger:
                 delete_keys(connection, schema.stuck, done.consumer, done.cleared)
             record_failures(connection, done, now)
             waiting = release(connection, generation, done.consumer, done.released)
+            waiting += came_late(connection, generation, done)
             upsert(connection, schema.positions, list(position_rows(done)))
             if done.backfilled:
                 connection.execute(
@@ -218,7 +219,7 @@ class Ledger:
                     schema.intents.c.consumer == done.consumer, schema.intents.c.version == done.version
                 )
             )
-        return waiting
+        return list(dict.fromkeys(waiting))
 
     def _remove(self, connection: sa.Connection, done: Settlement, now: float) -> None:
         delete_keys(connection, schema.ledger, done.consumer, done.removed)

@@ -90,6 +90,22 @@ def release(
     return waiting
 
 
+def came_late(connection: sa.Connection, generation: int, done: Settlement) -> list[tuple[int, Key]]:
+    """Keys that wait from now on for a target key which was released before they did: nobody else would
+    tell them."""
+    table = schema.claims
+    return [
+        (done.consumer, failure.key)
+        for failure in done.failures
+        if failure.claim is not None
+        and not connection.execute(
+            sa.select(table.c.key).where(
+                table.c.generation == generation, table.c.target_key == failure.claim
+            )
+        ).first()
+    ]
+
+
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 300.0
 
 

@@ -1,0 +1,245 @@
+"""One source at work: its capture in a thread of its own, and the consumers that read it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from lockstep.canonical import SUM_RECIPE
+from lockstep.engine.capture import Capturer
+from lockstep.engine.consumer import ConsumerThread
+from lockstep.engine.lease import Lease
+from lockstep.errors import LockstepError, SystemError_
+from lockstep.mapping import Mapping
+from lockstep.pipeline import Pipeline
+from lockstep.ports import Capture, Source
+from lockstep.state.generations import Consumer
+from lockstep.state.store import Store
+from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
+
+log = logging.getLogger("lockstep")
+
+_LONGEST_WAIT = 15.0
+_LAG_EVERY = 5.0
+
+
+class SourceFlow(threading.Thread):
+    """One source: its capture, and the consumers that read it."""
+
+    def __init__(
+        self, pipeline: Pipeline, source: Source, store: Store, lease: Lease, stop: threading.Event
+    ) -> None:
+        super().__init__(name=f"lockstep-{source.name}", daemon=True)
+        self.source = source
+        self.consumers: list[ConsumerThread] = []
+        self._pipeline = pipeline
+        self._store = store
+        self._lease = lease
+        self._stop_event = stop
+        self._mappings = [one for one in pipeline.mappings.values() if one.source.name == source.name]
+        self._capturer = Capturer(
+            source.name, source.feed(), pipeline.tables(source.name), store.journal, self._wake
+        )
+        self._finish = False
+        self._goal: str | None = None
+        self._origin: int | None = None
+        self._error: LockstepError | None = None
+        self._waiting: str | None = None
+        self._lag_asked = 0.0
+        self._retained: dict[str, Any] = {}
+
+    def finish(self) -> None:
+        """Be `done` once everything the source holds now has been worked."""
+        self._finish = True
+
+    @property
+    def done(self) -> bool:
+        self._advance()
+        return (
+            self._origin is not None
+            and all(one.done.is_set() for one in self.consumers)
+            and all(one.caught_up() for one in self.consumers)
+        )
+
+    @property
+    def all_stopped(self) -> bool:
+        return self._error is not None or (
+            bool(self.consumers) and all(not one.is_alive() for one in self.consumers)
+        )
+
+    def errors(self) -> list[LockstepError]:
+        found = [one.error for one in self.consumers if one.error is not None]
+        return [*found, self._error] if self._error is not None else found
+
+    def raise_error(self) -> None:
+        """For `--once`: nobody waits for a system that does not answer."""
+        if self._error is not None:
+            raise self._error
+        if self.done:
+            for one in self.consumers:
+                if one.error is not None:
+                    raise one.error
+
+    def run(self) -> None:
+        wait = 0.1
+        while not self._stop_event.is_set():
+            try:
+                capture = self._capturer.prepare()
+                self._begin(capture)
+                self._waiting = None
+                wait = 0.1
+                self._capturer.follow(capture, self._stop_event)
+            except SystemError_ as error:
+                if self._finish and not self.consumers:
+                    self._error = error
+                    break
+                if self._waiting is None:
+                    log.warning("source %s: %s. %s", self.source.name, error, error.remedy)
+                self._waiting = str(error)
+                wait = min(wait * 2, _LONGEST_WAIT)
+                self._stop_event.wait(wait)
+            except LockstepError as error:
+                self._error = error
+                log.error("source %s stopped: %s. %s", self.source.name, error, error.remedy)
+                break
+            except Exception as error:
+                log.exception("source %s stopped by a defect of Lockstep", self.source.name)
+                self._error = LockstepError(
+                    f"a defect of Lockstep: {type(error).__name__}: {error}", "Please report it."
+                )
+                break
+        for one in self.consumers:
+            one.wake()
+            one.join()
+        self._capturer.close()
+
+    def _wake(self) -> None:
+        for one in self.consumers:
+            one.wake()
+
+    def _begin(self, capture: Capture) -> None:
+        """Makes durable what `capture` asks for, then begins; starts the consumers the first time."""
+        threads: list[ConsumerThread] = []
+        spans: list[tuple[Consumer, Mapping, str, Trust]] = []
+        for mapping in self._mappings:
+            consumer, new = self._consumer(mapping)
+            reads = {node.table.name for node in mapping.root.walk()}
+            if capture.hole is not None:
+                spans.append((consumer, mapping, f"hole: {capture.hole}", Trust.TARGET))
+            elif new:
+                spans.append((consumer, mapping, "backfill", Trust.LEDGER))
+            elif consumer.version != mapping.version or consumer.recipe != recipe(mapping):
+                spans.append((consumer, mapping, "mapping changed", Trust.LEDGER))
+            elif reads & set(capture.started):
+                spans.append((consumer, mapping, "capture began", Trust.LEDGER))
+            if not self.consumers:
+                threads.append(
+                    ConsumerThread(
+                        mapping,
+                        consumer,
+                        self._store,
+                        self._lease,
+                        self.source.reader(),
+                        self._stop_event,
+                        claims=self._pipeline.claims(mapping),
+                    )
+                )
+        self._hint_spans(spans, capture)
+        self._capturer.begin(capture)
+        if threads:
+            self.consumers = threads
+            for one in threads:
+                one.start()
+        self._wake()
+
+    def _consumer(self, mapping: Mapping) -> tuple[Consumer, bool]:
+        """The consumer of a mapping, made if it is new; and whether it has yet to be backfilled."""
+        store = self._store
+        known = store.generations.consumer(mapping.name)
+        if known is None:
+            generation = store.generations.live(mapping.target.name) or store.generations.begin(
+                mapping.target.name
+            )
+            store.generations.begin_consumer(
+                mapping.name, generation[0], self.source.name, mapping.version, recipe(mapping)
+            )
+            known = store.generations.consumer(mapping.name)
+            assert known is not None
+        if known.state == "retired":
+            store.generations.set_consumer(known.id, state="running", reason=None)
+        return known, known.state == "retired" or store.backfills.newest(known.id) is None
+
+    def _hint_spans(self, spans: Sequence[tuple[Consumer, Mapping, str, Trust]], capture: Capture) -> None:
+        """Full spans of the root for consumers that cannot rely on the log alone; durable, then noted."""
+        if not spans:
+            return
+        reader = self.source.reader()
+        try:
+            for consumer, mapping, reason, trust in spans:
+                log.info("mapping %s: all keys are derived: %s", mapping.name, reason)
+                store = self._store
+                if store.backfills.newest(consumer.id) is None:
+                    end = store.journal.end()
+                    self._lease.under(
+                        partial(
+                            store.ledger.begin_at, consumer=consumer.id, source=self.source.name, offset=end
+                        )
+                    )
+                hint = Hint(
+                    mapping.root.table.name,
+                    span=EVERYTHING,
+                    reason="backfill",
+                    trust=trust,
+                    token=capture.token,
+                    at=time.time(),
+                )
+                store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
+                store.backfills.begin(consumer.id, reason, reader.estimate(mapping.root.table))
+                store.generations.set_consumer(consumer.id, version=mapping.version, recipe=recipe(mapping))
+        finally:
+            reader.close()
+
+    def _advance(self) -> None:
+        """For `finish`: notes the source's end, then the journal's, then what the consumers must reach."""
+        if not self._finish or not self.consumers or self._origin is not None:
+            return
+        if self._goal is None:
+            self._goal = self._capturer.reached()
+        elif self._capturer.passed(self._goal):
+            self._origin = self._store.journal.end()
+            for one in self.consumers:
+                one.finish_at(self._origin)
+
+    def gauges(self) -> dict[str, Any]:
+        """What `status` shows of this source."""
+        return {
+            "state": "stopped" if self._error else "waiting" if self._waiting else "following",
+            "reason": str(self._error or self._waiting or ""),
+            "position": self._capturer.position,
+            "last_change": self._capturer.last_change,
+            **self._lag(),
+        }
+
+    def _lag(self) -> dict[str, Any]:
+        """What the source keeps for us, asked for every few seconds."""
+        now = time.monotonic()
+        if now - self._lag_asked >= _LAG_EVERY and self._capturer.position is not None:
+            self._lag_asked = now
+            try:
+                lag = self._capturer.lag()
+                self._retained = {"retained": lag.retained, "retained_unit": lag.unit}
+            except LockstepError:  # following says it, and waits it out
+                self._retained = {}
+        return self._retained
+
+
+def recipe(mapping: Mapping) -> str:
+    """How the source sums of a mapping are made: the recipe, and the columns that go into it."""
+    parts = [f"{node.path}:{node.table.name}:{','.join(node.table.columns)}" for node in mapping.root.walk()]
+    digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=6).hexdigest()
+    return f"{SUM_RECIPE}-{digest}"
