@@ -111,3 +111,20 @@ def test_a_mapping_that_keys_its_records_anew_leaves_no_old_ones(tmp_path: Path)
     run_quickly(made)
     assert held(tmp_path) == {"c": "company 1", "d": "company 2"}
     assert verify(made, "mapping").agreement
+
+
+def test_two_sources_begin_one_target_together(tmp_path: Path) -> None:
+    """Each has a thread of its own: they must agree on one generation."""
+    roots = [tmp_path / "one", tmp_path / "two"]
+    for number, root in enumerate(roots):
+        root.mkdir()
+        World(root).do(f"INSERT INTO users (id, email) VALUES (1, 'u{number}')")
+    for attempt in range(3):
+        made = pipeline(tmp_path / str(attempt))
+        target = SQLite(tmp_path / f"{attempt}.db")
+        to = target.table("shared", key=("address",), columns={"address": "TEXT", "of": "TEXT"})
+        for root in roots:
+            made.mapping(SQLite(root / "app.db"), to=to, name=root.name)(users)
+        assert run_quickly(made).stopped == {}
+        with contextlib.closing(to.open(1)) as writer:
+            assert [one.record["address"] for one in writer.scan(None, 10)] == ["u0", "u1"]

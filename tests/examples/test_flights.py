@@ -133,7 +133,7 @@ def test_what_is_not_known_is_left_open(airline: Airline) -> None:
 
 
 def test_one_renamed_airport_rewrites_all_its_flights(airline: Airline) -> None:
-    (((dependants),),) = airline.ask("SELECT count(*) FROM flights WHERE origin = 'JFK'")
+    ((dependants,),) = airline.ask("SELECT count(*) FROM flights WHERE origin = 'JFK'")
     airline.do("UPDATE airports SET name = 'Idlewild' WHERE faa = 'JFK'")
     figures = airline.run()
     assert {figures[name]["applied"] for name in BOTH} == {dependants}

@@ -27,6 +27,8 @@ log = logging.getLogger("lockstep")
 _LONGEST_WAIT = 15.0
 _LAG_EVERY = 5.0
 
+_beginning = threading.Lock()
+
 
 class SourceFlow(threading.Thread):
     """One source: its capture, and the consumers that read it."""
@@ -162,9 +164,10 @@ class SourceFlow(threading.Thread):
         store = self._store
         known = store.generations.consumer(mapping.name)
         if known is None:
-            generation = store.generations.live(mapping.target.name) or store.generations.begin(
-                mapping.target.name
-            )
+            with _beginning:  # another source may write the same target
+                generation = store.generations.live(mapping.target.name) or store.generations.begin(
+                    mapping.target.name
+                )
             store.generations.begin_consumer(
                 mapping.name, generation[0], self.source.name, mapping.version, recipe(mapping)
             )

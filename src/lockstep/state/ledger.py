@@ -22,7 +22,16 @@ from lockstep.state.rows import (
     owns,
     to_columns,
 )
-from lockstep.state.settling import CHUNK, claim, delete_keys, fence, position_rows, record_failures, release
+from lockstep.state.settling import (
+    CHUNK,
+    came_late,
+    claim,
+    delete_keys,
+    fence,
+    position_rows,
+    record_failures,
+    release,
+)
 from lockstep.values import PARTITIONS, Key, Lane, Stream, Version, source_stream
 
 _PAGE = 5_000
