@@ -159,7 +159,7 @@ def _or_empty(world: World) -> dict[str, object]:
 def test_memory_does_not_grow_with_the_table(world: World) -> None:
     """More keys than one span yields, and then more than twice as many, each in a process of its own."""
     world.do("TRUNCATE users, users_tags, conversations, messages")
-    peaks = []
+    peaks: list[int] = []
     for first, last in ((1, 55_000), (55_001, 130_000)):
         world.do(f"INSERT INTO users SELECT i, 1, 'U' || i FROM generate_series({first}, {last}) i")
         if peaks:

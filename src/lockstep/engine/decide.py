@@ -5,7 +5,7 @@ Nothing here does I/O, so it is what the property tests attack.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from lockstep.canonical import canonical, fingerprint
@@ -26,11 +26,10 @@ class Decision(NamedTuple):
         return not self.puts and not self.removes
 
 
-def owned(row: Row | None, default: Key | None) -> dict[Key, Owned]:
-    """What a ledger row says its source key owns. `default` is the target key that follows from it."""
-    if row is None or (row.targets is None and default is None):
-        return {}
-    return {item.key: item for item in owns(row, lambda _: default or Key(b""))}
+def owned(row: Row | None, default: Callable[[Key], Key]) -> dict[Key, Owned]:
+    """What a ledger row says its source key owns, by target key. `default` gives the target key that
+    follows from a source key: that of a row in short form."""
+    return {} if row is None else {item.key: item for item in owns(row, default)}
 
 
 def asks_target(row: Row | None, trust: Trust) -> bool:

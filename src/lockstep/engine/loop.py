@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from lockstep import keys
 from lockstep.engine.apply import Applier, Sent
-from lockstep.engine.decide import Decision, asks_target, decide
+from lockstep.engine.decide import Decision, asks_target, decide, owned
 from lockstep.engine.derive import Derived, Deriver
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
@@ -25,7 +25,7 @@ from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
 from lockstep.ports import Journal
 from lockstep.state.ledger import Ledger
-from lockstep.state.rows import Failure, Owned, Row, Settlement, owns
+from lockstep.state.rows import Failure, Owned, Row, Settlement
 from lockstep.values import (
     PARTITIONS,
     Entry,
@@ -111,10 +111,7 @@ class Loop:
         derived = self._deriver.derive(wanted, now)
         passing("derived")
         # A row in short form outlives a mapping that now keys its records otherwise.
-        known = {
-            key: {one.key: one for one in owns(rows[key], self._mapping.default_key)} if key in rows else {}
-            for key in wanted
-        }
+        known = {key: owned(rows.get(key), self._mapping.default_key) for key in wanted}
         decisions = self._decide(batch, rows, derived, known)
         sent = self._applier.write(version, decisions, {key: derived[key].sum for key in decisions})
         counts = self._settle(batch, version, now, rows, derived, known, decisions, sent)
@@ -149,7 +146,7 @@ class Loop:
 
     def default_key(self, key: Key) -> Key | None:
         """The target key that follows from a source key, None where the record decides."""
-        return default_target_key(self._mapping, key)
+        return self._mapping.default_key(key) if self._mapping.key_is_root_key else None
 
     def _decide(
         self,
@@ -264,11 +261,6 @@ class Loop:
                 f"See why with `lockstep stuck {self._mapping.name}`, mend it, and start again. "
                 "Other mappings go on; nothing is lost.",
             )
-
-
-def default_target_key(mapping: Mapping, key: Key) -> Key | None:
-    """The target key that follows from a source key alone, None where the record decides."""
-    return mapping.default_key(key) if mapping.key_is_root_key else None
 
 
 def _underived(key: Key, error: LockstepError) -> Failure:

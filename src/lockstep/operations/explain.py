@@ -13,7 +13,6 @@ from lockstep.agreement.fields import FieldDiff, diff
 from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.decide import owned
 from lockstep.engine.derive import Deriver
-from lockstep.engine.loop import default_target_key
 from lockstep.operations.opened import looking, parse_key, writer_of
 from lockstep.pipeline import Pipeline
 from lockstep.state.rows import decode_wrote
@@ -60,7 +59,7 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
         finally:
             reader.close()
         row = store.ledger.rows(consumer.id, [key]).get(key) if store and consumer else None
-        known = owned(row, default_target_key(declared, key))
+        known = owned(row, declared.default_key)
         wanted = {item.key: item for item in one.desired}
         with writer_of(declared, consumer) as writer:
             there = writer.identity() is not None

@@ -13,7 +13,6 @@ from lockstep.agreement.verify import source_keys
 from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.decide import decide, owned
 from lockstep.engine.derive import Deriver
-from lockstep.engine.loop import default_target_key
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import looking, parse_keys, writer_of
 from lockstep.pipeline import Pipeline
@@ -92,7 +91,7 @@ def _page(
 ) -> Iterator[Planned]:
     derived = deriver.derive(page, time.time())
     rows = store.ledger.rows(consumer.id, page) if store and consumer else {}
-    known = {key: owned(rows.get(key), default_target_key(mapping, key)) for key in page}
+    known = {key: owned(rows.get(key), mapping.default_key) for key in page}
     asked = {item.key for one in derived.values() for item in one.desired}
     asked.update(target_key for own in known.values() for target_key in own)
     held: dict[Key, Held] = writer.read(list(asked)) if writer and asked else {}

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from lockstep.agreement.verify import Progress, Report
 from lockstep.agreement.verify import verify as check
 from lockstep.engine.decide import owned
-from lockstep.engine.loop import default_target_key
 from lockstep.errors import StateError
 from lockstep.operations.opened import existing, writer_of
 from lockstep.pipeline import Pipeline
@@ -33,7 +32,7 @@ def verify(
             return {
                 key: {
                     item.key: item.held
-                    for item in owned(row, default_target_key(declared, key)).values()
+                    for item in owned(row, declared.default_key).values()
                     if item.held is not None
                 }
                 for key, row in rows.items()
