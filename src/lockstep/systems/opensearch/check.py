@@ -83,15 +83,6 @@ def _cluster(
             "Free disk space, then "
             'PUT /_cluster/settings {"persistent": {"cluster.blocks.create_index": null}}',
         )
-    if found.get("action.auto_create_index") != "false":
-        yield Finding(
-            subject,
-            "the cluster creates an index for any write that names a missing one. Lockstep's own writes go "
-            f"through {names.door}, which no index can be called, so they never do",
-            "Nothing has to be done; to protect against others: PUT /_cluster/settings "
-            '{"persistent": {"action.auto_create_index": "false"}}',
-            blocks=False,
-        )
 
 
 def _cluster_settings(client: Client) -> dict[str, Any]:
