@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -34,6 +35,7 @@ SUM_RECIPE = 1
 
 _encode = msgspec.json.Encoder(order="sorted", uuid_format="canonical").encode
 _PLAIN = frozenset({str, bool, type(None), UUID, bytes, dt.date})
+_PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,300})(\.[0-9]{1,300})?").fullmatch
 _SMALL = 1 << 63
 _BASES: tuple[type[Any], ...] = (int, float, dict, list)
 _LONGEST_NUMBER = 150_000  # digits; PostgreSQL's numeric has at most 147,455
@@ -92,6 +94,11 @@ def _plain(value: Any) -> Any:
 
 def number(value: float | Decimal) -> bytes:
     """The canonical text of a number."""
+    plain = repr(value) if isinstance(value, float) else str(value)
+    if _PLAIN_NUMBER(plain):  # nearly all are, and this is a fifth of the time
+        if "." in plain:
+            plain = plain.rstrip("0").rstrip(".")
+        return b"0" if plain == "-0" else plain.encode()
     exact = Decimal(repr(value)) if isinstance(value, float) else value
     if not exact.is_finite():
         return b"NaN" if exact.is_nan() else b"Infinity" if exact > 0 else b"-Infinity"

@@ -5,19 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from lockstep import keys
 from lockstep.engine.points import passing
-from lockstep.ports import Capture, Feed, FeedLag, Journal
+from lockstep.ports import Capture, Feed, Journal
 from lockstep.values import PARTITIONS, Entry, FeedMark, Hint, Lane, Table, source_stream
 
 _MARK_EVERY = 5.0
+_LAG_EVERY = 5.0
 
 
 class Capturer:
     """Follows one source. Never queries its tables, so it is never slower than its log.
 
-    `on_append` is called after hints were made durable.
+    `on_append` is called after hints were made durable. `kept` says how much of its log the source keeps
+    for us.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Capturer:
         self._on_append = on_append
         self.position: str | None = None
         self.last_change: float | None = None
+        self.kept: dict[str, Any] = {}
 
     def prepare(self) -> Capture:
         """Installs capture, and finds out whether the log since the journal's mark is whole."""
@@ -48,6 +52,7 @@ class Capturer:
     def follow(self, capture: Capture, stop: threading.Event) -> None:
         """Journals the log as it comes, until stopped. Raises Unreachable when the source goes away."""
         marked = time.monotonic()
+        asked = 0.0
         for caught in self._feed.follow(capture.position):
             passing("caught")
             entries = self._entries(caught.hints)
@@ -68,6 +73,10 @@ class Capturer:
                 self._on_append()
             if stop.is_set():
                 return
+            if now - asked >= _LAG_EVERY:
+                asked = now
+                lag = self._feed.lag()
+                self.kept = {"retained": lag.retained, "retained_unit": lag.unit}
 
     def reached(self) -> str:
         return self._feed.reached()
@@ -75,9 +84,6 @@ class Capturer:
     def passed(self, goal: str) -> bool:
         """Whether everything up to a position of the source's log is in the journal."""
         return self.position is not None and self._feed.passed(self.position, goal)
-
-    def lag(self) -> FeedLag:
-        return self._feed.lag()
 
     def close(self) -> None:
         self._feed.close()

@@ -25,7 +25,6 @@ from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_strea
 log = logging.getLogger("lockstep")
 
 _LONGEST_WAIT = 15.0
-_LAG_EVERY = 5.0
 
 _beginning = threading.Lock()
 
@@ -52,8 +51,6 @@ class SourceFlow(threading.Thread):
         self._origin: int | None = None
         self._error: LockstepError | None = None
         self._waiting: str | None = None
-        self._lag_asked = 0.0
-        self._retained: dict[str, Any] = {}
 
     def finish(self) -> None:
         """Be `done` once everything the source holds now has been worked."""
@@ -225,20 +222,8 @@ class SourceFlow(threading.Thread):
             "reason": str(self._error or self._waiting or ""),
             "position": self._capturer.position,
             "last_change": self._capturer.last_change,
-            **self._lag(),
+            **self._capturer.kept,
         }
-
-    def _lag(self) -> dict[str, Any]:
-        """What the source keeps for us, asked for every few seconds."""
-        now = time.monotonic()
-        if now - self._lag_asked >= _LAG_EVERY and self._capturer.position is not None:
-            self._lag_asked = now
-            try:
-                lag = self._capturer.lag()
-                self._retained = {"retained": lag.retained, "retained_unit": lag.unit}
-            except LockstepError:  # following says it, and waits it out
-                self._retained = {}
-        return self._retained
 
 
 def recipe(mapping: Mapping) -> str:

@@ -147,7 +147,7 @@ def _outcome(delete: bool, answer: _Answer, index: str) -> Outcome:
     if why.kind in _GONE:
         raise TargetReplaced(
             f"the index {index} is not there, or its alias for writing is not: {why}",
-            "If it was lost, restore it: lockstep restore.",
+            "Bring it back, or build it anew: `lockstep backfill MAPPING --rebuild`.",
         )
     if status == 429 or status >= 500:
         blocked = "block" in why.kind or "/12/" in why.text

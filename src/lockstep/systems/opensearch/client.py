@@ -135,7 +135,9 @@ class Client:
         if status == 403:
             return Refused(said, "Give the user the privileges that `lockstep check` lists.")
         if status == 404 and why.kind == "index_not_found_exception":
-            return TargetReplaced(said, "If it was lost, restore it: lockstep restore.")
+            return TargetReplaced(
+                said, "Bring it back, or build it anew: `lockstep backfill MAPPING --rebuild`."
+            )
         if status in _BUSY or status >= 500:
             return Unreachable(said, "See the cluster's health; Lockstep tries again by itself.")
         return Refused(said, "Change what the cluster names; if it names nothing of yours, report this.")

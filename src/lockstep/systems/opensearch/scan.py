@@ -173,7 +173,8 @@ class Scanner:
 
     def _gone(self) -> TargetReplaced:
         return TargetReplaced(
-            f"the index {self._index} is not there", "If it was lost, restore it: lockstep restore."
+            f"the index {self._index} is not there",
+            "Bring it back, or build it anew: `lockstep backfill MAPPING --rebuild`.",
         )
 
     def _copied(self, hit: dict[str, Any]) -> DataError:
