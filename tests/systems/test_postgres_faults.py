@@ -124,7 +124,10 @@ def test_urls_are_shown_without_secrets() -> None:
     source = Postgres("postgresql://me:hunter2@db.example:6432/app?sslmode=require")
     assert source.name == "postgres:db.example:6432/app"
     assert "hunter2" not in repr(source) + str(source) + source.name
-    assert repr(source) == "Postgres(postgres:db.example:6432/app, slot='lockstep', publication='lockstep')"
+    assert (
+        repr(source) == "Postgres(postgres:db.example:6432/app, slot='lockstep_app', publication='lockstep')"
+    )
+    assert "slot='lockstep_a_b'" in repr(Postgres("postgresql://me@h/A-b"))
     assert Postgres("postgresql+psycopg://me@h/app").name == "postgres:h:5432/app"
     assert Postgres("host=/run/pg dbname=app").name == "postgres:/run/pg:5432/app"
 

@@ -28,6 +28,7 @@ BATCH = 5_000
 _LOOK_EVERY = 5.0
 _IDLE = 0.2
 _LONGEST_WAIT = 15.0
+_PATIENCE = 10.0
 _opening: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 log = logging.getLogger("lockstep")
@@ -46,6 +47,7 @@ class ConsumerThread(threading.Thread):
         stop: threading.Event,
         *,
         claims: bool,
+        once: threading.Event,
     ) -> None:
         super().__init__(name=f"lockstep-{mapping.name}", daemon=True)
         self.mapping = mapping
@@ -55,6 +57,7 @@ class ConsumerThread(threading.Thread):
         self._reader = reader
         self._stop_event = stop
         self._claims = claims
+        self._once = once
         self._wake = threading.Event()
         self._goal: int | None = None
         self.done = threading.Event()
@@ -133,8 +136,12 @@ class ConsumerThread(threading.Thread):
             door.close()
 
     def _patiently(self, action: Any) -> Any:
-        """Does it, again and again while a system does not answer; None when stopped meanwhile."""
+        """Does it, again and again while a system does not answer; None when stopped meanwhile.
+
+        A run that is to end by itself (`once`) does not wait for ever.
+        """
         wait = 0.1
+        begun = time.monotonic()
         while True:
             try:
                 answer = action()
@@ -143,7 +150,8 @@ class ConsumerThread(threading.Thread):
             except TargetReplaced:
                 raise
             except SystemError_ as error:
-                if not error.retriable and self._goal is not None:
+                waited = time.monotonic() - begun
+                if self._once.is_set() and (not error.retriable or waited > _PATIENCE):
                     raise
                 if self.waiting is None:
                     log.warning("mapping %s waits: %s. %s", self.mapping.name, error, error.remedy)
@@ -181,7 +189,9 @@ class ConsumerThread(threading.Thread):
             )
         self._lease.rise_above(found.highest)
         self._store.generations.know_identity(self.consumer.generation, identity_text(found))
-        self.consumer = self._store.generations.consumer(self.mapping.name) or self.consumer
+        self.consumer = (
+            self._store.generations.consumer(self.mapping.name, self.consumer.target) or self.consumer
+        )
         return found.records
 
     def _look(self, door: Door, before: int) -> int:

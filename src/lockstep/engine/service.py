@@ -102,9 +102,15 @@ class Service:
                 log.warning("%s. %s", error, error.remedy)
 
     def _retire_removed(self) -> None:
+        """Consumers of mappings that are not declared any more, or now write elsewhere, rest."""
+        declared = {(one.name, one.target.name) for one in self._pipeline.mappings.values()}
         for consumer in self._store.generations.consumers("running", "stopped"):
-            if consumer.mapping not in self._pipeline.mappings:
-                log.warning("mapping %s is no longer declared; its records stay", consumer.mapping)
+            if (consumer.mapping, consumer.target) not in declared:
+                log.warning(
+                    "mapping %s no longer writes %s; the records there stay",
+                    consumer.mapping,
+                    consumer.target,
+                )
                 self._store.generations.set_consumer(
                     consumer.id, state="retired", reason="no longer declared"
                 )
@@ -114,7 +120,7 @@ class Service:
         one of its target can."""
         assert self._lease is not None
         for mapping in self._pipeline.mappings.values():
-            consumer = self._store.generations.consumer(mapping.name)
+            consumer = self._store.generations.consumer(mapping.name, mapping.target.name)
             claims = self._pipeline.claims(mapping)
             if consumer is None or claims == self._store.generations.claims(consumer.id):
                 continue

@@ -46,7 +46,7 @@ class SourceFlow(threading.Thread):
         self._capturer = Capturer(
             source.name, source.feed(), pipeline.tables(source.name), store.journal, self._wake
         )
-        self._finish = False
+        self._once = threading.Event()
         self._goal: str | None = None
         self._origin: int | None = None
         self._error: LockstepError | None = None
@@ -54,7 +54,7 @@ class SourceFlow(threading.Thread):
 
     def finish(self) -> None:
         """Be `done` once everything the source holds now has been worked."""
-        self._finish = True
+        self._once.set()
 
     @property
     def done(self) -> bool:
@@ -94,7 +94,7 @@ class SourceFlow(threading.Thread):
                 wait = 0.1
                 self._capturer.follow(capture, self._stop_event)
             except SystemError_ as error:
-                if self._finish and not self.consumers:
+                if self._once.is_set() and not self.consumers:
                     self._error = error
                     break
                 if self._waiting is None:
@@ -127,9 +127,12 @@ class SourceFlow(threading.Thread):
         spans: list[tuple[Consumer, Mapping, str, Trust]] = []
         for mapping in self._mappings:
             consumer, new = self._consumer(mapping)
+            moved = consumer.source != self.source.name
             reads = {node.table.name for node in mapping.root.walk()}
             if capture.hole is not None:
                 spans.append((consumer, mapping, f"hole: {capture.hole}", Trust.TARGET))
+            elif moved or consumer.state == "retired":
+                spans.append((consumer, mapping, "declared anew", Trust.TARGET))
             elif new:
                 spans.append((consumer, mapping, "backfill", Trust.LEDGER))
             elif consumer.version != mapping.version or consumer.recipe != recipe(mapping):
@@ -146,6 +149,7 @@ class SourceFlow(threading.Thread):
                         self.source.reader(),
                         self._stop_event,
                         claims=self._pipeline.claims(mapping),
+                        once=self._once,
                     )
                 )
         self._hint_spans(spans, capture)
@@ -159,7 +163,7 @@ class SourceFlow(threading.Thread):
     def _consumer(self, mapping: Mapping) -> tuple[Consumer, bool]:
         """The consumer of a mapping, made if it is new; and whether it has yet to be backfilled."""
         store = self._store
-        known = store.generations.consumer(mapping.name)
+        known = store.generations.consumer(mapping.name, mapping.target.name)
         if known is None:
             with _beginning:  # another source may write the same target
                 generation = store.generations.live(mapping.target.name) or store.generations.begin(
@@ -168,11 +172,9 @@ class SourceFlow(threading.Thread):
             store.generations.begin_consumer(
                 mapping.name, generation[0], self.source.name, mapping.version, recipe(mapping)
             )
-            known = store.generations.consumer(mapping.name)
+            known = store.generations.consumer(mapping.name, mapping.target.name)
             assert known is not None
-        if known.state == "retired":
-            store.generations.set_consumer(known.id, state="running", reason=None)
-        return known, known.state == "retired" or store.backfills.newest(known.id) is None
+        return known, store.backfills.newest(known.id) is None
 
     def _hint_spans(self, spans: Sequence[tuple[Consumer, Mapping, str, Trust]], capture: Capture) -> None:
         """Full spans of the root for consumers that cannot rely on the log alone; durable, then noted."""
@@ -183,7 +185,7 @@ class SourceFlow(threading.Thread):
             for consumer, mapping, reason, trust in spans:
                 log.info("mapping %s: all keys are derived: %s", mapping.name, reason)
                 store = self._store
-                if store.backfills.newest(consumer.id) is None:
+                if store.backfills.newest(consumer.id) is None or consumer.source != self.source.name:
                     end = store.journal.end()
                     self._lease.under(
                         partial(
@@ -200,13 +202,20 @@ class SourceFlow(threading.Thread):
                 )
                 store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
                 store.backfills.begin(consumer.id, reason, reader.estimate(mapping.root.table))
-                store.generations.set_consumer(consumer.id, version=mapping.version, recipe=recipe(mapping))
+                store.generations.set_consumer(
+                    consumer.id,
+                    source=self.source.name,
+                    version=mapping.version,
+                    recipe=recipe(mapping),
+                    state="running",
+                    reason=None,
+                )
         finally:
             reader.close()
 
     def _advance(self) -> None:
         """For `finish`: notes the source's end, then the journal's, then what the consumers must reach."""
-        if not self._finish or not self.consumers or self._origin is not None:
+        if not self._once.is_set() or not self.consumers or self._origin is not None:
             return
         if self._goal is None:
             self._goal = self._capturer.reached()

@@ -41,7 +41,7 @@ def backfill(
     if typed and rebuild:
         raise DeclarationError("rebuild is of all keys", "Leave the keys out, or leave rebuild out.")
     with existing(pipeline) as store:
-        consumer = consumer_of(store, mapping)
+        consumer = consumer_of(store, mapping, declared.target.name)
         reader = declared.source.reader()
         try:
             if typed:
@@ -60,7 +60,7 @@ def backfill(
                     store.generations.begin_consumer(
                         other.name, generation, other.source.name, other.version, recipe(other)
                     )
-            fresh = consumer_of(store, mapping)
+            fresh = consumer_of(store, mapping, declared.target.name)
             return Asked(mapping, total, fresh.number, None)
         hint = Hint(
             declared.root.table.name,

@@ -52,7 +52,7 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
     declared = pipeline.named(mapping)
     key = parse_key(declared, typed)
     with looking(pipeline) as store:
-        consumer = store.generations.consumer(mapping) if store else None
+        consumer = store.generations.consumer(mapping, declared.target.name) if store else None
         reader = declared.source.reader()
         try:
             one = Deriver(declared, reader).derive([key], time.time())[key]

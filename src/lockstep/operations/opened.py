@@ -60,9 +60,9 @@ def state_of(state: Path | Pipeline) -> Path:
     return state.state
 
 
-def consumer_of(store: Store, mapping: str) -> Consumer:
-    """A mapping's consumer. Raises StateError when it never ran."""
-    found = store.generations.consumer(mapping)
+def consumer_of(store: Store, mapping: str, target: str | None = None) -> Consumer:
+    """A mapping's consumer, of this target where one is named. Raises StateError when it never ran."""
+    found = store.generations.consumer(mapping, target)
     if found is None:
         known = ", ".join(one.mapping for one in store.generations.consumers()) or "none"
         raise StateError(

@@ -41,7 +41,7 @@ def plan(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> Iterato
     """
     declared = pipeline.named(mapping)
     with looking(pipeline) as store:
-        consumer = store.generations.consumer(mapping) if store else None
+        consumer = store.generations.consumer(mapping, declared.target.name) if store else None
         reader = declared.source.reader()
         try:
             deriver = Deriver(declared, reader)

@@ -27,7 +27,7 @@ def retry(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> int:
     """Hints these keys, or all stuck keys of a mapping; how many. The run tries them at once."""
     declared = pipeline.named(mapping)
     with existing(pipeline) as store:
-        consumer = consumer_of(store, mapping)
+        consumer = consumer_of(store, mapping, declared.target.name)
         if not typed:
             return store.stuck.retry_all(consumer.id)
         wanted = parse_keys(declared, typed)

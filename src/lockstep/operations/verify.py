@@ -23,7 +23,7 @@ def verify(
     """
     declared = pipeline.named(mapping)
     with existing(pipeline) as store:
-        consumer = store.generations.consumer(mapping)
+        consumer = store.generations.consumer(mapping, declared.target.name)
         if consumer is None:
             raise StateError(f"mapping {mapping} has never run", "Start it with `lockstep run` first.")
 

@@ -63,9 +63,17 @@ class Generations:
         with self._database.reading() as connection:
             return [Consumer(**row._mapping) for row in connection.execute(statement)]
 
-    def consumer(self, mapping: str) -> Consumer | None:
-        """The consumer of a mapping's live generation."""
-        found = [consumer for consumer in self.consumers() if consumer.mapping == mapping]
+    def consumer(self, mapping: str, target: str | None = None) -> Consumer | None:
+        """The consumer of a mapping's live generation, of this target where one is named.
+
+        A mapping that was declared with another target before has a retired consumer there.
+        """
+        found = [
+            consumer
+            for consumer in self.consumers()
+            if consumer.mapping == mapping and target in (None, consumer.target)
+        ]
+        found.sort(key=lambda consumer: consumer.state != "retired")
         return found[-1] if found else None
 
     def live(self, target: str) -> tuple[int, int, str, str | None] | None:

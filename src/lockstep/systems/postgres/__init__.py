@@ -34,10 +34,14 @@ class Postgres:
     """A PostgreSQL database, as declared. Connects to nothing before it is used.
 
     `slot` and `publication` are the names of what Lockstep makes there to follow it. Each pipeline needs its
-    own: two that share a slot would take each other's changes.
+    own: two that share a slot would take each other's changes. A server's slots are of all its databases,
+    so the default slot is named after the database.
     """
 
-    def __init__(self, url: str, *, slot: str = "lockstep", publication: str = "lockstep") -> None:
+    def __init__(self, url: str, *, slot: str | None = None, publication: str = "lockstep") -> None:
+        address = Address(url)
+        if slot is None:
+            slot = f"lockstep_{re.sub('[^a-z0-9_]', '_', address.database.lower())}"[:63]
         if not _SLOT.fullmatch(slot):
             raise DeclarationError(
                 f"{slot!r} cannot be the name of a replication slot",
@@ -47,12 +51,12 @@ class Postgres:
             raise DeclarationError(
                 f"{publication!r} cannot be the name of a publication", "Use 1 to 63 bytes of text."
             )
-        self._address = Address(url)
+        self._address = address
         self._slot = slot
         self._publication = publication
 
     @classmethod
-    def from_env(cls, variable: str, *, slot: str = "lockstep", publication: str = "lockstep") -> Postgres:
+    def from_env(cls, variable: str, *, slot: str | None = None, publication: str = "lockstep") -> Postgres:
         """The database whose URL is in an environment variable, so that no secret is in the code."""
         url = os.environ.get(variable)
         if not url:

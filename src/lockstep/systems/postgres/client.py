@@ -72,6 +72,7 @@ class Address:
         host = given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST") or "localhost"
         port = given.get("port") or os.environ.get("PGPORT") or "5432"
         database = given.get("dbname") or os.environ.get("PGDATABASE") or self.user
+        self.database = str(database)
         self.name = f"postgres:{host}:{port}/{database}"
 
     def __repr__(self) -> str:
