@@ -20,7 +20,7 @@ demo: $(READY) ## The main job on embedded parts: no server needed, under 90 sec
 	@$(BIN)/lockstep demo
 
 test: $(READY) ## All tests; servers that can't be had are skipped, and the tests say how to get them
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(READY) ## Formatting, lints, types, layers
 	$(BIN)/ruff format --check .

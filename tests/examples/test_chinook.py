@@ -12,8 +12,6 @@ from tests.examples.chinook_world import EXAMPLE, INDEX, Shop
 import lockstep as ls
 from lockstep.testing.servers import OpenSearchHandle, PostgresHandle
 
-pytestmark = pytest.mark.xdist_group("chinook")
-
 MENDS = [
     line
     for line in (EXAMPLE / "replica_identity.sql").read_text().splitlines()

@@ -16,8 +16,6 @@ import pytest
 import lockstep as ls
 from lockstep.testing.servers import OpenSearchHandle, PostgresHandle
 
-pytestmark = pytest.mark.xdist_group("flights")
-
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
 ROWS = 5_000
 BOTH = ("flights", "flights_embedded")

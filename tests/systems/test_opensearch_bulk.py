@@ -176,8 +176,8 @@ def test_no_status_but_success_is_taken_for_success() -> None:
 @pytest.mark.parametrize(
     ("status", "kind", "reason", "error", "mend"),
     [
-        (404, "index_not_found_exception", "no such index", TargetReplaced, "restore"),
-        (400, "invalid_index_name_exception", "must be lowercase", TargetReplaced, "restore"),
+        (404, "index_not_found_exception", "no such index", TargetReplaced, "rebuild"),
+        (400, "invalid_index_name_exception", "must be lowercase", TargetReplaced, "rebuild"),
         (
             403,
             "cluster_block_exception",

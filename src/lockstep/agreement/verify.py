@@ -1,7 +1,8 @@
 """The deep check: trusts nothing stored. Derives every record again and reads every target record.
 
 First over the source's keys: what it derives must be in the target, equal. Then over the target: what
-it holds must be derived by somebody. What differs is settled before it is reported: read and derived
+it holds must be derived by somebody. Where it holds just the records that the first pass met, that is
+shown, and nothing is derived twice. What differs is settled before it is reported: read and derived
 again, so that a change on its way is not called a divergence. Nothing is written, nothing is hinted.
 """
 
@@ -19,12 +20,17 @@ from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.derive import Derived, Deriver
 from lockstep.mapping import Mapping
 from lockstep.ports import Reader, Writer
+from lockstep.state.rows import Owned
 from lockstep.values import EVERYTHING, Held, Key, Span
 
 PAGE = 1_000
 SETTLE_TRIES = 5
 SETTLE_WAIT = 1.0
 SHOWN = 1_000
+
+
+Ledger = Callable[[Sequence[Key]], dict[Key, dict[Key, Owned]]]
+"""What the ledger says that source keys own, by target key."""
 
 
 class Divergence(Struct, frozen=True):
@@ -72,15 +78,15 @@ def verify(
     reader: Reader,
     writer: Writer,
     *,
-    held_fingerprint: Callable[[Sequence[Key]], dict[Key, dict[Key, int]]],
+    ledger: Ledger,
     sharing: Sequence[str] = (),
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
-    """Compares everything. `held_fingerprint` tells what a target that normalises is known to hold.
+    """Compares everything. `ledger` tells what was sent, and what a target that normalises made of it.
 
     `sharing` names the other mappings of the target, whose records are not this one's extras.
     """
-    return _Check(mapping, reader, writer, held_fingerprint, sharing, on_progress).run()
+    return _Check(mapping, reader, writer, ledger, sharing, on_progress).run()
 
 
 class _Check:
@@ -89,18 +95,19 @@ class _Check:
         mapping: Mapping,
         reader: Reader,
         writer: Writer,
-        held_fingerprint: Callable[[Sequence[Key]], dict[Key, dict[Key, int]]],
+        ledger: Ledger,
         sharing: Sequence[str],
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self._mapping = mapping
         self._reader = reader
         self._writer = writer
-        self._held_fingerprint = held_fingerprint
-        self._sharing = frozenset(sharing)
+        self._ledger = ledger
+        self._known = {mapping.name, *sharing}
         self._on_progress = on_progress
         self._deriver = Deriver(mapping, reader)
         self._compared = 0
+        self._met = 0  # the sum of `_mark` over the records that the pass over the source met
         self._settled = 0
         self._counts: dict[str, int] = {}
         self._shown: list[Divergence] = []
@@ -126,72 +133,83 @@ class _Check:
         total = self._reader.estimate(self._mapping.root.table)
         done = 0
         for page in source_keys(self._reader, self._mapping, PAGE):
-            suspects = self._compare(page)
+            met: dict[Key, int] = {}
+            suspects = self._compare(page, met)
             if suspects:
-                self._settle(page, suspects)
+                self._settle(suspects, met)
+            self._met += sum(met.values())
             done += len(page)
             self._progress("source", done, total)
         return done
 
     def _over_target(self) -> int:
-        identity = self._writer.identity()
-        total = identity.records if identity else 0
-        done, after = 0, None
-        while identity is not None:
-            page = self._writer.scan(after, PAGE)
-            suspects = [held for held in page if not self._accounted(held)]
-            for held in self._extras(suspects):
-                self._extra(held)
+        """Reports what is not ours; derives what is only where pass one did not meet just the same."""
+        done = found = 0
+        for page in self._target_pages():
+            for held in page:
+                if held.meta is None or held.meta.mapping not in self._known:
+                    self._extra(held)
+                elif held.meta.mapping == self._mapping.name:
+                    found += _mark(held.key, held.meta.key)
             done += len(page)
-            self._progress("target", done, total)
-            if len(page) < PAGE:
-                break
-            after = page[-1].key
+        if found != self._met:
+            for page in self._target_pages():
+                for held in self._extras(page):
+                    self._extra(held)
         return done
 
-    def _accounted(self, held: Held) -> bool:
-        """Whether the first pass, or another mapping's check, answers for this record."""
-        return held.meta is not None and held.meta.mapping in self._sharing
+    def _target_pages(self) -> Iterator[list[Held]]:
+        """Every record of the target, in pages."""
+        identity = self._writer.identity()
+        if identity is None:
+            return
+        done, after = 0, None
+        while True:
+            page = self._writer.scan(after, PAGE)
+            yield page
+            done += len(page)
+            self._progress("target", done, identity.records)
+            if len(page) < PAGE:
+                return
+            after = page[-1].key
 
-    def _extras(self, suspects: Sequence[Held]) -> Iterator[Held]:
-        """Those that their source key does not derive."""
-        mine = [h for h in suspects if h.meta is not None and h.meta.mapping == self._mapping.name]
-        strangers = [h for h in suspects if h.meta is None or h.meta.mapping != self._mapping.name]
-        yield from strangers
-        by_source: dict[Key, list[Held]] = {}
-        for held in mine:
-            assert held.meta is not None
-            by_source.setdefault(held.meta.key, []).append(held)
-        derived = self._deriver.derive(list(by_source), time.time()) if by_source else {}
-        for key, group in by_source.items():
-            wanted = {item.key for item in derived[key].desired}
-            if derived[key].error is not None:
-                continue  # reported by the pass over the source
-            for held in group:
-                if held.key not in wanted and self._stays_extra(key, held):
-                    yield held
+    def _extras(self, page: Sequence[Held]) -> list[Held]:
+        """Those of a page that say they are from here, and that their source key does not derive.
 
-    def _stays_extra(self, key: Key, held: Held) -> bool:
+        They are settled together: a page costs one wait, one derivation and one read a try.
+        """
+        suspects = left = self._not_derived(page)
         for _ in range(SETTLE_TRIES):
+            if not left:
+                break
             time.sleep(SETTLE_WAIT / SETTLE_TRIES)
-            one = self._deriver.derive([key], time.time())[key]
-            if held.key not in self._writer.read([held.key]) or held.key in {d.key for d in one.desired}:
-                self._settled += 1
-                return False
-        return True
+            now = self._writer.read([held.key for held in left])
+            left = self._not_derived([now[held.key] for held in left if held.key in now])
+        self._settled += len(suspects) - len(left)
+        return left
+
+    def _not_derived(self, page: Sequence[Held]) -> list[Held]:
+        name = self._mapping.name
+        mine = [(held, held.meta.key) for held in page if held.meta is not None and held.meta.mapping == name]
+        derived = self._deriver.derive(list(dict.fromkeys(source for _, source in mine)), time.time())
+        wanted = {(item.key, key) for key, one in derived.items() for item in one.desired}
+        # What cannot be derived is reported by the pass over the source.
+        return [h for h, source in mine if (h.key, source) not in wanted and derived[source].error is None]
 
     def _extra(self, held: Held) -> None:
         source = keys.text(held.meta.key) if held.meta is not None else None
         reason = None if held.meta is not None else "not written by Lockstep"
         self._report(Divergence("extra", source, keys.text(held.key), reason=reason))
 
-    def _compare(self, page: Sequence[Key]) -> dict[Key, list[Divergence]]:
-        """The keys of a page on which the sides do not agree."""
+    def _compare(self, page: Sequence[Key], met: dict[Key, int]) -> dict[Key, list[Divergence]]:
+        """The keys of a page on which the sides do not agree. Notes in `met` what is from each key."""
         derived = self._deriver.derive(page, time.time())
         wanted = [item.key for one in derived.values() for item in one.desired]
         held = self._writer.read(wanted) if wanted else {}
         self._compared += len(wanted)
         found = {key: list(self._judge(one, held)) for key, one in derived.items()}
+        for key, one in derived.items():
+            met[key] = sum(_mark(d.key, key) for d in one.desired if self._from(key, held.get(d.key)))
         doubtful = {key: one for key, one in found.items() if one}
         different = [key for key, one in doubtful.items() if any(d.kind == "different" for d in one)]
         if different:
@@ -205,17 +223,22 @@ class _Check:
         held: dict[Key, Held],
         doubtful: dict[Key, list[Divergence]],
     ) -> None:
-        """What a target changed on write, and still holds, is in agreement: drift is target ≠ held."""
-        known = self._held_fingerprint(different)
+        """What was sent as it is derived now, and the target changed on write and still holds, agrees."""
+        known = self._ledger(different)
         for key in different:
-            fingerprints = known.get(key, {})
-            normal = {
-                keys.text(item.key)
-                for item in derived[key].desired
-                if item.key in held
-                and fingerprints.get(item.key) == fingerprint(item.key, canonical(held[item.key].record))
-            }
+            normal = set()
+            for item in derived[key].desired:
+                owned, found = known.get(key, {}).get(item.key), held.get(item.key)
+                if owned is None or owned.sent != item.fingerprint or found is None:
+                    continue
+                if self._from(key, found) and owned.held == fingerprint(item.key, canonical(found.record)):
+                    normal.add(keys.text(item.key))
             doubtful[key] = [d for d in doubtful[key] if d.target_key not in normal]
+
+    def _from(self, key: Key, held: Held | None) -> bool:
+        """Whether a record says that it is from this source key."""
+        meta = held.meta if held is not None else None
+        return meta is not None and (meta.mapping, meta.key) == (self._mapping.name, key)
 
     def _judge(self, one: Derived, held: dict[Key, Held]) -> Iterator[Divergence]:
         source = keys.text(one.key)
@@ -233,13 +256,13 @@ class _Check:
             elif found.meta is None or found.meta.mapping != self._mapping.name:
                 yield Divergence("different", source, target, reason="it does not say it is from here")
 
-    def _settle(self, page: Sequence[Key], suspects: dict[Key, list[Divergence]]) -> None:
+    def _settle(self, suspects: dict[Key, list[Divergence]], met: dict[Key, int]) -> None:
         """Reads and derives suspects again, a few times: a change on its way is no divergence."""
         left = suspects
         compared = self._compared
         for _ in range(SETTLE_TRIES):
             time.sleep(SETTLE_WAIT / SETTLE_TRIES)
-            left = self._compare(list(left))
+            left = self._compare(list(left), met)
             if not left:
                 break
         self._compared = compared  # each record counts once, however often it is looked at
@@ -256,6 +279,12 @@ class _Check:
     def _progress(self, stage: str, done: int, total: int) -> None:
         if self._on_progress is not None:
             self._on_progress(Progress(stage, done, max(done, total)))
+
+
+def _mark(target: Key, source: Key) -> int:
+    """A record in one number. Two passes whose sums are equal met the same records, and a sum needs no
+    memory; a mere count would let a record that went hide one that nobody derives."""
+    return hash((target, source))
 
 
 def source_keys(reader: Reader, mapping: Mapping, page: int) -> Iterator[list[Key]]:

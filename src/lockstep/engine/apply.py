@@ -45,10 +45,15 @@ class Applier:
         self._lease = lease
         self._claims = claims
 
-    def write(self, version: Version, decisions: Mapping[Key, Decision], sums: Mapping[Key, int]) -> Sent:
+    def write(
+        self, version: Version, decisions: Mapping[Key, Decision], sums: Mapping[Key, int], *, patient: bool
+    ) -> Sent:
         """Claims, makes the intent durable, and sends what the decisions ask for.
 
         Raises Unreachable when nobody can say what became of any of it: then the intent stands.
+
+        `patient`: such a batch has not broken often. Later, from a target that answers otherwise, it is
+        settled as unknown, key by key, so that one strange record does not keep all the others waiting.
         """
         active = {key: decision for key, decision in decisions.items() if not decision.idle}
         if not active:
@@ -74,7 +79,8 @@ class Applier:
             return Sent({}, refused)
         outcomes = self._door.write(Plan(self._mapping, self._generation, changes))
         passing("written")
-        if all(outcome.status is Status.UNKNOWN for outcome in outcomes):
+        silent = all(outcome.status is Status.UNKNOWN for outcome in outcomes)
+        if silent and (patient or self._door.identity() is None):
             raise Unreachable(
                 f"the target did not say what became of {len(outcomes):,} writes: {outcomes[0].reason}",
                 "They are read back and written again once it answers.",

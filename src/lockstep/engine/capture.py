@@ -9,6 +9,7 @@ from typing import Any
 
 from lockstep import keys
 from lockstep.engine.points import passing
+from lockstep.errors import LockstepError
 from lockstep.ports import Capture, Feed, Journal
 from lockstep.values import PARTITIONS, Entry, FeedMark, Hint, Lane, Table, source_stream
 
@@ -20,7 +21,7 @@ class Capturer:
     """Follows one source. Never queries its tables, so it is never slower than its log.
 
     `on_append` is called after hints were made durable. `kept` says how much of its log the source keeps
-    for us.
+    for us. `alive`: the log answers.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Capturer:
         self.position: str | None = None
         self.last_change: float | None = None
         self.kept: dict[str, Any] = {}
+        self.alive = False
 
     def prepare(self) -> Capture:
         """Installs capture, and finds out whether the log since the journal's mark is whole."""
@@ -54,6 +56,7 @@ class Capturer:
         marked = time.monotonic()
         asked = 0.0
         for caught in self._feed.follow(capture.position):
+            self.alive = True
             passing("caught")
             entries = self._entries(caught.hints)
             now = time.monotonic()
@@ -75,8 +78,7 @@ class Capturer:
                 return
             if now - asked >= _LAG_EVERY:
                 asked = now
-                lag = self._feed.lag()
-                self.kept = {"retained": lag.retained, "retained_unit": lag.unit}
+                self.kept = self._kept()
 
     def reached(self) -> str:
         return self._feed.reached()
@@ -84,6 +86,13 @@ class Capturer:
     def passed(self, goal: str) -> bool:
         """Whether everything up to a position of the source's log is in the journal."""
         return self.position is not None and self._feed.passed(self.position, goal)
+
+    def _kept(self) -> dict[str, Any]:
+        try:
+            lag = self._feed.lag()
+        except LockstepError:  # only a figure; following itself says what is wrong
+            return {}
+        return {"retained": lag.retained, "retained_unit": lag.unit}
 
     def close(self) -> None:
         self._feed.close()

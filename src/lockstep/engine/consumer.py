@@ -5,6 +5,7 @@ One that cannot go on stops alone and says why; its neighbours never notice.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -16,8 +17,8 @@ from lockstep.engine.derive import Deriver
 from lockstep.engine.lease import Lease
 from lockstep.engine.loop import Counts, Loop
 from lockstep.engine.take import Taker
-from lockstep.errors import LockstepError, MappingStopped, SystemError_, TargetReplaced
-from lockstep.guard.door import Door, HeldBack
+from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse, SystemError_, TargetReplaced
+from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
 from lockstep.ports import Reader
 from lockstep.state.generations import Consumer
@@ -65,6 +66,7 @@ class ConsumerThread(threading.Thread):
         self.waiting: str | None = None
         self._totals = dict.fromkeys(Status, 0)
         self._keys = 0
+        self._looked = 0
         self._lags: deque[float] = deque(maxlen=200)
         self._rates: deque[tuple[float, int]] = deque(maxlen=50)
         self._taker: Taker | None = None
@@ -87,7 +89,7 @@ class ConsumerThread(threading.Thread):
     def run(self) -> None:
         try:
             self._work()
-        except (MappingStopped, TargetReplaced, HeldBack, LockstepError) as error:
+        except LockstepError as error:
             self._stopped(error)
         except Exception as error:
             log.exception("mapping %s stopped by a defect of Lockstep", self.mapping.name)
@@ -101,13 +103,12 @@ class ConsumerThread(threading.Thread):
             self._reader.close()
             self.done.set()
 
-    def _stopped(self, error: Exception) -> None:
-        known = error if isinstance(error, LockstepError) else LockstepError(str(error))
-        self.error = known
-        log.error("mapping %s stopped: %s. %s", self.mapping.name, known, known.remedy)
-        self._store.generations.set_consumer(
-            self.consumer.id, state="stopped", reason=f"{known}. {known.remedy}".rstrip(". ") + "."
-        )
+    def _stopped(self, error: LockstepError) -> None:
+        self.error = error
+        log.error("mapping %s stopped: %s. %s", self.mapping.name, error, error.remedy)
+        reason = f"{error}. {error.remedy}".rstrip(". ") + "."
+        with contextlib.suppress(LockstepError):  # the state store itself may be what failed
+            self._store.generations.set_consumer(self.consumer.id, state="stopped", reason=reason)
 
     def _work(self) -> None:
         door = Door(self.mapping.target.open(self.consumer.number))
@@ -149,7 +150,9 @@ class ConsumerThread(threading.Thread):
                 return answer
             except TargetReplaced:
                 raise
-            except SystemError_ as error:
+            except (StateInUse, LeaseLost):
+                raise
+            except (SystemError_, StateError) as error:
                 waited = time.monotonic() - begun
                 if self._once.is_set() and (not error.retriable or waited > _PATIENCE):
                     raise
@@ -187,6 +190,8 @@ class ConsumerThread(threading.Thread):
                 f"{self.mapping.target.name} is another one than before: {identity_text(found)}, was {known}",
                 f"Bring the old one back, or build anew: `lockstep backfill {self.mapping.name} --rebuild`.",
             )
+        if known is not None:
+            self._not_emptied(found.records, 1)
         self._lease.rise_above(found.highest)
         self._store.generations.know_identity(self.consumer.generation, identity_text(found))
         self.consumer = (
@@ -202,13 +207,26 @@ class ConsumerThread(threading.Thread):
                 f"{self.mapping.target.name} was removed or replaced while it was being written",
                 f"Bring it back, or build it anew: `lockstep backfill {self.mapping.name} --rebuild`.",
             )
-        if before >= 100 and found.records == 0 and self._store.ledger.count(self.consumer.id) >= 100:
-            raise TargetReplaced(
-                f"{self.mapping.target.name} held {before:,} records and is suddenly empty",
-                "Restore it. Nothing was deleted or written row by row meanwhile; or build it anew: "
-                f"`lockstep backfill {self.mapping.name} --rebuild`.",
-            )
+        applied = self._totals[Status.APPLIED]
+        if before >= 100 and found.records < before // 2:
+            self._not_emptied(found.records, applied - self._looked)
+        self._looked = applied
         return found.records
+
+    def _not_emptied(self, records: int, written: int) -> None:
+        """A target that holds no more than was just written to it, where the ledger knows many, was
+        emptied: it is for a person to say what happens, not for us to fill it row by row."""
+        if records > written:
+            return
+        known = self._store.ledger.count(self.consumer.id)
+        if known >= 100 and records < known // 2:
+            raise TargetReplaced(
+                f"{self.mapping.target.name} should hold {known:,} records and holds {records:,}: "
+                "it was emptied",
+                "Restore it, then `lockstep backfill "
+                f"{self.mapping.name} --trust-target`; or build it anew: "
+                f"`lockstep backfill {self.mapping.name} --rebuild`. Nothing is written until then.",
+            )
 
     def _loop(self, door: Door) -> Loop:
         self._taker = Taker(

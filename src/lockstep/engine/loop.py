@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Mapping as MappingOf
 from typing import NamedTuple
 
+import msgspec
+
 from lockstep import keys
 from lockstep.engine.apply import Applier, Sent
 from lockstep.engine.decide import Decision, asks_target, decide, owned
@@ -20,7 +22,7 @@ from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.settle import settle
 from lockstep.engine.take import Batch, Taker
-from lockstep.errors import LockstepError, MappingStopped
+from lockstep.errors import MappingStopped
 from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
 from lockstep.ports import Journal
@@ -38,8 +40,9 @@ from lockstep.values import (
     consumer_stream,
 )
 
-_WINDOW = 400
+_WINDOW = 5_000
 _ENOUGH = 100
+_BREAKS = 3
 
 
 class Counts(NamedTuple):
@@ -54,8 +57,7 @@ class Counts(NamedTuple):
 
 
 class Loop:
-    """Works the hints of one consumer. `default_key` gives the target key that follows from a source
-    key, None for mappings whose target keys must be claimed."""
+    """Works the hints of one consumer."""
 
     def __init__(
         self,
@@ -85,6 +87,7 @@ class Loop:
         self._claims = claims
         self._maybe_stuck = stuck > 0
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
+        self._breaks = 0
 
     def recover(self) -> int:
         """Voids the keys of every intent found, and hints them. What a crash left is settled so."""
@@ -113,7 +116,8 @@ class Loop:
         # A row in short form outlives a mapping that now keys its records otherwise.
         known = {key: owned(rows.get(key), self._mapping.default_key) for key in wanted}
         decisions = self._decide(batch, rows, derived, known)
-        sent = self._applier.write(version, decisions, {key: derived[key].sum for key in decisions})
+        sums = {key: derived[key].sum for key in decisions}
+        sent = self._applier.write(version, decisions, sums, patient=self._breaks < _BREAKS)
         counts = self._settle(batch, version, now, rows, derived, known, decisions, sent)
         passing("settled")
         self._judge(counts)
@@ -121,6 +125,7 @@ class Loop:
 
     def abandon(self) -> None:
         """The last batch broke off: what it may have written is not known any more."""
+        self._breaks += 1
         self._lease.under(
             lambda epoch: self._ledger.void_intents(epoch, self._consumer, self._mapping.default_key)
         )
@@ -192,7 +197,10 @@ class Loop:
         tally: dict[Status, int] = {}
         for key, one in derived.items():
             if one.error is not None:
-                failures.append(_underived(key, one.error))
+                failures.append(Failure(key, "derive", str(one.error), one.error.remedy))
+                row = rows.get(key)
+                if row is not None and batch.works[key].trust is Trust.TARGET:
+                    changed.append(msgspec.structs.replace(row, void=True))  # the doubt outlives the failure
         for key, decision in decisions.items():
             before = rows.get(key)
             own = sent.outcomes.get(key, [])
@@ -236,12 +244,14 @@ class Loop:
         )
         waiting = self._lease.under(lambda epoch: self._ledger.settle(epoch, self._generation, done))
         self._taker.settled(batch)
+        self._breaks = 0
         self._maybe_stuck = self._maybe_stuck or bool(failures)
         for consumer, key in waiting:
             self._release(consumer, key, batch.origin)
         failed = {failure.key for failure in failures}
-        for key in batch.works:
-            self._recent.append(key in failed)
+        for key, work in batch.works.items():
+            if work.reason not in ("retry", "claim"):  # these failed before; they say nothing new
+                self._recent.append(key in failed)
         lag = now - batch.oldest if batch.lane is Lane.LIVE and batch.oldest else None
         if lag is not None:
             lag += time.time() - now
@@ -261,7 +271,3 @@ class Loop:
                 f"See why with `lockstep stuck {self._mapping.name}`, mend it, and start again. "
                 "Other mappings go on; nothing is lost.",
             )
-
-
-def _underived(key: Key, error: LockstepError) -> Failure:
-    return Failure(key, "derive", str(error), error.remedy)

@@ -12,7 +12,7 @@ from lockstep.engine.decide import Decision
 from lockstep.engine.derive import Derived
 from lockstep.engine.take import Work
 from lockstep.state.rows import Failure, Owned, Row, Wrote, encode_wrote
-from lockstep.values import Change, Fingerprint, Key, Outcome, Status, Version
+from lockstep.values import Change, Fingerprint, Key, Outcome, Status, Trust, Version
 
 
 class Settled(NamedTuple):
@@ -60,8 +60,8 @@ def settle(
             void = True
             owns.setdefault(change.key, Owned(change.key))
         failure = _failure(derived.key, outcome)
-    if failure is not None and before is not None:
-        void = void or before.void  # what was not known of the target is not known yet
+    if failure is not None:  # what was in doubt about the target still is
+        void = void or work.trust is Trust.TARGET or (before is not None and before.void)
     touched = dict.fromkeys([*known, *(change.key for change, _ in outcomes)])
     released = [key for key in touched if key not in owns]
     if failure is None and derived.root is None and not owns:

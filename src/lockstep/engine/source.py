@@ -14,7 +14,7 @@ from lockstep.canonical import SUM_RECIPE
 from lockstep.engine.capture import Capturer
 from lockstep.engine.consumer import ConsumerThread
 from lockstep.engine.lease import Lease
-from lockstep.errors import LockstepError, SystemError_
+from lockstep.errors import LockstepError, StateError, SystemError_
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Capture, Source
@@ -51,6 +51,7 @@ class SourceFlow(threading.Thread):
         self._origin: int | None = None
         self._error: LockstepError | None = None
         self._waiting: str | None = None
+        self._begun: tuple[str, tuple[str, ...]] | None = None
 
     def finish(self) -> None:
         """Be `done` once everything the source holds now has been worked."""
@@ -90,14 +91,15 @@ class SourceFlow(threading.Thread):
             try:
                 capture = self._capturer.prepare()
                 self._begin(capture)
-                self._waiting = None
-                wait = 0.1
                 self._capturer.follow(capture, self._stop_event)
-            except SystemError_ as error:
+            except (SystemError_, StateError) as error:
+                if self._capturer.alive:
+                    wait = 0.1
+                self._capturer.alive = False
                 if self._once.is_set() and not self.consumers:
                     self._error = error
                     break
-                if self._waiting is None:
+                if self._waiting != str(error):
                     log.warning("source %s: %s. %s", self.source.name, error, error.remedy)
                 self._waiting = str(error)
                 wait = min(wait * 2, _LONGEST_WAIT)
@@ -125,6 +127,7 @@ class SourceFlow(threading.Thread):
         """Makes durable what `capture` asks for, then begins; starts the consumers the first time."""
         threads: list[ConsumerThread] = []
         spans: list[tuple[Consumer, Mapping, str, Trust]] = []
+        begun = (capture.position, capture.started)
         for mapping in self._mappings:
             consumer, new = self._consumer(mapping)
             moved = consumer.source != self.source.name
@@ -137,7 +140,7 @@ class SourceFlow(threading.Thread):
                 spans.append((consumer, mapping, "backfill", Trust.LEDGER))
             elif consumer.version != mapping.version or consumer.recipe != recipe(mapping):
                 spans.append((consumer, mapping, "mapping changed", Trust.LEDGER))
-            elif reads & set(capture.started):
+            elif reads & set(capture.started) and begun != self._begun:
                 spans.append((consumer, mapping, "capture began", Trust.LEDGER))
             if not self.consumers:
                 threads.append(
@@ -154,6 +157,7 @@ class SourceFlow(threading.Thread):
                 )
         self._hint_spans(spans, capture)
         self._capturer.begin(capture)
+        self._begun = begun
         if threads:
             self.consumers = threads
             for one in threads:
@@ -227,8 +231,8 @@ class SourceFlow(threading.Thread):
     def gauges(self) -> dict[str, Any]:
         """What `status` shows of this source."""
         return {
-            "state": "stopped" if self._error else "waiting" if self._waiting else "following",
-            "reason": str(self._error or self._waiting or ""),
+            "state": "stopped" if self._error else "following" if self._capturer.alive else "waiting",
+            "reason": str(self._error or ("" if self._capturer.alive else self._waiting) or ""),
             "position": self._capturer.position,
             "last_change": self._capturer.last_change,
             **self._capturer.kept,

@@ -1,6 +1,6 @@
 """The one door for writes. The engine never holds a bare Writer, only this.
 
-A plan passes every policy or is held. `closed` is the same door for `plan` and dry runs: nothing passes.
+A plan passes every policy or is held.
 """
 
 from __future__ import annotations
@@ -73,10 +73,6 @@ class Door:
         self._policies = policies
         self.records: int | None = None
 
-    @property
-    def normalises(self) -> bool:
-        return self._writer.features.normalises
-
     def identity(self) -> Identity | None:
         found = self._writer.identity()
         self.records = None if found is None else found.records
@@ -87,9 +83,6 @@ class Door:
 
     def read(self, keys: Sequence[Key]) -> Mapping[Key, Held]:
         return self._writer.read(keys)
-
-    def scan(self, after: Key | None, limit: int) -> list[Held]:
-        return self._writer.scan(after, limit)
 
     def write(self, plan: Plan) -> list[Outcome]:
         """Writes a plan. Raises HeldBack when a policy holds it."""

@@ -7,7 +7,8 @@ import time
 from msgspec import Struct
 
 from lockstep.engine.source import recipe
-from lockstep.errors import DeclarationError
+from lockstep.errors import DeclarationError, Refused
+from lockstep.mapping import Mapping
 from lockstep.operations.opened import consumer_of, existing, parse_keys
 from lockstep.operations.stuck import append
 from lockstep.pipeline import Pipeline
@@ -54,6 +55,7 @@ def backfill(
             reader.close()
         if rebuild:
             store.lock.take()
+            _room(declared, consumer.number + 1)
             generation, _, _ = store.generations.begin(declared.target.name)
             for other in pipeline.mappings.values():
                 if other.target.name == declared.target.name:
@@ -69,6 +71,19 @@ def backfill(
             trust=Trust.TARGET if trust_target else Trust.LEDGER,
             at=time.time(),
         )
-        store.backfills.begin(consumer.id, "asked", total)
         store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
+        store.backfills.begin(consumer.id, "asked", total)
         return Asked(mapping, total, consumer.number, store.lock.holder())
+
+
+def _room(mapping: Mapping, number: int) -> None:
+    """Raises Refused when something stands where the next generation would be built."""
+    writer = mapping.target.open(number)
+    try:
+        if writer.identity() is not None:
+            raise Refused(
+                f"{mapping.target.name} has no room for another build beside the present one",
+                "Remove the present one by hand (such as DROP TABLE), then ask again.",
+            )
+    finally:
+        writer.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from lockstep import keys
@@ -93,7 +92,7 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
                 "sum": row.sum,
                 "epoch": row.version >> EPOCH_SHIFT,
                 "batch": row.version & ((1 << EPOCH_SHIFT) - 1),
-                "last_write": msgspec.to_builtins(wrote) if wrote else None,
+                "last_write": None,
                 "due": row.due,
             }
             if wrote:

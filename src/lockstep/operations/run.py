@@ -49,13 +49,13 @@ def run(
         points.die_at(spec)
     with opened(pipeline) as store:
         service = Service(pipeline, store)
-        service.start()
         watcher = threading.Thread(
             target=_watch, args=(service, store, stop, on_progress, every), name="lockstep-watch", daemon=True
         )
-        watcher.start()
         outcome = "stopped"
         try:
+            service.start()
+            watcher.start()
             if once:
                 service.until_done()
                 outcome = "stopped" if stop.is_set() else "done"
@@ -70,7 +70,8 @@ def run(
         finally:
             service.stop(outcome)
             stop.set()
-            watcher.join()
+            if watcher.ident is not None:
+                watcher.join()
         gauges = service.gauges()
         failed = {
             name: own["reason"]

@@ -10,6 +10,7 @@ from lockstep.engine.decide import owned
 from lockstep.errors import StateError
 from lockstep.operations.opened import existing, writer_of
 from lockstep.pipeline import Pipeline
+from lockstep.state.rows import Owned
 from lockstep.values import Key
 
 
@@ -27,16 +28,9 @@ def verify(
         if consumer is None:
             raise StateError(f"mapping {mapping} has never run", "Start it with `lockstep run` first.")
 
-        def held(wanted: Sequence[Key]) -> dict[Key, dict[Key, int]]:
+        def ledger(wanted: Sequence[Key]) -> dict[Key, dict[Key, Owned]]:
             rows = store.ledger.rows(consumer.id, wanted)
-            return {
-                key: {
-                    item.key: item.held
-                    for item in owned(row, declared.default_key).values()
-                    if item.held is not None
-                }
-                for key, row in rows.items()
-            }
+            return {key: owned(row, declared.default_key) for key, row in rows.items()}
 
         sharing = [
             other.name
@@ -47,7 +41,7 @@ def verify(
         try:
             with writer_of(declared, consumer) as writer:
                 return check(
-                    declared, reader, writer, held_fingerprint=held, sharing=sharing, on_progress=on_progress
+                    declared, reader, writer, ledger=ledger, sharing=sharing, on_progress=on_progress
                 )
         finally:
             reader.close()

@@ -6,9 +6,13 @@ import fcntl
 import getpass
 import os
 import socket
+import time
 from pathlib import Path
 
 from lockstep.errors import StateInUse
+
+TRIES = 20
+WAIT = 0.05
 
 
 class RunLock:
@@ -21,18 +25,17 @@ class RunLock:
     def take(self) -> None:
         """Takes the right to run. The kernel gives it back when the process dies, however it dies.
 
-        Raises StateInUse that says who holds it.
+        Whoever asks for the `holder` locks for an instant, so it is tried for a second. Raises StateInUse
+        that says who holds it.
         """
         handle = os.open(self._directory / "run.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(handle):
             holder = os.read(handle, 400).decode(errors="replace").strip() or "another process"
             os.close(handle)
             raise StateInUse(
                 f"{self._directory} is in use by {holder}",
                 "Stop that run first, or work with it: `lockstep status`.",
-            ) from None
+            )
         os.ftruncate(handle, 0)
         os.pwrite(handle, whoami().encode(), 0)
         self._lock = handle
@@ -54,6 +57,17 @@ class RunLock:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _locked(handle: int) -> bool:
+    for left in reversed(range(TRIES)):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if left:
+                time.sleep(WAIT)
+    return False
 
 
 def whoami() -> str:

@@ -130,7 +130,7 @@ intents = sa.Table(
 )
 
 # Keys whose derivation or write failed. `claim` is the target key it waits for; `retry_at` null: a
-# retry is on its way, or a person must ask for one.
+# person must ask for a retry.
 stuck = sa.Table(
     "stuck",
     metadata,

@@ -95,7 +95,7 @@ class Store:
         lowest: dict[tuple[Stream, Lane], int] = {}
         for consumer in self.generations.consumers("running", "stopped"):
             for place, offsets in self.ledger.positions(consumer.id).items():
-                least = min(offsets.values(), default=0)
-                lowest[place] = min(lowest.get(place, least), least)
+                newest = max(offsets.values(), default=0)
+                lowest[place] = min(lowest.get(place, newest), newest)
         before = time.time() - keep
         return sum(self.journal.trim(*place, upto, before) for place, upto in lowest.items())
