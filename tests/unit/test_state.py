@@ -57,7 +57,6 @@ def intend(store: Store, epoch: int, consumer: int, number: int, *intents: Inten
 WRITES: dict[str, Callable[[Store, int], object]] = {
     "intend": lambda store, epoch: intend(store, epoch, 1, 9, Intent(K(1), [K("t")], [])),
     "void_intents": lambda store, epoch: store.ledger.void_intents(epoch, 1, default),
-    "found": lambda store, epoch: store.ledger.found(epoch, 1, {K(1): [K("t")]}, default),
     "settle": lambda store, epoch: store.ledger.settle(epoch, 1, settlement(1, rows=[Row(K(1), 5)])),
     "place": lambda store, epoch: store.ledger.place(epoch, 1, {PLACE: {0: 5}}),
     "begin_at": lambda store, epoch: store.ledger.begin_at(epoch, 1, "s", 5),

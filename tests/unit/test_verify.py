@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +28,12 @@ class Costs:
         self.slept = 0.0
 
 
+def waiting(monkeypatch: pytest.MonkeyPatch, sleep: Callable[[float], None]) -> None:
+    """Says what the check does where it would wait; nobody else waits otherwise."""
+    clock = SimpleNamespace(time=time.time, sleep=sleep)
+    monkeypatch.setattr("lockstep.agreement.verify.time", clock)
+
+
 @pytest.fixture
 def costs(monkeypatch: pytest.MonkeyPatch) -> Costs:
     """Counts what a check derives and sleeps, and lets it not sleep."""
@@ -41,7 +49,7 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> Costs:
         counted.slept += seconds
 
     monkeypatch.setattr(Deriver, "derive", counting)
-    monkeypatch.setattr(checking.time, "sleep", sleep)
+    waiting(monkeypatch, sleep)
     return counted
 
 
@@ -115,7 +123,7 @@ def test_extras_that_come_right_are_settled(
 ) -> None:
     world.run()
     world.do("DELETE FROM users WHERE id > 10")
-    monkeypatch.setattr(checking.time, "sleep", lambda _: world.spoil("DELETE FROM people WHERE id > 12"))
+    waiting(monkeypatch, lambda _: world.spoil("DELETE FROM people WHERE id > 12"))
     report = verify(world.pipeline(), "people")
     assert (report.counts, report.settled) == ({"extra": 2}, 38)
 

@@ -12,7 +12,8 @@ from lockstep.engine.points import passing
 from lockstep.errors import Unreachable
 from lockstep.guard.door import Door, Plan
 from lockstep.state.ledger import Ledger
-from lockstep.state.rows import Claimed, Failure, Intent
+from lockstep.state.rows import Failure, Intent
+from lockstep.state.settling import Claimed
 from lockstep.values import Change, Fingerprint, Key, Meta, Outcome, Status, Version
 
 
@@ -68,7 +69,7 @@ class Applier:
             )
         )
         passing("intended")
-        refused = {key: _taken(key, owner) for key, owner in taken.items()}
+        refused = {key: _taken(self._mapping, key, owner) for key, owner in taken.items()}
         owners: list[Key] = []
         changes: list[Change] = []
         for key, decision in active.items():
@@ -103,12 +104,12 @@ class Applier:
         return puts + [Change(target_key, None, gone) for target_key in decision.removes]
 
 
-def _taken(key: Key, owner: Claimed) -> Failure:
+def _taken(mapping: str, key: Key, owner: Claimed) -> Failure:
     return Failure(
         key,
         "claim",
-        f"target key {keys.text(owner.target_key)} belongs to source key {keys.text(owner.key)}, "
-        f"and {keys.text(key)} derives it too",
+        f"target key {keys.text(owner.target_key)} belongs to {owner.mapping} key {keys.text(owner.key)}, "
+        f"and {mapping} key {keys.text(key)} derives it too",
         "Give the two records different keys. This one is tried again when the other lets go.",
         owner.target_key,
     )

@@ -15,7 +15,7 @@ T = TypeVar("T")
 class Epochs(Protocol):
     """Where epochs are drawn: `state.store.Store` is one."""
 
-    def draw_epoch(self, at_least: int = 0) -> int: ...
+    def draw_epoch(self, at_least: int = 0, held: int | None = None) -> int: ...
 
 
 class Lease:
@@ -41,7 +41,7 @@ class Lease:
         """Draws a newer epoch when the target holds versions that this one would not supersede."""
         with self._lock:
             if highest >> EPOCH_SHIFT >= self._epoch:
-                self._epoch = self._epochs.draw_epoch(highest >> EPOCH_SHIFT)
+                self._epoch = self._epochs.draw_epoch(highest >> EPOCH_SHIFT, self._epoch)
                 self._batch = 0
 
     def under(self, write: Callable[[int], T]) -> T:
@@ -59,7 +59,10 @@ class Lease:
                         raise
 
     def redraw(self) -> None:
-        """Draws a newer epoch: a write of this one was superseded."""
+        """Draws a newer epoch: a write of this one was superseded.
+
+        Raises LeaseLost when it was another process's newer epoch that superseded it: it is the owner now.
+        """
         with self._lock:
-            self._epoch = self._epochs.draw_epoch()
+            self._epoch = self._epochs.draw_epoch(held=self._epoch)
             self._batch = 0

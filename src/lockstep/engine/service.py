@@ -55,9 +55,10 @@ class Service:
         for flow in self._flows:
             flow.finish()
         while not self._stop.wait(0.02):
+            done = all(flow.done for flow in self._flows)
             for flow in self._flows:
                 flow.raise_error()
-            if all(flow.done for flow in self._flows):
+            if done:
                 return
 
     def errors(self) -> list[LockstepError]:

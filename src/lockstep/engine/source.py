@@ -127,13 +127,17 @@ class SourceFlow(threading.Thread):
         """Makes durable what `capture` asks for, then begins; starts the consumers the first time."""
         threads: list[ConsumerThread] = []
         spans: list[tuple[Consumer, Mapping, str, Trust]] = []
+        lost = self._store.journal_hole(self.source.name)
+        hole = capture.hole or lost
         begun = (capture.position, capture.started)
         for mapping in self._mappings:
             consumer, new = self._consumer(mapping)
             moved = consumer.source != self.source.name
             reads = {node.table.name for node in mapping.root.walk()}
-            if capture.hole is not None:
-                spans.append((consumer, mapping, f"hole: {capture.hole}", Trust.TARGET))
+            if lost is not None:
+                self._lease.under(partial(self._store.ledger.forget_positions, consumer=consumer.id))
+            if hole is not None:
+                spans.append((consumer, mapping, f"hole: {hole}", Trust.TARGET))
             elif moved or consumer.state == "retired":
                 spans.append((consumer, mapping, "declared anew", Trust.TARGET))
             elif new:
@@ -156,6 +160,7 @@ class SourceFlow(threading.Thread):
                     )
                 )
         self._hint_spans(spans, capture)
+        self._store.note_journal(self.source.name)
         self._capturer.begin(capture)
         self._begun = begun
         if threads:
@@ -187,9 +192,10 @@ class SourceFlow(threading.Thread):
         reader = self.source.reader()
         try:
             for consumer, mapping, reason, trust in spans:
-                log.info("mapping %s: all keys are derived: %s", mapping.name, reason)
+                say = log.warning if trust is Trust.TARGET else log.info
+                say("mapping %s: all keys are derived: %s", mapping.name, reason)
                 store = self._store
-                if store.backfills.newest(consumer.id) is None or consumer.source != self.source.name:
+                if not store.ledger.positions(consumer.id) or consumer.source != self.source.name:
                     end = store.journal.end()
                     self._lease.under(
                         partial(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from msgspec import Struct
 
 from lockstep import keys
 from lockstep.engine.expand import Expander
+from lockstep.errors import DataError
 from lockstep.ports import Journal, Reader
 from lockstep.shape import Node
 from lockstep.values import (
@@ -32,6 +34,8 @@ from lockstep.values import (
     consumer_stream,
     source_stream,
 )
+
+log = logging.getLogger("lockstep")
 
 SPAN = 50_000
 """Keys that a span yields at once."""
@@ -201,13 +205,31 @@ class Taker:
                 if self._expander.concerns(hint.table):
                     related.append(hint)
         if related:
-            self._expand(related, origin, works)
+            spans += [(hint, origin) for hint in self._expand(related, origin, works)]
         for hint, born in spans:
             self._span(hint, born)
         return Batch(works, positions, lane, hints, oldest, origin)
 
-    def _expand(self, related: list[Hint], origin: int, works: dict[Key, Work]) -> None:
-        """Puts the roots of related hints into the batch; beyond its limit, into the journal."""
+    def _expand(self, related: list[Hint], origin: int, works: dict[Key, Work]) -> list[Hint]:
+        """Puts the roots of related hints into the batch; beyond its limit, into the journal.
+
+        A hint whose way to its roots cannot be read (one bad value on it is enough) comes back as a full
+        span of the root: then every root is derived, and only those that cannot be are stuck.
+        """
+        try:
+            self._climb(related, origin, works)
+        except DataError as error:
+            if len(related) == 1:
+                log.warning("a change of %s cannot be traced to its roots: %s", related[0].table, error)
+                return [msgspec.structs.replace(related[0], span=EVERYTHING)]
+            middle = len(related) // 2
+            return [
+                *self._expand(related[:middle], origin, works),
+                *self._expand(related[middle:], origin, works),
+            ]
+        return []
+
+    def _climb(self, related: list[Hint], origin: int, works: dict[Key, Work]) -> None:
         suspicious = [hint for hint in related if hint.trust is Trust.TARGET]
         cause = (suspicious or related)[0]
         with self._reader.snapshot() as snapshot:

@@ -162,7 +162,11 @@ class SqlJournal:
 
     def end(self) -> int:
         with self._database.reading() as connection:
-            return connection.scalar(sa.select(sa.func.max(entries.c.offset))) or 0
+            last = connection.scalar(sa.select(sa.func.max(entries.c.offset))) or 0
+            if connection.dialect.name == "sqlite":  # what was trimmed has had its offsets too
+                given = sa.text("SELECT max(seq) FROM sqlite_sequence WHERE name = 'entries'")
+                last = max(last, connection.scalar(given) or 0)
+            return int(last)
 
     def waiting(self, stream: Stream, lane: Lane, after: int, origin: int | None = None) -> int:
         """How many hints of a stream's lane lie after an offset; those that stem from up to `origin`."""

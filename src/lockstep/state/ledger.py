@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 import sqlalchemy as sa
 
-from lockstep.database import Database, keep, upsert
+from lockstep.database import Database, upsert
 from lockstep.state import schema
 from lockstep.state.rows import (
-    Claimed,
     Intent,
     Owned,
     Row,
@@ -24,6 +23,7 @@ from lockstep.state.rows import (
 )
 from lockstep.state.settling import (
     CHUNK,
+    Claimed,
     came_late,
     claim,
     delete_keys,
@@ -31,6 +31,7 @@ from lockstep.state.settling import (
     position_rows,
     record_failures,
     release,
+    void,
 )
 from lockstep.values import PARTITIONS, Key, Lane, Stream, Version, source_stream
 
@@ -109,10 +110,7 @@ class Ledger:
         with self._database.writing() as connection:
             fence(connection, epoch)
             if claiming:
-                for intent in intents:
-                    taken = claim(connection, generation, consumer, intent)
-                    if taken is not None:
-                        refused[intent.key] = taken
+                refused = claim(connection, generation, consumer, intents)
             body = [
                 (one.key, (*(() if one.key in refused else one.puts), *one.removes))
                 for one in intents
@@ -150,14 +148,6 @@ class Ledger:
             self._void(connection, consumer, touched, default)
             connection.execute(schema.intents.delete().where(schema.intents.c.consumer == consumer))
 
-    def found(
-        self, epoch: int, consumer: int, owned: Mapping[Key, Iterable[Key]], default: Callable[[Key], Key]
-    ) -> None:
-        """Enters target records that the ledger did not know, as void rows. They must be hinted."""
-        with self._database.writing() as connection:
-            fence(connection, epoch)
-            self._void(connection, consumer, owned, default)
-
     def _void(
         self,
         connection: sa.Connection,
@@ -180,18 +170,31 @@ class Ledger:
     def claim_standing(
         self, epoch: int, generation: int, consumer: int, default: Callable[[Key], Key]
     ) -> None:
-        """Claims what a consumer owns already, for one whose target keys needed no claims until now."""
-        after: Key | None = None
-        while page := self.page(consumer, after, _PAGE):
-            rows = [
-                {"generation": generation, "target_key": owned.key, "consumer": consumer, "key": row.key}
-                for row in page
-                for owned in owns(row, default)
-            ]
+        """Claims what a consumer owns now, for one whose target keys needed no claims until now.
+
+        Claims it made before that are stale, and dropped. What is another's by now is void in its ledger.
+        """
+        page = self.page(consumer, None, _PAGE)
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            connection.execute(schema.claims.delete().where(schema.claims.c.consumer == consumer))
+            self._claim_page(connection, generation, consumer, page, default)
+        while page and (page := self.page(consumer, page[-1].key, _PAGE)):
             with self._database.writing() as connection:
                 fence(connection, epoch)
-                keep(connection, schema.claims, rows)
-            after = page[-1].key
+                self._claim_page(connection, generation, consumer, page, default)
+
+    def _claim_page(
+        self,
+        connection: sa.Connection,
+        generation: int,
+        consumer: int,
+        page: Sequence[Row],
+        default: Callable[[Key], Key],
+    ) -> None:
+        each = [Intent(row.key, [owned.key], ()) for row in page for owned in owns(row, default)]
+        refused = claim(connection, generation, consumer, each)
+        void(connection, [(consumer, key) for key in refused])
 
     # Settling
 
@@ -241,6 +244,11 @@ class Ledger:
             ],
         )
 
+    def forget_tombstones(self, before: float) -> None:
+        """Forgets removed keys that no snapshot can bring back."""
+        with self._database.writing() as connection:
+            connection.execute(schema.tombstones.delete().where(schema.tombstones.c.at < before))
+
     def positions(self, consumer: int) -> dict[tuple[Stream, Lane], dict[int, int]]:
         """How far a consumer has settled, per stream, lane and partition."""
         table = schema.positions
@@ -258,6 +266,12 @@ class Ledger:
         with self._database.writing() as connection:
             fence(connection, epoch)
             upsert(connection, schema.positions, list(position_rows(blank)))
+
+    def forget_positions(self, epoch: int, consumer: int) -> None:
+        """A consumer's positions are of a journal that is not there any more."""
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            connection.execute(schema.positions.delete().where(schema.positions.c.consumer == consumer))
 
     def begin_at(self, epoch: int, consumer: int, source: str, offset: int) -> None:
         """Places a new consumer: hints of its source up to an offset are not its business."""

@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from lockstep.database import Database
-from lockstep.errors import StateError
+from lockstep.database import Database, upsert
+from lockstep.errors import LeaseLost, StateError
 from lockstep.journal.sql import SqlJournal
 from lockstep.state import schema
 from lockstep.state.generations import Generations
@@ -22,7 +22,10 @@ from lockstep.state.ledger import Ledger
 from lockstep.state.lock import RunLock, whoami
 from lockstep.state.runs import Backfills, Runs
 from lockstep.state.stuck import StuckKeys
-from lockstep.values import PARTITIONS, Lane, Stream
+from lockstep.values import PARTITIONS, Lane, Stream, consumer_stream
+
+TOMBSTONES_KEPT = 7 * 86_400.0
+"""Seconds. Later, as long as the oldest snapshot that could bring the record back."""
 
 
 class Store:
@@ -74,11 +77,45 @@ class Store:
         self._database.close()
         self.lock.close()
 
-    def draw_epoch(self, at_least: int = 0) -> int:
-        """A new epoch over all partitions, above every earlier one and above `at_least`."""
+    def journal_hole(self, source: str) -> str | None:
+        """Why this journal is not the one that a source's hints were last appended to, in words."""
+        with self._database.reading() as connection:
+            noted = connection.scalar(
+                sa.select(schema.meta.c.value).where(schema.meta.c.name == f"journal:{source}")
+            )
+        if noted is None:
+            return None
+        if noted != self.journal.identity:
+            return "the journal is another one than before"
+        reached = [
+            offset
+            for consumer in self.generations.consumers()
+            if consumer.source == source
+            for offsets in self.ledger.positions(consumer.id).values()
+            for offset in offsets.values()
+        ]
+        if max(reached, default=0) > self.journal.end():
+            return "the journal is older than the ledger: it was restored, or lost its end"
+        return None
+
+    def note_journal(self, source: str) -> None:
+        """The journal that a source's hints are appended to from now on."""
+        with self._database.writing() as connection:
+            upsert(connection, schema.meta, [{"name": f"journal:{source}", "value": self.journal.identity}])
+
+    def draw_epoch(self, at_least: int = 0, held: int | None = None) -> int:
+        """A new epoch over all partitions, above every earlier one and above `at_least`.
+
+        `held`: the epoch that the lease to be renewed has. Raises LeaseLost when a newer one was drawn.
+        """
         table = schema.leases
         with self._database.writing() as connection:
             newest = connection.scalar(sa.select(sa.func.max(table.c.epoch))) or 0
+            if held is not None and newest > held:
+                raise LeaseLost(
+                    f"epoch {held} is over: {newest} was drawn since",
+                    "Nothing is lost. Only one `lockstep run` may work a state store; end the other one.",
+                )
             epoch = max(newest, at_least) + 1
             connection.execute(table.delete())
             connection.execute(
@@ -98,4 +135,7 @@ class Store:
                 newest = max(offsets.values(), default=0)
                 lowest[place] = min(lowest.get(place, newest), newest)
         before = time.time() - keep
+        for consumer in self.generations.consumers("retired"):  # nobody reads what is addressed to it
+            lowest.update({(consumer_stream(consumer.id), lane): self.journal.end() for lane in Lane})
+        self.ledger.forget_tombstones(time.time() - TOMBSTONES_KEPT)
         return sum(self.journal.trim(*place, upto, before) for place, upto in lowest.items())
