@@ -125,7 +125,7 @@ class _Story:
             counts = {t: connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables}
         named = ("companies", "users", "conversations")
         listed = ", ".join(f"{counts[table]:,} {table}" for table in named)
-        self._say(f"   SQLite: {listed}, with subscriptions and tags.")
+        self._say(f"   SQLite: {listed} and more.")
         return sum(counts.values())
 
     def _load(self) -> tuple[float, int]:

@@ -31,7 +31,7 @@ from lockstep.state.settling import (
     position_rows,
     record_failures,
     release,
-    void,
+    stand,
 )
 from lockstep.values import PARTITIONS, Key, Lane, Stream, Version, source_stream
 
@@ -178,23 +178,11 @@ class Ledger:
         with self._database.writing() as connection:
             fence(connection, epoch)
             connection.execute(schema.claims.delete().where(schema.claims.c.consumer == consumer))
-            self._claim_page(connection, generation, consumer, page, default)
+            stand(connection, generation, consumer, page, default)
         while page and (page := self.page(consumer, page[-1].key, _PAGE)):
             with self._database.writing() as connection:
                 fence(connection, epoch)
-                self._claim_page(connection, generation, consumer, page, default)
-
-    def _claim_page(
-        self,
-        connection: sa.Connection,
-        generation: int,
-        consumer: int,
-        page: Sequence[Row],
-        default: Callable[[Key], Key],
-    ) -> None:
-        each = [Intent(row.key, [owned.key], ()) for row in page for owned in owns(row, default)]
-        refused = claim(connection, generation, consumer, each)
-        void(connection, [(consumer, key) for key in refused])
+                stand(connection, generation, consumer, page, default)
 
     # Settling
 

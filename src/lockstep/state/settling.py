@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from lockstep.database import upsert
 from lockstep.errors import LeaseLost
 from lockstep.state import schema
-from lockstep.state.rows import Intent, Settlement
+from lockstep.state.rows import Intent, Row, Settlement, owns
 from lockstep.values import Key
 
 CHUNK = 900
@@ -84,24 +84,31 @@ def claim(
             refused[intent.key] = rival
             continue
         taken_over += others
+        owner = {"consumer": consumer, "key": intent.key}
         for target_key in intent.puts:
             before = owners.get(target_key)
             if before is None or _of(before) != mine:
                 owners[target_key] = Claimed(target_key, consumer, mapping or "", intent.key)
-                made.append(
-                    {
-                        "generation": generation,
-                        "target_key": target_key,
-                        "consumer": consumer,
-                        "key": intent.key,
-                    }
-                )
+                made.append({"generation": generation, "target_key": target_key} | owner)
     if taken_over:
         _drop(connection, generation, [one.target_key for one in taken_over])
         void(connection, [(one.consumer, one.key) for one in taken_over])
     if made:
         connection.execute(schema.claims.insert(), made)
     return refused
+
+
+def stand(
+    connection: sa.Connection,
+    generation: int,
+    consumer: int,
+    rows: Iterable[Row],
+    default: Callable[[Key], Key],
+) -> None:
+    """Claims what these rows own, each by itself; a row that can't have all of it is void."""
+    each = [Intent(row.key, [owned.key], ()) for row in rows for owned in owns(row, default)]
+    refused = claim(connection, generation, consumer, each)
+    void(connection, [(consumer, key) for key in refused])
 
 
 def _of(owner: Claimed) -> tuple[int, Key]:
