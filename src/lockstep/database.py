@@ -71,13 +71,6 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, 
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest), list(rows))
 
 
-def keep(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Inserts rows; those of a primary key that is there already are left out."""
-    if rows:
-        make: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        connection.execute(make(table).on_conflict_do_nothing(), list(rows))
-
-
 def state_error(error: sa.exc.DBAPIError, path: Path) -> StateError:
     """What went wrong with a state file, and what a person does about it."""
     words = str(error.orig)

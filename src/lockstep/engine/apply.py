@@ -12,8 +12,7 @@ from lockstep.engine.points import passing
 from lockstep.errors import Unreachable
 from lockstep.guard.door import Door, Plan
 from lockstep.state.ledger import Ledger
-from lockstep.state.rows import Failure, Intent
-from lockstep.state.settling import Claimed
+from lockstep.state.rows import Claimed, Failure, Intent
 from lockstep.values import Change, Fingerprint, Key, Meta, Outcome, Status, Version
 
 

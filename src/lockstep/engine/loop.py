@@ -93,7 +93,7 @@ class Loop:
         """Voids the keys of every intent found, and hints them. What a crash left is settled so."""
         found = self._ledger.intended(self._consumer)
         if found:
-            self.hint(found, "intent", Trust.TARGET, Lane.LIVE)
+            self.hint(found, "intent", Trust.TARGET, Lane.LIVE, origin=1)
             self.abandon()
         return len(found)
 
@@ -130,8 +130,12 @@ class Loop:
             lambda epoch: self._ledger.void_intents(epoch, self._consumer, self._mapping.default_key)
         )
 
-    def hint(self, found: list[Key], reason: str, trust: Trust, lane: Lane) -> None:
-        """Appends hints of root keys, addressed to this consumer."""
+    def hint(self, found: list[Key], reason: str, trust: Trust, lane: Lane, origin: int = 0) -> None:
+        """Appends hints of root keys, addressed to this consumer.
+
+        What a crash left stems from the journal's beginning (`origin` 1): a run that is to end when all
+        that was known at its start is done must not end before it.
+        """
         groups: dict[int, list[Key]] = {}
         for key in found:
             groups.setdefault(keys.partition_of(key, PARTITIONS), []).append(key)
@@ -144,6 +148,7 @@ class Loop:
                     lane,
                     partition,
                     (Hint(table, keys=tuple(group), reason=reason, trust=trust, at=now),),
+                    origin,
                 )
                 for partition, group in groups.items()
             ]

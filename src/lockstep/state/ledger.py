@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from lockstep.database import Database, upsert
 from lockstep.state import schema
 from lockstep.state.rows import (
+    Claimed,
     Intent,
     Owned,
     Row,
@@ -23,7 +24,6 @@ from lockstep.state.rows import (
 )
 from lockstep.state.settling import (
     CHUNK,
-    Claimed,
     came_late,
     claim,
     delete_keys,

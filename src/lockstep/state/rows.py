@@ -87,10 +87,11 @@ class Intent(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """A target key that another source key owns."""
+    """A target key that another source key owns, and of which mapping."""
 
     target_key: Key
     consumer: int
+    mapping: str
     key: Key
 
 

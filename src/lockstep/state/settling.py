@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
 from lockstep.database import upsert
 from lockstep.errors import LeaseLost
 from lockstep.state import schema
-from lockstep.state.rows import Intent, Row, Settlement, owns
+from lockstep.state.rows import Claimed, Intent, Row, Settlement, owns
 from lockstep.values import Key
 
 CHUNK = 900
@@ -43,15 +43,6 @@ def delete_keys(connection: sa.Connection, table: sa.Table, consumer: int, keys:
         connection.execute(
             table.delete().where(table.c.consumer == consumer, table.c.key.in_(keys[start : start + CHUNK]))
         )
-
-
-class Claimed(NamedTuple):
-    """A target key that another source key owns, and of which mapping."""
-
-    target_key: Key
-    consumer: int
-    mapping: str
-    key: Key
 
 
 def chunks(keys: Iterable[Key]) -> Iterator[list[Key]]:
