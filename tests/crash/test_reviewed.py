@@ -77,8 +77,7 @@ def test_a_doubt_outlives_the_failure_of_its_key(tmp_path: Path) -> None:
     world.repair()
     ls.run(failing(world, 1), once=True)
     assert [one.stage for one in ls.stuck(tmp_path / "state")] == ["derive"]
-    ls.retry(world.pipeline(), "people")
-    world.run()
+    assert ls.retry(world.pipeline(), "people") == 1
     world.run()
     world.assert_agreement()
 

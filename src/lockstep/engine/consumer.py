@@ -287,14 +287,15 @@ class ConsumerThread(threading.Thread):
         self._wake.clear()
 
     def _regular(self, loop: Loop) -> None:
-        """Hints what has come due: retries of stuck keys, and dates that mappings asked about."""
+        """Hints what has come due: retries of stuck keys, and dates that mappings asked about. A run that is
+        to end (`once`) works them first: they were due when it looked."""
         now = time.time()
         retries = self._store.stuck.due(self.consumer.id, now, 1_000)
         if retries:
-            loop.hint(retries, "retry", Trust.LEDGER, Lane.BULK)
+            loop.hint(retries, "retry", Trust.LEDGER, Lane.BULK, origin=1)
         due = self._lease.under(lambda epoch: self._store.ledger.due(epoch, self.consumer.id, now, 1_000))
         if due:
-            loop.hint(due, "clock", Trust.LEDGER, Lane.BULK)
+            loop.hint(due, "clock", Trust.LEDGER, Lane.BULK, origin=1)
 
     def _count(self, counts: Counts) -> None:
         for status, number in counts.outcomes.items():

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from lockstep import keys
+from lockstep.engine.addressed import addressed
 from lockstep.engine.apply import Applier, Sent
 from lockstep.engine.decide import Decision, asks_target, decide, owned
 from lockstep.engine.derive import Derived, Deriver
@@ -29,15 +29,11 @@ from lockstep.ports import Journal
 from lockstep.state.ledger import Ledger
 from lockstep.state.rows import Failure, Owned, Row, Settlement
 from lockstep.values import (
-    PARTITIONS,
-    Entry,
-    Hint,
     Key,
     Lane,
     Status,
     Trust,
     Version,
-    consumer_stream,
 )
 
 _WINDOW = 5_000
@@ -136,23 +132,8 @@ class Loop:
         What a crash left stems from the journal's beginning (`origin` 1): a run that is to end when all
         that was known at its start is done must not end before it.
         """
-        groups: dict[int, list[Key]] = {}
-        for key in found:
-            groups.setdefault(keys.partition_of(key, PARTITIONS), []).append(key)
         table = self._mapping.root.table.name
-        now = time.time()
-        self._journal.append(
-            [
-                Entry(
-                    consumer_stream(self._consumer),
-                    lane,
-                    partition,
-                    (Hint(table, keys=tuple(group), reason=reason, trust=trust, at=now),),
-                    origin,
-                )
-                for partition, group in groups.items()
-            ]
-        )
+        self._journal.append(addressed(self._consumer, table, found, reason, trust, lane, origin))
 
     def default_key(self, key: Key) -> Key | None:
         """The target key that follows from a source key, None where the record decides."""
@@ -264,10 +245,7 @@ class Loop:
 
     def _release(self, consumer: int, key: Key, origin: int) -> None:
         """Hints a key that waited for a claim; it may be another consumer's."""
-        hint = Hint("", keys=(key,), reason="claim", at=time.time())
-        self._journal.append(
-            [Entry(consumer_stream(consumer), Lane.LIVE, keys.partition_of(key, PARTITIONS), (hint,), origin)]
-        )
+        self._journal.append(addressed(consumer, "", [key], "claim", Trust.LEDGER, Lane.LIVE, origin))
 
     def _judge(self, counts: Counts) -> None:
         if len(self._recent) >= _ENOUGH and counts.failures and 2 * sum(self._recent) > len(self._recent):

@@ -6,11 +6,11 @@ import time
 
 from msgspec import Struct
 
+from lockstep.engine.addressed import addressed
 from lockstep.engine.source import recipe
 from lockstep.errors import DeclarationError, Refused
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import consumer_of, existing, parse_keys
-from lockstep.operations.stuck import append
 from lockstep.pipeline import Pipeline
 from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
 
@@ -48,7 +48,9 @@ def backfill(
             if typed:
                 wanted = parse_keys(declared, typed)
                 trust = Trust.TARGET if trust_target else Trust.LEDGER
-                append(store, consumer.id, declared.root.table.name, wanted, "asked", trust)
+                store.journal.append(
+                    addressed(consumer.id, declared.root.table.name, wanted, "asked", trust, Lane.LIVE)
+                )
                 return Asked(mapping, len(wanted), consumer.number, store.lock.holder())
             total = reader.estimate(declared.root.table)
         finally:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from lockstep import keys
+from lockstep.engine.addressed import addressed
 from lockstep.operations.opened import consumer_of, existing, parse_keys
 from lockstep.pipeline import Pipeline
-from lockstep.state.store import Store
 from lockstep.state.stuck import Stuck
-from lockstep.values import PARTITIONS, Entry, Hint, Key, Lane, Trust, consumer_stream
+from lockstep.values import Lane, Trust
 
 
 def stuck(state: Path | Pipeline, mapping: str | None = None, limit: int = 1000) -> list[Stuck]:
@@ -24,32 +22,16 @@ def stuck(state: Path | Pipeline, mapping: str | None = None, limit: int = 1000)
 
 
 def retry(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> int:
-    """Hints these keys, or all stuck keys of a mapping; how many. The run tries them at once."""
+    """Hints these keys, or all stuck keys of a mapping; how many.
+
+    The run tries those named at once, and all of them a thousand at a time.
+    """
     declared = pipeline.named(mapping)
     with existing(pipeline) as store:
         consumer = consumer_of(store, mapping, declared.target.name)
         if not typed:
             return store.stuck.retry_all(consumer.id)
         wanted = parse_keys(declared, typed)
-        append(store, consumer.id, declared.root.table.name, wanted, "retry", Trust.LEDGER)
+        table = declared.root.table.name
+        store.journal.append(addressed(consumer.id, table, wanted, "retry", Trust.LEDGER, Lane.LIVE))
         return len(wanted)
-
-
-def append(store: Store, consumer: int, table: str, wanted: Iterable[Key], reason: str, trust: Trust) -> None:
-    """Hints keys of a mapping's root, for the run to work."""
-    groups: dict[int, list[Key]] = {}
-    for key in wanted:
-        groups.setdefault(keys.partition_of(key, PARTITIONS), []).append(key)
-    now = time.time()
-    stream = consumer_stream(consumer)
-    store.journal.append(
-        [
-            Entry(
-                stream,
-                Lane.LIVE,
-                partition,
-                (Hint(table, keys=tuple(group), reason=reason, trust=trust, at=now),),
-            )
-            for partition, group in groups.items()
-        ]
-    )
