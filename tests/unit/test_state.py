@@ -283,3 +283,11 @@ def test_it_opens_again(store: Store) -> None:
     assert Stream("source:s") == source_stream("s")
     assert os.listdir(again.directory)
     again.close()
+
+
+def test_claims_of_a_standing_intent_outlive_the_claiming_of_what_stands(store: Store) -> None:
+    """A crash came after the write and before the ledger: only the intent knows the record."""
+    epoch = store.draw_epoch()
+    intend(store, epoch, 1, 1, Intent(K(1), [K("t")], []))
+    store.ledger.claim_standing(epoch, 1, 1, default)
+    assert list(intend(store, epoch, 2, 2, Intent(K(5), [K("t")], []))) == [K(5)]

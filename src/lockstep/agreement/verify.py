@@ -253,7 +253,7 @@ class _Check:
                 continue
             if fingerprint(item.key, canonical(found.record)) != item.fingerprint:
                 yield Divergence("different", source, target, tuple(diff(item.record, found.record)))
-            elif found.meta is None or found.meta.mapping != self._mapping.name:
+            elif found.meta is None or (found.meta.mapping, found.meta.key) != (self._mapping.name, one.key):
                 yield Divergence("different", source, target, reason="it does not say it is from here")
 
     def _settle(self, suspects: dict[Key, list[Divergence]], met: dict[Key, int]) -> None:

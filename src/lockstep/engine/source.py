@@ -178,9 +178,10 @@ class SourceFlow(threading.Thread):
                 generation = store.generations.live(mapping.target.name) or store.generations.begin(
                     mapping.target.name
                 )
-            store.generations.begin_consumer(
+            made = store.generations.begin_consumer(
                 mapping.name, generation[0], self.source.name, mapping.version, recipe(mapping)
             )
+            store.generations.note_claims(made, self._pipeline.claims(mapping))
             known = store.generations.consumer(mapping.name, mapping.target.name)
             assert known is not None
         return known, store.backfills.newest(known.id) is None

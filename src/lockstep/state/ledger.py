@@ -172,12 +172,17 @@ class Ledger:
     ) -> None:
         """Claims what a consumer owns now, for one whose target keys needed no claims until now.
 
-        Claims it made before that are stale, and dropped. What is another's by now is void in its ledger.
+        Claims it made before that are stale, and dropped; but for those of an intent that a crash left: the
+        target may hold what the ledger does not know yet. What is another's by now is void in its ledger.
         """
         page = self.page(consumer, None, _PAGE)
+        open_keys = self.intended(consumer)
+        claims = schema.claims
         with self._database.writing() as connection:
             fence(connection, epoch)
-            connection.execute(schema.claims.delete().where(schema.claims.c.consumer == consumer))
+            connection.execute(
+                claims.delete().where(claims.c.consumer == consumer, claims.c.key.not_in(open_keys))
+            )
             stand(connection, generation, consumer, page, default)
         while page and (page := self.page(consumer, page[-1].key, _PAGE)):
             with self._database.writing() as connection:
