@@ -158,6 +158,26 @@ def test_a_batch_taken_again_appends_nothing_again(tmp_path: Path) -> None:
     assert sum(counts.keys for counts in one.work()) <= 22
 
 
+def test_one_key_that_stays_unknown_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
+    """Alone in its batch it looks like a target that is away; after three tries it is its own trouble."""
+    one = works(tmp_path, plain, row(1, "a"), row(2, "a"))
+    one.target.writer.answer = lambda change: Status.UNKNOWN if change.key == K(1) else None
+    one.change("users", row(1, "a"), row(1, "b"))
+    for _ in range(3):
+        with pytest.raises(Unreachable):
+            one.loop.step()
+        one.loop.abandon()
+    one.change("users", row(2, "a"), row(2, "b"))
+    one.work()
+    assert one.held()[K(2)] == {"email": "b"}
+    assert [stuck.key for stuck in one.store.stuck.of(one.consumer)] == [K(1)]
+    one.target.writer.answer = lambda change: None
+    one.ask(K(1))
+    one.work()
+    assert one.held()[K(1)] == {"email": "b"}
+    assert one.store.stuck.of(one.consumer) == []
+
+
 def test_a_record_beside_the_default_one_survives_a_crash_in_the_books(tmp_path: Path) -> None:
     """A row in short form (one record, at the source key) is voided by an intent of another record."""
     one = works(tmp_path, plain, row(1, "a"))
