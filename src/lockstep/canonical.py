@@ -146,8 +146,12 @@ def mix(row: int, root: int) -> int:
     Without it two links exchanged between two roots leave the sums equal.
     """
     row_high, row_low = halves(row)
-    root_high, root_low = halves(root)
-    return root_high * row_low + root_low * row_high
+    return tie(row_high, row_low, halves(root))
+
+
+def tie(high: int, low: int, root: tuple[int, int]) -> int:
+    """`mix` of halves, or of the sums of halves of many rows: it is linear in them."""
+    return root[0] * low + root[1] * high
 
 
 def path_constant(path: str) -> int:

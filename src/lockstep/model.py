@@ -32,7 +32,6 @@ from typing import (
     Any,
     ClassVar,
     ForwardRef,
-    TypeVar,
     Union,
     dataclass_transform,
     get_args,
@@ -237,7 +236,6 @@ class Described:
         return self.cls
 
 
-M = TypeVar("M", bound=Model)
 _described: dict[type[Model], Described] = {}
 
 

@@ -14,9 +14,12 @@ from typing import Any
 from lockstep import keys
 from lockstep.ports import Capture
 from lockstep.systems.sqlite.feed import SQLiteFeed
-from lockstep.values import FeedMark, Hint, Key, Table
+from lockstep.values import EVERYTHING, FeedMark, Hint, Key, Table
 
 Image = dict[Key, dict[str, Key | None]]
+
+T = Table("t", ("id", "j"), ("id",), ("j",))
+DDL = "CREATE TABLE t(id INTEGER PRIMARY KEY, j, u UNIQUE); INSERT INTO t VALUES (1, 1, 1), (2, 2, 2);"
 
 
 class Captured:
@@ -92,3 +95,27 @@ class Captured:
     def close(self) -> None:
         self.feed.close()
         self.app.close()
+
+
+def whole(hints: list[Hint]) -> list[str]:
+    """The tables that were hinted in full."""
+    return [hint.table for hint in hints if hint.span == EVERYTHING]
+
+
+def prepared(path: Path, mark: FeedMark | None, *tables: Table) -> Capture:
+    feed = SQLiteFeed(path)
+    try:
+        return feed.prepare(tables or [T], mark)
+    finally:
+        feed.close()
+
+
+def change(one: Captured, times: int = 1) -> None:
+    for _ in range(times):
+        one.app.execute("UPDATE t SET j = coalesce(j, 0) + 1 WHERE id = 1")
+
+
+def backup(one: Captured, to: Path) -> None:
+    copy = sqlite3.connect(to)
+    one.app.backup(copy)
+    copy.close()

@@ -9,15 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.systems.sqlite_capture import Captured
+from tests.systems.sqlite_capture import DDL, Captured, T, backup, change, prepared
 
-from lockstep.ports import Capture
 from lockstep.systems.sqlite import remove, trim
-from lockstep.systems.sqlite.feed import SQLiteFeed
-from lockstep.values import EVERYTHING, FeedMark, Hint, Table
-
-T = Table("t", ("id", "j"), ("id",), ("j",))
-DDL = "CREATE TABLE t(id INTEGER PRIMARY KEY, j, u UNIQUE); INSERT INTO t VALUES (1, 1, 1), (2, 2, 2);"
 
 
 @pytest.fixture
@@ -25,29 +19,6 @@ def one(tmp_path: Path) -> Iterator[Captured]:
     one = Captured(tmp_path / "app.db", DDL, T, pragmas=["journal_mode = wal"])
     yield one
     one.close()
-
-
-def whole(hints: list[Hint]) -> list[str]:
-    return [hint.table for hint in hints if hint.span == EVERYTHING]
-
-
-def prepared(path: Path, mark: FeedMark | None, *tables: Table) -> Capture:
-    feed = SQLiteFeed(path)
-    try:
-        return feed.prepare(tables or [T], mark)
-    finally:
-        feed.close()
-
-
-def change(one: Captured, times: int = 1) -> None:
-    for _ in range(times):
-        one.app.execute("UPDATE t SET j = coalesce(j, 0) + 1 WHERE id = 1")
-
-
-def backup(one: Captured, to: Path) -> None:
-    copy = sqlite3.connect(to)
-    one.app.backup(copy)
-    copy.close()
 
 
 class TestHoles:

@@ -15,6 +15,9 @@ from lockstep.state.ledger import Ledger
 from lockstep.state.rows import Claimed, Failure, Intent
 from lockstep.values import Change, Fingerprint, Key, Meta, Outcome, Status, Version
 
+_TRIES = 3
+"""Batches in a row that may end without an answer."""
+
 
 class Sent(NamedTuple):
     """The outcomes by source key, and the keys that must wait for a target key somebody else owns."""
@@ -44,16 +47,14 @@ class Applier:
         self._ledger = ledger
         self._lease = lease
         self._claims = claims
+        self._silent = 0
 
-    def write(
-        self, version: Version, decisions: Mapping[Key, Decision], sums: Mapping[Key, int], *, patient: bool
-    ) -> Sent:
+    def write(self, version: Version, decisions: Mapping[Key, Decision], sums: Mapping[Key, int]) -> Sent:
         """Claims, makes the intent durable, and sends what the decisions ask for.
 
-        Raises Unreachable when nobody can say what became of any of it: then the intent stands.
-
-        `patient`: such a batch has not broken often. Later, from a target that answers otherwise, it is
-        settled as unknown, key by key, so that one strange record does not keep all the others waiting.
+        Raises Unreachable when nobody can say what became of any of it: then the intent stands. A target
+        that leaves batch after batch without an answer, and yet is there, gets the next one settled as
+        unknown, key by key, so that one strange record does not keep all the others waiting.
         """
         active = {key: decision for key, decision in decisions.items() if not decision.idle}
         if not active:
@@ -80,11 +81,13 @@ class Applier:
         outcomes = self._door.write(Plan(self._mapping, self._generation, changes))
         passing("written")
         silent = all(outcome.status is Status.UNKNOWN for outcome in outcomes)
-        if silent and (patient or self._door.identity() is None):
+        self._silent += silent
+        if silent and (self._silent <= _TRIES or self._door.identity() is None):
             raise Unreachable(
                 f"the target did not say what became of {len(outcomes):,} writes: {outcomes[0].reason}",
                 "They are read back and written again once it answers.",
             )
+        self._silent = 0
         answers: dict[Key, list[tuple[Change, Outcome]]] = {}
         for key, change, outcome in zip(owners, changes, outcomes, strict=True):
             answers.setdefault(key, []).append((change, outcome))

@@ -148,9 +148,7 @@ class ConsumerThread(threading.Thread):
                 answer = action()
                 self.waiting = None
                 return answer
-            except TargetReplaced:
-                raise
-            except (StateInUse, LeaseLost):
+            except (TargetReplaced, StateInUse, LeaseLost):
                 raise
             except (SystemError_, StateError) as error:
                 waited = time.monotonic() - begun

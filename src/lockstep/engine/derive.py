@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from lockstep import keys
-from lockstep.canonical import halves, path_constant, wrap64
+from lockstep.canonical import halves, path_constant, tie, wrap64
 from lockstep.errors import DataError
 from lockstep.mapping import Desired, Mapping
 from lockstep.model import Column
@@ -99,8 +99,7 @@ class Deriver:
         for constant in self._constants:
             low, high = next(at), next(at)
             if low or high:
-                root_high, root_low = halves(key_hash ^ constant)
-                total += root_high * low + root_low * high
+                total += tie(high, low, halves(key_hash ^ constant))
         return wrap64(total)
 
 

@@ -38,7 +38,6 @@ from lockstep.values import (
 
 _WINDOW = 5_000
 _ENOUGH = 100
-_BREAKS = 3
 
 
 class Counts(NamedTuple):
@@ -83,7 +82,6 @@ class Loop:
         self._claims = claims
         self._maybe_stuck = stuck > 0
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
-        self._breaks = 0
 
     def recover(self) -> int:
         """Voids the keys of every intent found, and hints them. What a crash left is settled so."""
@@ -113,7 +111,7 @@ class Loop:
         known = {key: owned(rows.get(key), self._mapping.default_key) for key in wanted}
         decisions = self._decide(batch, rows, derived, known)
         sums = {key: derived[key].sum for key in decisions}
-        sent = self._applier.write(version, decisions, sums, patient=self._breaks < _BREAKS)
+        sent = self._applier.write(version, decisions, sums)
         counts = self._settle(batch, version, now, rows, derived, known, decisions, sent)
         passing("settled")
         self._judge(counts)
@@ -121,7 +119,6 @@ class Loop:
 
     def abandon(self) -> None:
         """The last batch broke off: what it may have written is not known any more."""
-        self._breaks += 1
         self._lease.under(
             lambda epoch: self._ledger.void_intents(epoch, self._consumer, self._mapping.default_key)
         )
@@ -230,7 +227,6 @@ class Loop:
         )
         waiting = self._lease.under(lambda epoch: self._ledger.settle(epoch, self._generation, done))
         self._taker.settled(batch)
-        self._breaks = 0
         self._maybe_stuck = self._maybe_stuck or bool(failures)
         for consumer, key in waiting:
             self._release(consumer, key, batch.origin)

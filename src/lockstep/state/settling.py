@@ -18,6 +18,7 @@ CHUNK = 900
 
 
 def fence(connection: sa.Connection, epoch: int) -> None:
+    """Raises LeaseLost when an epoch newer than this one was drawn."""
     newest = connection.scalar(sa.select(sa.func.max(schema.leases.c.epoch)))
     if newest is not None and newest > epoch:
         raise LeaseLost(

@@ -14,13 +14,14 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from lockstep.database import Database, upsert
-from lockstep.errors import LeaseLost, StateError
+from lockstep.errors import StateError
 from lockstep.journal.sql import SqlJournal
 from lockstep.state import schema
 from lockstep.state.generations import Generations
 from lockstep.state.ledger import Ledger
 from lockstep.state.lock import RunLock, whoami
 from lockstep.state.runs import Backfills, Runs
+from lockstep.state.settling import fence
 from lockstep.state.stuck import StuckKeys
 from lockstep.values import PARTITIONS, Lane, Stream, consumer_stream
 
@@ -111,11 +112,8 @@ class Store:
         table = schema.leases
         with self._database.writing() as connection:
             newest = connection.scalar(sa.select(sa.func.max(table.c.epoch))) or 0
-            if held is not None and newest > held:
-                raise LeaseLost(
-                    f"epoch {held} is over: {newest} was drawn since",
-                    "Nothing is lost. Only one `lockstep run` may work a state store; end the other one.",
-                )
+            if held is not None:
+                fence(connection, held)
             epoch = max(newest, at_least) + 1
             connection.execute(table.delete())
             connection.execute(
