@@ -28,6 +28,12 @@ check: $(READY) ## Formatting, lints, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench-load: $(READY) ## flights → OpenSearch beside a bare bulk client and PGSync; SIZE=small|full
+	@$(BIN)/python -m bench.load
+
+bench-changes: $(READY) ## Changes a second, and how long one takes, beside PGSync; SIZE=small|full
+	@$(BIN)/python -m bench.changes
+
 servers: $(READY) ## Fetches the servers the tests start, ahead of time
 	$(BIN)/python -m lockstep.testing.servers.fetch
 
@@ -38,4 +44,4 @@ lock: ## Locks the dependencies anew
 clean: ## Removes what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
-.PHONY: help setup demo test check servers lock clean
+.PHONY: help setup demo test check bench-load bench-changes servers lock clean

@@ -1,0 +1,48 @@
+"""A run of Lockstep for a benchmark: `python -m bench.follower STATE once|follow`.
+
+Imports everything, says so, waits for a line, runs, and says in one line of JSON what it took.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import lockstep as ls
+from bench.flights import EXAMPLE
+
+
+def main() -> None:
+    state, how = Path(sys.argv[1]), sys.argv[2]
+    sys.path.insert(0, str(EXAMPLE))
+    os.chdir(EXAMPLE)
+    from pipeline import pipeline  # type: ignore[import-not-found]
+
+    del pipeline.mappings["flights_embedded"]
+    pipeline.state = state
+    print(json.dumps({"ready": True}), flush=True)
+    sys.stdin.readline()
+    begun, cpu = time.perf_counter(), time.process_time()
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    ls.run(pipeline, once=how == "once", stop=stop)
+    print(
+        json.dumps(
+            {
+                "seconds": time.perf_counter() - begun,
+                "cpu": time.process_time() - cpu,
+                "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            }
+        ),
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
