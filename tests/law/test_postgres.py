@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import psycopg
@@ -97,6 +98,15 @@ def world_at(url: str) -> World:
     return world
 
 
+@contextlib.contextmanager
+def followed_at(url: str) -> Iterator[World]:
+    """A world with a slot of its own."""
+    slot = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    with world_at(url) as world:
+        world.source = Postgres(url, slot=str(slot))
+        yield world
+
+
 class TestPostgresReader(ReaderLaw):
     @pytest.fixture
     def world(self, postgres_url: str) -> Iterator[World]:
@@ -122,7 +132,22 @@ class TestPostgresFeed(FeedLaw):
 
     @pytest.fixture
     def world(self, postgres_url: str) -> Iterator[World]:
-        slot = psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
-        with world_at(postgres_url) as world:
-            world.source = Postgres(postgres_url, slot=str(slot))
+        with followed_at(postgres_url) as world:
+            yield world
+
+
+class TestPostgres15Reader(TestPostgresReader):
+    """The older major that Debian has."""
+
+    @pytest.fixture
+    def world(self, postgres15_url: str) -> Iterator[World]:
+        with world_at(postgres15_url) as world:
+            assert world.app.info.server_version // 10_000 == 15
+            yield world
+
+
+class TestPostgres15Feed(TestPostgresFeed):
+    @pytest.fixture
+    def world(self, postgres15_url: str) -> Iterator[World]:
+        with followed_at(postgres15_url) as world:
             yield world

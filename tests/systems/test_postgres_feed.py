@@ -24,9 +24,9 @@ DDL = (
 )
 
 
-@pytest.fixture
-def db(postgres_url: str) -> Iterator[Db]:
-    with Db(postgres_url, *DDL) as db:
+@pytest.fixture(params=["postgres_url", "postgres15_url"])
+def db(request: pytest.FixtureRequest) -> Iterator[Db]:
+    with Db(request.getfixturevalue(request.param), *DDL) as db:
         yield db
 
 

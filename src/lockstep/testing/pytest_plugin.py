@@ -49,6 +49,15 @@ def postgres_server(
 
 
 @pytest.fixture(scope="session")
+def postgres15_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PostgresHandle]:
+    """The run's PostgreSQL of an older major, which Debian packages."""
+    with _shared("postgres15", _run_directory(request, tmp_path_factory)) as address:
+        yield PostgresHandle(**address)
+
+
+@pytest.fixture(scope="session")
 def opensearch_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OpenSearchHandle]:
@@ -61,6 +70,13 @@ def opensearch_server(
 def postgres_url(postgres_server: PostgresHandle) -> Iterator[str]:
     """The address of an empty database, dropped after the test."""
     with postgres_server.temporary_database() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres15_url(postgres15_server: PostgresHandle) -> Iterator[str]:
+    """The address of an empty database on the older major, dropped after the test."""
+    with postgres15_server.temporary_database() as url:
         yield url
 
 

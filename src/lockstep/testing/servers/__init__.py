@@ -7,10 +7,12 @@ when the process that started it ends, however it ends.
 from ._support import ServerFailed, ServerUnavailable, cache_directory
 from .opensearch import OpenSearchHandle, OpenSearchServer
 from .postgres import PostgresHandle, PostgresServer
+from .postgres_debian import Postgres15Server
 
 __all__ = [
     "OpenSearchHandle",
     "OpenSearchServer",
+    "Postgres15Server",
     "PostgresHandle",
     "PostgresServer",
     "ServerFailed",

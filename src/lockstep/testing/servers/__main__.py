@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import OpenSearchServer, PostgresServer, ServerFailed, ServerUnavailable
+from . import OpenSearchServer, Postgres15Server, PostgresServer, ServerFailed, ServerUnavailable
 
 _SERVERS: dict[str, type[PostgresServer] | type[OpenSearchServer]] = {
     "opensearch": OpenSearchServer,
     "postgres": PostgresServer,
+    "postgres15": Postgres15Server,
 }
 
 

@@ -42,7 +42,6 @@ _SETTINGS = {
     "max_replication_slots": "50",
     "max_wal_senders": "50",
     "max_prepared_transactions": "20",
-    "io_method": "sync",  # spares the I/O workers: three processes less for every server
     "jit": "off",
     "timezone": "UTC",
 }
@@ -117,11 +116,21 @@ class PostgresHandle:
 class PostgresServer(PostgresHandle):
     """A server of one's own: may be stopped, killed and started again with its data kept."""
 
+    _own_settings: Mapping[str, str] = {
+        "io_method": "sync"  # spares the I/O workers: three processes less for every server
+    }
+    _initdb = (
+        "--set=scram_iterations=1 --locale=C --locale-provider=builtin --builtin-locale=C.UTF-8"
+        " --no-instructions"
+    )
+
     def __init__(self, *, durable: bool = False, settings: Mapping[str, str] | None = None) -> None:
         """Without `durable` the server does not wait for the disk. Data then survives `kill()` all the
         same, because what the processes wrote is with the operating system; only that must not crash."""
         super().__init__(0, secrets.token_hex(8), "")
-        self._settings = _SETTINGS | ({} if durable else {"fsync": "off"}) | dict(settings or {})
+        self._settings = (
+            _SETTINGS | {**self._own_settings} | ({} if durable else {"fsync": "off"}) | dict(settings or {})
+        )
         self._supervisor: Supervisor | None = None
         self._binaries = Path()
         self._user: pwd.struct_passwd | None = None
@@ -134,7 +143,7 @@ class PostgresServer(PostgresHandle):
             self._run(self._supervisor)
             return self
         self._user = _unprivileged_user()
-        self._binaries = _binaries(readable_by_others=self._user is not None)
+        self._binaries = self._find()
         self._supervisor = Supervisor("PostgreSQL", signal.SIGQUIT, _temporary_directory())
         try:
             self._initialise(self._supervisor.home)
@@ -197,6 +206,10 @@ class PostgresServer(PostgresHandle):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _find(self) -> Path:
+        """Where the server's programs are. Raises ServerUnavailable."""
+        return _binaries(readable_by_others=self._user is not None)
+
     def _started(self) -> Supervisor:
         if self._supervisor is None:
             raise ServerFailed("PostgreSQL was not started")
@@ -210,8 +223,7 @@ class PostgresServer(PostgresHandle):
             for path in (home, password):
                 os.chown(path, self._user.pw_uid, self._user.pw_gid)
         command = f"""initdb --pgdata={home}/data --username=postgres --pwfile={password}
-            --auth=scram-sha-256 --set=scram_iterations=1 --encoding=UTF8 --locale=C
-            --locale-provider=builtin --builtin-locale=C.UTF-8 --no-sync --no-instructions""".split()
+            --auth=scram-sha-256 --encoding=UTF8 --no-sync {self._initdb}""".split()
         result = subprocess.run(
             [str(self._binaries / command[0]), *command[1:]],
             cwd=home,
