@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from lockstep.catalog import Catalog
 from lockstep.values import (
     Change,
+    Contents,
     Entry,
     FeedMark,
     Fetch,
@@ -170,7 +171,7 @@ class Writer(Protocol):
     one bad item; applied means durable. An unknown key reads as absent. Adjoining scans are the scan of
     the union.
 
-    A target that is missing raises TargetReplaced, from `write`, `read` and `scan` alike. `write` raises
+    A target that is missing raises TargetReplaced, from all but `identity` and `create`. `write` raises
     Unreachable only when nothing of the batch was sent, else the outcomes in doubt are `unknown`; Refused
     and TargetReplaced mean that the target itself is at fault, and a part may have been written.
     """
@@ -178,7 +179,11 @@ class Writer(Protocol):
     features: Features
 
     def identity(self) -> Identity | None:
-        """Which physical target this is, None when it does not exist."""
+        """Which physical target this is, None when it does not exist. Cheap: asked every few seconds."""
+        ...
+
+    def contents(self) -> Contents:
+        """Counts what every write acknowledged before has left. May cost the target some work."""
         ...
 
     def create(self, marker: str) -> Identity:

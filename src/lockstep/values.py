@@ -205,14 +205,19 @@ class Outcome(Struct, frozen=True):
 
 
 class Identity(Struct, frozen=True):
-    """Which physical target this is. `highest` bounds the versions of the records it holds; a tombstone's
-    may be greater, which a superseded write finds out."""
+    """Which physical target this is."""
 
     system: str
     target: str
     marker: str | None
-    highest: Version
+
+
+class Contents(Struct, frozen=True):
+    """What a target holds. `highest` bounds the versions of its records; a tombstone's may be greater,
+    which a superseded write finds out."""
+
     records: int
+    highest: Version
 
 
 class Finding(Struct, frozen=True):

@@ -15,6 +15,7 @@ from lockstep.errors import DataError
 from lockstep.ports import Features, Feed, KeyPage
 from lockstep.values import (
     Change,
+    Contents,
     Fetch,
     Finding,
     Held,
@@ -162,8 +163,10 @@ class MemoryWriter:
     def identity(self) -> Identity | None:
         if self.marker is None:
             return None
-        highest = max(self.versions.values(), default=Version(0))
-        return Identity("memory", "memory", self.marker, highest, len(self.records))
+        return Identity("memory", "memory", self.marker)
+
+    def contents(self) -> Contents:
+        return Contents(len(self.records), max(self.versions.values(), default=Version(0)))
 
     def create(self, marker: str) -> Identity:
         self.marker = marker

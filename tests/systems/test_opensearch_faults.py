@@ -197,8 +197,9 @@ def test_200_with_rubbish_is_never_applied(
         writer.scan(None, 5)
     with pytest.raises((Unreachable, Refused)):
         writer.read([target.key(("001",))])
-    with pytest.raises(Unreachable):
-        writer.identity()
+    for ask in (writer.identity, writer.contents):
+        with pytest.raises(Unreachable):
+            ask()
     assert any(one.blocks for one in target.check())
 
 
@@ -237,6 +238,7 @@ def test_no_credentials_is_refused(
     for act in (
         lambda: writer.write(changes(target, 1)),
         writer.identity,
+        writer.contents,
         lambda: writer.scan(None, 1),
         lambda: writer.read([target.key(("1",))]),
     ):
@@ -270,7 +272,7 @@ def test_a_failed_refresh_is_made_up_for(target: SearchIndex, writer: Writer, be
     writer.write(others)
     failed = b'{"_shards":{"total":1,"successful":0,"failed":1}}'
     between.before = lambda path, _: (200, failed) if "_refresh" in path else None
-    for act in (writer.identity, lambda: writer.scan(first.key, 5)):
+    for act in (writer.contents, lambda: writer.scan(first.key, 5)):
         with pytest.raises(Unreachable):
             act()
     between.before = None

@@ -121,7 +121,7 @@ def test_theirs_that_go_or_become_ours_during_a_walk(
     real.post(f"/{target.index}-g1/_delete_by_query?refresh=true", json=DELETED).raise_for_status()
     with contextlib.closing(target.open(1)) as other:
         ours(target, other, ["t5"])
-        other.identity()
+        other.contents()
     while page := writer.scan(seen[-1].key, 2):
         seen += page
     assert [held.key for held in seen] == [target.key((f"t{n}",)) for n in (0, 1, 5, 6, 7, 8)]

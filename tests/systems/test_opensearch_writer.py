@@ -222,3 +222,18 @@ def test_keys_in_one_request_stay_in_order(target: SearchIndex, writer: Writer) 
     assert {outcome.status for outcome in writer.write(changes)} == {Status.APPLIED}
     assert writer.read([target.key(("1",))])[target.key(("1",))].record == {"age": 19}
     assert writer.read([Key(b"\x30\xed\xa0\x80\x00"), target.key(("",))]) == {}
+
+
+def test_asking_who_it_is_refreshes_nothing(target: SearchIndex, writer: Writer, real: httpx.Client) -> None:
+    """It is asked every few seconds; a refresh each time would cut a load into many small segments."""
+
+    def refreshes() -> int:
+        found = real.get(f"/{target.index}-g1/_stats/refresh").json()
+        return int(found["_all"]["primaries"]["refresh"]["external_total"])
+
+    writer.write([change(target, "1", {"age": 1})])
+    before = refreshes()
+    assert writer.identity() is not None
+    assert refreshes() == before
+    assert writer.contents().records == 1
+    assert refreshes() > before

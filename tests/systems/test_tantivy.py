@@ -148,7 +148,7 @@ def test_a_damaged_index_is_said(users: TantivyTarget, writer: TantivyWriter, tm
     writer.close()
     (tmp_path / "search" / "users-g1" / "meta.json").write_text("{")
     with closing(users.open(1)) as again:
-        for ask in (again.identity, lambda: again.read([encode((1,))])):
+        for ask in (again.contents, lambda: again.read([encode((1,))])):
             with pytest.raises(Refused, match="is damaged"):
                 ask()
     (finding,) = users.check()

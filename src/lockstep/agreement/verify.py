@@ -160,15 +160,15 @@ class _Check:
 
     def _target_pages(self) -> Iterator[list[Held]]:
         """Every record of the target, in pages."""
-        identity = self._writer.identity()
-        if identity is None:
+        if self._writer.identity() is None:
             return
+        total = self._writer.contents().records
         done, after = 0, None
         while True:
             page = self._writer.scan(after, PAGE)
             yield page
             done += len(page)
-            self._progress("target", done, identity.records)
+            self._progress("target", done, total)
             if len(page) < PAGE:
                 return
             after = page[-1].key

@@ -242,8 +242,7 @@ class _Story:
     def _records(self) -> int:
         writer = self._mapping.target.open(1)
         try:
-            identity = writer.identity()
-            return identity.records if identity else 0
+            return writer.contents().records if writer.identity() else 0
         finally:
             writer.close()
 

@@ -23,10 +23,14 @@ from lockstep.mapping import Mapping
 from lockstep.ports import Reader
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
-from lockstep.values import PARTITIONS, Identity, Lane, Status, Trust
+from lockstep.values import PARTITIONS, Contents, Identity, Lane, Status, Trust
 
 BATCH = 5_000
 _LOOK_EVERY = 5.0
+_COUNT_EVERY = 30.0
+_COUNT_SHARE = 0.01
+"""Counting a target may cost it work, so a count that takes long comes seldom: at most this share of time."""
+
 _IDLE = 0.2
 _LONGEST_WAIT = 15.0
 _PATIENCE = 10.0
@@ -67,6 +71,7 @@ class ConsumerThread(threading.Thread):
         self._totals = dict.fromkeys(Status, 0)
         self._keys = 0
         self._looked = 0
+        self._counts_at = 0.0
         self._lags: deque[float] = deque(maxlen=200)
         self._rates: deque[tuple[float, int]] = deque(maxlen=50)
         self._taker: Taker | None = None
@@ -127,8 +132,10 @@ class ConsumerThread(threading.Thread):
                 now = time.monotonic()
                 if now - looked >= _LOOK_EVERY:
                     looked = now
-                    records = self._patiently(partial(self._look, door, records or 0))
+                    self._patiently(partial(self._look, door))
                     self._regular(loop)
+                if now >= self._counts_at:
+                    records = self._patiently(partial(self._count_target, door, records or 0))
                 if not worked:
                     self._idle(loop)
             positions = self._require_taker().positions()
@@ -188,23 +195,35 @@ class ConsumerThread(threading.Thread):
                 f"{self.mapping.target.name} is another one than before: {identity_text(found)}, was {known}",
                 f"Bring the old one back, or build anew: `lockstep backfill {self.mapping.name} --rebuild`.",
             )
+        contents = self._contents(door)
         if known is not None:
-            self._not_emptied(found.records, 1)
-        self._lease.rise_above(found.highest)
+            self._not_emptied(contents.records, 1)
+        self._lease.rise_above(contents.highest)
         self._store.generations.know_identity(self.consumer.generation, identity_text(found))
         self.consumer = (
             self._store.generations.consumer(self.mapping.name, self.consumer.target) or self.consumer
         )
-        return found.records
+        return contents.records
 
-    def _look(self, door: Door, before: int) -> int:
-        """Looks again whether the target is still itself, and not suddenly empty."""
+    def _look(self, door: Door) -> None:
+        """Looks again whether the target is still itself."""
         found = door.identity()
         if found is None or identity_text(found) != self.consumer.identity:
             raise TargetReplaced(
                 f"{self.mapping.target.name} was removed or replaced while it was being written",
                 f"Bring it back, or build it anew: `lockstep backfill {self.mapping.name} --rebuild`.",
             )
+
+    def _contents(self, door: Door) -> Contents:
+        begun = time.monotonic()
+        found = door.contents()
+        took = time.monotonic() - begun
+        self._counts_at = begun + max(_COUNT_EVERY, took / _COUNT_SHARE)
+        return found
+
+    def _count_target(self, door: Door, before: int) -> int:
+        """Looks whether the target is suddenly empty."""
+        found = self._contents(door)
         applied = self._totals[Status.APPLIED]
         if before >= 100 and found.records < before // 2:
             self._not_emptied(found.records, applied - self._looked)

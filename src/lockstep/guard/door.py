@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from lockstep.errors import LockstepError
 from lockstep.ports import Writer
-from lockstep.values import Change, Held, Identity, Key, Outcome
+from lockstep.values import Change, Contents, Held, Identity, Key, Outcome
 
 
 class Numbers(NamedTuple):
@@ -74,8 +74,11 @@ class Door:
         self.records: int | None = None
 
     def identity(self) -> Identity | None:
-        found = self._writer.identity()
-        self.records = None if found is None else found.records
+        return self._writer.identity()
+
+    def contents(self) -> Contents:
+        found = self._writer.contents()
+        self.records = found.records
         return found
 
     def create(self, marker: str) -> Identity:

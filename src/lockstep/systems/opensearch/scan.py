@@ -16,12 +16,20 @@ from typing import Any
 from lockstep.errors import DataError, Refused, SystemError_, TargetReplaced
 from lockstep.systems.opensearch import bulk, wire
 from lockstep.systems.opensearch.client import Client
-from lockstep.values import Held, Key
+from lockstep.values import Contents, Held, Key, Version
 
 _ID = f"{wire.META}.id"
 _OURS = {"exists": {"field": _ID}}
 _FOREIGN = {"bool": {"must_not": [_OURS]}}
 _PAGE = 2000
+_HIGHEST: dict[str, Any] = {
+    "size": 1,
+    "track_total_hits": True,
+    "_source": False,
+    "sort": [{f"{wire.META}.version": {"order": "desc", "missing": 0, "unmapped_type": "long"}}],
+}
+"""The highest version by sorting: exact, where a maximum by aggregation is a double."""
+
 MOST_FOREIGN = 10_000
 
 
@@ -40,11 +48,22 @@ class Scanner:
         self.stale = False  # before, so that a write in the meantime makes it stale again
         try:
             answer = self._client.ask("POST", f"/{self._index}/_refresh")
-            if answer is not None and answer.get("_shards", {}).get("failed", 1):
+            if answer is None:
+                raise self._gone()
+            if answer.get("_shards", {}).get("failed", 1):
                 raise self._client.rubbish(repr(answer).encode())
         except SystemError_:
             self.stale = True
             raise
+
+    def contents(self) -> Contents:
+        """What the last refresh has made visible."""
+        hits = self._answer(_HIGHEST)
+        try:
+            highest = max([0, *(hit["sort"][0] or 0 for hit in hits["hits"])])
+            return Contents(hits["total"]["value"], Version(highest))
+        except (KeyError, TypeError) as error:
+            raise self._client.rubbish(repr(hits).encode()) from error
 
     def page(self, after: Key | None, limit: int) -> list[Held]:
         """The next documents after a key. A walk is refreshed at its start and after own writes."""

@@ -13,7 +13,7 @@ from lockstep.systems.opensearch.layout import Layout
 from lockstep.systems.opensearch.reasons import reason
 from lockstep.systems.opensearch.scan import Scanner
 from lockstep.systems.opensearch.standing import standing
-from lockstep.values import Change, Held, Identity, Key, Outcome, Status, Version
+from lockstep.values import Change, Contents, Held, Identity, Key, Outcome, Status
 
 LARGEST_REQUEST = 8 << 20
 _TOO_MANY_REFUSALS = 32
@@ -48,7 +48,7 @@ class IndexWriter:
         self._scanner = Scanner(client, names.index)
 
     def identity(self) -> Identity | None:
-        """Cluster, index and marker; counts what every write acknowledged before has left."""
+        """Cluster, index and marker, as the cluster's state has them: no shard is asked."""
         index, ask = self._names.index, self._client.ask
         found = ask("GET", f"/{index}?filter_path=*.mappings._meta,*.settings.index.uuid")
         if found is None:
@@ -58,21 +58,19 @@ class IndexWriter:
                 return None
             raise self._client.rubbish(repr(found).encode())
         cluster = ask("GET", "/") or {}
-        self._scanner.refresh()
-        highest = ask("POST", f"/{index}/_search?{self._client.flavour.primary}", _HIGHEST)
-        if highest is None:
-            return None  # removed this moment
         try:
-            hits = highest["hits"]
             return Identity(
                 system=cluster["cluster_uuid"],
                 target=found[index]["settings"]["index"]["uuid"],
                 marker=layout.marker_of(found[index].get("mappings")),
-                highest=Version(max([0, *(hit["sort"][0] or 0 for hit in hits["hits"])])),
-                records=hits["total"]["value"],
             )
         except (KeyError, TypeError) as error:
-            raise self._client.rubbish(repr(highest).encode()) from error
+            raise self._client.rubbish(repr(cluster or found).encode()) from error
+
+    def contents(self) -> Contents:
+        """Counted after a refresh, by the primaries."""
+        self._scanner.refresh()
+        return self._scanner.contents()
 
     def create(self, marker: str) -> Identity:
         """Builds the index with its aliases in one call; the public alias only if nothing has it yet."""
@@ -173,14 +171,6 @@ class IndexWriter:
 _REPLY = "errors,items.*.status,items.*.error"
 """Small replies. Only safe where no document comes back: a filtered answer is written anew by the server,
 and numbers pass through doubles on the way."""
-
-_HIGHEST: dict[str, Any] = {
-    "size": 1,
-    "track_total_hits": True,
-    "_source": False,
-    "sort": [{f"{wire.META}.version": {"order": "desc", "missing": 0, "unmapped_type": "long"}}],
-}
-"""The highest version by sorting: exact, where a maximum by aggregation is a double."""
 
 _NO_ANSWER = Outcome(Status.UNKNOWN, "no answer was kept for this change")
 

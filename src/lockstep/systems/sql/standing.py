@@ -15,28 +15,34 @@ from lockstep.errors import DeclarationError, Refused
 from lockstep.systems.sql.columns import Columns
 from lockstep.systems.sql.companion import TARGETS, Companion
 from lockstep.systems.sql.dialect import Dialect
-from lockstep.values import Identity, Version
+from lockstep.values import Contents, Identity, Version
 
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_ ]*(\(\s*\d+\s*(,\s*\d+\s*)?\))?[A-Za-z ]*")
 
 
-def identity(
-    connection: sa.Connection, dialect: Dialect, table: str, key: Sequence[str], own: Companion
-) -> Identity | None:
+def identity(connection: sa.Connection, dialect: Dialect, table: str, own: Companion) -> Identity | None:
     """Which target this is; None where the marker or the table is missing."""
     if not sa.inspect(connection).has_table(TARGETS) or not dialect.columns(connection, table):
         return None
     row = connection.execute(
-        sa.select(own.targets.c.id, own.targets.c.marker, own.targets.c.highest).where(
-            own.targets.c.name == table
-        )
+        sa.select(own.targets.c.id, own.targets.c.marker).where(own.targets.c.name == table)
     ).one_or_none()
     if row is None:
+        return None
+    return Identity(dialect.system, f"{table}:{row.id}", row.marker)
+
+
+def contents(
+    connection: sa.Connection, dialect: Dialect, table: str, key: Sequence[str], own: Companion
+) -> Contents | None:
+    """What it holds; None where the marker or the table is missing."""
+    if identity(connection, dialect, table, own) is None:
         return None
     records = connection.execute(
         sa.select(sa.func.count()).select_from(sa.table(table)).where(sa.column(key[0]).is_not(None))
     ).scalar_one()
-    return Identity(dialect.system, f"{table}:{row.id}", row.marker, Version(row.highest), records)
+    highest = connection.execute(sa.select(own.targets.c.highest).where(own.targets.c.name == table))
+    return Contents(records, Version(highest.scalar_one()))
 
 
 def create(

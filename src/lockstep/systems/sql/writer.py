@@ -21,7 +21,7 @@ from lockstep.systems.sql.companion import companion
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.items import Item, item_of, key_cells
 from lockstep.systems.sql.rows import Cells, Rows
-from lockstep.values import Change, Held, Identity, Key, Outcome, Status
+from lockstep.values import Change, Contents, Held, Identity, Key, Outcome, Status
 
 _Placed = list[tuple[int, Outcome]]
 _PRUNE_EVERY = 60.0
@@ -51,9 +51,16 @@ class SQLWriter:
             return None
         try:
             with self._dialect.reading() as connection:
-                return standing.identity(connection, self._dialect, self._table, self._key, self._own)
+                return standing.identity(connection, self._dialect, self._table, self._own)
         except DBAPIError as error:
             raise self._dialect.error(error) from error
+
+    def contents(self) -> Contents:
+        with self._moment() as connection:
+            found = standing.contents(connection, self._dialect, self._table, self._key, self._own)
+        if found is None:
+            raise self._missing()
+        return found
 
     def create(self, marker: str) -> Identity:
         try:
@@ -61,7 +68,7 @@ class SQLWriter:
                 standing.create(
                     connection, self._dialect, self._table, self._key, self._declared, self._own, marker
                 )
-                made = standing.identity(connection, self._dialect, self._table, self._key, self._own)
+                made = standing.identity(connection, self._dialect, self._table, self._own)
         except DBAPIError as error:
             raise self._dialect.error(error) from error
         assert made is not None

@@ -66,7 +66,7 @@ class TantivyTarget:
             if generation is None:
                 return []
             standing = client.Place(self._directory, self._index, generation).standing()
-            self.open(generation).identity()
+            self.open(generation).contents()
         except LockstepError as error:
             return [Finding(self.name, str(error), error.remedy)]
         if standing is not None and standing.fields != self._fields:

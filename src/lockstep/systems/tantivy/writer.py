@@ -16,7 +16,7 @@ from lockstep.errors import DataError, Refused, TargetReplaced
 from lockstep.ports import Features
 from lockstep.systems.tantivy import documents, pages
 from lockstep.systems.tantivy.client import Place, Standing, damaged, library
-from lockstep.values import Change, Held, Identity, Key, Outcome, Record, Status, Version
+from lockstep.values import Change, Contents, Held, Identity, Key, Outcome, Record, Status, Version
 
 HEAP = 100_000_000
 """Bytes of documents held before a segment is written; one commit seldom holds so much."""
@@ -42,14 +42,11 @@ class TantivyWriter:
         standing = self._place.standing()
         if standing is None:
             return None
+        return Identity(self._system, f"{self._place.path.name}:{standing.id}", standing.marker)
+
+    def contents(self) -> Contents:
         searcher = self._searcher()
-        return Identity(
-            self._system,
-            f"{self._place.path.name}:{standing.id}",
-            standing.marker,
-            self._highest(searcher),
-            searcher.num_docs,
-        )
+        return Contents(searcher.num_docs, self._highest(searcher))
 
     def create(self, marker: str) -> Identity:
         self._place.create(
