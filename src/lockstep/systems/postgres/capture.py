@@ -8,7 +8,7 @@ may not be durable yet, so the table counts as started again after a crash.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import psycopg
 
@@ -19,6 +19,7 @@ from lockstep.systems.postgres.client import Connection
 from lockstep.systems.postgres.faults import mapped
 from lockstep.systems.postgres.logical import Publication, Slot
 from lockstep.systems.postgres.names import literal, quoted
+from lockstep.systems.postgres.tables import TableInfo
 from lockstep.values import FeedMark, Table
 
 SLOT_SECONDS = 60
@@ -64,7 +65,21 @@ def _wanted(connection: Connection, followed: Sequence[Table]) -> dict[tuple[str
     for table in followed:
         if table.name not in infos:
             raise Refused(f"there is no table {table.name}", "Run `lockstep check`.")
+    require_old_values(followed, infos)
     return {(info.schema, info.table): info.sql for info in infos.values()}
+
+
+def require_old_values(followed: Sequence[Table], infos: Mapping[str, TableInfo]) -> None:
+    """Raises Refused where the log does not hold what a row belonged to: its changes would reach the record
+    that it belongs to now, and the one that it was taken from would keep it for ever."""
+    for table in followed:
+        info = infos.get(table.name)
+        if info is not None and (lacking := info.unlogged(table)):
+            raise Refused(
+                f"the log does not hold the old values of {table.name}.{', '.join(lacking)}: what a row "
+                "belonged to before it changed or went would not be known",
+                info.identity_mend(table),
+            )
 
 
 def _publish(

@@ -4,6 +4,9 @@ A hint needs a row's key and join columns, before and after. What the log has of
 replica identity: the whole row, or the identity's columns, which are then also known where nothing is sent
 of the old row, as they did not change.
 
+`prepare` refuses tables whose identity lacks join columns; where it is changed later, each stretch with an
+update or delete hints the table as a whole.
+
 A row whose key cannot be read (24:00, a year beyond 9999) has no key to hint: the table is hinted as a whole
 instead, once for each stretch, so that whoever walks it meets the row and names it. A join value that
 cannot be read is left out: no row of another table can be found by it either.
@@ -40,6 +43,7 @@ class Followed:
         self._parse: list[Parse | None] = [_parser(column.type, type_names) for column in relation.columns]
         self._last: dict[int, tuple[Value, Key]] = {}  # most updates leave join columns alone
         self._joins = [(name, at[name]) for name in table.joins if name in at]
+        self.blind = [name for name, place in self._joins if not self._identity[place]]
         named = {*table.columns, *table.key, *table.joins}
         needed = {*table.key, *table.joins}
         self.signature = tuple(
@@ -203,14 +207,23 @@ class Changes:
                 case pgoutput.Insert(new=new):
                     self._hint(followed, followed.key(new), None, followed.joins(new, whole=True))
                 case pgoutput.Delete(old=old, whole=whole):
+                    self._unless_known(followed, whole)
                     self._hint(followed, followed.key(old), followed.joins(old, whole=whole), None)
                 case pgoutput.Update(old=None, new=new):
+                    self._unless_known(followed, False)
                     before = followed.joins(new, whole=False)
                     self._hint(followed, followed.key(new), before, followed.joins(new, whole=True))
                 case pgoutput.Update(old=list() as old, new=new, whole=whole):
+                    self._unless_known(followed, whole)
                     self._updated(followed, old, new, whole)
         except _Unknown as reason:
             self._everything(followed.table.name, f"the key of a changed row cannot be read: {reason}")
+
+    def _unless_known(self, followed: Followed, whole: bool) -> None:
+        """What a row belonged to is not in the log, so any row of another table may be the one."""
+        if followed.blind and not whole:
+            lacking = ", ".join(followed.blind)
+            self._everything(followed.table.name, f"the log does not hold the old values of {lacking}")
 
     def _updated(self, followed: Followed, old: Row, new: Row, whole: bool) -> None:
         new = followed.filled(new, old, whole=whole)

@@ -136,16 +136,13 @@ def _no_key(column: Column) -> tuple[str, str] | None:
 
 
 def _identity(connection: Connection, table: Table, info: TableInfo) -> Iterator[Finding]:
-    needed = [*table.key, *table.joins]
-    lacking = [name for name in needed if name not in info.identity_columns]
-    mend = f"ALTER TABLE {_sql(info)} REPLICA IDENTITY {_best_identity(info, needed)};"
-    if lacking:
+    if lacking := info.unlogged(table):
         whose = "its key" if set(lacking) & set(table.key) else "the columns that others find it by"
         yield Finding(
             table.name,
             f"the log does not hold the old values of {', '.join(lacking)}, {whose}: what a row belonged to "
             "before it changed or went would not be known",
-            mend,
+            info.identity_mend(table),
         )
     elif info.kind == "p":
         leaves = connection.execute(_LEAVES.encode(), [info.oid, info.identity]).fetchall()
@@ -158,22 +155,6 @@ def _identity(connection: Connection, table: Table, info: TableInfo) -> Iterator
                     for schema, leaf in leaves
                 ),
             )
-
-
-def _best_identity(info: TableInfo, needed: Sequence[str]) -> str:
-    """The narrowest identity that has all these columns."""
-    fitting = [
-        index
-        for index in info.indexes
-        if index.unique
-        and index.immediate
-        and set(needed) <= set(index.columns)
-        and all(info.columns[name].not_null for name in index.columns)
-    ]
-    if not fitting:
-        return "FULL"
-    best = min(fitting, key=lambda index: (not index.primary, len(index.columns)))
-    return "DEFAULT" if best.primary else f"USING INDEX {names.quoted(best.name)}"
 
 
 def _rights(connection: Connection, table: Table, info: TableInfo) -> Generator[Finding, None, bool]:

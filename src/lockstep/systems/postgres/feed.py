@@ -16,7 +16,7 @@ import psycopg
 
 from lockstep.errors import LockstepError, Refused, Unreachable
 from lockstep.ports import Capture, Caught, FeedLag
-from lockstep.systems.postgres import capture, logical, lsn, names
+from lockstep.systems.postgres import capture, logical, lsn, names, tables
 from lockstep.systems.postgres.changes import Changes
 from lockstep.systems.postgres.client import Address, Connection
 from lockstep.systems.postgres.faults import mapped
@@ -178,6 +178,11 @@ class PostgresFeed:
                 f"a followed table was dropped, or taken out of the publication {self._publication}",
                 "Lockstep prepares capture again by itself.",
             )
+        self._asked(self._require_old_values, "reading what the catalog says of the tables")
+
+    def _require_old_values(self, control: Connection) -> None:
+        followed = self._tables or ()
+        capture.require_old_values(followed, tables.load(control, [table.name for table in followed]))
 
     def _asked(self, question: Callable[[Connection], T], doing: str) -> T:
         """The answer of the kept connection, of a new one if that is broken."""

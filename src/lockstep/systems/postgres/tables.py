@@ -14,6 +14,7 @@ from lockstep.systems.postgres import names, types
 from lockstep.systems.postgres.client import Connection
 from lockstep.systems.postgres.names import quoted
 from lockstep.systems.postgres.types import Type
+from lockstep.values import Table
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,27 @@ class TableInfo:
             if named and index.immediate:  # a deferrable key identifies nothing in the log
                 return frozenset(index.columns)
         return frozenset()
+
+    def unlogged(self, table: Table) -> list[str]:
+        """The key and join columns whose old values the log does not hold."""
+        return [name for name in (*table.key, *table.joins) if name not in self.identity_columns]
+
+    def identity_mend(self, table: Table) -> str:
+        """The ALTER TABLE that makes the log hold them: the narrowest identity that has all of them."""
+        needed = {*table.key, *table.joins}
+        fitting = [
+            index
+            for index in self.indexes
+            if index.unique
+            and index.immediate
+            and needed <= set(index.columns)
+            and all(self.columns[name].not_null for name in index.columns)
+        ]
+        best = min(fitting, key=lambda index: (not index.primary, len(index.columns)), default=None)
+        identity = (
+            "FULL" if best is None else "DEFAULT" if best.primary else f"USING INDEX {quoted(best.name)}"
+        )
+        return f"ALTER TABLE {quoted(self.schema)}.{quoted(self.table)} REPLICA IDENTITY {identity};"
 
     @property
     def key(self) -> tuple[str, ...]:
