@@ -18,8 +18,9 @@ from lockstep import keys
 from lockstep.agreement.fields import FieldDiff, diff
 from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.derive import Derived, Deriver
+from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
-from lockstep.ports import Reader, Writer
+from lockstep.ports import Reader
 from lockstep.state.rows import Owned
 from lockstep.values import EVERYTHING, Held, Key, Span
 
@@ -76,7 +77,7 @@ class Progress(NamedTuple):
 def verify(
     mapping: Mapping,
     reader: Reader,
-    writer: Writer,
+    door: Door,
     *,
     ledger: Ledger,
     sharing: Sequence[str] = (),
@@ -86,7 +87,7 @@ def verify(
 
     `sharing` names the other mappings of the target, whose records are not this one's extras.
     """
-    return _Check(mapping, reader, writer, ledger, sharing, on_progress).run()
+    return _Check(mapping, reader, door, ledger, sharing, on_progress).run()
 
 
 class _Check:
@@ -94,14 +95,14 @@ class _Check:
         self,
         mapping: Mapping,
         reader: Reader,
-        writer: Writer,
+        door: Door,
         ledger: Ledger,
         sharing: Sequence[str],
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self._mapping = mapping
         self._reader = reader
-        self._writer = writer
+        self._door = door
         self._ledger = ledger
         self._known = {mapping.name, *sharing}
         self._on_progress = on_progress
@@ -160,12 +161,12 @@ class _Check:
 
     def _target_pages(self) -> Iterator[list[Held]]:
         """Every record of the target, in pages."""
-        if self._writer.identity() is None:
+        if self._door.identity() is None:
             return
-        total = self._writer.contents().records
+        total = self._door.contents().records
         done, after = 0, None
         while True:
-            page = self._writer.scan(after, PAGE)
+            page = self._door.scan(after, PAGE)
             yield page
             done += len(page)
             self._progress("target", done, total)
@@ -183,7 +184,7 @@ class _Check:
             if not left:
                 break
             time.sleep(SETTLE_WAIT / SETTLE_TRIES)
-            now = self._writer.read([held.key for held in left])
+            now = self._door.read([held.key for held in left])
             left = self._not_derived([now[held.key] for held in left if held.key in now])
         self._settled += len(suspects) - len(left)
         return left
@@ -205,7 +206,7 @@ class _Check:
         """The keys of a page on which the sides do not agree. Notes in `met` what is from each key."""
         derived = self._deriver.derive(page, time.time())
         wanted = [item.key for one in derived.values() for item in one.desired]
-        held = self._writer.read(wanted) if wanted else {}
+        held = self._door.read(wanted) if wanted else {}
         self._compared += len(wanted)
         found = {key: list(self._judge(one, held)) for key, one in derived.items()}
         for key, one in derived.items():

@@ -1,11 +1,11 @@
-"""The one door for writes. The engine never holds a bare Writer, only this.
+"""The one door for writes. Nobody holds a bare Writer, only this.
 
-A plan passes every policy or is held.
+A plan passes every policy or is held. Who only looks (plan, explain, verify) holds a door that is closed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from lockstep.errors import LockstepError
@@ -57,6 +57,15 @@ class Go:
         return Verdict(True)
 
 
+class Closed:
+    """The policy of who only looks: nothing passes."""
+
+    name = "closed"
+
+    def judge(self, plan: Plan, numbers: Numbers) -> Verdict:
+        return Verdict(False, "this door is for looking")
+
+
 class HeldBack(LockstepError):
     """A policy holds a plan; nothing of it was written."""
 
@@ -82,19 +91,27 @@ class Door:
         return found
 
     def create(self, marker: str) -> Identity:
+        """Builds the target, empty: a plan without changes. Raises HeldBack."""
+        self._judge(Plan("", 0, ()))
         return self._writer.create(marker)
 
-    def read(self, keys: Sequence[Key]) -> Mapping[Key, Held]:
+    def read(self, keys: Sequence[Key]) -> dict[Key, Held]:
         return self._writer.read(keys)
+
+    def scan(self, after: Key | None, limit: int) -> list[Held]:
+        return self._writer.scan(after, limit)
 
     def write(self, plan: Plan) -> list[Outcome]:
         """Writes a plan. Raises HeldBack when a policy holds it."""
+        self._judge(plan)
+        return self._writer.write(plan.changes)
+
+    def _judge(self, plan: Plan) -> None:
         numbers = plan.numbers(self.records)
         for policy in self._policies:
             verdict = policy.judge(plan, numbers)
             if not verdict.go:
                 raise HeldBack(policy.name, verdict.reason)
-        return self._writer.write(plan.changes)
 
     def close(self) -> None:
         self._writer.close()

@@ -10,7 +10,7 @@ from lockstep.engine.addressed import addressed
 from lockstep.engine.source import recipe
 from lockstep.errors import DeclarationError, Refused
 from lockstep.mapping import Mapping
-from lockstep.operations.opened import consumer_of, existing, parse_keys
+from lockstep.operations.opened import closed_door, consumer_of, existing, parse_keys
 from lockstep.pipeline import Pipeline
 from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
 
@@ -80,12 +80,9 @@ def backfill(
 
 def _room(mapping: Mapping, number: int) -> None:
     """Raises Refused when something stands where the next generation would be built."""
-    writer = mapping.target.open(number)
-    try:
-        if writer.identity() is not None:
+    with closed_door(mapping, number) as door:
+        if door.identity() is not None:
             raise Refused(
                 f"{mapping.target.name} has no room for another build beside the present one",
                 "Remove the present one by hand (such as DROP TABLE), then ask again.",
             )
-    finally:
-        writer.close()

@@ -12,7 +12,7 @@ from lockstep.agreement.fields import FieldDiff, diff
 from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.decide import owned
 from lockstep.engine.derive import Deriver
-from lockstep.operations.opened import looking, parse_key, writer_of
+from lockstep.operations.opened import closed_door, looking, parse_key
 from lockstep.pipeline import Pipeline
 from lockstep.state.rows import decode_wrote
 from lockstep.state.stuck import Stuck
@@ -60,9 +60,9 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
         row = store.ledger.rows(consumer.id, [key]).get(key) if store and consumer else None
         known = owned(row, declared.default_key)
         wanted = {item.key: item for item in one.desired}
-        with writer_of(declared, consumer) as writer:
-            there = writer.identity() is not None
-            held = writer.read(list({*known, *wanted})) if there and (known or wanted) else {}
+        with closed_door(declared, consumer.number if consumer else 1) as door:
+            there = door.identity() is not None
+            held = door.read(list({*known, *wanted})) if there and (known or wanted) else {}
         records = []
         for target_key in sorted({*known, *wanted}):
             item, found = wanted.get(target_key), held.get(target_key)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from lockstep import keys
 from lockstep.errors import DeclarationError, StateError
+from lockstep.guard.door import Closed, Door
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
-from lockstep.ports import Writer
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import Key
@@ -72,13 +72,13 @@ def consumer_of(store: Store, mapping: str, target: str | None = None) -> Consum
 
 
 @contextlib.contextmanager
-def writer_of(mapping: Mapping, consumer: Consumer | None) -> Iterator[Writer]:
-    """The writer of a mapping's live generation, for reading only."""
-    writer = mapping.target.open(consumer.number if consumer else 1)
+def closed_door(mapping: Mapping, generation: int) -> Iterator[Door]:
+    """One generation of a mapping's target, to look at: nothing can be written through it."""
+    door = Door(mapping.target.open(generation), (Closed(),))
     try:
-        yield writer
+        yield door
     finally:
-        writer.close()
+        door.close()
 
 
 def parse_key(mapping: Mapping, typed: str) -> Key:

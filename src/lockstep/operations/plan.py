@@ -13,10 +13,10 @@ from lockstep.agreement.verify import source_keys
 from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.decide import decide, owned
 from lockstep.engine.derive import Deriver
+from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
-from lockstep.operations.opened import looking, parse_keys, writer_of
+from lockstep.operations.opened import closed_door, looking, parse_keys
 from lockstep.pipeline import Pipeline
-from lockstep.ports import Writer
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import Held, Key
@@ -45,8 +45,8 @@ def plan(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> Iterato
         reader = declared.source.reader()
         try:
             deriver = Deriver(declared, reader)
-            with writer_of(declared, consumer) as writer:
-                there = writer.identity() is not None
+            with closed_door(declared, consumer.number if consumer else 1) as door:
+                there = door.identity() is not None
                 pages: Iterator[list[Key]]
                 if typed:
                     pages = iter([parse_keys(declared, typed)])
@@ -55,7 +55,7 @@ def plan(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> Iterato
                         declared, deriver, store, consumer, source_keys(reader, declared, _PAGE)
                     )
                 for page in pages:
-                    yield from _page(declared, deriver, store, consumer, writer if there else None, page)
+                    yield from _page(declared, deriver, store, consumer, door if there else None, page)
         finally:
             reader.close()
 
@@ -86,7 +86,7 @@ def _page(
     deriver: Deriver,
     store: Store | None,
     consumer: Consumer | None,
-    writer: Writer | None,
+    door: Door | None,
     page: list[Key],
 ) -> Iterator[Planned]:
     derived = deriver.derive(page, time.time())
@@ -94,7 +94,7 @@ def _page(
     known = {key: owned(rows.get(key), mapping.default_key) for key in page}
     asked = {item.key for one in derived.values() for item in one.desired}
     asked.update(target_key for own in known.values() for target_key in own)
-    held: dict[Key, Held] = writer.read(list(asked)) if writer and asked else {}
+    held: dict[Key, Held] = door.read(list(asked)) if door and asked else {}
     for key in page:
         one = derived[key]
         if one.error is not None:

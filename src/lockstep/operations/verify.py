@@ -8,7 +8,7 @@ from lockstep.agreement.verify import Progress, Report
 from lockstep.agreement.verify import verify as check
 from lockstep.engine.decide import owned
 from lockstep.errors import StateError
-from lockstep.operations.opened import existing, writer_of
+from lockstep.operations.opened import closed_door, existing
 from lockstep.pipeline import Pipeline
 from lockstep.state.rows import Owned
 from lockstep.values import Key
@@ -39,9 +39,7 @@ def verify(
         ]
         reader = declared.source.reader()
         try:
-            with writer_of(declared, consumer) as writer:
-                return check(
-                    declared, reader, writer, ledger=ledger, sharing=sharing, on_progress=on_progress
-                )
+            with closed_door(declared, consumer.number) as door:
+                return check(declared, reader, door, ledger=ledger, sharing=sharing, on_progress=on_progress)
         finally:
             reader.close()
