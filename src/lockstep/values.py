@@ -82,7 +82,8 @@ class Span(Struct, frozen=True, array_like=True):
     """The keys k with after < k <= upto; None is unbounded.
 
     A source whose indexes do not serve key order walks in an order of its own: then `cursor` (opaque)
-    says where its walk stands, and `walk` is "ledger" once the source's keys have all been seen.
+    says where its walk stands, and `walk` is "ledger" once the source's keys have all been seen. With
+    `walk` "roots" it is a span of the root keys that a hint's related row leads to.
     """
 
     after: Key | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -11,8 +13,9 @@ import lockstep.model as ls
 from lockstep import keys
 from lockstep.engine import take
 from lockstep.engine.take import Batch
+from lockstep.journal.sql import SqlJournal
 from lockstep.state.rows import Row, Settlement
-from lockstep.values import EVERYTHING, Hint, Key, Lane, Span, Trust, Version
+from lockstep.values import EVERYTHING, Entry, FeedMark, Hint, Key, Lane, Span, Trust, Version
 from tests.support.engine import Works
 from tests.support.memory import MemorySource, MemoryTarget
 
@@ -36,6 +39,20 @@ def person(user: Person) -> dict[str, object]:
 
 def K(value: object) -> Key:
     return keys.encode((value,))
+
+
+@contextlib.contextmanager
+def counting(journal: SqlJournal) -> Iterator[list[Sequence[Entry]]]:
+    """Every append to a journal meanwhile."""
+    calls: list[Sequence[Entry]] = []
+    append = journal.append
+
+    def counted(entries: Sequence[Entry], mark: FeedMark | None = None) -> None:
+        calls.append(entries)
+        append(entries, mark)
+
+    with mock.patch.object(journal, "append", counted):
+        yield calls
 
 
 @pytest.fixture
@@ -112,13 +129,78 @@ def test_a_span_of_a_related_table_is_all_of_the_root(one: Works) -> None:
     assert not batch.works
 
 
-def test_a_shared_row_beyond_the_batch_goes_to_bulk(one: Works) -> None:
+def test_a_shared_row_beyond_the_batch_goes_to_bulk(one: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(take, "SPAN", 40)
     one.hint(Hint("companies", key=K(1)))
     first, *rest = everything(one)
     assert (first.lane, len(first.works)) == (Lane.LIVE, 30)
     assert {batch.lane for batch in rest} == {Lane.BULK}
     seen = [key for batch in [first, *rest] for key in batch.works]
     assert sorted(seen) == sorted(K(number) for number in range(101) if number % 3 == 1)
+
+
+def test_a_row_that_many_share_is_expanded_span_by_span(one: Works) -> None:
+    """As a span is: each take appends what it yields and the rest of it, in one append, in bulk."""
+    one.hint(Hint("companies", key=K(1)), Hint("companies", key=K(2), trust=Trust.TARGET))
+    seen: list[Key] = []
+    appends: list[int] = []
+    while True:
+        before = one.store.journal.end()
+        with counting(one.store.journal) as calls:
+            batch = one.taker.take()
+        if batch is None:
+            break
+        assert len(calls) <= 1, "what is appended in one take is appended at once"
+        appends += [
+            len(hint.keys) for entries in calls for entry in entries for hint in entry.hints if hint.keys
+        ]
+        assert len(batch.works) <= 30
+        assert one.taker.behind(Lane.BULK) <= 2 * (20 + 2), "one span's keys and the rest, not all keys"
+        seen += batch.works
+        assert {work.trust for work in batch.works.values()} <= {Trust.TARGET}
+        one.taker.settled(batch)
+        assert one.store.journal.end() >= before
+    assert sorted(seen) == sorted(K(number) for number in range(101) if number % 3 in (1, 2))
+    assert sum(appends) == len(seen)
+
+
+def test_a_crash_while_a_shared_row_is_expanded_doubles_one_span_at_most(one: Works) -> None:
+    one.hint(Hint("companies", key=K(1)))
+    seen: list[Key] = []
+    while one.taker.take() is not None:
+        one.begin()  # what was appended was not settled
+        batch = one.taker.take()
+        assert batch is not None
+        seen += batch.works
+        one.taker.settled(batch)
+        done = Settlement(one.consumer, Version(1), (), (), (), (), (), batch.positions, 0)
+        one.store.ledger.settle(one.lease.epoch, one.generation, done)
+    wanted = [K(number) for number in range(101) if number % 3 == 1]
+    assert set(seen) == set(wanted)
+    assert len(seen) <= 4 * len(wanted)
+
+
+def test_the_orphans_of_a_span_are_taken_lazily_too(one: Works) -> None:
+    """A table that was truncated: everything that the ledger knows is an orphan of one span."""
+    known(one, *range(1000, 1500))
+    one.source.tables["users"].clear()
+    one.ask()
+    seen: list[Key] = []
+    while (batch := one.taker.take()) is not None:
+        assert one.taker.behind(Lane.BULK) <= 2 * (20 + 1)
+        seen += batch.works
+        one.taker.settled(batch)
+    assert sorted(seen) == [K(number) for number in range(1000, 1500)]
+
+
+def test_a_way_to_many_roots_that_cannot_be_read_is_all_of_them(one: Works) -> None:
+    one.hint(Hint("companies", key=K(1)), Hint("companies", key=K(2)))
+    first = one.taker.take()
+    assert first is not None
+    one.taker.settled(first)
+    one.source.bad["users"] = lambda row: row["id"] == 52
+    seen = {key for batch in everything(one) for key in batch.works}
+    assert seen == {K(number) for number in range(101)}
 
 
 def test_live_goes_first_and_bulk_keeps_a_tenth(one: Works) -> None:

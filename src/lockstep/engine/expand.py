@@ -6,7 +6,7 @@ parent. What happened to the rows between it and the root is hinted by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from lockstep import keys
@@ -31,7 +31,7 @@ class Expander:
         """Whether some path of the shape, other than the root itself, reads this table."""
         return table in self._trails
 
-    def expand(self, snapshot: Snapshot, hints: Sequence[Hint]) -> Iterator[list[Key]]:
+    def expand(self, snapshot: Snapshot, hints: Sequence[Hint]) -> Generator[list[Key]]:
         """Root keys, in pages. A key may come more than once."""
         by_table: dict[str, list[Hint]] = {}
         for hint in hints:
@@ -44,7 +44,7 @@ class Expander:
 
     def _climb(
         self, snapshot: Snapshot, trail: tuple[Node, ...], values: Iterable[tuple[Any, ...]]
-    ) -> Iterator[list[Key]]:
+    ) -> Generator[list[Key]]:
         """From values of the last node's `up` columns to the keys of the roots above."""
         node, parent = trail[-1], trail[-2]
         for chunk in _chunks(values):

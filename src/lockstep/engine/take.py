@@ -1,17 +1,20 @@
 """Take: journal entries → a batch of root keys to derive.
 
 A hint is takeable once its transaction is visible to new snapshots. A hint of the root is a key of the
-batch; one of a related table is expanded; a span yields its first keys and the rest of itself. What does
-not fit in the batch is appended to the journal, addressed to this consumer, before the batch is settled:
-a crash between the two doubles hints, which collapse.
+batch; one of a related table is expanded; a span yields its first keys and the rest of itself, and so does a
+related row that more roots share than one span yields. What does not fit in the batch is appended to the
+journal, addressed to this consumer, before the batch is settled: a crash between the two doubles hints, which
+collapse. No take appends more than twice `SPAN` keys, and all of them in one append.
 """
 
 from __future__ import annotations
 
+import bisect
+import contextlib
 import heapq
 import itertools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -186,6 +189,7 @@ class Taker:
         origin = entries[0].origin
         hints = 0
         related: list[Hint] = []
+        shared: list[Hint] = []
         spans: list[tuple[Hint, int]] = []
         oldest: float | None = None
         for entry in entries:
@@ -194,6 +198,9 @@ class Taker:
                 hints += len(hint.keys) or 1
                 if hint.at and (oldest is None or hint.at < oldest):
                     oldest = hint.at
+                if hint.span is not None and hint.span.walk == "roots":
+                    shared.append(hint)
+                    continue
                 if hint.span is not None:
                     if hint.table == self._root.table.name or self._expander.concerns(hint.table):
                         spans.append((hint, entry.origin))
@@ -206,6 +213,8 @@ class Taker:
                     related.append(hint)
         if related:
             spans += [(hint, origin) for hint in self._expand(related, origin, works)]
+        if shared:  # an entry with spans is the last of a batch, so they are of one entry
+            spans += [(hint, entries[-1].origin) for hint in self._walk(shared, entries[-1].origin)]
         for hint, born in spans:
             self._span(hint, born)
         return Batch(works, positions, lane, hints, oldest, origin)
@@ -220,8 +229,7 @@ class Taker:
             self._climb(related, origin, works)
         except DataError as error:
             if len(related) == 1:
-                log.warning("a change of %s cannot be traced to its roots: %s", related[0].table, error)
-                return [msgspec.structs.replace(related[0], span=EVERYTHING)]
+                return [_untraceable(related[0], error)]
             middle = len(related) // 2
             return [
                 *self._expand(related[:middle], origin, works),
@@ -230,21 +238,63 @@ class Taker:
         return []
 
     def _climb(self, related: list[Hint], origin: int, works: dict[Key, Work]) -> None:
-        suspicious = [hint for hint in related if hint.trust is Trust.TARGET]
-        cause = (suspicious or related)[0]
-        with self._reader.snapshot() as snapshot:
-            rest: set[Key] = set()
-            for page in self._expander.expand(snapshot, related):
-                for key in page:
-                    if len(works) < self._limit or key in works:
-                        _collapse(works, key, cause)
-                    else:
-                        rest.add(key)
-                if len(rest) >= SPAN:
-                    self._append(sorted(rest), cause, origin, None)
-                    rest.clear()
-            if rest:
-                self._append(sorted(rest), cause, origin, None)
+        found: dict[Key, None] = {}
+        with (
+            self._reader.snapshot() as snapshot,
+            contextlib.closing(self._expander.expand(snapshot, related)) as pages,
+        ):
+            for page in pages:
+                found.update(dict.fromkeys(page))
+                if len(found) > SPAN:  # they are looked for span by span, on the bulk lane
+                    rest = [msgspec.structs.replace(hint, span=Span(walk="roots")) for hint in related]
+                    self._append((), related, origin, rest)
+                    return
+        cause = _cause(related)
+        beyond: list[Key] = []
+        for key in found:
+            if len(works) < self._limit or key in works:
+                _collapse(works, key, cause)
+            else:
+                beyond.append(key)
+        if beyond:
+            self._append(beyond, related, origin)
+
+    def _walk(self, shared: list[Hint], origin: int) -> list[Hint]:
+        """The next roots, in key order, of related rows that many roots share; and the rest, as a hint.
+
+        Each step reads over all of them and keeps the first `SPAN` after where the last one ended: bounded,
+        resumable, and it holds no snapshot between. A root that comes or goes meanwhile is hinted itself.
+        """
+        after = shared[0].span.after if shared[0].span else None
+        kept: set[Key] = set()
+        upto: Key | None = None
+        try:
+            with self._reader.snapshot() as snapshot:
+                for page in self._expander.expand(snapshot, shared):
+                    kept.update(
+                        key
+                        for key in page
+                        if (after is None or key > after) and (upto is None or key <= upto)
+                    )
+                    if len(kept) >= 2 * SPAN:
+                        kept = set(heapq.nsmallest(SPAN, kept))
+                        upto = max(kept)
+        except DataError as error:
+            if len(shared) == 1:
+                return [_untraceable(shared[0], error)]
+            middle = len(shared) // 2
+            for half in (shared[:middle], shared[middle:]):
+                self._append((), shared, origin, half)
+            return []
+        found = sorted(kept)
+        rest: list[Hint] = []
+        if upto is not None or len(found) > SPAN:
+            found = found[:SPAN]
+            span = Span(after=found[-1], walk="roots")
+            rest = [msgspec.structs.replace(hint, span=span) for hint in shared]
+        if found:
+            self._append(found, shared, origin, rest)
+        return []
 
     def _span(self, hint: Hint, origin: int) -> None:
         """A span of the root: its first keys, and the rest of it, in one append.
@@ -252,54 +302,70 @@ class Taker:
         A span of a related table is the full span of the root: its rows can no longer lead anywhere.
         """
         span = hint.span if hint.table == self._root.table.name and hint.span else EVERYTHING
+        found: Sequence[Key]
+        rest: Span | None
         if span.walk == "ledger":
             found = self._ledger.keys(self._consumer, span.after, span.upto, SPAN)
             rest = Span(found[-1], span.upto, None, "ledger") if len(found) == SPAN else None
-            self._append(found, hint, origin, rest)
-            return
-        with self._reader.snapshot() as snapshot:
-            page = snapshot.keys(self._root.table, span, SPAN)
-        if not page.ordered:
-            rest = page.rest or Span(span.after, span.upto, None, "ledger")
-            self._append(page.keys, hint, origin, rest)
-            return
-        upto = page.keys[-1] if page.rest is not None and page.keys else span.upto
-        orphans = self._ledger_keys(span.after, upto)
-        self._append(_merge(page.keys, orphans), hint, origin, page.rest)
+        else:
+            with self._reader.snapshot() as snapshot:
+                page = snapshot.keys(self._root.table, span, SPAN)
+            found, rest = page.keys, page.rest
+            if page.ordered:
+                found, rest = self._with_orphans(found, span, rest)
+            elif rest is None:
+                rest = Span(span.after, span.upto, None, "ledger")
+        ahead = [] if rest is None else [msgspec.structs.replace(self._bare(hint), span=rest)]
+        self._append(found, [hint], origin, ahead)
 
-    def _ledger_keys(self, after: Key | None, upto: Key | None) -> Iterator[Key]:
-        while True:
-            found = self._ledger.keys(self._consumer, after, upto, SPAN)
-            yield from found
-            if len(found) < SPAN:
-                return
-            after = found[-1]
+    def _with_orphans(
+        self, found: Sequence[Key], span: Span, rest: Span | None
+    ) -> tuple[Sequence[Key], Span | None]:
+        """A page of the source's keys together with what only the ledger has there, as many at most."""
+        upto = found[-1] if rest is not None and found else span.upto
+        known = self._ledger.keys(self._consumer, span.after, upto, SPAN)
+        if len(known) == SPAN:
+            upto = known[-1]
+            found = found[: bisect.bisect_right(found, upto)]
+            rest = None if upto == span.upto else Span(upto, span.upto)
+        return sorted({*found, *known}), rest
 
     def _append(
-        self, found: Sequence[Key] | Iterator[Key], cause: Hint, origin: int, rest: Span | None
+        self, found: Iterable[Key], causes: Sequence[Hint], origin: int, rest: Sequence[Hint] = ()
     ) -> None:
+        """Appends root keys, and what is still to be looked for, in one commit."""
         stream = consumer_stream(self._consumer)
-        table = self._root.table.name
-        plain = msgspec.structs.replace(
-            cause, table=table, key=None, keys=(), span=None, before=None, after=None, token=None
-        )
+        plain = self._bare(_cause(causes))
+        groups: dict[int, list[Key]] = {}
+        for key in found:
+            groups.setdefault(keys.partition_of(key, self._partitions), []).append(key)
         entries: list[Entry] = []
-        source = iter(found)
-        while chunk := list(itertools.islice(source, SPAN)):
-            groups: dict[int, list[Key]] = {}
-            for key in chunk:
-                groups.setdefault(keys.partition_of(key, self._partitions), []).append(key)
-            for partition, group in groups.items():
-                for start in range(0, len(group), PACKED):
-                    packed = msgspec.structs.replace(plain, keys=tuple(group[start : start + PACKED]))
-                    entries.append(Entry(stream, Lane.BULK, partition, (packed,), origin))
-            if len(entries) * PACKED > 4 * SPAN:
-                self._journal.append(entries)
-                entries = []
-        if rest is not None:
-            entries.append(Entry(stream, Lane.BULK, 0, (msgspec.structs.replace(plain, span=rest),), origin))
+        for partition, group in groups.items():
+            for start in range(0, len(group), PACKED):
+                packed = msgspec.structs.replace(plain, keys=tuple(group[start : start + PACKED]))
+                entries.append(Entry(stream, Lane.BULK, partition, (packed,), origin))
+        if rest:
+            readable = tuple(msgspec.structs.replace(hint, token=None) for hint in rest)
+            entries.append(Entry(stream, Lane.BULK, 0, readable, origin))
         if entries:
             self._journal.append(entries)
+
+    def _bare(self, hint: Hint) -> Hint:
+        """What is made from a taken hint: it is of the root, and can be read by now."""
+        table = self._root.table.name
+        return msgspec.structs.replace(
+            hint, table=table, key=None, keys=(), span=None, before=None, after=None, token=None
+        )
+
+
+def _cause(hints: Sequence[Hint]) -> Hint:
+    """The most suspicious of some hints."""
+    return next((hint for hint in hints if hint.trust is Trust.TARGET), hints[0])
+
+
+def _untraceable(hint: Hint, error: DataError) -> Hint:
+    log.warning("a change of %s cannot be traced to its roots: %s", hint.table, error)
+    return msgspec.structs.replace(hint, span=EVERYTHING)
 
 
 def _collapse(works: dict[Key, Work], key: Key, hint: Hint) -> None:
@@ -308,12 +374,3 @@ def _collapse(works: dict[Key, Work], key: Key, hint: Hint) -> None:
         works[key] = Work(hint.trust, hint.reason, hint.position, hint.at)
     elif known.trust is Trust.LEDGER and hint.trust is Trust.TARGET:
         works[key] = Work(Trust.TARGET, known.reason, known.position, known.at)
-
-
-def _merge(one: Sequence[Key], other: Iterator[Key]) -> Iterator[Key]:
-    """Two ordered runs of keys as one, each key once."""
-    last: Key | None = None
-    for key in heapq.merge(one, other):
-        if key != last:
-            yield key
-        last = key
