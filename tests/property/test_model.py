@@ -107,7 +107,7 @@ class Chaos:
         self.world.run()
 
     def die(self) -> None:
-        spec = f"{self.dice.choice(POINTS)}:{self.dice.choice([1, 1, 2, 3])}"
+        spec = f"{self.dice.choice(list(POINTS))}:{self.dice.choice([1, 1, 2, 3])}"
         self.log.append(f"die at {spec}")
         self.world.dies(spec)
 

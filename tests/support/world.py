@@ -15,12 +15,14 @@ from typing import Any
 from unittest import mock
 
 import lockstep.model as ls
-from lockstep.engine import consumer, points
+from lockstep.engine import consumer, points, service
+from lockstep.engine.service import Service
 from lockstep.mapping import Keyed
 from lockstep.operations.backfill import backfill
 from lockstep.operations.run import RunResult, run
 from lockstep.operations.verify import verify
 from lockstep.pipeline import Pipeline
+from lockstep.state.store import Store
 from lockstep.systems.sqlite import SQLite, feed
 
 SCHEMA = """
@@ -92,9 +94,11 @@ ADDRESSES = {"address": "TEXT", "user": "INTEGER", "company": "TEXT"}
 
 
 def people(user: Person) -> dict[str, object] | None:
-    """One document a user; none for those called nobody."""
+    """One document a user; none for those called nobody, and an error for poison."""
     if user.email == "nobody":
         return None
+    if user.email == "poison":
+        raise ValueError("this address is poison")
     return {
         "id": user.id,
         "email": user.email,
@@ -164,13 +168,22 @@ class World:
             for statement in statements:
                 connection.execute(statement)
 
+    def spoil_state(self, *statements: str) -> None:
+        """Edits the ledger behind Lockstep's back."""
+        with contextlib.closing(sqlite3.connect(self.root / "state" / "ledger.db")) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+
     def run(self) -> RunResult:
         """Runs once, in this process."""
         return run_quickly(self.pipeline())
 
-    def dies(self, spec: str) -> bool:
-        """Runs once in a process that is killed at a point; whether it came that far."""
-        code = in_process(_run_and_die, self.root, self.claims, spec)
+    def dies(self, spec: str, *, trimming: bool = False) -> bool:
+        """Runs once in a process that is killed at a point; whether it came that far.
+
+        `trimming`: it forgets settled hints all the time, however young.
+        """
+        code = in_process(_run_and_die, self.root, self.claims, spec, trimming)
         assert code in (0, -9), f"the run at {spec} ended with {code}"
         return code == -9
 
@@ -255,9 +268,15 @@ def run_quickly(pipeline: Pipeline) -> RunResult:
         return run(pipeline, once=True)
 
 
-def _run_and_die(root: Path, claims: bool, spec: str) -> None:
+def _run_and_die(root: Path, claims: bool, spec: str, trimming: bool) -> None:
     points.die_at(spec)
-    World(root, claims=claims).run()
+    with contextlib.ExitStack() as stack:
+        if trimming:
+            trim = Store.trim
+            stack.enter_context(mock.patch.object(service, "_TRIM_EVERY", 0.0))
+            stack.enter_context(mock.patch.object(Store, "trim", lambda store: trim(store, keep=-1.0)))
+            stack.enter_context(mock.patch.object(Service, "until_done", lambda own: own.wait(30)))
+        World(root, claims=claims).run()
 
 
 _context = multiprocessing.get_context("forkserver")

@@ -16,6 +16,7 @@ from typing import Any
 from lockstep.engine.derive import Deriver
 from lockstep.engine.lease import Lease
 from lockstep.engine.loop import Counts, Loop
+from lockstep.engine.points import passing
 from lockstep.engine.take import Taker
 from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse, SystemError_, TargetReplaced
 from lockstep.guard.door import Door
@@ -179,6 +180,7 @@ class ConsumerThread(threading.Thread):
         found = door.identity()
         if found is None and known is None:
             found = door.create(marker)
+            passing("created")
         if found is None:
             raise TargetReplaced(
                 f"{self.mapping.target.name} (generation {self.consumer.number}) is gone",
@@ -309,6 +311,7 @@ class ConsumerThread(threading.Thread):
         now = time.time()
         retries = self._store.stuck.due(self.consumer.id, now, 1_000)
         if retries:
+            passing("retrying")
             loop.hint(retries, "retry", Trust.LEDGER, Lane.BULK, origin=1)
         due = self._lease.under(lambda epoch: self._store.ledger.due(epoch, self.consumer.id, now, 1_000))
         if due:

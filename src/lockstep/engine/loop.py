@@ -88,6 +88,7 @@ class Loop:
         found = self._ledger.intended(self._consumer)
         if found:
             self.hint(found, "intent", Trust.TARGET, Lane.LIVE, origin=1)
+            passing("recovered")
             self.abandon()
         return len(found)
 
@@ -103,6 +104,7 @@ class Loop:
         passing("taken")
         wanted = list(batch.works)
         version = self._lease.next_version()
+        passing("drawn")
         now = time.time()
         rows = self._ledger.rows(self._consumer, wanted)
         derived = self._deriver.derive(wanted, now)
@@ -113,7 +115,6 @@ class Loop:
         sums = {key: derived[key].sum for key in decisions}
         sent = self._applier.write(version, decisions, sums)
         counts = self._settle(batch, version, now, rows, derived, known, decisions, sent)
-        passing("settled")
         self._judge(counts)
         return counts
 
@@ -226,10 +227,12 @@ class Loop:
             backfilled,
         )
         waiting = self._lease.under(lambda epoch: self._ledger.settle(epoch, self._generation, done))
+        passing("settled")
         self._taker.settled(batch)
         self._maybe_stuck = self._maybe_stuck or bool(failures)
         for consumer, key in waiting:
             self._release(consumer, key, batch.origin)
+            passing("released")
         failed = {failure.key for failure in failures}
         for key, work in batch.works.items():
             if work.reason not in ("retry", "claim"):  # these failed before; they say nothing new

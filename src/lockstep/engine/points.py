@@ -6,16 +6,26 @@ import os
 import signal
 from collections.abc import Callable
 
-POINTS = (
-    "caught",
-    "journalled",
-    "acknowledged",
-    "taken",
-    "derived",
-    "intended",
-    "written",
-    "settled",
-)
+POINTS = {
+    "caught": "hints came out of the source's log",
+    "journalled": "they are durable in the journal",
+    "acknowledged": "the source was told so",
+    "hinted": "full spans are in the journal, and nothing is noted of it",
+    "begun": "a new consumer is known, and has no hints yet",
+    "created": "the target was made, and the state store does not know it yet",
+    "recovered": "intents that a crash left are hinted, and not void yet",
+    "appended": "what was made of a taken hint is in the journal, its hint not settled",
+    "taken": "a batch is taken",
+    "drawn": "its version is drawn",
+    "derived": "its records are derived",
+    "intended": "its intent is durable",
+    "written": "it is written to the target",
+    "settled": "ledger and positions are committed",
+    "released": "who waited for its claims is hinted",
+    "retrying": "stuck keys were marked as hinted again, and are not yet",
+    "trimmed": "what everybody has settled is forgotten in the journal",
+}
+"""Every point, and what is true there."""
 
 _hook: Callable[[str], None] | None = None
 

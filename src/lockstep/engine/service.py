@@ -8,12 +8,15 @@ import time
 from typing import Any
 
 from lockstep.engine.lease import Lease
+from lockstep.engine.points import passing
 from lockstep.engine.source import SourceFlow
 from lockstep.errors import LockstepError
 from lockstep.pipeline import Pipeline
 from lockstep.state.store import Store
 
 log = logging.getLogger("lockstep")
+
+_TRIM_EVERY = 60.0
 
 
 class Service:
@@ -96,9 +99,10 @@ class Service:
         while not self._stop.wait(1.0):
             try:
                 self._store.runs.see(self._run, self.gauges())
-                if time.monotonic() - trimmed > 60:
+                if time.monotonic() - trimmed > _TRIM_EVERY:
                     trimmed = time.monotonic()
                     self._store.trim()
+                    passing("trimmed")
             except LockstepError as error:
                 log.warning("%s. %s", error, error.remedy)
 

@@ -14,6 +14,7 @@ from lockstep.canonical import SUM_RECIPE
 from lockstep.engine.capture import Capturer
 from lockstep.engine.consumer import ConsumerThread
 from lockstep.engine.lease import Lease
+from lockstep.engine.points import passing
 from lockstep.errors import LockstepError, StateError, SystemError_
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
@@ -182,6 +183,7 @@ class SourceFlow(threading.Thread):
                 mapping.name, generation[0], self.source.name, mapping.version, recipe(mapping)
             )
             store.generations.note_claims(made, self._pipeline.claims(mapping))
+            passing("begun")
             known = store.generations.consumer(mapping.name, mapping.target.name)
             assert known is not None
         return known, store.backfills.newest(known.id) is None
@@ -212,6 +214,7 @@ class SourceFlow(threading.Thread):
                     at=time.time(),
                 )
                 store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
+                passing("hinted")
                 store.backfills.begin(consumer.id, reason, reader.estimate(mapping.root.table))
                 store.generations.set_consumer(
                     consumer.id,

@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from lockstep import keys
 from lockstep.engine.expand import Expander
+from lockstep.engine.points import passing
 from lockstep.errors import DataError
 from lockstep.ports import Journal, Reader
 from lockstep.shape import Node
@@ -349,6 +350,7 @@ class Taker:
             entries.append(Entry(stream, Lane.BULK, 0, readable, origin))
         if entries:
             self._journal.append(entries)
+            passing("appended")
 
     def _bare(self, hint: Hint) -> Hint:
         """What is made from a taken hint: it is of the root, and can be read by now."""

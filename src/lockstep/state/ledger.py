@@ -28,6 +28,7 @@ from lockstep.state.settling import (
     claim,
     delete_keys,
     fence,
+    make_due,
     position_rows,
     record_failures,
     release,
@@ -209,6 +210,7 @@ class Ledger:
             record_failures(connection, done, now)
             waiting = release(connection, generation, done.consumer, done.released)
             waiting += came_late(connection, generation, done)
+            make_due(connection, waiting, now)
             upsert(connection, schema.positions, list(position_rows(done)))
             if done.backfilled:
                 connection.execute(

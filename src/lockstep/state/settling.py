@@ -185,6 +185,19 @@ def came_late(connection: sa.Connection, generation: int, done: Settlement) -> l
     return [(done.consumer, key) for key, target_key in waits if target_key not in owners]
 
 
+def make_due(connection: sa.Connection, waiting: Iterable[tuple[int, Key]], now: float) -> None:
+    """Who waited for a claim is due now: a crash may lose the hint that tells it, not the try."""
+    table = schema.stuck
+    given = [{"of": consumer, "one": key} for consumer, key in waiting]
+    if given:
+        connection.execute(
+            table.update()
+            .where(table.c.consumer == sa.bindparam("of"), table.c.key == sa.bindparam("one"))
+            .values(retry_at=now),
+            given,
+        )
+
+
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 300.0
 
 
