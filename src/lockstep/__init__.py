@@ -3,6 +3,7 @@
     import lockstep as ls
 
 Models and shapes: `Model`, `key`, `ref`, `personal`, `column`, `Reference`, `one`, `many`.
+Values of databases that Python has no type for: `Far`, `Interval`, `Range`.
 Pipelines: `Pipeline`, `Keyed`, `Clock`, `load`.
 Systems: `Postgres`, `SQLite`, `OpenSearch`, `Tantivy` (each needs its extra).
 What the command line does: `check`, `run`, `status`, `plan`, `explain`, `stuck`, `retry`, `verify`,
@@ -26,9 +27,12 @@ from lockstep.errors import (
     TargetReplaced,
     Unreachable,
 )
+from lockstep.far import Far
+from lockstep.interval import Interval
 from lockstep.mapping import Clock, Keyed
 from lockstep.model import Model, Reference, column, key, many, one, personal, ref
 from lockstep.pipeline import Pipeline, load
+from lockstep.ranges import Range
 from lockstep.values import Finding
 
 if TYPE_CHECKING:
@@ -69,7 +73,9 @@ __all__ = [
     "Clock",
     "DataError",
     "DeclarationError",
+    "Far",
     "Finding",
+    "Interval",
     "Keyed",
     "LockstepError",
     "MappingStopped",
@@ -77,6 +83,7 @@ __all__ = [
     "OpenSearch",
     "Pipeline",
     "Postgres",
+    "Range",
     "Reference",
     "Refused",
     "SQLite",

@@ -8,6 +8,9 @@ number     by value: 10, 10.0 and Decimal("10.00") are 10; -0 is 0; NaN and infi
 instant    in UTC, "2026-03-08T09:30:00Z", microseconds only when there are some. A timestamp without
            zone has no Z and is therefore another value
 date, time ISO text; uuid lower-case text; bytes base64
+far        what Python's calendar cannot hold: ISO text with a signed year, "infinity", "24:00:00"
+           (see `lockstep.far`); a time of day with a zone ends in it, "09:30:00+02:00"
+duration   "P3DT7.5S", "-P1DT0S"; with months, or a sign of their own for its parts, "P14M3DT-7.5S"
 null       differs from a missing name, and both from "" and []
 list       in order
 text       as it is; unpaired surrogates have no canonical form (DataError)
@@ -27,6 +30,8 @@ from uuid import UUID
 import msgspec
 
 from lockstep.errors import DataError
+from lockstep.far import Far, time_text
+from lockstep.interval import duration
 from lockstep.values import Fingerprint, Key, Record
 
 FORMAT = 1
@@ -81,9 +86,13 @@ def _plain(value: Any) -> Any:
     if kind is dt.datetime:
         return value if value.tzinfo is None else value.astimezone(dt.UTC)
     if kind is dt.time:
-        return value
+        return value if value.tzinfo is None else time_text(value)
     if kind is dt.timedelta:
-        return msgspec.Raw(b'"%s"' % duration(value).encode())
+        return duration(value)
+    if isinstance(value, Far):
+        return value.text
+    if isinstance(value, dt.timedelta):
+        return duration(value)
     if isinstance(value, str):  # an enum's own `str` may be its name
         return str.__str__(value)
     for base in _BASES:  # enums and other kinds of a plain type
@@ -115,14 +124,6 @@ def number(value: float | Decimal) -> bytes:
         text = text.rjust(1 - exponent, "0")
         text = f"{text[:exponent]}.{text[exponent:]}".rstrip("0").rstrip(".")
     return (f"-{text}" if sign else text).encode()
-
-
-def duration(value: dt.timedelta) -> str:
-    """The canonical text of a span of time: ISO 8601 in whole days and seconds, `P3DT7.5S`."""
-    if value < dt.timedelta():
-        return "-" + duration(-value)
-    seconds = f"{value.seconds}.{value.microseconds:06d}".rstrip("0").rstrip(".")
-    return f"P{value.days}DT{seconds}S"
 
 
 # Sums of source rows: for each path of a shape, the sum over its rows of mix(row, root ^ path).

@@ -2,8 +2,9 @@
 
 A key is a tuple of values, one per key column. Its bytes compare (memcmp) as the values do, column by
 column: text by its UTF-8 bytes, uuid by bytes, numbers by value with -infinity first and infinity and
-NaN last, instants by time. Numbers are one order whatever Python type carries them, so 5, 5.0 and
-Decimal("5.00") are one key. Bytes decode back to values, so a key can be shown and sent to a database.
+NaN last, instants by time, from -infinity to infinity. Numbers are one order whatever Python type carries
+them, so 5, 5.0 and Decimal("5.00") are one key. Bytes decode back to values, so a key can be shown and
+sent to a database.
 
 element   bytes
 bool      20 false, 21 true
@@ -17,11 +18,17 @@ date      33 · days since 0001-01-01, 4 bytes
 time      34 · microseconds since midnight, 8 bytes
 local     35 · a timestamp without zone: microseconds since 0001-01-01, 8 bytes
 instant   36 · a timestamp with zone: the same, in UTC
+far       infinity is FF…; before the year 1 tag 2B (date), 2D (local), 2E (instant) and the number, less
+          than zero, plus 2^32 or 2^64; -infinity is 00…; 24:00 is a whole day of microseconds
+zoned     37 · a time with zone: microseconds in UTC + 2^63, 8 bytes · seconds west + 2^31, 4 bytes
+interval  38 · its length with months of 30 days + 2^127, 16 bytes · months + 2^31, 4 bytes · days + 2^31,
+          4 bytes · microseconds + 2^63, 8 bytes
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import math
 import zlib
 from collections.abc import Sequence
 from decimal import Decimal
@@ -29,6 +36,19 @@ from typing import Any
 from uuid import UUID
 
 from lockstep.errors import DataError
+from lockstep.far import (
+    DAY,
+    Far,
+    FarDate,
+    FarDatetime,
+    FarTime,
+    Place,
+    clock_micros,
+    date_at,
+    datetime_at,
+    time_text,
+)
+from lockstep.interval import duration, interval, parts_of
 from lockstep.values import Key
 
 FORMAT = 1
@@ -89,6 +109,12 @@ def _put(out: bytearray, value: Any) -> None:
     elif kind is dt.time and value.tzinfo is None:
         out.append(0x34)
         out += ((dt.datetime.combine(_ORIGIN, value) - _ORIGIN) // _MICRO).to_bytes(8, "big")
+    elif isinstance(value, Far):
+        _put_far(out, value)
+    elif kind is dt.time:
+        _put_zoned(out, value)
+    elif isinstance(value, dt.timedelta):
+        _put_interval(out, value)
     elif value is None:
         raise DataError("a key has a null in it", "Give every key column a value (NOT NULL).")
     else:
@@ -96,6 +122,45 @@ def _put(out: bytearray, value: Any) -> None:
             f"a value of type {kind.__name__} cannot be part of a key",
             "Use a key column of a number, text, uuid, bytes, date or time type.",
         )
+
+
+def _put_far(out: bytearray, value: Far) -> None:
+    if isinstance(value, FarTime):
+        if value.tzinfo is not None:
+            _put_zoned(out, value)
+            return
+        out.append(0x34)
+        out += DAY.to_bytes(8, "big")
+        return
+    if isinstance(value, FarDate):
+        tags, size = (0x33, 0x2B), 4
+    else:
+        assert isinstance(value, FarDatetime)
+        tags, size = ((0x35, 0x2D) if value.tzinfo is None else (0x36, 0x2E)), 8
+    room = 1 << 8 * size
+    out.append(tags[value.place < 0])
+    place = value.place
+    if not value.infinite and not -room < place < room - 1:
+        raise DataError(f"{value.text} is too far away to be part of a key", "Use another key column.")
+    whole = (room - 1 if place > 0 else 0) if value.infinite else int(place) % room
+    out += whole.to_bytes(size, "big")
+
+
+def _put_zoned(out: bytearray, value: dt.time) -> None:
+    offset = value.utcoffset()
+    west = 0 if offset is None else -int(offset.total_seconds())
+    out.append(0x37)
+    out += (clock_micros(value) + west * 1_000_000 + (1 << 63)).to_bytes(8, "big")
+    out += (west + (1 << 31)).to_bytes(4, "big")
+
+
+def _put_interval(out: bytearray, value: dt.timedelta) -> None:
+    months, days, micros = parts_of(value)
+    out.append(0x38)
+    out += (micros + (days + 30 * months) * DAY + (1 << 127)).to_bytes(16, "big")
+    out += (months + (1 << 31)).to_bytes(4, "big")
+    out += (days + (1 << 31)).to_bytes(4, "big")
+    out += (micros + (1 << 63)).to_bytes(8, "big")
 
 
 def _put_int(out: bytearray, value: int) -> None:
@@ -178,14 +243,34 @@ def _take(key: bytes, at: int) -> tuple[Any, int]:
         return UUID(bytes=bytes(key[at : at + 16])), at + 16
     if tag in (0x20, 0x21):
         return tag == 0x21, at
-    if tag == 0x33:
-        return dt.date.fromordinal(int.from_bytes(key[at : at + 4], "big") + 1), at + 4
+    if tag == 0x33 or tag == 0x2B:
+        return date_at(_far(key[at : at + 4], tag == 0x2B)), at + 4
     micros = int.from_bytes(key[at : at + 8], "big")
     if tag == 0x34:
-        return (_ORIGIN + micros * _MICRO).time(), at + 8
-    if tag in (0x35, 0x36):
-        return (_ORIGIN if tag == 0x35 else _ORIGIN_UTC) + micros * _MICRO, at + 8
+        return (_ORIGIN + micros * _MICRO).time() if micros < DAY else FarTime(), at + 8
+    if tag in (0x35, 0x36, 0x2D, 0x2E):
+        return datetime_at(_far(key[at : at + 8], tag < 0x30), tag in (0x36, 0x2E)), at + 8
+    if tag == 0x37:
+        west = int.from_bytes(key[at + 8 : at + 12], "big") - (1 << 31)
+        zone = dt.timezone(dt.timedelta(seconds=-west)) if west else dt.UTC
+        clock = micros - (1 << 63) - west * 1_000_000
+        return (_ORIGIN + clock * _MICRO).time().replace(tzinfo=zone) if clock < DAY else FarTime(
+            zone
+        ), at + 12
+    if tag == 0x38:
+        ends = ((16, 20, 1 << 31), (20, 24, 1 << 31), (24, 32, 1 << 63))
+        months, days, micros = (int.from_bytes(key[at + a : at + b], "big") - less for a, b, less in ends)
+        return interval(months, days, micros), at + 32
     raise ValueError(f"byte {tag:#x} starts no key element")
+
+
+def _far(raw: bytes, before: bool) -> Place:
+    """Days or microseconds since the year 1; `before`: a time before it."""
+    room = 1 << 8 * len(raw)
+    place = int.from_bytes(raw, "big")
+    if before:
+        return place - room if place else -math.inf
+    return place if place < room - 1 else math.inf
 
 
 def _take_number(key: bytes, tag: int, at: int) -> tuple[Any, int]:
@@ -237,7 +322,11 @@ def _text_of_one(value: Any) -> str:
         return format(value, "f") if isinstance(value, Decimal) else _digits(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return value.hex()
-    if isinstance(value, dt.datetime):
+    if isinstance(value, dt.time):
+        return time_text(value)
+    if isinstance(value, dt.timedelta):
+        return duration(value)
+    if isinstance(value, dt.datetime) and not isinstance(value, Far):
         if value.tzinfo is not None:
             value = value.astimezone(dt.UTC)
         text: str = value.isoformat()

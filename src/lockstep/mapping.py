@@ -18,12 +18,17 @@ import msgspec
 from lockstep import keys
 from lockstep.canonical import canonical, fingerprint
 from lockstep.errors import DataError, DeclarationError
+from lockstep.far import Far, FarDate, FarDatetime, FarTime
+from lockstep.interval import Interval
 from lockstep.model import Model, describe
 from lockstep.ports import Source, Target
 from lockstep.shape import Node, resolve
 from lockstep.values import Fingerprint, Key, Record
 
-LEAVES = (bytes, dt.datetime, dt.date, dt.time, dt.timedelta, Decimal, UUID)
+LEAVES = (
+    *(bytes, dt.datetime, dt.date, dt.time, dt.timedelta, Decimal, UUID),
+    *(FarDate, FarDatetime, FarTime, Interval),
+)
 
 
 class Keyed(msgspec.Struct, frozen=True):
@@ -46,6 +51,8 @@ class Clock:
 
     def reached(self, moment: dt.date | dt.datetime) -> bool:
         """Whether a date has begun, or a moment come."""
+        if isinstance(moment, Far):
+            return moment.place < 0  # before the year 1, or not within our time
         if not isinstance(moment, dt.datetime):
             moment = dt.datetime(moment.year, moment.month, moment.day, tzinfo=self._zone)
         elif moment.tzinfo is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,17 @@ from uuid import UUID
 
 from lockstep import canonical, keys
 from lockstep.canonical import fingerprint, halves, mix, path_constant, wrap64
+from lockstep.far import DAY, FarDate, FarDatetime, FarTime
+from lockstep.interval import Interval
 from lockstep.journal.sql import encode_hints
+from lockstep.ranges import Range
 from lockstep.values import PARTITIONS, Hint, Key, Span, Trust, version
 
 VERSION = "v1"
 HERE = Path(__file__).parent
 
 _EAST = dt.timezone(dt.timedelta(hours=5, minutes=30))
+_ODD = dt.timezone(dt.timedelta(hours=-1, seconds=-15))
 AT = dt.datetime(2026, 3, 8, 9, 30, 0, 5, tzinfo=_EAST)
 LOCAL = dt.datetime(1, 1, 1)  # noqa: DTZ001 - the calendar's first moment, in no zone
 
@@ -39,6 +44,15 @@ KEYS: list[tuple[Any, ...]] = [
     (LOCAL,), (dt.datetime(2026, 3, 8, 9, 30),),  # noqa: DTZ001
     (AT,),
     ("acme", 7), (7, "acme"), ("a", "b"), ("ab", ""), (1, -1, "x", True, dt.date(2026, 3, 8)),
+    (FarDate(-math.inf),), (FarDate(-1_721_425),), (FarDate(-1),), (FarDate(3_652_059),),
+    (FarDate(2_145_746_000),), (FarDate(math.inf),),
+    (FarDatetime(-math.inf, False),), (FarDatetime(-1, False),), (FarDatetime(3_652_059 * DAY, False),),
+    (FarDatetime(math.inf, False),), (FarDatetime(-math.inf, True),), (FarDatetime(-DAY, True),),
+    (FarDatetime(107_486_000 * DAY + 1, True),), (FarDatetime(math.inf, True),),
+    (FarTime(),), (FarTime(_EAST),), (dt.time(9, 30, tzinfo=_EAST),), (dt.time(9, tzinfo=dt.UTC),),
+    (dt.time(0, tzinfo=_ODD),),
+    (dt.timedelta(),), (dt.timedelta(3, 7, 500_000),), (dt.timedelta(-1),), (Interval(0, 1, -1),),
+    (Interval(14, 3, 14_706_780_000),), (Interval(-1),), (Interval.endless(),), (Interval.endless(-1),),
 ]  # fmt: skip
 
 RECORDS: list[dict[str, Any]] = [
@@ -52,6 +66,15 @@ RECORDS: list[dict[str, Any]] = [
     {"t": [dt.time(9), dt.time(9, 30, 1, 5)], "span": [dt.timedelta(3, 7, 500_000), dt.timedelta(-1)]},
     {"u": UUID("00112233-4455-6677-8899-AABBCCDDEEFF"), "b": b"\x00\xff"},
     {"deep": [{"a": [{"b": [1, [2, {"c": None}]]}]}]},
+    {"d": [FarDate(-math.inf), FarDate(-1_721_425), FarDate(-1), FarDate(3_652_059), FarDate(math.inf)]},
+    {"i": [FarDatetime(-math.inf, True), FarDatetime(-1, True), FarDatetime(3_652_059 * DAY, True)]},
+    {"l": [FarDatetime(-DAY, False), FarDatetime(107_486_000 * DAY + 1, False)]},
+    {"l": FarDatetime(math.inf, False)},
+    {"t": [FarTime(), FarTime(_EAST), dt.time(9, 30, tzinfo=_EAST), dt.time(9, 0, 0, 1, dt.UTC)]},
+    {"t": dt.time(0, tzinfo=_ODD)},
+    {"n": [Interval(0, 1, -1), Interval(0, 0, 129_600_000_000), Interval(14, 3, 14_706_780_000)]},
+    {"n": [Interval(-1), Interval.endless(), Interval.endless(-1)]},
+    {"r": [Range(1, 5), Range(None, 5, "(]"), Range(), Range.nothing()]},
 ]  # fmt: skip
 
 HASHES = [

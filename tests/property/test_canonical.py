@@ -14,8 +14,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lockstep.canonical import canonical, duration, fingerprint, number
+from lockstep.canonical import canonical, fingerprint, number
 from lockstep.errors import DataError
+from lockstep.interval import duration
 from lockstep.values import Key
 from tests.property.values import DECIMALS, FLOATS, INSTANTS, INTS, NAMES, RECORDS, TREES, ZONES
 

@@ -14,8 +14,9 @@ from uuid import UUID
 
 import msgspec
 
-from lockstep.canonical import duration
 from lockstep.errors import DataError
+from lockstep.far import Far, time_text
+from lockstep.interval import duration
 from lockstep.values import Fingerprint, Key, Meta, Record, Version
 
 META = "_lockstep"
@@ -24,7 +25,7 @@ META = "_lockstep"
 DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 _encode = msgspec.json.Encoder(uuid_format="canonical").encode
-_PLAIN = frozenset({str, int, bool, type(None), UUID, bytes, dt.date, dt.time})
+_PLAIN = frozenset({str, int, bool, type(None), UUID, bytes, dt.date})
 _BASES: tuple[type[Any], ...] = (int, float, str, dict, list)
 _LONGEST = 150_000  # digits, as in canonical form
 
@@ -71,8 +72,12 @@ def _plain(value: Any) -> Any:
         return value if value.tzinfo is None or value.tzinfo is dt.UTC else value.astimezone(dt.UTC)
     if kind is Decimal:
         return msgspec.Raw(_digits(value))
-    if kind is dt.timedelta:
+    if isinstance(value, dt.timedelta):
         return duration(value)
+    if isinstance(value, Far):
+        return value.text
+    if kind is dt.time:
+        return time_text(value)
     for base in _BASES:  # enums and other kinds of a plain type
         if isinstance(value, base):
             return _plain(base(value))

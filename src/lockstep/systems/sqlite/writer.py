@@ -25,6 +25,7 @@ from sqlalchemy.dialects import sqlite as dialects
 from sqlalchemy.exc import DBAPIError
 
 from lockstep.errors import DataError, LockstepError
+from lockstep.far import FarDate, FarDatetime, FarTime
 from lockstep.systems.sql.columns import Codec, Columns, as_json, as_text, from_json
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sqlite import types
@@ -189,6 +190,8 @@ def _any(value: Any) -> Any:
 
 
 def _date(value: Any) -> str:
+    if isinstance(value, FarDate):
+        return value.text
     value = dt.date.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
         raise ValueError("it is no date")
@@ -196,6 +199,8 @@ def _date(value: Any) -> str:
 
 
 def _time(value: Any) -> str:
+    if isinstance(value, FarTime) and value.tzinfo is None:
+        return value.text
     value = dt.time.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(value, dt.time) or value.tzinfo is not None:
         raise ValueError("it is no time of day")
@@ -203,6 +208,8 @@ def _time(value: Any) -> str:
 
 
 def _datetime(value: Any) -> str:
+    if isinstance(value, FarDatetime):
+        return value.text
     value = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(value, dt.datetime):
         raise ValueError("it is no timestamp")

@@ -27,6 +27,8 @@ import msgspec
 
 from lockstep.canonical import canonical
 from lockstep.errors import DataError, DeclarationError
+from lockstep.far import Far, time_text
+from lockstep.interval import duration
 from lockstep.systems.tantivy.client import library
 from lockstep.values import Change, Fingerprint, Held, Key, Meta, Record, Version
 
@@ -125,13 +127,19 @@ def _tree(value: Any) -> Any:
         return int(value) if _fits(value) else str(value)
     if isinstance(value, float):
         return value if value - value == 0 else str(value)
+    if isinstance(value, Far):
+        return value.text
     if isinstance(value, dt.datetime):
         return (
             value.astimezone(dt.UTC).isoformat().replace("+00:00", "Z") if value.tzinfo else value.isoformat()
         )
-    if isinstance(value, dt.date | dt.time):
+    if isinstance(value, dt.date):
         return value.isoformat()
-    if isinstance(value, UUID | dt.timedelta):
+    if isinstance(value, dt.time):
+        return time_text(value)
+    if isinstance(value, dt.timedelta):
+        return duration(value)
+    if isinstance(value, UUID):
         return str(value)
     return None if isinstance(value, bytes) else value
 
