@@ -13,9 +13,9 @@ from lockstep.canonical import halves, mix, wrap64
 from lockstep.engine.derive import Deriver
 from lockstep.engine.expand import Expander
 from lockstep.mapping import Mapping
-from lockstep.shape import resolve
+from lockstep.shape import Node, resolve
 from lockstep.values import Hint, Key, Table
-from tests.property.data import DATA, SHAPES, TABLES, Staff, copied, meaning
+from tests.property.data import DATA, SHAPES, TABLES, Staff, copied, key_of, meaning, related
 from tests.support.memory import MemorySource, MemoryTarget, Row, hint_of
 
 
@@ -54,6 +54,44 @@ def test_shapes_and_sums(shape: type[Any], data: dict[str, list[Row]], dice: ran
 
 def _some(table: Table, number: int) -> list[Any]:
     return [number if name != "country" else "a" for name in table.key]
+
+
+def _reaches(data: dict[str, list[Row]], node: Node, row: Row, table: str, bad: list[Row]) -> bool:
+    """Whether reading this row, and what hangs on it, meets a bad row."""
+    if node.table.name == table and row in bad:
+        return True
+    below = ((kid, one) for kid in node.children for one in related(data, kid, row))
+    return any(_reaches(data, kid, one, table, bad) for kid, one in below)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.sampled_from(SHAPES),
+    DATA,
+    st.sampled_from(sorted(TABLES)).flatmap(lambda name: st.tuples(st.just(name), TABLES[name])),
+)
+def test_only_the_roots_of_an_unreadable_row_fail(
+    shape: type[Any], data: dict[str, list[Row]], broken: tuple[str, list[Row]]
+) -> None:
+    table, bad = broken
+    data = {**data, table: [*bad, *(row for row in data[table] if not _same_key(table, row, bad))]}
+    source = copied(data)
+    source.bad[table] = lambda row: row in bad
+    root = resolve(shape)
+    expected = meaning(shape, data)
+    derived = Deriver(mapping_of(shape, source), source).derive(sorted(expected), 0.0)
+    for row in data[root.table.name]:
+        one = derived[key_of(root, row)]
+        shown, total = expected[one.key]
+        if _reaches(data, root, row, table, bad):
+            assert one.error is not None
+        elif shown != "error":
+            assert (one.root, one.sum, one.error) == (shown, total, None)
+
+
+def _same_key(table: str, row: Row, rows: list[Row]) -> bool:
+    names = {"firms": ("country", "number"), "lines": ("note_id", "at")}.get(table, ("id",))
+    return any(all(row[name] == other[name] for name in names) for other in rows)
 
 
 @settings(deadline=None, max_examples=300)
@@ -168,3 +206,19 @@ def test_mix_is_linear_in_the_halves_and_fits_64_bits(rows: list[int], root: int
     assert all(0 <= mix(row, root) < 1 << 63 for row in rows)
     assert -(1 << 63) <= wrap64(total) < 1 << 63
     assert (wrap64(total) - total) % (1 << 64) == 0
+
+
+def test_an_unreadable_row_that_all_roots_share_is_found_once() -> None:
+    """Not twice for every root: it is looked for among the companies, not among the people."""
+    people = [
+        {"id": n, "boss_id": None, "country": "a", "firm_number": n % 300, "badge": "b", "shoe": ""}
+        for n in range(5_000)
+    ]
+    firms = [{"country": "a", "number": n, "name": "x"} for n in range(300)]
+    source = MemorySource(people=people, firms=firms, tags=[], links=[], notes=[], lines=[])
+    source.bad["firms"] = lambda row: row["number"] == 17
+    deriver = Deriver(mapping_of(Staff, source), source)
+    derived = deriver.derive([keys.encode((n,)) for n in range(5_000)], 0.0)
+    failed = {keys.decode(key)[0] for key, one in derived.items() if one.error is not None}
+    assert failed == {n for n in range(5_000) if n % 300 == 17}
+    assert source.snapshots <= 2 + 2 * 10

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from lockstep import keys
 from lockstep.canonical import halves, path_constant, tie, wrap64
+from lockstep.engine.unreadable import UnreadableRows, Values, blamed
 from lockstep.errors import DataError
 from lockstep.mapping import Desired, Mapping
 from lockstep.model import Column
@@ -24,6 +25,10 @@ from lockstep.values import Fetch, Key
 Built = tuple[Any, tuple[int, ...]]
 """A shape (or the DataError that stands for it) and, per path at and below it, the sums of the low and
 of the high halves of its rows' hashes: `mix` is linear in them, so a shared row is summed once."""
+
+
+Bad = dict[str, dict[Values, DataError]]
+"""By path, the values whose rows cannot be read."""
 
 
 class Derived(NamedTuple):
@@ -53,22 +58,26 @@ class Deriver:
         """
         if not wanted:
             return {}
-        try:
-            with self._reader.snapshot() as snapshot:
-                return self._derive(snapshot, wanted, now)
-        except DataError as error:
-            if len(wanted) == 1:
-                return {wanted[0]: Derived(wanted[0], None, [], 0, None, error)}
-        middle = len(wanted) // 2
-        return self.derive(wanted[:middle], now) | self.derive(wanted[middle:], now)
+        bad: Bad = {}
+        while True:
+            try:
+                with self._reader.snapshot() as snapshot:
+                    return self._derive(snapshot, wanted, now, bad)
+            except UnreadableRows as failed:  # the next round passes over what cannot be read
+                # Together they cannot be read, and each alone can: then nobody says which it was.
+                found = blamed(self._reader, failed) or dict.fromkeys(failed.values, failed.error)
+                bad = {**bad, failed.path: {**bad.get(failed.path, {}), **found}}
 
     def roots(self, wanted: Sequence[Key]) -> dict[Key, Any]:
         """The shapes of these roots, without running the mapping; a key may have none."""
         with self._reader.snapshot() as snapshot:
-            return {key: built[0] for key, (built, _) in self._read(snapshot, wanted).items()}
+            try:
+                return {key: built[0] for key, (built, _) in self._read(snapshot, wanted, {}).items()}
+            except UnreadableRows as failed:
+                raise failed.error from failed
 
-    def _derive(self, snapshot: Snapshot, wanted: Sequence[Key], now: float) -> dict[Key, Derived]:
-        found = self._read(snapshot, wanted)
+    def _derive(self, snapshot: Snapshot, wanted: Sequence[Key], now: float, bad: Bad) -> dict[Key, Derived]:
+        found = self._read(snapshot, wanted, bad)
         derive = self._mapping.derive
         answers: dict[Key, Derived] = {}
         for key in wanted:
@@ -87,11 +96,12 @@ class Deriver:
                 answers[key] = Derived(key, root, [], total, None, error)
         return answers
 
-    def _read(self, snapshot: Snapshot, wanted: Sequence[Key]) -> dict[Key, tuple[Built, int]]:
+    def _read(self, snapshot: Snapshot, wanted: Sequence[Key], bad: Bad) -> dict[Key, tuple[Built, int]]:
         plan = self._plan
-        rows = snapshot.rows(plan.fetch, [keys.decode(key) for key in wanted])
-        below = [kid.read(snapshot, rows, down) for kid, down in plan.kids]
-        return {keys.encode(plan.key(row)): (plan.build(row, below, row[-2]), row[-1]) for row in rows}
+        rows, unreadable = plan.rows(snapshot, [keys.decode(key) for key in wanted], bad)
+        below = [kid.read(snapshot, rows, down, bad) for kid, down in plan.kids]
+        found = {keys.encode(plan.key(row)): (plan.build(row, below, row[-2]), row[-1]) for row in rows}
+        return found | {keys.encode(value): (built, 0) for value, built in unreadable}
 
     def _total(self, sums: tuple[int, ...], key_hash: int) -> int:
         total = 0
@@ -128,6 +138,7 @@ class _Plan:
         self.nodes: list[Node] = [node]
         for kid, _ in self.kids:
             self.nodes.extend(kid.nodes)
+        self._nothing = (0,) * (2 * len(self.nodes))
         self._width = [2 * len(kid.nodes) for kid, _ in self.kids]
         self._count = len(columns)
         self._order = self._arguments()
@@ -149,53 +160,65 @@ class _Plan:
         snapshot: Snapshot,
         parents: Iterable[Sequence[Any]],
         down: Callable[[Sequence[Any]], tuple[Any, ...]],
+        bad: Bad,
     ) -> dict[tuple[Any, ...], list[Built]]:
         """Everything at and below this node for these parent rows, by its `up` columns."""
         if self.node.cls is None:
-            return self._links(snapshot, parents, down)
+            return self._links(snapshot, parents, down, bad)
         found: dict[tuple[Any, ...], list[Built]] = {}
-        for up, built in self._pairs(snapshot, parents, down, ordered=self.node.many):
+        for up, built in self._pairs(snapshot, parents, down, bad, ordered=self.node.many):
             found.setdefault(up, []).append(built)
         return found
 
-    def _rows(
-        self,
-        snapshot: Snapshot,
-        parents: Iterable[Sequence[Any]],
-        down: Callable[[Sequence[Any]], tuple[Any, ...]],
-    ) -> list[tuple[Any, ...]]:
-        values = {value for value in map(down, parents) if None not in value}
-        return snapshot.rows(self.fetch, list(values)) if values else []
+    def rows(
+        self, snapshot: Snapshot, values: Iterable[Values], bad: Bad
+    ) -> tuple[list[tuple[Any, ...]], list[tuple[Values, Built]]]:
+        """The rows that these values lead to; and, of values whose rows cannot be read, what stands for
+        them. Raises UnreadableRows where that is not known yet."""
+        wanted = [value for value in dict.fromkeys(values) if None not in value]
+        known = bad.get(self.node.path, {})
+        unreadable: list[tuple[Values, Built]] = []
+        if known:
+            unreadable = [(value, (known[value], self._nothing)) for value in wanted if value in known]
+            wanted = [value for value in wanted if value not in known]
+        if not wanted:
+            return [], unreadable
+        try:
+            return snapshot.rows(self.fetch, wanted), unreadable
+        except DataError as error:
+            raise UnreadableRows(self.node.path, self.fetch, wanted, error) from error
 
     def _pairs(
         self,
         snapshot: Snapshot,
         parents: Iterable[Sequence[Any]],
         down: Callable[[Sequence[Any]], tuple[Any, ...]],
+        bad: Bad,
         *,
         ordered: bool,
     ) -> list[tuple[tuple[Any, ...], Built]]:
         """(`up` columns, what was built) of every row; `ordered` in key order of the rows."""
-        rows = self._rows(snapshot, parents, down)
+        rows, unreadable = self.rows(snapshot, map(down, parents), bad)
         if not rows:
-            return []
-        below = [kid.read(snapshot, rows, kid_down) for kid, kid_down in self.kids]
+            return unreadable
+        below = [kid.read(snapshot, rows, kid_down, bad) for kid, kid_down in self.kids]
         if ordered:
             _sort(rows, self.key)
         up, build = self.up, self.build
-        return [(up(row), build(row, below, row[-1])) for row in rows]
+        return [(up(row), build(row, below, row[-1])) for row in rows] + unreadable
 
     def _links(
         self,
         snapshot: Snapshot,
         parents: Iterable[Sequence[Any]],
         down: Callable[[Sequence[Any]], tuple[Any, ...]],
+        bad: Bad,
     ) -> dict[tuple[Any, ...], list[Built]]:
         """A link table's rows give what they link to, in its key order; each link once."""
-        rows = self._rows(snapshot, parents, down)
+        rows, unreadable = self.rows(snapshot, map(down, parents), bad)
         kid, kid_down = self.kids[0]
         below: dict[tuple[Any, ...], list[tuple[int, Built]]] = {}
-        for place, (up, built) in enumerate(kid._pairs(snapshot, rows, kid_down, ordered=True)):
+        for place, (up, built) in enumerate(kid._pairs(snapshot, rows, kid_down, bad, ordered=True)):
             below.setdefault(up, []).append((place, built))
         found: dict[tuple[Any, ...], list[tuple[int, Built]]] = {}
         for row in rows:
@@ -207,6 +230,8 @@ class _Plan:
                 own = (0, 0)
             if own != (0, 0):  # a link to nothing: its row counts, it shows nothing
                 linked.append((-1, (_NOTHING, own + (0,) * self._width[0])))
+        for value, built in unreadable:
+            found[value] = [(-1, built)]
         return {up: [built for _, built in sorted(linked, key=itemgetter(0))] for up, linked in found.items()}
 
     def build(
