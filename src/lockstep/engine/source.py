@@ -15,6 +15,7 @@ from lockstep.engine.capture import Capturer
 from lockstep.engine.consumer import ConsumerThread
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
+from lockstep.engine.sample import changed_meaning
 from lockstep.errors import LockstepError, StateError, SystemError_
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
@@ -147,6 +148,9 @@ class SourceFlow(threading.Thread):
                 spans.append((consumer, mapping, "mapping changed", Trust.LEDGER))
             elif reads & set(capture.started) and begun != self._begun:
                 spans.append((consumer, mapping, "capture began", Trust.LEDGER))
+            elif not self.consumers and (key := self._changed_meaning(mapping, consumer)) is not None:
+                reason = f"key {key} is as it was and means something else now: the code has changed"
+                spans.append((consumer, mapping, reason, Trust.LEDGER))
             if not self.consumers:
                 threads.append(
                     ConsumerThread(
@@ -187,6 +191,13 @@ class SourceFlow(threading.Thread):
             known = store.generations.consumer(mapping.name, mapping.target.name)
             assert known is not None
         return known, store.backfills.newest(known.id) is None
+
+    def _changed_meaning(self, mapping: Mapping, consumer: Consumer) -> str | None:
+        reader = self.source.reader()
+        try:
+            return changed_meaning(mapping, consumer.id, self._store, reader)
+        finally:
+            reader.close()
 
     def _hint_spans(self, spans: Sequence[tuple[Consumer, Mapping, str, Trust]], capture: Capture) -> None:
         """Full spans of the root for consumers that cannot rely on the log alone; durable, then noted."""

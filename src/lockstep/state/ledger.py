@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 import sqlalchemy as sa
 
+from lockstep import keys
 from lockstep.database import Database, upsert
 from lockstep.state import schema
 from lockstep.state.rows import (
@@ -37,6 +38,8 @@ from lockstep.state.settling import (
 from lockstep.values import PARTITIONS, Key, Lane, Stream, Version, source_stream
 
 _PAGE = 5_000
+_RUN = 5
+"""Rows after each place of a sample."""
 
 
 class Ledger:
@@ -82,6 +85,21 @@ class Ledger:
                 from_columns(values)
                 for values in connection.execute(statement.order_by(table.c.key).limit(limit))
             ]
+
+    def spread(self, consumer: int, limit: int) -> list[Row]:
+        """About so many rows, from all over the keys: a few after each of evenly spaced places."""
+        column = schema.ledger.c.key
+        statement = sa.select(sa.func.min(column), sa.func.max(column)).where(
+            schema.ledger.c.consumer == consumer
+        )
+        with self._database.reading() as connection:
+            first, last = connection.execute(statement).one()
+        if first is None:
+            return []
+        found = {row.key: row for row in self.page(consumer, None, _RUN)}
+        for place in _places(first, last, limit // _RUN):
+            found.update((row.key, row) for row in self.page(consumer, place, _RUN))
+        return list(found.values())
 
     def count(self, consumer: int) -> int:
         """How many keys it has a record for."""
@@ -295,3 +313,15 @@ class Ledger:
                         .values(due=now + 600)  # should the hint be lost, it comes again
                     )
         return keys
+
+
+def _places(first: Key, last: Key, count: int) -> list[Key]:
+    """Evenly spaced places between two keys: by value where they are numbers, else by their bytes."""
+    low, high = keys.decode(first), keys.decode(last)
+    at = next((at for at, (one, other) in enumerate(zip(low, high, strict=True)) if one != other), 0)
+    if isinstance(low[at], int) and isinstance(high[at], int):
+        step = high[at] - low[at]
+        return [keys.encode((*low[:at], low[at] + step * n // count)) for n in range(1, count)]
+    width = max(len(first), len(last))
+    begin, end = (int.from_bytes(key.ljust(width, b"\0"), "big") for key in (first, last))
+    return [Key((begin + (end - begin) * n // count).to_bytes(width, "big")) for n in range(1, count)]
