@@ -22,9 +22,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import math
 import re
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -39,22 +40,48 @@ SUM_RECIPE = 1
 """How source sums are made. Another recipe is a re-baseline, never a divergence."""
 
 _encode = msgspec.json.Encoder(order="sorted", uuid_format="canonical").encode
-_PLAIN = frozenset({str, bool, type(None), UUID, bytes, dt.date})
+_PLAIN = frozenset({str, int, bool, type(None), UUID, bytes, dt.date})
+_KNOWN = _PLAIN | {float, Decimal, dt.datetime, dt.time, dt.timedelta, dict, list, tuple}
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,300})(\.[0-9]{1,300})?").fullmatch
 _SMALL = 1 << 63
 _BASES: tuple[type[Any], ...] = (int, float, dict, list)
 _LONGEST_NUMBER = 150_000  # digits; PostgreSQL's numeric has at most 147,455
+_LOW, _HIGH = 1e-4, 1e15
+"""Between these a float's shortest text has no exponent, and a whole one is an exact int."""
+
+
+class Formed(NamedTuple):
+    """A record's canonical form, and what was seen of its leaves on the way.
+
+    plain   any encoder of JSON writes the record itself without loss: numbers are ints and finite floats,
+            instants are in UTC
+    exact   the record consists of the types of `canonical` themselves, not of enums or other classes
+    """
+
+    form: bytes
+    plain: bool
+    exact: bool
 
 
 def canonical(record: Record) -> bytes:
     """The canonical form of a record. Raises DataError where it has none."""
+    return formed(record).form
+
+
+def formed(record: Record) -> Formed:
+    """`canonical`, and how the record itself may be encoded. Raises DataError."""
+    odd: list[type[Any]] = []
     try:
-        return _encode(_plain_map(record))
+        try:
+            form = _encode(_ready_map(record, odd))
+        except ValueError:  # msgspec takes no whole number of more than 4,300 digits
+            form = _encode(_ready(dict(record), odd, small=True))
     except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise DataError(
             f"the record has no canonical form: {error}",
             "Return text, numbers, booleans, dates, uuids, bytes, lists and dicts with text names.",
         ) from error
+    return Formed(form, not odd, not odd or _KNOWN.issuperset(odd))
 
 
 def fingerprint(key: Key, form: bytes) -> Fingerprint:
@@ -63,28 +90,55 @@ def fingerprint(key: Key, form: bytes) -> Fingerprint:
     return Fingerprint(int.from_bytes(digest, "big", signed=True))
 
 
-def _plain_map(record: Record) -> dict[str, Any]:
+def _ready_map(record: Record, odd: list[type[Any]]) -> Record:
+    """A record of which msgspec makes the canonical form. Nearly all of the time here is of this loop.
+
+    `odd` gets the types of leaves that are not `Formed.plain`.
+    """
     if _PLAIN.issuperset(map(type, record.values())):
-        return record  # type: ignore[return-value]
-    return {name: _plain(value) for name, value in record.items()}
+        return record
+    ready = dict(record)
+    for name, value in record.items():
+        kind = type(value)
+        if kind in _PLAIN:
+            continue
+        if kind is float and (_LOW <= value < _HIGH or value == 0 or -_HIGH < value <= -_LOW):
+            if value.is_integer():
+                ready[name] = int(value)
+        elif kind is dict:
+            ready[name] = _ready_map(value, odd)
+        else:
+            ready[name] = _ready(value, odd)
+    return ready
 
 
-def _plain(value: Any) -> Any:
+def _ready(value: Any, odd: list[type[Any]], *, small: bool = False) -> Any:
+    """Any value likewise. `small`: ints beyond 64 bits are written by us."""
     kind = type(value)
+    if small and kind is int and not -_SMALL <= value < _SMALL:
+        return msgspec.Raw(number(Decimal(value)))
     if kind in _PLAIN:
         return value
-    if kind is int:
-        return value if -_SMALL <= value < _SMALL else msgspec.Raw(number(Decimal(value)))
     if kind is dict:
-        return _plain_map(value)
+        if not small:
+            return _ready_map(value, odd)
+        return {name: _ready(item, odd, small=True) for name, item in value.items()}
     if kind is list or kind is tuple:
-        if _PLAIN.issuperset(map(type, value)):
+        if not small and _PLAIN.issuperset(map(type, value)):
             return value
-        return [_plain(item) for item in value]
-    if kind is float or kind is Decimal:
+        return [_ready(item, odd, small=small) for item in value]
+    if kind is float:
+        if not math.isfinite(value):
+            odd.append(kind)
         return msgspec.Raw(number(value))
     if kind is dt.datetime:
-        return value if value.tzinfo is None else value.astimezone(dt.UTC)
+        if not value.utcoffset():  # none, or none from UTC
+            return value
+        odd.append(kind)
+        return value.astimezone(dt.UTC)
+    odd.append(kind)
+    if kind is Decimal:
+        return msgspec.Raw(number(value))
     if kind is dt.time:
         return value if value.tzinfo is None else time_text(value)
     if kind is dt.timedelta:
@@ -97,7 +151,7 @@ def _plain(value: Any) -> Any:
         return str.__str__(value)
     for base in _BASES:  # enums and other kinds of a plain type
         if isinstance(value, base):
-            return _plain(base(value))
+            return _ready(base(value), odd, small=small)
     raise TypeError(f"a value of type {kind.__name__}")
 
 
@@ -128,7 +182,7 @@ def number(value: float | Decimal) -> bytes:
 
 # Sums of source rows: for each path of a shape, the sum over its rows of mix(row, root ^ path).
 
-_MASK31 = 0x7FFFFFFF
+MASK31 = 0x7FFFFFFF
 _MASK64 = 0xFFFFFFFFFFFFFFFF
 
 
@@ -138,7 +192,7 @@ def halves(value: int) -> tuple[int, int]:
     Products of two such halves fit a signed 64-bit integer in every database, and two of them add up
     without overflow.
     """
-    return value >> 32 & _MASK31, value & _MASK31
+    return value >> 32 & MASK31, value & MASK31
 
 
 def mix(row: int, root: int) -> int:

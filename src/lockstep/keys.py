@@ -57,6 +57,8 @@ _ORIGIN = dt.datetime(1, 1, 1)  # noqa: DTZ001 - the calendar's own zero, in no 
 _ORIGIN_UTC = _ORIGIN.replace(tzinfo=dt.UTC)
 _MICRO = dt.timedelta(microseconds=1)
 _LAST = (dt.datetime.max.replace(tzinfo=dt.UTC) - _ORIGIN_UTC) // _MICRO
+_SHORT = 1 << 56
+_TAGS = [bytes((0x14 + size,)) for size in range(8)]  # of whole numbers above 0 and below _SHORT
 _FRACTION_DIGITS = 16_383  # PostgreSQL's own limit; keeps 1E-1000000 from filling memory
 
 
@@ -65,6 +67,13 @@ def encode(values: Sequence[Any]) -> Key:
 
     Raises DataError for None and for types that cannot be part of a key.
     """
+    if len(values) == 1:  # most keys are one whole number, or one text without a NUL
+        only = values[0]
+        if type(only) is int and 0 < only < _SHORT:
+            size = (only.bit_length() + 7) >> 3
+            return Key(_TAGS[size] + only.to_bytes(size, "big") + b"\0")
+        if type(only) is str and "\0" not in only:
+            return Key(b"\x30" + only.encode("utf-8", "surrogatepass") + b"\0")
     out = bytearray()
     for value in values:
         _put(out, value)
@@ -212,6 +221,10 @@ def _digits(value: int) -> str:
 
 def decode(key: Key) -> tuple[Any, ...]:
     """The values of a key. Whole numbers come back as int, others as Decimal."""
+    if (
+        len(key) > 2 and 0x14 < key[0] < 0x1C and len(key) == key[0] - 0x12
+    ):  # one whole number above 0, and no fraction
+        return (int.from_bytes(key[1:-1], "big"),)
     values: list[Any] = []
     at = 0
     while at < len(key):
@@ -314,6 +327,8 @@ def text_of(values: Sequence[Any]) -> str:
 def _text_of_one(value: Any) -> str:
     if isinstance(value, str):
         return value
+    if type(value) is int and -_SHORT < value < _SHORT:
+        return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float | Decimal):

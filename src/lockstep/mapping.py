@@ -10,13 +10,14 @@ import types
 import zoneinfo
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
 
 from lockstep import keys
-from lockstep.canonical import canonical, fingerprint
+from lockstep.canonical import Formed, fingerprint, formed
 from lockstep.errors import DataError, DeclarationError
 from lockstep.far import Far, FarDate, FarDatetime, FarTime
 from lockstep.interval import Interval
@@ -66,11 +67,12 @@ class Clock:
 
 
 class Desired(NamedTuple):
-    """A target record as derived: with its key, its fingerprint, and itself."""
+    """A target record as derived: with its key, its fingerprint, and itself. `plain`: see `values.Change`."""
 
     key: Key
     fingerprint: Fingerprint
     record: Record
+    plain: bool = False
 
 
 class Mapping:
@@ -94,6 +96,10 @@ class Mapping:
         self.shape, self._wants_clock, self._may_key = _signature(function)
         self.root: Node = resolve(self.shape)
         self.key_fields = _key_fields(key, self.shape, name)
+        self._key_values = _values_of(self.key_fields)
+        own_key = tuple(column.field for column in describe(self.shape).key)
+        self.key_is_root_key = not self._may_key and self.key_fields == own_key
+        """Whether the record's key follows from the root's key alone: never where ls.Keyed may say it."""
         self.version = version or _code_version(function)
         try:
             self._zone: dt.tzinfo = zoneinfo.ZoneInfo(zone) if zone != "UTC" else dt.UTC
@@ -105,13 +111,6 @@ class Mapping:
     def __repr__(self) -> str:
         return f"<Mapping {self.name}: {self.shape.__name__} → {self.target.name}>"
 
-    @property
-    def key_is_root_key(self) -> bool:
-        """Whether the record's key follows from the root's key alone: never where ls.Keyed may say it."""
-        if self._may_key:
-            return False
-        return self.key_fields == tuple(column.field for column in describe(self.shape).key)
-
     def default_key(self, key: Key) -> Key:
         """The target key that is the source key, as the target writes it."""
         return self.target.key(keys.decode(key))
@@ -121,15 +120,15 @@ class Mapping:
 
         Raises DataError for whatever the mapping raises or returns wrongly.
         """
-        clock = Clock(now, self._zone)
+        clock = Clock(now, self._zone) if self._wants_clock else None
         try:
-            returned = self.function(root, clock) if self._wants_clock else self.function(root)
+            returned = self.function(root) if clock is None else self.function(root, clock)
         except Exception as error:
             raise DataError(
                 f"the mapping raised {type(error).__name__}: {error}{_where(error, self.function)}",
                 f"Mend {self.name}, or the record; then `lockstep retry {self.name}`.",
             ) from error
-        return self.desired(root, returned), clock.due
+        return self.desired(root, returned), None if clock is None else clock.due
 
     def desired(self, root: Model, returned: Any) -> list[Desired]:
         """What the mapping returned, keyed, in canonical form, with fingerprints."""
@@ -140,8 +139,7 @@ class Mapping:
         elif isinstance(returned, Keyed):
             found = [self._keyed(returned)]
         else:
-            values = tuple(getattr(root, field) for field in self.key_fields)
-            found = [self._desired(values, returned)]
+            return [self._desired(self._key_values(root), returned)]
         if len(found) > 1 and len({item.key for item in found}) < len(found):
             raise DataError(
                 f"{self.name} returned two records of one key", "Give every ls.Keyed another key."
@@ -162,9 +160,23 @@ class Mapping:
         return self._desired(item.key if isinstance(item.key, tuple) else (item.key,), item.record)
 
     def _desired(self, values: Sequence[Any], returned: Any) -> Desired:
-        record = as_record(returned, self.name)
+        record, form = _recorded(returned, self.name)
         key = self.target.key(values)
-        return Desired(key, fingerprint(key, canonical(record)), record)
+        return Desired(key, fingerprint(key, form.form), record, form.plain)
+
+
+def _recorded(returned: Any, name: str) -> tuple[Record, Formed]:
+    """A mapping's result as a tree of names and values, and its form. Most return such a tree."""
+    if type(returned) is dict:
+        record: Record = dict(returned)  # a mapping may fill one dict again and again
+        try:
+            form = formed(record)
+            if form.exact:
+                return record, form
+        except DataError:  # of what there is a record, it may be
+            pass
+    record = as_record(returned, name)
+    return record, formed(record)
 
 
 def as_record(returned: Any, name: str) -> Record:
@@ -246,6 +258,14 @@ def _key_fields(key: Any, shape: type[Model], name: str) -> tuple[str, ...]:
             )
         fields.append(describe(shape).column(field).field)
     return tuple(fields)
+
+
+def _values_of(fields: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """A function from a record to the values of these fields."""
+    if len(fields) > 1:
+        return attrgetter(*fields)
+    one = attrgetter(*fields)
+    return lambda record: (one(record),)
 
 
 def _code_version(function: Callable[..., Any]) -> str:

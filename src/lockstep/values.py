@@ -173,11 +173,16 @@ class Held(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True):
-    """One write: make the record at `key` be this, or (None) be gone. The unit of order is the key."""
+    """One write: make the record at `key` be this, or (None) be gone. The unit of order is the key.
+
+    `plain`: whole numbers, finite floats and instants in UTC are all there is of those, so that any encoder
+    of JSON writes the record without loss. False where nobody looked.
+    """
 
     key: Key
     record: Record | None
     meta: Meta
+    plain: bool = False
 
 
 class Status(StrEnum):

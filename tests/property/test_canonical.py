@@ -14,9 +14,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lockstep.canonical import canonical, fingerprint, number
+from lockstep.canonical import canonical, fingerprint, formed, number
 from lockstep.errors import DataError
 from lockstep.interval import duration
+from lockstep.systems.opensearch import wire
 from lockstep.values import Key
 from tests.property.values import DECIMALS, FLOATS, INSTANTS, INTS, NAMES, RECORDS, TREES, ZONES
 
@@ -217,3 +218,37 @@ def test_number_texts() -> None:
     for given_, wanted in texts.items():
         assert number(Decimal(given_)).decode() == wanted
     assert msgspec.json.decode(form(1.5)) == {"": 1.5}
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+
+
+@given(RECORDS)
+def test_plain_records_need_no_second_look(record: dict[str, Any]) -> None:
+    """What canonical form found plain, a connector encodes as it is: to the same bytes as with care."""
+    with contextlib.suppress(DataError):
+        if formed(record).plain:
+            assert wire.encode(record, plain=True) == wire.encode(record)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        float("nan"),
+        float("-inf"),
+        Decimal("1.50"),
+        dt.timedelta(1),
+        dt.datetime(2026, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=1))),
+        Colour.RED,
+        [{"a": [float("nan")]}],
+    ],
+)
+def test_what_is_not_plain(value: Any) -> None:
+    assert not formed({"a": 1, "b": value}).plain
+    assert not formed({"a": 1, "b": {"c": [value]}}).plain
+
+
+def test_exact_is_a_tree_of_the_known_types() -> None:
+    assert formed({"a": [Decimal(1), {"b": (dt.time(1), 2.5)}]}).exact
+    assert not formed({"a": [Colour.RED]}).exact

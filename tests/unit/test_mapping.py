@@ -90,6 +90,20 @@ def test_what_a_record_may_be(value: Any, record: Any) -> None:
     assert one.record == (value if record is None else record)
 
 
+def test_a_dict_that_is_filled_again_and_again() -> None:
+    """Nobody is told that a mapping may not: its records must not become one another."""
+    filled: dict[str, object] = {}
+
+    def doc(user: User) -> dict[str, object]:
+        filled["email"] = user.email
+        return filled
+
+    one = mapping(doc)
+    first, _ = one.derive(USER, NOON)
+    one.derive(User(8, "B@x", None), NOON)  # type: ignore[call-arg]
+    assert first[0].record == {"email": "A@x"}
+
+
 def test_none_and_several() -> None:
     assert derived(of(None)) == []
     assert derived(of([])) == []

@@ -99,7 +99,7 @@ class Applier:
         """What one key asks for. A key that waits for a claim still gives up what it does not derive any
         more: else two keys that exchange their records wait for each other for ever."""
         puts = [
-            Change(one.key, one.record, Meta(self._mapping, key, one.fingerprint, total, version))
+            Change(one.key, one.record, Meta(self._mapping, key, one.fingerprint, total, version), one.plain)
             for one in (decision.puts if put else ())
         ]
         gone = Meta(self._mapping, key, Fingerprint(0), 0, version)

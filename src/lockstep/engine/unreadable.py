@@ -15,6 +15,9 @@ from lockstep.values import Fetch
 
 Values = tuple[Any, ...]
 
+Bad = dict[str, dict[Values, DataError]]
+"""By path, the values whose rows cannot be read."""
+
 
 class UnreadableRows(Exception):
     """A read of one relation failed: what it was asked for. Never leaves the deriving of a batch."""

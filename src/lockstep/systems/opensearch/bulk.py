@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -21,7 +21,7 @@ UNCHANGED = Outcome(Status.UNCHANGED)
 _GONE = frozenset({"index_not_found_exception", "invalid_index_name_exception"})
 
 
-class Item(NamedTuple):
+class Item(msgspec.Struct, frozen=True):
     """One change as lines of a request, and its place in the batch."""
 
     place: int
@@ -47,8 +47,8 @@ def item(place: int, change: Change) -> Item:
     if not found:
         raise DataError("the key is the empty text, which cannot be a document id", "Use another key.")
     try:
-        size = len(found.encode())
         shown = wire.text(found)
+        size = len(shown) if len(shown) <= LONGEST_ID else len(found.encode())
     except UnicodeEncodeError as error:
         raise DataError(f"the key cannot be a document id: {error}", "Use another key.") from error
     if size > LONGEST_ID:
@@ -59,7 +59,7 @@ def item(place: int, change: Change) -> Item:
     if change.record is None:
         action = b'{"delete":{"_id":%b,"version":%d,"version_type":"external_gte"}}\n'
         return Item(place, action % (shown, meta.version), True)
-    document = wire.encode(change.record)
+    document = wire.encode(change.record, plain=change.plain)
     return Item(
         place,
         b'{"index":{"_id":%b,"version":%d,"version_type":"external_gte"}}\n'

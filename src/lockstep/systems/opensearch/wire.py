@@ -30,14 +30,14 @@ _BASES: tuple[type[Any], ...] = (int, float, str, dict, list)
 _LONGEST = 150_000  # digits, as in canonical form
 
 
-def encode(record: Record) -> bytes:
-    """A record as a JSON object. Raises DataError where it cannot be one."""
+def encode(record: Record, *, plain: bool = False) -> bytes:
+    """A record as a JSON object. Raises DataError where it cannot be one. `plain`: as in `values.Change`."""
     if META in record:
         raise DataError(
             f"the record has a field {META}, which is Lockstep's own", "Give the field another name."
         )
     try:
-        return _encode(_plain_map(record))
+        return _encode(record if plain else _plain_map(record))
     except (TypeError, ValueError, UnicodeEncodeError, RecursionError) as error:
         raise DataError(
             f"the record is no JSON document: {error}",
