@@ -12,8 +12,13 @@ down it, expansion of hints goes up.
 
 from __future__ import annotations
 
+import datetime as dt
+import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Union, get_args, get_origin
+from uuid import UUID
 
 from lockstep.errors import DeclarationError
 from lockstep.model import Column, Described, Model, Reference, RelationField, describe, model_named
@@ -120,6 +125,7 @@ def _related(parent: Described, relation: RelationField, path: str, above: tuple
     if relation.said.through is not None:
         return _through(parent, related, relation, path, above, where)
     down, up = _join(parent, related, relation, where)
+    _require_one_type(where, parent, down, related, up)
     return _node(related, path, relation.field, relation.many, relation.optional, down, up, above)
 
 
@@ -154,6 +160,8 @@ def _through(
         above,
     )
     up = _names(link, near.columns)
+    _require_one_type(where, parent, _names(parent, near.of), link, up)
+    _require_one_type(where, link, _names(link, far.columns), related, _names(related, far.of))
     return Node(
         f"{path}~{link.table}",
         _table(link, up),
@@ -166,6 +174,39 @@ def _through(
         up,
         (child,),
     )
+
+
+_KINDS: dict[Any, str] = {
+    **dict.fromkeys((int, float, Decimal), "a number"),
+    str: "a text",
+    UUID: "a uuid",
+    bytes: "bytes",
+    bool: "a bool",
+    dt.date: "a date",
+    dt.time: "a time",
+    dt.datetime: "an instant or a local time",
+}
+
+
+def _require_one_type(
+    where: str, one: Described, names: tuple[str, ...], other: Described, others: tuple[str, ...]
+) -> None:
+    """A text is never equal to a number: such a relation would always be empty, and nobody would know."""
+    by_name = [{column.name: column for column in side.columns} for side in (one, other)]
+    for name, other_name in zip(names, others, strict=True):
+        columns = by_name[0][name], by_name[1][other_name]
+        kinds = [_KINDS.get(_without_none(column.type)) for column in columns]
+        if None not in kinds and kinds[0] != kinds[1]:
+            raise DeclarationError(
+                f"{where}: {one.cls.__name__}.{columns[0].field} is {kinds[0]} and "
+                f"{other.cls.__name__}.{columns[1].field} is {kinds[1]}, and those are never equal",
+                "Join by columns of one type; or correct the annotation that is wrong.",
+            )
+
+
+def _without_none(hint: Any) -> Any:
+    parts = [part for part in get_args(hint) if part is not type(None)]
+    return parts[0] if len(parts) == 1 and get_origin(hint) in (Union, types.UnionType) else hint
 
 
 def _join(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import types
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -241,6 +243,52 @@ def test_a_shape_that_reaches_itself() -> None:
     )
     with pytest.raises(DeclarationError, match=r"Ping → Pong → Ping \(through written.author\)"):
         resolve(Ping)
+
+
+class Letter(ls.Model, table="letters"):
+    id: str = ls.key()
+    sender: str | None = ls.ref("User.id")
+    weight: Decimal | None = ls.ref("Tag.id")
+
+
+class Stamp(ls.Model, table="stamps"):
+    letter_id: str = ls.key(ref="Letter.id")
+    tag_id: UUID = ls.key(ref="Tag.id")
+
+
+class Sent(Letter):
+    user: User | None = ls.one(on=Letter.sender)
+
+
+class Received(User):
+    letters: list[Letter]
+
+
+class Stamped(Letter):
+    tags: list[Tag] = ls.many(through=Stamp)
+
+
+class Weighed(Letter):
+    tag: Tag | None
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (Sent, "Sent.user: Sent.sender is a text and User.id is a number, and those are never equal"),
+        (Received, "Received.letters: Received.id is a number and Letter.sender is a text"),
+        (Stamped, "Stamped.tags: Stamp.tag_id is a uuid and Tag.id is a number"),
+    ],
+)
+def test_columns_that_are_never_equal(shape: type[ls.Model], message: str) -> None:
+    """They would join nothing, without a word."""
+    with pytest.raises(DeclarationError) as error:
+        resolve(shape)
+    assert str(error.value).startswith(message)
+
+
+def test_numbers_of_any_type_may_be_equal() -> None:
+    assert join(Weighed, "tag") == (("weight",), ("id",))
 
 
 def module(name: str, text: str) -> dict[str, Any]:
