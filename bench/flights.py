@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from lockstep.testing.servers import OpenSearchServer, PostgresServer
+from lockstep.testing.servers import OpenSearchServer, Postgres15Server, PostgresServer, ServerUnavailable
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "flights"
 
@@ -71,15 +71,20 @@ class World(NamedTuple):
 @contextlib.contextmanager
 def world(flights: int) -> Iterator[World]:
     """Starts both servers and loads so many flights with all that belongs to them."""
-    with (
-        PostgresServer(durable=True) as postgres,
-        OpenSearchServer(jvm_options=_JVM) as search,
-    ):
+    with _postgres() as postgres, OpenSearchServer(jvm_options=_JVM) as search:
         url = postgres.database("flights")
         _loader().load(url, flights)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")
         yield World(postgres, search, url)
+
+
+def _postgres() -> PostgresServer:
+    """Debian's, on which PGSync runs too; the wheel's where that is not installed."""
+    try:
+        return Postgres15Server(durable=True).start()
+    except ServerUnavailable:
+        return PostgresServer(durable=True)
 
 
 def _loader() -> Any:
