@@ -7,12 +7,14 @@ from msgspec import Struct
 
 class CatalogColumn(Struct, frozen=True):
     """A column. `python` is the annotation its values get ("int", "Decimal", "dt.datetime",
-    "list[str]"), None where Lockstep has no exact form for the type yet."""
+    "list[str]"), None where Lockstep has no exact form for the type yet. `keyable`: its values can be part
+    of a key, or a column to join by."""
 
     name: str
     type: str
     python: str | None
     nullable: bool
+    keyable: bool = True
 
 
 class CatalogReference(Struct, frozen=True):

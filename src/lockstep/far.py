@@ -227,6 +227,11 @@ def clock_micros(value: dt.time) -> int:
     return ((value.hour * 60 + value.minute) * 60 + value.second) * 1_000_000 + value.microsecond
 
 
+def clock_at(micros: int, zone: dt.tzinfo | None) -> dt.time:
+    """The time of day so many microseconds after midnight."""
+    return (_ORIGIN + micros * _MICRO).time().replace(tzinfo=zone)
+
+
 def days_of(year: int, month: int, day: int) -> int:
     """Days since 0001-01-01 of a date of any year; 0 is 1 BC."""
     cycles, rest = divmod(year - 1, 400)

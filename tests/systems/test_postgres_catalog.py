@@ -67,7 +67,7 @@ def test_a_catalog_has_every_table_with_keys_and_references(db: Db) -> None:
     lines = tables["shop.lines"]
     assert lines.key == ("id",), "no primary key, but a unique index without nulls"
     assert lines.references == (CatalogReference(("region", "number"), "shop.orders", ("region", "number")),)
-    assert [column.python for column in lines.columns] == ["int", "str", "int", "list[Decimal]", None]
+    assert [column.python for column in lines.columns] == ["int", "str", "int", "list[Decimal]", "str"]
     assert tables["public.loose"].key == ()
     assert tables["public.parts"].rows == 1
     assert tables['public."Odd.Name"'].columns[0].python == "dt.date"

@@ -72,9 +72,12 @@ def _why_not(table: CatalogTable) -> str | None:
             "columns that are NOT NULL, and explore again."
         )
     for column in table.columns:
-        if column.name in table.key and column.python is None:
+        if column.name in table.key and (column.python is None or not column.keyable):
+            why = (
+                no_form(column) if column.python is None else f"values of type {column.type} cannot be a key"
+            )
             return (
-                f"of its key column {column.name}, {no_form(column)}. Give it a unique index over columns of "
+                f"of its key column {column.name}, {why}. Give it a unique index over columns of "
                 "other types that are NOT NULL, and explore again."
             )
     return None

@@ -43,7 +43,11 @@ def _table(connection: Connection, info: TableInfo, references: tuple[CatalogRef
         info.name,
         tuple(
             CatalogColumn(
-                column.name, column.label, column.type.python if column.type else None, not column.not_null
+                column.name,
+                column.label,
+                column.python,
+                not column.not_null,
+                column.type is None or column.type.keyable,
             )
             for column in info.columns.values()
         ),

@@ -7,8 +7,8 @@ of the old row, as they did not change.
 `prepare` refuses tables whose identity lacks join columns; where it is changed later, each stretch with an
 update or delete hints the table as a whole.
 
-A row whose key cannot be read (24:00, a year beyond 9999) has no key to hint: the table is hinted as a whole
-instead, once for each stretch, so that whoever walks it meets the row and names it. A join value that
+A row whose key cannot be read (a number of too many digits) has no key to hint: the table is hinted as a
+whole instead, once for each stretch, so that whoever walks it meets the row and names it. A join value that
 cannot be read is left out: no row of another table can be found by it either.
 """
 
@@ -40,7 +40,9 @@ class Followed:
         at = {column.name: place for place, column in enumerate(relation.columns)}
         self._identity = [column.identity for column in relation.columns]
         self._key = [at.get(name) for name in table.key]
-        self._parse: list[Parse | None] = [_parser(column.type, type_names) for column in relation.columns]
+        self._parse: list[Parse | None] = [
+            types.parser(column.type, type_names) for column in relation.columns
+        ]
         self._last: dict[int, tuple[Value, Key]] = {}  # most updates leave join columns alone
         self._joins = [(name, at[name]) for name in table.joins if name in at]
         self.blind = [name for name, place in self._joins if not self._identity[place]]
@@ -106,17 +108,6 @@ class Followed:
             return parse(value.decode())
         except _UNREADABLE as error:
             raise _Unknown(str(error)) from error
-
-
-def _parser(oid: int, type_names: dict[int, tuple[str, str]]) -> Parse | None:
-    """How text of a type is read: builtin, a domain over a builtin type, or else an enum, which is text."""
-    type_ = types.BY_OID.get(oid)
-    if type_ is None and oid in type_names:
-        schema, name = type_names[oid]
-        if schema != "pg_catalog":
-            return str
-        type_ = types.BUILTIN.get(name)
-    return type_.parse if type_ else None
 
 
 class Changes:

@@ -25,7 +25,7 @@ def parse_key(address: Address, table: Table, parts: Sequence[str]) -> Key:
             raise Refused(f"there is no table {table.name}", "Run `lockstep check`.")
         wanted = [info.column(name) for name in table.key]
         select = ", ".join(
-            column.known.read.replace("{}", f"(${place}::text::{column.known.enum or column.known.param})")
+            column.known.read.replace("{}", f"(${place}::text::{column.known.cast})")
             for place, column in enumerate(wanted, 1)
         )
         try:

@@ -7,6 +7,7 @@ the reader then says which column of which table it was.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import struct
 from collections.abc import Callable
 from decimal import Decimal
@@ -17,11 +18,13 @@ import msgspec
 import psycopg
 from psycopg.adapt import AdaptersMap, Buffer, Loader
 from psycopg.pq import Format
-from psycopg.types.array import ArrayBinaryLoader
+
+from lockstep.far import DAY, FarTime, clock_at, date_at, datetime_at
+from lockstep.interval import interval
 
 _json: Callable[[Buffer], Any] = msgspec.json.Decoder(float_hook=Decimal).decode
 _interval = struct.Struct("!qii")
-_array_head = struct.Struct("!iiIii")
+_day, _micro, _zoned = struct.Struct("!i"), struct.Struct("!q"), struct.Struct("!qi")
 
 
 class _Json(Loader):
@@ -42,48 +45,86 @@ class _Jsonb(_Json):
 
 
 class _Interval(Loader):
-    """A span of time without months, which have no fixed length."""
+    """A timedelta, or an Interval where that says more."""
 
     format = Format.BINARY
 
     def load(self, data: Buffer) -> dt.timedelta:
         micros, days, months = _interval.unpack(data)
-        if months:
-            raise psycopg.DataError("an interval with months in it has no fixed length")
-        try:
-            return dt.timedelta(days=days, microseconds=micros)
-        except OverflowError as error:
-            raise psycopg.DataError(f"an interval longer than Python's: {error}") from error
+        return interval(months, days, micros)
 
 
-class _Array(ArrayBinaryLoader):
-    """An array that a list can stand for: one dimension, counted from 1."""
+# What the driver's own loaders raise for: loaded so only where they did.
 
-    def load(self, data: Buffer) -> Any:
-        if len(data) >= 20:
-            dimensions, _, _, _, first = _array_head.unpack_from(data)
-            if dimensions != 1 or first != 1:
-                raise psycopg.DataError(
-                    "an array of several dimensions, or one not counted from 1, is no list"
-                )
-        return super().load(data)
+_SINCE_YEAR_1 = 730_119  # days to 2000-01-01, where the server counts from
+_LAST_DAY, _FIRST_DAY = (1 << 31) - 1, -(1 << 31)
+_LAST_MICRO, _FIRST_MICRO = (1 << 63) - 1, -(1 << 63)
+
+
+class _Date(Loader):
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> dt.date:
+        (days,) = _day.unpack(data)
+        ends = {_LAST_DAY: math.inf, _FIRST_DAY: -math.inf}
+        return date_at(ends.get(days, days + _SINCE_YEAR_1))
+
+
+class _Timestamp(Loader):
+    format = Format.BINARY
+    aware = False
+
+    def load(self, data: Buffer) -> dt.datetime:
+        (micros,) = _micro.unpack(data)
+        ends = {_LAST_MICRO: math.inf, _FIRST_MICRO: -math.inf}
+        return datetime_at(ends.get(micros, micros + _SINCE_YEAR_1 * DAY), self.aware)
+
+
+class _Timestamptz(_Timestamp):
+    aware = True
+
+
+class _Time(Loader):
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> dt.time:
+        (micros,) = _micro.unpack(data)
+        return FarTime() if micros == DAY else clock_at(micros, None)
+
+
+class _Timetz(Loader):
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> dt.time:
+        micros, west = _zoned.unpack(data)
+        zone = dt.timezone(dt.timedelta(seconds=-west)) if west else dt.UTC
+        return FarTime(zone) if micros == DAY else clock_at(micros, zone)
 
 
 @cache
 def adapters() -> psycopg.abc.AdaptContext:
     """psycopg's own adapters with ours in front."""
-    context = _Context()
+    context = _Context(psycopg.adapters)
     context.adapters.register_loader("json", _Json)
     context.adapters.register_loader("jsonb", _Jsonb)
     context.adapters.register_loader("interval", _Interval)
-    for info in psycopg.postgres.types:
-        if info.array_oid:
-            context.adapters.register_loader(info.array_oid, _Array)
+    context.adapters.register_loader("timetz", _Timetz)
+    return context
+
+
+@cache
+def careful() -> psycopg.abc.AdaptContext:
+    """The same, with dates and times that Python's calendar does not have."""
+    context = _Context(adapters().adapters)
+    context.adapters.register_loader("date", _Date)
+    context.adapters.register_loader("timestamp", _Timestamp)
+    context.adapters.register_loader("timestamptz", _Timestamptz)
+    context.adapters.register_loader("time", _Time)
     return context
 
 
 class _Context:
     connection = None
 
-    def __init__(self) -> None:
-        self.adapters = AdaptersMap(psycopg.adapters)
+    def __init__(self, of: AdaptersMap) -> None:
+        self.adapters = AdaptersMap(of)

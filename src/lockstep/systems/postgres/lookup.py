@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lockstep.systems.postgres.names import quoted
+from lockstep.systems.postgres.names import literal, quoted
 from lockstep.systems.postgres.sums import row_hash
 from lockstep.systems.postgres.tables import Column, TableInfo
 from lockstep.systems.postgres.types import array_literal
@@ -30,7 +30,7 @@ def statement(info: TableInfo, fetch: Fetch) -> str:
 
 
 def _condition(by: Sequence[Column]) -> str:
-    if len(by) == 1 and by[0].known.enum is None:
+    if len(by) == 1 and by[0].known.cast == by[0].known.param:
         return f"t.{quoted(by[0].name)} = ANY($1::{by[0].known.param}[])"
     left = ", ".join(f"t.{quoted(column.name)}" for column in by)
     arrays = ", ".join(f"${place}::{column.known.param}[]" for place, column in enumerate(by, 1))
@@ -38,7 +38,12 @@ def _condition(by: Sequence[Column]) -> str:
     source = f"unnest({arrays}) AS v({given})"
     values = []
     for place, column in enumerate(by, 1):
-        if column.known.enum is None:
+        own = column.known.own
+        if own is not None:  # a text that is no value of the type cannot be cast to it
+            value = f"v.c{place}::{own}"
+            valid = f"pg_input_is_valid(v.c{place}, {literal(own)})"
+            values.append(f"CASE WHEN {valid} THEN {value} END" if column.known.checked else value)
+        elif column.known.enum is None:
             values.append(f"v.c{place}")
         else:  # a text that is no label of the enum cannot be cast to it
             label = f"e{place}"

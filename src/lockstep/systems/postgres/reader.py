@@ -19,10 +19,10 @@ import psycopg
 from lockstep.errors import Refused, Unreachable
 from lockstep.ports import KeyPage
 from lockstep.systems.postgres import lookup, tables, visibility, walk
-from lockstep.systems.postgres.blame import blamed
 from lockstep.systems.postgres.client import LOCK_TIMEOUT, Address, Connection
 from lockstep.systems.postgres.faults import mapped
 from lockstep.systems.postgres.tables import TableInfo
+from lockstep.systems.postgres.values import decoded, slowly
 from lockstep.values import Fetch, Span, Table
 
 CHUNK = 5_000
@@ -89,9 +89,10 @@ class PostgresSnapshot:
         self, cursor: psycopg.Cursor[Row], info: TableInfo, columns: Sequence[str], limit: int | None = None
     ) -> list[Row]:
         try:
-            return cursor.fetchall() if limit is None else cursor.fetchmany(limit)
+            found = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
         except (psycopg.DataError, UnicodeError) as error:
-            raise blamed(cursor, info, columns, error) from error
+            found = slowly(cursor, info, columns, error)
+        return decoded(found, info, columns)
 
     def _info(self, name: str) -> TableInfo:
         if name in self._known:
@@ -240,7 +241,8 @@ def _lock(infos: Any) -> str:
 
 
 def _versions_sql(infos: dict[str, TableInfo]) -> str:
-    return _VERSIONS.format(", ".join(str(info.oid) for info in infos.values()))
+    relations = dict.fromkeys(oid for info in infos.values() for oid in info.relations)
+    return _VERSIONS.format(", ".join(map(str, relations)))
 
 
 def _estimate(connection: Connection, name: str) -> int:

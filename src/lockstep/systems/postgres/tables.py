@@ -5,9 +5,9 @@ Everything here is read from pg_catalog in a handful of statements, for some tab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from lockstep.errors import DataError, Refused
 from lockstep.systems.postgres import names, types
@@ -19,11 +19,13 @@ from lockstep.values import Table
 
 @dataclass(frozen=True)
 class Column:
-    """A column. `type` is None where Lockstep has no exact form for it. `label`: the type as declared."""
+    """A column. `type` is None where Lockstep has no exact form for it. `label`: the type as declared.
+    `dimensions`: of an array, as declared; the server does not enforce them."""
 
     name: str
     label: str
     type: Type | None
+    dimensions: int
     not_null: bool
     generated: bool
     deterministic: bool
@@ -37,6 +39,13 @@ class Column:
                 "Leave the column out of the model, or give it another type (a view of it will not do).",
             )
         return self.type
+
+    @property
+    def python(self) -> str | None:
+        """The annotation of its values."""
+        if self.type is None or not self.type.array:
+            return None if self.type is None else self.type.python
+        return "list[" * (self.dimensions - 1) + self.type.python + "]" * (self.dimensions - 1)
 
     @property
     def read_sql(self) -> str:
@@ -90,6 +99,12 @@ class TableInfo:
         """The table for FROM: without tables that inherit from it, but with its partitions."""
         only = "" if self.kind == "p" else "ONLY "
         return f"{only}{quoted(self.schema)}.{quoted(self.table)}"
+
+    @property
+    def relations(self) -> tuple[int, ...]:
+        """The relations that say what its rows are: its own, and those of composite types in it."""
+        parts = (part for column in self.columns.values() if column.type for part in column.type.parts)
+        return tuple(dict.fromkeys((self.oid, *parts)))
 
     @property
     def identity_columns(self) -> frozenset[str]:
@@ -178,7 +193,7 @@ _COLUMNS = (
     _COLLATIONS
     + """
 SELECT a.attrelid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod), a.atttypid::int8,
-       a.attnotnull, a.attgenerated <> '', coalesce(b.collisdeterministic, true),
+       a.attndims::int4, a.attnotnull, a.attgenerated <> '', coalesce(b.collisdeterministic, true),
        col_description(a.attrelid, a.attnum)
 FROM pg_attribute a LEFT JOIN bytewise b ON b.oid = a.attcollation
 WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
@@ -204,10 +219,30 @@ WHERE i.indrelid = ANY($1::oid[]) AND k.n <= i.indnkeyatts
 GROUP BY i.indrelid, i.indexrelid, ic.relname
 ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid"""
 )
-_USER_TYPES = """
-SELECT t.oid::int8, t.typtype::text, t.typbasetype::int8, e.oid::int8, format_type(t.oid, NULL)
-FROM pg_type t LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' AND t.typlen = -1
-WHERE t.typtype IN ('d', 'e') OR e.typtype IN ('d', 'e')"""
+# The types of some columns, and all that these are made of.
+_TYPES = """
+WITH RECURSIVE needed(oid) AS (
+  SELECT unnest($1::oid[])
+  UNION
+  SELECT part.oid FROM needed n JOIN pg_type t ON t.oid = n.oid CROSS JOIN LATERAL (
+    SELECT t.typbasetype AS oid WHERE t.typtype = 'd'
+    UNION ALL SELECT e.oid FROM pg_type e WHERE e.oid = t.typelem AND e.typarray = t.oid
+    UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
+    UNION ALL SELECT a.atttypid FROM pg_attribute a
+      WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) part)
+SELECT t.oid::int8, t.typtype::text, t.typbasetype::int8, t.typrelid::int8,
+       (SELECT e.oid::int8 FROM pg_type e WHERE e.oid = t.typelem AND e.typarray = t.oid),
+       (SELECT r.rngsubtype::int8 FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)),
+       format_type(t.oid, NULL), quote_ident(n.nspname) || '.' || quote_ident(t.typname), t.typname::text,
+       t.typoutput::regproc::text, nullif(t.typsend::oid, 0)::regproc::text, t.typdelim::text,
+       n.nspname = 'pg_catalog' AND EXISTS (
+         SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod
+         WHERE o.opcintype = t.oid AND o.opcdefault AND m.amname = 'btree'),
+       (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
+        WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped),
+       (SELECT array_agg(a.atttypid::int8 ORDER BY a.attnum) FROM pg_attribute a
+        WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid IN (SELECT oid FROM needed)"""
 
 
 def load(connection: Connection, wanted: Iterable[str] | None = None) -> dict[str, TableInfo]:
@@ -220,10 +255,11 @@ def load(connection: Connection, wanted: Iterable[str] | None = None) -> dict[st
         schemas, tables = [part for part, _ in asked], [part for _, part in asked]
         found = connection.execute((_TABLES + _NAMED).encode(), [schemas, tables]).fetchall()
     oids = [row[0] for row in found]
-    resolve = _Types(connection)
+    listed = connection.execute(_COLUMNS.encode(), [oids]).fetchall()
+    resolve = _Types(connection, {row[3] for row in listed})
     columns: dict[int, dict[str, Column]] = {oid: {} for oid in oids}
-    for oid, name, label, type_oid, *rest in connection.execute(_COLUMNS.encode(), [oids]).fetchall():
-        columns[oid][name] = Column(name, label, resolve(type_oid), *rest)
+    for oid, name, label, type_oid, dimensions, *rest in listed:
+        columns[oid][name] = Column(name, label, resolve(type_oid), dimensions, *rest)
     indexes: dict[int, list[Index]] = {oid: [] for oid in oids}
     for oid, name, over, bytewise, descending, *rest in connection.execute(
         _INDEXES.encode(), [oids]
@@ -248,28 +284,70 @@ def load(connection: Connection, wanted: Iterable[str] | None = None) -> dict[st
 
 
 class _Types:
-    """Types by oid: builtin ones, enums, domains over them, and arrays."""
+    """Types by oid, made from the catalog's rows of them."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, wanted: Iterable[int]) -> None:
         self._known: dict[int, Type | None] = {**types.BY_OID, **types.builtin_arrays()}
-        self._rows: dict[int, Sequence[Any]] = {
-            row[0]: row for row in connection.execute(_USER_TYPES.encode()).fetchall()
-        }
+        self._checked = connection.info.server_version >= 160_000  # has pg_input_is_valid
+        asked = [oid for oid in wanted if oid not in self._known]
+        rows = connection.execute(_TYPES.encode(), [asked]).fetchall() if asked else []
+        self._rows = {row[0]: _TypeRow(*row) for row in rows}
 
     def __call__(self, oid: int) -> Type | None:
         if oid not in self._known:
-            self._known[oid] = self._resolve(oid)
+            row = self._rows.get(oid)
+            self._known[oid] = None if row is None else self._made(row)
         return self._known[oid]
 
-    def _resolve(self, oid: int) -> Type | None:
-        if oid not in self._rows:
+    def _made(self, row: _TypeRow) -> Type | None:
+        match row.kind:
+            case "e":
+                return types.enum(row.oid, row.shown)
+            case "d":
+                return self(row.base)
+            case "c":
+                fields = [(name, self(oid)) for name, oid in zip(row.fields or (), row.of or (), strict=True)]
+                known = [(name, type_) for name, type_ in fields if type_ is not None]
+                return types.composite(row.oid, row.shown, row.relation, known)
+            case "r" | "m" if row.bound is not None and (bound := self(row.bound)) is not None:
+                return (types.span if row.kind == "r" else types.spans)(row.oid, row.shown, bound)
+        if row.element is not None:
+            element = self._rows.get(row.element)
+            of = self(row.element)
+            domain = element is not None and element.kind == "d"
+            return None if of is None else types.array(of, row.oid, of_domain=domain)
+        if row.kind != "b":
             return None
-        _, kind, base, element, name = self._rows[oid]
-        if kind == "e":
-            return types.enum(oid, name)
-        if kind == "d":
-            return self(base)
-        of = self(element)
-        if of is None or of.array:
-            return None
-        return types.array(of, oid, of_domain=self._rows[element][1] == "d")
+        if row.plain == "hstore" and row.output.endswith("hstore_out"):
+            return types.hstore(row.oid, row.shown)
+        made = types.textual(
+            row.oid,
+            row.sql,
+            out=row.output,
+            send=row.send,
+            keyable=row.ordered,
+            checked=self._checked,
+            delimiter=row.delimiter,
+        )
+        return types.citext(made) if row.plain == "citext" else made
+
+
+class _TypeRow(NamedTuple):
+    """A type as the catalog has it. `shown` and `sql` are its name; `element` of an array, `bound` of a
+    range; `ordered`: the server's own, with a btree order."""
+
+    oid: int
+    kind: str
+    base: int
+    relation: int
+    element: int | None
+    bound: int | None
+    shown: str
+    sql: str
+    plain: str
+    output: str
+    send: str | None
+    delimiter: str
+    ordered: bool
+    fields: list[str] | None
+    of: list[int] | None

@@ -1,30 +1,34 @@
 """The one table of types: what a column's values are in Python, in SQL and in the log.
 
-type                          Python         remarks
+type                          Python              remarks
 bool                          bool
-int2, int4, int8              int
-float4, float8                float          float4 by its shortest text: 0.1 is 0.1
-numeric                       Decimal        never through a float; NaN and infinities too
+int2, int4, int8, oid         int
+float4, float8                float               float4 by its shortest text: 0.1 is 0.1
+numeric                       Decimal             never through a float; NaN and infinities too
+money                         Decimal             its decimals are as the server's lc_monetary says
 text, varchar, name, enums    str
-char(n)                       str            without the blanks at its end, which mean nothing to PostgreSQL
+char(n)                       str                 without the blanks at its end, which mean nothing
 uuid                          UUID
-date, time                    dt.date, dt.time
-timestamp                     dt.datetime    without zone
-timestamptz                   dt.datetime    in UTC
-interval                      dt.timedelta   only without months
-json, jsonb                   Any            whole numbers int, others Decimal
+date, timestamp, timestamptz  dt.date, datetime   timestamptz in UTC; beyond Python's calendar `lockstep.far`
+time, timetz                  dt.time             timetz with its zone; 24:00 is `FarTime`
+interval                      dt.timedelta        with months, or parts of several signs, `Interval`
+json, jsonb                   Any                 whole numbers int, others Decimal
 bytea                         bytes
-arrays of these               list[…]        of one dimension, counted from 1; elements may be None
+arrays of these               list[…]             lists of lists; from which number they count is not kept
+ranges, multiranges           ls.Range[…], list   of their bounds' type
+composite types               dict[str, Any]      of their fields
+hstore                        dict[str, …]
 domains over these            as their base
+any other                     str                 the text that the server writes of it
 
-Any other type has no exact form yet. Values that Python cannot hold (infinity, years before 1 or after
-9999, 24:00) raise where they are met.
+A type is *keyable* if its values can be part of a key or a column to join by: one with a btree order of its
+own (so not json, xml or geometry), whose values are no lists or dicts, and where what the server takes for
+equal is one text (so not citext).
 """
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -32,26 +36,27 @@ from uuid import UUID
 
 from psycopg.postgres import types as registry
 
-from lockstep import canonical
-
-Bind = Callable[[Any], str | None]
+from lockstep.systems.postgres import binds, texts
+from lockstep.systems.postgres.binds import Bind
 
 
 @dataclass(frozen=True)
 class Type:
     """A type of PostgreSQL, domains resolved.
 
-    `parse` makes the value of the text that the log has; None where it cannot be part of a key, and so is
-    never needed. `bind` makes a parameter's text of a value of any type; None: no value of this type equals
-    it. `read` and `sum` are SQL with {} for the column: how it is selected, and its part in a row's hash.
-    `by_value`: where its order in an index is the order of key bytes: always, never, or (None) if its
-    collation compares bytes.
+    `parse` makes the value of the text that the log has. `bind` makes a parameter's text of a value of any
+    type; None: no value of this type equals it. `param` is the parameter's type. `read` and `sum` are SQL
+    with {} for the column: how it is selected, and its part in a row's hash; `decode` makes the value of what
+    was selected, where the driver does not. `by_value`: where its order in an index is the order of key
+    bytes: always, never, or (None) if its collation compares bytes. `own`: the name for SQL of a type whose
+    parameters are texts to be cast, which `checked` says the server can try first. `parts`: the composite
+    types, by the oid of their relation, that it is made of.
     """
 
     name: str
     oid: int
     python: str
-    parse: Callable[[str], Any] | None
+    parse: Callable[[str], Any]
     bind: Bind
     param: str
     read: str = "{}"
@@ -60,123 +65,18 @@ class Type:
     quoted: bool = False
     enum: str | None = None
     array: bool = False
+    keyable: bool = True
+    decode: Callable[[str], Any] | None = None
+    own: str | None = None
+    checked: bool = False
+    coarse: bool = False
+    delimiter: str = ","
+    parts: tuple[int, ...] = ()
 
     @property
-    def keyable(self) -> bool:
-        """Whether values can be part of a key."""
-        return self.parse is not None
-
-
-def _bool(value: Any) -> str | None:
-    return ("t" if value else "f") if type(value) is bool else None
-
-
-def _parse_bool(text: str) -> bool:
-    return text == "t"
-
-
-def _whole(low: int, high: int) -> Bind:
-    def bind(value: Any) -> str | None:
-        if type(value) is not int:
-            if type(value) not in (float, Decimal) or value != value or value in (_INF, -_INF):
-                return None
-            whole = int(value)
-            if whole != value:
-                return None
-            value = whole
-        return str(value) if low <= value <= high else None
-
-    return bind
-
-
-_INF = Decimal("Infinity")
-
-
-def _numeric(value: Any) -> str | None:
-    kind = type(value)
-    if kind is int:
-        return str(value)
-    return canonical.number(value).decode() if kind is Decimal or kind is float else None
-
-
-def _double(value: Any) -> str | None:
-    if type(value) not in (int, float, Decimal):
-        return None
-    try:
-        near = float(value)
-    except OverflowError:
-        return None
-    if type(value) is not float and near == near and Decimal(repr(near)) != value:
-        return None
-    return repr(near)
-
-
-def _single(value: Any) -> str | None:
-    if type(value) not in (int, float, Decimal):
-        return None
-    try:
-        near = float(value)
-    except OverflowError:
-        return None
-    return repr(near) if near in (_INF, -_INF) or not abs(near) > 3.4028235e38 else None
-
-
-def _text(value: Any) -> str | None:
-    return value if type(value) is str and "\0" not in value and _encodable(value) else None
-
-
-def _encodable(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text)
-
-
-def _name(value: Any) -> str | None:
-    # A longer one would be cut by the server, and then equal another.
-    return value if _text(value) is not None and len(value.encode()) < 64 else None
-
-
-def _char(value: Any) -> str | None:
-    text = _text(value)
-    return None if text is None else text.rstrip(" ")
-
-
-def _only(kind: type, zoned: bool | None = None) -> Bind:
-    def bind(value: Any) -> str | None:
-        if type(value) is not kind:
-            return None
-        other: Any = value
-        if zoned is not None and (other.tzinfo is not None) is not zoned:
-            return None
-        return str(other.isoformat())
-
-    return bind
-
-
-def _uuid(value: Any) -> str | None:
-    return str(value) if type(value) is UUID else None
-
-
-def _bytes(value: Any) -> str | None:
-    return "\\x" + bytes(value).hex() if isinstance(value, bytes | bytearray | memoryview) else None
-
-
-def _nothing(value: Any) -> str | None:
-    return None
-
-
-def _parse_bytes(text: str) -> bytes:
-    if not text.startswith("\\x"):
-        raise ValueError("bytea in another form than hex")
-    return bytes.fromhex(text[2:])
-
-
-def _parse_time(text: str) -> dt.time:
-    if text.startswith("24"):
-        raise ValueError("24:00 is no time of a day")
-    return dt.time.fromisoformat(text)
-
-
-def _parse_char(text: str) -> str:
-    return text.rstrip(" ")
+    def cast(self) -> str:
+        """What one parameter is cast to."""
+        return self.enum or self.own or self.param
 
 
 def _sent(function: str) -> str:
@@ -187,42 +87,58 @@ def _builtin() -> dict[str, Type]:
     def make(name: str, python: str, parse: Any, bind: Bind, **more: Any) -> Type:
         return Type(name, registry[name].oid, python, parse, bind, name, **more)
 
-    text = {"by_value": None, "quoted": True}
+    def whole(name: str, low: int, high: int, **more: Any) -> Type:
+        return make(name, "int", int, binds.whole(low, high), **more)
+
+    text: dict[str, Any] = {"by_value": None, "quoted": True}
+    no_key: dict[str, Any] = {"keyable": False, "by_value": False}
     listed = [
-        make("bool", "bool", _parse_bool, _bool),
-        make("int2", "int", int, _whole(-(1 << 15), (1 << 15) - 1)),
-        make("int4", "int", int, _whole(-(1 << 31), (1 << 31) - 1)),
-        make("int8", "int", int, _whole(-(1 << 63), (1 << 63) - 1)),
-        make("numeric", "Decimal", Decimal, _numeric),
-        make("float4", "float", float, _single, read="{}::text::float8", sum=_sent("float4send")),
-        make("float8", "float", float, _double, sum=_sent("float8send")),
-        make("text", "str", str, _text, **text),
-        replace(make("varchar", "str", str, _text, **text), param="text"),
-        make("name", "str", str, _name, read="{}::text", **text),
-        make("bpchar", "str", _parse_char, _char, read="{}::text", sum="{}::text", **text),
-        make("uuid", "UUID", UUID, _uuid),
-        make("date", "dt.date", dt.date.fromisoformat, _only(dt.date), sum=_sent("date_send")),
-        make("time", "dt.time", _parse_time, _only(dt.time, False), sum=_sent("time_send")),
+        make("bool", "bool", texts.boolean, binds.of_bool),
+        whole("int2", -(1 << 15), (1 << 15) - 1),
+        whole("int4", -(1 << 31), (1 << 31) - 1),
+        whole("int8", -(1 << 63), (1 << 63) - 1),
+        whole("oid", 0, (1 << 32) - 1, read="{}::int8"),
+        make("numeric", "Decimal", Decimal, binds.numeric),
         make(
-            "timestamp",
-            "dt.datetime",
-            dt.datetime.fromisoformat,
-            _only(dt.datetime, False),
-            sum=_sent("timestamp_send"),
+            "money",
+            "Decimal",
+            texts.money,
+            binds.nothing,
+            read="{}::numeric",
+            sum=_sent("cash_send"),
+            **no_key,
         ),
+        make("float4", "float", float, binds.single, read="{}::text::float8", sum=_sent("float4send")),
+        make("float8", "float", float, binds.double, sum=_sent("float8send")),
+        make("text", "str", str, binds.text, **text),
+        replace(make("varchar", "str", str, binds.text, **text), param="text"),
+        make("name", "str", str, binds.name, read="{}::text", **text),
+        make("bpchar", "str", texts.char, binds.char, read="{}::text", sum="{}::text", **text),
+        make("uuid", "UUID", UUID, binds.of_uuid),
+        make("date", "dt.date", texts.date, binds.date, sum=_sent("date_send"), quoted=True),
+        make("time", "dt.time", texts.time, binds.time(False), sum=_sent("time_send")),
+        make("timetz", "dt.time", texts.timetz, binds.time(True), sum=_sent("timetz_send")),
+        _moment("timestamp", texts.timestamp, binds.timestamp(False)),
+        _moment("timestamptz", texts.timestamptz, binds.timestamp(True)),
         make(
-            "timestamptz",
-            "dt.datetime",
-            dt.datetime.fromisoformat,
-            _only(dt.datetime, True),
-            sum=_sent("timestamptz_send"),
+            "interval",
+            "dt.timedelta",
+            texts.interval,
+            binds.interval,
+            sum=_sent("interval_send"),
+            by_value=False,
+            quoted=True,
         ),
-        make("interval", "dt.timedelta", None, _nothing, sum=_sent("interval_send")),
-        make("json", "Any", None, _nothing),
-        make("jsonb", "Any", None, _nothing),
-        make("bytea", "bytes", _parse_bytes, _bytes, sum="encode({}, 'hex')", quoted=True),
+        make("json", "Any", texts.json, binds.nothing, **no_key),
+        make("jsonb", "Any", texts.json, binds.nothing, **no_key),
+        make("bytea", "bytes", texts.blob, binds.of_bytes, sum="encode({}, 'hex')", quoted=True),
     ]
     return {type_.name: type_ for type_ in listed}
+
+
+def _moment(name: str, parse: Any, bind: Bind) -> Type:
+    sent = _sent(f"{name}_send")
+    return Type(name, registry[name].oid, "dt.datetime", parse, bind, name, sum=sent, quoted=True)
 
 
 BUILTIN = _builtin()
@@ -231,12 +147,91 @@ BY_OID = {type_.oid: type_ for type_ in BUILTIN.values()}
 
 def enum(oid: int, name: str) -> Type:
     """An enum: its labels, which order by their place and not as texts do. `name` is quoted for SQL."""
-    return Type(name, oid, "str", str, _text, "text", read="{}::text", by_value=False, quoted=True, enum=name)
+    return Type(
+        name, oid, "str", str, binds.text, "text", read="{}::text", by_value=False, quoted=True, enum=name
+    )
+
+
+def textual(
+    oid: int, name: str, *, out: str, send: str | None, keyable: bool, checked: bool, delimiter: str
+) -> Type:
+    """A type that has no counterpart in Python: the text that the server writes of it.
+
+    `name`, `out` and `send` (its functions) are quoted for SQL. Its casts to text may write something else.
+    """
+    return Type(
+        name,
+        oid,
+        "str",
+        str,
+        binds.text,
+        "text",
+        read=f"{out}({{}})::text",
+        sum=_sent(send) if send else f"{out}({{}})::text",
+        by_value=False,
+        quoted=True,
+        keyable=keyable,
+        own=name,
+        checked=checked,
+        delimiter=delimiter,
+    )
+
+
+def citext(type_: Type) -> Type:
+    """Text that compares without regard to case: what is one key to the server are several texts."""
+    return replace(type_, read="{}::text", sum="{}", keyable=False, coarse=True)
+
+
+def hstore(oid: int, name: str) -> Type:
+    """A dict of texts."""
+    return _nested(name, oid, "dict[str, str | None]", texts.hstore, "{}", ())
+
+
+def composite(oid: int, name: str, relation: int, fields: Sequence[tuple[str, Type]]) -> Type:
+    """A dict of its fields."""
+    parse = texts.record([(field, type_.parse) for field, type_ in fields])
+    inner = (part for _, type_ in fields for part in type_.parts)
+    return _nested(name, oid, "dict[str, Any]", parse, _sent("record_send"), (relation, *inner))
+
+
+def span(oid: int, name: str, of: Type) -> Type:
+    """A range."""
+    return _nested(name, oid, f"ls.Range[{of.python}]", texts.span(of.parse), _sent("range_send"), of.parts)
+
+
+def spans(oid: int, name: str, of: Type) -> Type:
+    """A multirange. `of`: its bounds."""
+    python, send = f"list[ls.Range[{of.python}]]", _sent("multirange_send")
+    return _nested(name, oid, python, texts.spans(of.parse), send, of.parts)
+
+
+def _nested(name: str, oid: int, python: str, parse: Any, sums: str, parts: tuple[int, ...]) -> Type:
+    """What is read as its text and made a value here."""
+    return Type(
+        name,
+        oid,
+        python,
+        parse,
+        binds.nothing,
+        name,
+        read="{}::text",
+        sum=sums,
+        by_value=False,
+        keyable=False,
+        decode=parse,
+        parts=parts,
+    )
 
 
 def array(of: Type, oid: int, *, of_domain: bool = False) -> Type:
     """An array of a type. Settings have a part in the text of those whose elements are sent in binary."""
-    name = "text" if of.read == "{}::text" else of.name
+    parse = texts.array(of.parse, of.delimiter)
+    python = f"list[{of.python}]"
+    if of.decode or of.own or of.array:
+        plain = of.sum == "{}" or of.coarse
+        made = _nested(f"{of.name}[]", oid, python, parse, "{}" if plain else _sent("array_send"), of.parts)
+        return replace(made, array=True)
+    name = "text" if of.read == "{}::text" else {"money": "numeric", "oid": "int8"}.get(of.name, of.name)
     read = "{}"
     if of.name == "float4":
         read = "{}::text[]::float8[]"
@@ -246,13 +241,14 @@ def array(of: Type, oid: int, *, of_domain: bool = False) -> Type:
     return Type(
         f"{of.name}[]",
         oid,
-        f"list[{of.python}]",
-        None,
-        _nothing,
+        python,
+        parse,
+        binds.nothing,
         f"{of.param}[]",
         read=read,
         sum="{}" if plain else _sent("array_send").replace("{}", "{}::" + of.name + "[]"),
         by_value=False,
+        keyable=False,
         array=True,
     )
 
@@ -260,6 +256,22 @@ def array(of: Type, oid: int, *, of_domain: bool = False) -> Type:
 def builtin_arrays() -> dict[int, Type]:
     """The arrays of builtin types, by oid."""
     return {(oid := registry[of.name].array_oid): array(of, oid) for of in BUILTIN.values()}
+
+
+def parser(oid: int, names: dict[int, tuple[str, str]]) -> Callable[[str], Any] | None:
+    """How the log's text of a key's type is read; None where it cannot be part of a key.
+
+    `names` are what the log calls types of users: a domain has its base's name there. What is not known here
+    is read as a text.
+    """
+    schema, name = names.get(oid, ("", ""))
+    type_ = BY_OID.get(oid) or (BUILTIN.get(name) if schema == "pg_catalog" else None) or _ARRAYS.get(oid)
+    if type_ is None:
+        return str
+    return type_.parse if type_.keyable else None
+
+
+_ARRAYS = builtin_arrays()
 
 
 def array_literal(texts: list[str], quoted: bool) -> str:

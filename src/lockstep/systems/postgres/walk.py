@@ -164,7 +164,7 @@ def _compared(way: Way, texts: list[str], sign: str) -> Condition:
         return "", []
     columns = way.columns[: len(texts)]
     left = ", ".join(f"t.{names.quoted(column.name)}" for column in columns)
-    right = ", ".join(f"$#::{column.known.enum or column.known.param}" for column in columns)
+    right = ", ".join(f"$#::{column.known.cast}" for column in columns)
     return f"({left}) {sign} ({right})", texts
 
 
