@@ -8,7 +8,8 @@ may not be durable yet, so the table counts as started again after a crash.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import psycopg
 
@@ -22,8 +23,11 @@ from lockstep.systems.postgres.names import literal, quoted
 from lockstep.systems.postgres.tables import TableInfo
 from lockstep.values import FeedMark, Table
 
-SLOT_SECONDS = 60
+SLOT_SECONDS = 60.0
 """How long making a slot may wait for open transactions before it is tried again."""
+
+LOCK_SECONDS = 5
+"""How long publishing a table may wait for it: whoever wants the table next would wait behind us."""
 
 _OPTIONS = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true"
 
@@ -89,7 +93,8 @@ def _publish(
     present = logical.publication(connection, name)
     if present is None:
         listed = f" FOR TABLE {', '.join(wanted.values())}" if wanted else ""
-        connection.execute(f"CREATE PUBLICATION {quoted(name)}{listed} WITH ({_OPTIONS})".encode())
+        with _locking_briefly(connection):
+            connection.execute(f"CREATE PUBLICATION {quoted(name)}{listed} WITH ({_OPTIONS})".encode())
         return True, set()
     missing = {key: sql for key, sql in wanted.items() if key not in present.tables}
     reached = lsn.number(mark.position) if mark else 0
@@ -99,6 +104,14 @@ def _publish(
     return False, set(began) | {names.written(*key) for key in missing}
 
 
+@contextmanager
+def _locking_briefly(connection: Connection) -> Iterator[None]:
+    """A transaction that would rather fail, and be tried again, than let others queue behind its locks."""
+    with connection.transaction():
+        connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'".encode())
+        yield
+
+
 def _add(
     connection: Connection,
     name: str,
@@ -106,7 +119,7 @@ def _add(
     missing: dict[tuple[str, str], str],
     began: dict[str, int],
 ) -> None:
-    with connection.transaction():
+    with _locking_briefly(connection):
         connection.execute(
             f"ALTER PUBLICATION {quoted(name)} ADD TABLE {', '.join(missing.values())}".encode()
         )
@@ -147,7 +160,7 @@ def _slot(connection: Connection, name: str, publication_made: bool) -> tuple[Sl
 def _make_slot(connection: Connection, name: str) -> None:
     try:
         with connection.transaction():
-            connection.execute(f"SET LOCAL statement_timeout = '{SLOT_SECONDS}s'".encode())
+            connection.execute(f"SET LOCAL statement_timeout = '{SLOT_SECONDS * 1000:.0f}ms'".encode())
             connection.execute(b"SELECT pg_create_logical_replication_slot($1::text, 'pgoutput')", [name])
     except psycopg.errors.QueryCanceled as error:
         oldest = visibility.oldest(connection) or "they have just ended"
@@ -174,8 +187,8 @@ def _hole(
     assert slot.confirmed is not None
     if slot.confirmed > reached:
         return (
-            f"the server forgot its log up to {lsn.text(slot.confirmed)}, but the journal holds it only "
-            f"up to {mark.position}: the journal was restored or lost"
+            f"the replication slot {name} stands at {lsn.text(slot.confirmed)}, but the journal holds "
+            f"the log only up to {mark.position}: another client moved the slot, or the journal was restored"
         )
     if reached > end:
         return (
