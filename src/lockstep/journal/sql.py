@@ -92,6 +92,15 @@ class SqlJournal:
     def identity(self) -> str:
         return self._identity
 
+    def pair(self, source: str) -> str | None:
+        """What was last noted here and in the ledger, so that an older one of the two is known by it."""
+        with self._database.reading() as connection:
+            return connection.scalar(sa.select(meta.c.value).where(meta.c.name == f"pair:{source}"))
+
+    def note_pair(self, source: str, pair: str) -> None:
+        with self._database.writing() as connection:
+            upsert(connection, meta, [{"name": f"pair:{source}", "value": pair}])
+
     def append(self, entries_: Sequence[Entry], mark: FeedMark | None = None) -> None:
         now = time.time()
         rows = [

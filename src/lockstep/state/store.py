@@ -79,11 +79,15 @@ class Store:
         self.lock.close()
 
     def journal_hole(self, source: str) -> str | None:
-        """Why this journal is not the one that a source's hints were last appended to, in words."""
+        """Why journal and ledger do not belong together, as far as a source goes, in words."""
         with self._database.reading() as connection:
-            noted = connection.scalar(
-                sa.select(schema.meta.c.value).where(schema.meta.c.name == f"journal:{source}")
-            )
+            names = (f"journal:{source}", f"pair:{source}")
+            found = connection.execute(sa.select(schema.meta).where(schema.meta.c.name.in_(names)))
+            known = {row.name: row.value for row in found}
+        noted, pairs = (known.get(name) for name in names)
+        pair = self.journal.pair(source)
+        if pair is not None and pair not in (pairs or "").split():
+            return "the ledger is older than the journal: it was restored"
         if noted is None:
             return None
         if noted != self.journal.identity:
@@ -100,9 +104,19 @@ class Store:
         return None
 
     def note_journal(self, source: str) -> None:
-        """The journal that a source's hints are appended to from now on."""
+        """The journal that a source's hints are appended to from now on.
+
+        Both files keep a word that is new each time, the ledger first; with it the one that the journal has
+        until it takes the new one.
+        """
+        pair = uuid4().hex
+        noted = {
+            f"journal:{source}": self.journal.identity,
+            f"pair:{source}": f"{pair} {self.journal.pair(source) or ''}",
+        }
         with self._database.writing() as connection:
-            upsert(connection, schema.meta, [{"name": f"journal:{source}", "value": self.journal.identity}])
+            upsert(connection, schema.meta, [{"name": k, "value": v} for k, v in noted.items()])
+        self.journal.note_pair(source, pair)
 
     def draw_epoch(self, at_least: int = 0, held: int | None = None) -> int:
         """A new epoch over all partitions, above every earlier one and above `at_least`.
