@@ -20,6 +20,7 @@ it is a frozen msgspec struct, built positionally: 0.1 µs an instance.
 from __future__ import annotations
 
 import builtins
+import datetime as dt
 import functools
 import inspect
 import operator
@@ -27,6 +28,7 @@ import sys
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -37,6 +39,7 @@ from typing import (
     get_args,
     get_origin,
 )
+from uuid import UUID
 
 from lockstep.errors import DeclarationError
 
@@ -171,6 +174,33 @@ class Column:
     key: bool
     ref: str | None
     data_class: str | None
+
+    @property
+    def python(self) -> str | None:
+        """The type as `lockstep explore` writes it; None where the annotation is another."""
+        parts = get_args(self.type) if self.nullable else (self.type,)
+        plain = [part for part in parts if part is not type(None)]
+        if len(plain) != 1:
+            return None
+        if get_origin(plain[0]) is list:
+            of = _PYTHON.get(get_args(plain[0])[0])
+            return of and f"list[{of}]"
+        return _PYTHON.get(plain[0])
+
+
+_PYTHON: dict[Any, str] = {
+    bool: "bool",
+    int: "int",
+    float: "float",
+    Decimal: "Decimal",
+    str: "str",
+    UUID: "UUID",
+    bytes: "bytes",
+    dt.date: "dt.date",
+    dt.time: "dt.time",
+    dt.datetime: "dt.datetime",
+    dt.timedelta: "dt.timedelta",
+}
 
 
 @dataclass(frozen=True)

@@ -106,12 +106,7 @@ class Pipeline:
                         f"{known.key} and {node.table.key}",
                         "Mark the same key columns in both.",
                     )
-                found[known.name] = Table(
-                    known.name,
-                    tuple(dict.fromkeys(known.columns + node.table.columns)),
-                    known.key,
-                    tuple(dict.fromkeys(known.joins + node.table.joins)),
-                )
+                found[known.name] = known.together(node.table)
         return tuple(found.values())
 
     def claims(self, mapping: Mapping) -> bool:

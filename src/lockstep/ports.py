@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from lockstep.catalog import Catalog
+from lockstep.errors import Refused
 from lockstep.values import (
     Change,
     Contents,
@@ -99,7 +101,10 @@ class Capture(NamedTuple):
 
     A full-span hint of each new table carries `token`, so it is not taken while a transaction that was
     open before capture began may still commit unseen. `hole` says in words why the log since the mark is
-    not whole; then every table must be hinted, trusting only the target.
+    not whole; then every table must be hinted, trusting only the target. `held` are tables that cannot be
+    followed as they are now, with the reason: nobody may read them until a later `prepare` lets them go, and
+    then they count as started. The others are followed. `moment` differs whenever the tables in `started`
+    began once more since an earlier `prepare` that named the same ones.
     """
 
     identity: str
@@ -107,23 +112,16 @@ class Capture(NamedTuple):
     token: str | None
     position: str
     hole: str | None
+    held: Mapping[str, Refused] = MappingProxyType({})
+    moment: str = ""
 
 
 class FeedLag(NamedTuple):
-    """How far a feed is behind, in bytes or changes; None where unknown.
-
-    retained  what the source keeps of its log because of us
-    behind    what of its log lies after the acknowledged `position`
-    room      how much more it keeps before it gives up on us; None: it never does
-    held_by   who else keeps it from forgetting what we have acknowledged, in words
-    """
+    """How far a feed is behind: bytes or changes retained for it at the source, None where unknown."""
 
     retained: int | None
     unit: str
     position: str | None
-    behind: int | None = None
-    room: int | None = None
-    held_by: str | None = None
 
 
 @runtime_checkable

@@ -116,7 +116,8 @@ def _plain_base(cls: type[Model]) -> str:
 def _table(described: Described, up: tuple[str, ...]) -> Table:
     key = tuple(column.name for column in described.key)
     columns = tuple(column.name for column in described.columns)
-    return Table(described.table, columns, key, tuple(name for name in up if name not in key))
+    types = tuple((column.name, column.python) for column in described.columns if column.python)
+    return Table(described.table, columns, key, tuple(name for name in up if name not in key), types)
 
 
 def _related(parent: Described, relation: RelationField, path: str, above: tuple[type[Model], ...]) -> Node:

@@ -57,12 +57,25 @@ class Table(Struct, frozen=True):
     `name` is what the system calls it, schema included where it has schemas ("public.users").
     `key` and `joins` are column names; `joins` are those, outside the key, by which a shape finds the row
     from another one. A feed reports the values of `key` and `joins`, before and after every change.
+    `types` says what the models take columns for, in the words of `lockstep explore` ("dt.date"); a column
+    that is not in it may be of any type.
     """
 
     name: str
     columns: tuple[str, ...]
     key: tuple[str, ...]
     joins: tuple[str, ...] = ()
+    types: tuple[tuple[str, str], ...] = ()
+
+    def together(self, other: Table) -> Table:
+        """The same table as two shapes need it."""
+        return Table(
+            self.name,
+            tuple(dict.fromkeys(self.columns + other.columns)),
+            self.key,
+            tuple(dict.fromkeys(self.joins + other.joins)),
+            tuple(dict.fromkeys(self.types + other.types)),
+        )
 
 
 class Fetch(Struct, frozen=True):

@@ -138,16 +138,12 @@ def test_partitions_are_pointed_at(db: Db) -> None:
         "ALTER TABLE p REPLICA IDENTITY FULL",
     )
     p = table("p", "id v", joins="v")
-    leaf, whole = sorted(found(db, p), key=lambda one: not one.blocks)
+    leaf = only(db, p)
     assert leaf.mend == 'ALTER TABLE "public"."p1" REPLICA IDENTITY FULL;'
     mended(db, leaf)
-    assert found(db, p) == [whole]
-    assert "TRUNCATE" in whole.problem
-    assert not whole.blocks
-    db.execute("CREATE PUBLICATION lockstep FOR TABLE p")
-    (via_root,) = [one for one in found(db, p) if one.blocks]
-    mended(db, via_root)
-    assert found(db, p) == [whole]
+    assert found(db, p) == []
+    db.execute("CREATE PUBLICATION lockstep FOR TABLE p WITH (publish_via_partition_root = true)")
+    assert found(db, p) == [], "it is ours, and `prepare` mends it"
 
 
 def test_a_publication_that_publishes_less_is_found_and_mended(db: Db) -> None:

@@ -141,8 +141,10 @@ def test_tables_are_merged() -> None:
     made.mapping(source, to=MemoryTarget("a"))(doc)
     made.mapping(source, to=MemoryTarget("b"))(user_doc)
     assert set(made.tables("memory")) == {
-        Table("companies", ("id",), ("id",)),
-        Table("users", ("id", "company_id"), ("id",), ("company_id",)),
+        Table("companies", ("id",), ("id",), (), (("id", "int"),)),
+        Table(
+            "users", ("id", "company_id"), ("id",), ("company_id",), (("id", "int"), ("company_id", "int"))
+        ),
     }
     assert made.tables("other") == ()
 

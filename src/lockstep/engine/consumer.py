@@ -66,6 +66,7 @@ class ConsumerThread(threading.Thread):
         self._once = once
         self._wake = threading.Event()
         self._goal: int | None = None
+        self._held: LockstepError | None = None
         self.done = threading.Event()
         self.error: LockstepError | None = None
         self.waiting: str | None = None
@@ -76,6 +77,13 @@ class ConsumerThread(threading.Thread):
         self._lags: deque[float] = deque(maxlen=200)
         self._rates: deque[tuple[float, int]] = deque(maxlen=50)
         self._taker: Taker | None = None
+
+    def hold(self, why: LockstepError | None) -> None:
+        """Stops the work, for a reason, until it is let go with None. What was taken is finished."""
+        if why is not None and str(why) != str(self._held):
+            log.warning("mapping %s is held: %s. %s", self.mapping.name, why, why.remedy)
+        self._held = why
+        self._wake.set()
 
     def wake(self) -> None:
         """Hints have come."""
@@ -127,6 +135,8 @@ class ConsumerThread(threading.Thread):
             self._store.generations.set_consumer(self.consumer.id, state="running", reason=None)
             looked = time.monotonic()
             while not self._stop_event.is_set():
+                if self._holds():
+                    continue
                 worked = self._patiently(lambda: self._step(loop))
                 if worked is None:
                     break
@@ -144,8 +154,21 @@ class ConsumerThread(threading.Thread):
         finally:
             door.close()
 
+    def _holds(self) -> bool:
+        """Whether it is held; then this waits a little. A run that is to end by itself does not wait."""
+        held = self._held
+        if held is None:
+            return False
+        if self._once.is_set():
+            raise held
+        self.waiting = f"{held}. {held.remedy}".rstrip(". ") + "."
+        self._wake.wait(_IDLE)
+        self._wake.clear()
+        return True
+
     def _patiently(self, action: Any) -> Any:
-        """Does it, again and again while a system does not answer; None when stopped meanwhile.
+        """Does it, again and again while a system does not answer; None when stopped meanwhile, and False
+        when the mapping is held: then it is not for now.
 
         A run that is to end by itself (`once`) does not wait for ever.
         """
@@ -162,10 +185,12 @@ class ConsumerThread(threading.Thread):
                 waited = time.monotonic() - begun
                 if self._once.is_set() and (not error.retriable or waited > _PATIENCE):
                     raise
+                if self._held is not None and not self._once.is_set():
+                    return False
                 if self.waiting is None:
                     log.warning("mapping %s waits: %s. %s", self.mapping.name, error, error.remedy)
                 self.waiting = str(error)
-                wait = min(wait * 2, _LONGEST_WAIT) if error.retriable else _LONGEST_WAIT
+                wait = min(wait * 2, _LONGEST_WAIT)
                 if self._stop_event.wait(wait):
                     return None
 

@@ -16,10 +16,10 @@ from lockstep.engine.consumer import ConsumerThread
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.sample import changed_meaning
-from lockstep.errors import LockstepError, StateError, SystemError_
+from lockstep.errors import LockstepError, Refused, StateError, SystemError_
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
-from lockstep.ports import Capture, Source
+from lockstep.ports import Capture, Reader, Source
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
@@ -53,7 +53,7 @@ class SourceFlow(threading.Thread):
         self._origin: int | None = None
         self._error: LockstepError | None = None
         self._waiting: str | None = None
-        self._begun: tuple[str, tuple[str, ...]] | None = None
+        self._begun: tuple[str, tuple[str, ...], str] | None = None
 
     def finish(self) -> None:
         """Be `done` once everything the source holds now has been worked."""
@@ -131,7 +131,7 @@ class SourceFlow(threading.Thread):
         spans: list[tuple[Consumer, Mapping, str, Trust]] = []
         lost = self._store.journal_hole(self.source.name)
         hole = capture.hole or lost
-        begun = (capture.position, capture.started)
+        begun = (capture.position, capture.started, capture.moment)
         for mapping in self._mappings:
             consumer, new = self._consumer(mapping)
             moved = consumer.source != self.source.name
@@ -148,7 +148,11 @@ class SourceFlow(threading.Thread):
                 spans.append((consumer, mapping, "mapping changed", Trust.LEDGER))
             elif reads & set(capture.started) and begun != self._begun:
                 spans.append((consumer, mapping, "capture began", Trust.LEDGER))
-            elif not self.consumers and (key := self._changed_meaning(mapping, consumer)) is not None:
+            elif (
+                not self.consumers
+                and _held(mapping, capture) is None
+                and (key := self._changed_meaning(mapping, consumer)) is not None
+            ):
                 reason = f"key {key} is as it was and means something else now: the code has changed"
                 spans.append((consumer, mapping, reason, Trust.LEDGER))
             if not self.consumers:
@@ -165,6 +169,8 @@ class SourceFlow(threading.Thread):
                     )
                 )
         self._hint_spans(spans, capture)
+        for one in threads or self.consumers:
+            one.hold(_held(one.mapping, capture))
         self._store.note_journal(self.source.name)
         self._capturer.begin(capture)
         self._begun = begun
@@ -226,7 +232,7 @@ class SourceFlow(threading.Thread):
                 )
                 store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
                 passing("hinted")
-                store.backfills.begin(consumer.id, reason, reader.estimate(mapping.root.table))
+                store.backfills.begin(consumer.id, reason, _estimate(reader, mapping))
                 store.generations.set_consumer(
                     consumer.id,
                     source=self.source.name,
@@ -258,6 +264,19 @@ class SourceFlow(threading.Thread):
             "last_change": self._capturer.last_change,
             **self._capturer.kept,
         }
+
+
+def _held(mapping: Mapping, capture: Capture) -> LockstepError | None:
+    """Why a mapping cannot go on: a table that it reads cannot be followed as it is now."""
+    reads = (node.table.name for node in mapping.root.walk())
+    return next((capture.held[name] for name in reads if name in capture.held), None)
+
+
+def _estimate(reader: Reader, mapping: Mapping) -> int:
+    try:
+        return reader.estimate(mapping.root.table)
+    except Refused:  # the table is held, or will be
+        return 0
 
 
 def recipe(mapping: Mapping) -> str:

@@ -4,8 +4,9 @@ A hint needs a row's key and join columns, before and after. What the log has of
 replica identity: the whole row, or the identity's columns, which are then also known where nothing is sent
 of the old row, as they did not change.
 
-`prepare` refuses tables whose identity lacks join columns; where it is changed later, each stretch with an
-update or delete hints the table as a whole.
+`prepare` holds tables whose identity lacks join columns; where it is changed later, each stretch with an
+update or delete hints the table as a whole. What else an ALTER TABLE does is not for here (see `seen`), only
+that there may have been one.
 
 A row whose key cannot be read (a number of too many digits) has no key to hint: the table is hinted as a
 whole instead, once for each stretch, so that whoever walks it meets the row and names it. A join value that
@@ -46,13 +47,8 @@ class Followed:
         self._last: dict[int, tuple[Value, Key]] = {}  # most updates leave join columns alone
         self._joins = [(name, at[name]) for name in table.joins if name in at]
         self.blind = [name for name, place in self._joins if not self._identity[place]]
-        named = {*table.columns, *table.key, *table.joins}
-        needed = {*table.key, *table.joins}
-        self.signature = tuple(
-            (column.name, column.type, column.modifier, column.identity if column.name in needed else None)
-            for column in relation.columns
-            if column.name in named
-        )
+        if relation.replica_identity == "f":  # a partition may have less in the log than its table says:
+            self.blind = [name for name, _ in self._joins]  # then not even a whole row comes
 
     def key(self, row: Row) -> Key:
         """The key of a row. Raises _Unknown."""
@@ -90,6 +86,10 @@ class Followed:
             known[name] = None if value is None else form
         return known
 
+    def unknown(self, row: Row) -> bool:
+        """Whether a join value of a row is a large one that was left alone, and so is not in the log."""
+        return any(row[place] is UNCHANGED for _, place in self._joins)
+
     def filled(self, new: Row, old: Row, *, whole: bool) -> Row:
         """A new row with the large values that an update left alone."""
         if UNCHANGED not in new:
@@ -116,15 +116,22 @@ class Changes:
     `finished` are hints of transactions whose end was seen; `open` those of the one that is being read.
     """
 
-    def __init__(self, tables: Sequence[Table], xid: int) -> None:
-        """`xid`: a 64-bit transaction id of about now, to widen those of the log by."""
+    def __init__(
+        self, tables: Sequence[Table], xid: int, owners: Callable[[int], Sequence[Table]] = lambda _: ()
+    ) -> None:
+        """`xid`: a 64-bit transaction id of about now, to widen those of the log by.
+
+        `owners`: which tables the rows of a relation are of, by its oid; by name where it knows none.
+        `altered`: a relation was told of again, as after any ALTER TABLE; for whoever looks at tables.
+        """
         self.finished: list[Hint] = []
         self.open: list[Hint] = []
         self.end = 0
         self.inside = False
         self._tables = {names.parse(table.name): table for table in tables}
-        self._relations: dict[int, Followed | None] = {}
-        self._signatures: dict[str, object] = {}
+        self.altered = False
+        self._owners = owners
+        self._relations: dict[int, tuple[Followed, ...]] = {}
         self._type_names: dict[int, tuple[str, str]] = {}
         self._xid = xid
         self._token = ""
@@ -139,10 +146,11 @@ class Changes:
         """Takes the next message in."""
         kind = data[0]
         if kind in pgoutput.ROWS:
-            followed = self._relations.get(pgoutput.relation_of(data))
-            if followed is None:
-                return
-            self._row(followed, pgoutput.decode(data))
+            tables = self._relations.get(pgoutput.relation_of(data))
+            if tables:
+                change = pgoutput.decode(data)
+                for followed in tables:
+                    self._row(followed, change)
             return
         message = pgoutput.decode(data)
         match message:
@@ -163,7 +171,7 @@ class Changes:
                 self._type_names[message.id] = (message.schema, message.name)
             case pgoutput.Truncate():
                 for relation in message.relations:
-                    if (followed := self._relations.get(relation)) is not None:
+                    for followed in self._relations.get(relation, ()):
                         self._everything(followed.table.name, "truncate")
             case _:
                 pass
@@ -181,16 +189,12 @@ class Changes:
         return hints
 
     def _relation(self, relation: Relation) -> None:
-        table = self._tables.get((relation.schema, relation.table))
-        if table is None:
-            self._relations[relation.id] = None
-            return
-        followed = Followed(table, relation, self._type_names)
-        before = self._signatures.get(table.name)
-        if before is not None and before != followed.signature:
-            self._everything(table.name, "the table was altered")
-        self._signatures[table.name] = followed.signature
-        self._relations[relation.id] = followed
+        self.altered = self.altered or relation.id in self._relations
+        owners = list(self._owners(relation.id))
+        named = self._tables.get((relation.schema, relation.table))
+        if named is not None and named not in owners:
+            owners.append(named)
+        self._relations[relation.id] = tuple(Followed(table, relation, self._type_names) for table in owners)
 
     def _row(self, followed: Followed, message: pgoutput.Message | None) -> None:
         try:
@@ -201,20 +205,21 @@ class Changes:
                     self._unless_known(followed, whole)
                     self._hint(followed, followed.key(old), followed.joins(old, whole=whole), None)
                 case pgoutput.Update(old=None, new=new):
-                    self._unless_known(followed, False)
+                    self._unless_known(followed, False, new)
                     before = followed.joins(new, whole=False)
                     self._hint(followed, followed.key(new), before, followed.joins(new, whole=True))
                 case pgoutput.Update(old=list() as old, new=new, whole=whole):
-                    self._unless_known(followed, whole)
+                    self._unless_known(followed, whole, followed.filled(new, old, whole=whole))
                     self._updated(followed, old, new, whole)
         except _Unknown as reason:
             self._everything(followed.table.name, f"the key of a changed row cannot be read: {reason}")
 
-    def _unless_known(self, followed: Followed, whole: bool) -> None:
+    def _unless_known(self, followed: Followed, whole: bool, new: Row | None = None) -> None:
         """What a row belonged to is not in the log, so any row of another table may be the one."""
-        if followed.blind and not whole:
-            lacking = ", ".join(followed.blind)
-            self._everything(followed.table.name, f"the log does not hold the old values of {lacking}")
+        lacking = followed.blind if not whole else []
+        if lacking or (new is not None and followed.unknown(new)):
+            of = ", ".join(lacking) or "its join columns"
+            self._everything(followed.table.name, f"the log does not hold the old values of {of}")
 
     def _updated(self, followed: Followed, old: Row, new: Row, whole: bool) -> None:
         new = followed.filled(new, old, whole=whole)

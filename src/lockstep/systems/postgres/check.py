@@ -15,6 +15,7 @@ from lockstep.systems.postgres.client import Address, Connection
 from lockstep.systems.postgres.faults import mapped
 from lockstep.systems.postgres.logical import Publication, Slot
 from lockstep.systems.postgres.names import literal, quoted
+from lockstep.systems.postgres.publishing import OPTIONS
 from lockstep.systems.postgres.replication import Stream
 from lockstep.systems.postgres.tables import TableInfo
 from lockstep.values import Finding, Table
@@ -175,11 +176,15 @@ def _published(
     wanted: dict[tuple[str, str], TableInfo],
 ) -> Iterator[Finding]:
     subject = f"publication {name}"
-    missing = {key: info for key, info in wanted.items() if published is None or key not in published.tables}
-    options = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true"
+    covered = {
+        (one.schema, one.table)
+        for one in logical.membership(connection, name, [_as_table(info) for info in wanted.values()])[1:]
+        if one.published
+    }
+    missing = {key: info for key, info in wanted.items() if key not in covered}
     listed = ", ".join(info.sql for info in missing.values())
     if published is None:
-        statement = f"CREATE PUBLICATION {quoted(name)} FOR TABLE {listed} WITH ({options});"
+        statement = f"CREATE PUBLICATION {quoted(name)} FOR TABLE {listed} WITH ({OPTIONS});"
         if not server.may_create:
             yield Finding(
                 subject,
@@ -197,11 +202,14 @@ def _published(
                 f"ALTER PUBLICATION {quoted(name)} SET (publish = 'insert, update, delete, truncate');  "
                 "What changed until then, `lockstep verify` finds.",
             )
-        if not published.via_root and any(info.kind == "p" for info in wanted.values()):
+        if published.via_root and not published.owned and any(info.kind == "p" for info in wanted.values()):
             yield Finding(
                 subject,
-                "it publishes the changes of partitioned tables as those of their partitions",
-                f"ALTER PUBLICATION {quoted(name)} SET (publish_via_partition_root = true);",
+                "it publishes the changes of partitions as those of their table, and so a TRUNCATE of a "
+                "single partition not at all",
+                f"As {published.owner}: ALTER PUBLICATION {quoted(name)} "
+                "SET (publish_via_partition_root = false);  Until then run `lockstep verify` after each one.",
+                blocks=False,
             )
         yield from _cut_down(connection, name, wanted)
         if missing and not published.owned:
@@ -220,6 +228,10 @@ def _published(
             f"{', '.join(info.name for info in others)}",
             f"As their owner: {statement}",
         )
+
+
+def _as_table(info: TableInfo) -> Table:
+    return Table(info.name, (), ())
 
 
 def _owned(connection: Connection, info: TableInfo) -> bool:

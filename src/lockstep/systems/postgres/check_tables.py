@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
+from lockstep.errors import Refused
 from lockstep.systems.postgres import names, tables
 from lockstep.systems.postgres.client import Connection
 from lockstep.systems.postgres.reader import estimated
@@ -20,7 +21,10 @@ _RIGHTS = """SELECT has_table_privilege($1::int8::oid, 'SELECT')
        row_security_active($1::int8::oid), current_user::text"""
 _LEAVES = """SELECT n.nspname::text, c.relname::text FROM pg_partition_tree($1::int8::oid::regclass) p
 JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE p.isleaf AND c.relkind = 'r' AND c.relreplident <> $2::text::"char" ORDER BY 1, 2"""
+WHERE p.isleaf AND c.relkind = 'r' AND c.relreplident NOT IN ('f', $2::text::"char") ORDER BY 1, 2"""
+_HEIRS = """SELECT n.nspname::text, c.relname::text FROM pg_inherits i
+JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE i.inhparent = $1::int8::oid ORDER BY 1, 2"""
 
 
 def check_tables(
@@ -28,33 +32,44 @@ def check_tables(
 ) -> Iterator[Finding]:
     """Findings about each table; `infos` are those that are there."""
     for table in followed:
+        yield from _unfollowable(connection, table, infos)
         info = infos.get(table.name)
-        if info is None:
-            known = list(tables.load(connection))
-            near = get_close_matches(table.name, known, 1, 0.6)
-            yield Finding(
-                table.name,
-                "there is no such table",
-                f"Did you mean {near[0]!r}?"
-                if near
-                else f"Its name is schema.table; there are: {_some(known)}.",
-            )
-            continue
-        if info.kind in _KINDS:
-            yield Finding(
-                table.name,
-                f"it is {_KINDS[info.kind]}, whose changes are not in the log",
-                "Map the tables that it is made of.",
-            )
-            continue
+        if info is not None and info.kind not in _KINDS:
+            yield from _heirs(connection, table, info)
+            if (yield from _rights(connection, table, info)):
+                yield from _indexes(connection, table, info)
+
+
+def held(connection: Connection, table: Table, infos: dict[str, TableInfo]) -> Refused | None:
+    """Why nobody may follow or read a table as it is now; None where all is well."""
+    for finding in _unfollowable(connection, table, infos):
+        return Refused(f"{finding.subject}: {finding.problem}", finding.mend)
+    return None
+
+
+def _unfollowable(connection: Connection, table: Table, infos: dict[str, TableInfo]) -> Iterator[Finding]:
+    info = infos.get(table.name)
+    if info is None:
+        known = list(tables.load(connection))
+        near = get_close_matches(table.name, known, 1, 0.6)
+        yield Finding(
+            table.name,
+            "there is no such table",
+            f"Did you mean {near[0]!r}?" if near else f"Its name is schema.table; there are: {_some(known)}.",
+        )
+    elif info.kind in _KINDS:
+        yield Finding(
+            table.name,
+            f"it is {_KINDS[info.kind]}, whose changes are not in the log",
+            "Map the tables that it is made of.",
+        )
+    else:
         yield from _kept(table, info)
         yield from _columns(table, info)
         if all(name in info.columns for name in (*table.key, *table.joins)):
             yield from _key(table, info)
             yield from _followed_columns(table, info)
             yield from _identity(connection, table, info)
-        if (yield from _rights(connection, table, info)):
-            yield from _indexes(connection, table, info)
 
 
 def _kept(table: Table, info: TableInfo) -> Iterator[Finding]:
@@ -65,16 +80,10 @@ def _kept(table: Table, info: TableInfo) -> Iterator[Finding]:
             f"it is {kind}, so its changes are not in the log",
             f"ALTER TABLE {_sql(info)} SET LOGGED;",
         )
-    if info.kind == "p":
-        yield Finding(
-            table.name,
-            "it is partitioned: TRUNCATE, DROP and DETACH of a single partition are not in the log",
-            "After one of these run `lockstep verify`, which finds what went with it.",
-            blocks=False,
-        )
 
 
 def _columns(table: Table, info: TableInfo) -> Iterator[Finding]:
+    said = dict(table.types)
     for name in dict.fromkeys((*table.columns, *table.key, *table.joins)):
         column = info.columns.get(name)
         if column is None:
@@ -89,6 +98,12 @@ def _columns(table: Table, info: TableInfo) -> Iterator[Finding]:
                 f"{table.name}.{name}",
                 f"its type {column.label} has no exact form in Python yet",
                 "Leave the column out of the model.",
+            )
+        elif column.type.python not in ("Any", said.get(name, column.type.python)):
+            yield Finding(
+                f"{table.name}.{name}",
+                f"it is {column.label}, in Python {column.type.python}, and the model says {said[name]}",
+                "Correct the model, or the column. `lockstep explore` writes what the columns are.",
             )
 
 
@@ -141,25 +156,49 @@ def _no_key(column: Column) -> tuple[str, str] | None:
 
 
 def _identity(connection: Connection, table: Table, info: TableInfo) -> Iterator[Finding]:
+    """The log must hold what a row was found by. With no identity at all, PostgreSQL moreover refuses the
+    application's own UPDATE and DELETE, once the table is published."""
     if lacking := info.unlogged(table):
         whose = "its key" if set(lacking) & set(table.key) else "the columns that others find it by"
+        refused = (
+            ""
+            if info.identity_columns
+            else "; and published so, its every UPDATE and DELETE would be refused"
+        )
         yield Finding(
             table.name,
-            f"the log does not hold the old values of {', '.join(lacking)}, {whose}: what a row belonged to "
-            "before it changed or went would not be known",
+            f"its replica identity is {info.identity_words}: the log does not hold the old values of "
+            f"{', '.join(lacking)}, {whose}, so what a row belonged to before it changed or went would not "
+            f"be known{refused}",
             info.identity_mend(table),
         )
-    elif info.kind == "p":
+    elif info.kind == "p" and table.joins:
         leaves = connection.execute(_LEAVES.encode(), [info.oid, info.identity]).fetchall()
         if leaves:
             yield Finding(
                 table.name,
-                f"{len(leaves)} of its partitions have another replica identity than it has",
+                f"{len(leaves)} of its partitions have another replica identity than it has (a new partition "
+                "does not inherit it): what a row belonged to before it changed or went would not be known",
                 "  ".join(
                     f"ALTER TABLE {names.quoted(schema)}.{names.quoted(leaf)} REPLICA IDENTITY FULL;"
                     for schema, leaf in leaves
                 ),
             )
+
+
+def _heirs(connection: Connection, table: Table, info: TableInfo) -> Iterator[Finding]:
+    """Tables that inherit (not partitions): a row of theirs is theirs alone here."""
+    if info.kind != "r":
+        return
+    heirs = connection.execute(_HEIRS.encode(), [info.oid]).fetchall()
+    if heirs:
+        named = ", ".join(names.written(schema, heir) for schema, heir in heirs)
+        yield Finding(
+            table.name,
+            f"rows of tables that inherit from it ({named}) are not read as its own",
+            "Map these tables too, each with a mapping of its own; or make it a partitioned table.",
+            blocks=False,
+        )
 
 
 def _rights(connection: Connection, table: Table, info: TableInfo) -> Generator[Finding, None, bool]:

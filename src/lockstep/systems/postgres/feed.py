@@ -10,17 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 
 from lockstep.errors import LockstepError, Refused, Unreachable
 from lockstep.ports import Capture, Caught, FeedLag
-from lockstep.systems.postgres import capture, logical, lsn, names, tables, visibility
+from lockstep.systems.postgres import capture, logical, lsn, publishing
 from lockstep.systems.postgres.changes import Changes
 from lockstep.systems.postgres.client import Address, Connection
 from lockstep.systems.postgres.faults import mapped
+from lockstep.systems.postgres.publishing import State
 from lockstep.systems.postgres.replication import Stream
+from lockstep.systems.postgres.seen import Like, Owners
 from lockstep.values import FeedMark, Table
 
 STRETCH = 5_000
@@ -31,20 +33,10 @@ IDLE_TICK = 0.1
 """Seconds after which a new position is yielded, if nothing else."""
 LEAVING = 2.0
 """Seconds for which a server that shuts down may wait for what it sent to be acknowledged."""
-SILENCE = 90.0
-"""Seconds after which a server that was asked and says nothing is taken for gone."""
-HELD = 64 << 20
-"""Bytes of acknowledged log that the server keeps in any case; for more there is somebody to be named."""
-WATCH = 30.0
-"""Seconds between looks at whether the tables are still published."""
+WATCH = 5.0
+"""Seconds between looks at whether the tables are as they were, and still published."""
 
 T = TypeVar("T")
-_MEMBERS = """SELECT c.oid::int8, (SELECT max(r.oid::int8) FROM pg_publication_rel r WHERE r.prrelid = c.oid)
-FROM pg_publication_tables p
-JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid
-  AND c.relname = p.tablename
-WHERE p.pubname = $1::text
-  AND (p.schemaname::text, p.tablename::text) IN (SELECT * FROM unnest($2::text[], $3::text[]))"""
 
 
 class PostgresFeed:
@@ -55,7 +47,8 @@ class PostgresFeed:
         self._slot = slot
         self._publication = publication
         self._tables: tuple[Table, ...] | None = None
-        self._members: set[tuple[int, int | None]] = set()
+        self._state = State({}, ())
+        self._remembered: dict[str, Like] = {}
         self._acknowledged = 0
         self._telling = threading.Lock()
         self._asking = threading.Lock()
@@ -70,13 +63,15 @@ class PostgresFeed:
         finally:
             stream.close()
         name = f"{system['systemid']}/{system['timeline']}"
-        found = self._asked(
-            lambda control: capture.prepare(control, self._slot, self._publication, merged, mark, name),
+        found, self._state = self._asked(
+            lambda control: capture.prepare(
+                control, self._slot, self._publication, merged, mark, name, self._remembered
+            ),
             "preparing capture",
         )
         self._tables = merged
         self._acknowledged = 0
-        self._members = self._asked(self._published, "reading the publication")
+        self._remembered = {name: like for name, like in self._state.like.items() if name not in found.held}
         return found
 
     def follow(self, after: str) -> Iterator[Caught]:
@@ -85,9 +80,9 @@ class PostgresFeed:
         stream = Stream(self._address)
         try:
             ((xid,),) = stream.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
-            changes = Changes(self._tables, int(xid or 0))
+            owners = Owners(self._tables, self._state.like)
+            changes = Changes(self._tables, int(xid or 0), lambda oid: owners.of(oid, self._ask))
             stream.start(self._slot, after, self._publication)
-            self._not_overtaken(after)
             yield from self._stretches(stream, changes, lsn.number(after))
         finally:
             with suppress(LockstepError):
@@ -117,21 +112,10 @@ class PostgresFeed:
         return lsn.number(position) >= lsn.number(goal)
 
     def lag(self) -> FeedLag:
-        return self._asked(self._lag, "asking for the slot")
-
-    def _lag(self, control: Connection) -> FeedLag:
-        slot = logical.slot(control, self._slot)
+        slot = self._asked(lambda control: logical.slot(control, self._slot), "asking for the slot")
         if slot is None:
             return FeedLag(None, "bytes", None)
-        held = (slot.retained or 0) - (slot.behind or 0) > HELD
-        return FeedLag(
-            slot.retained,
-            "bytes",
-            None if slot.confirmed is None else lsn.text(slot.confirmed),
-            slot.behind,
-            slot.room,
-            visibility.oldest(control) if held else None,
-        )
+        return FeedLag(slot.retained, "bytes", None if slot.confirmed is None else lsn.text(slot.confirmed))
 
     def close(self) -> None:
         with self._asking:
@@ -143,7 +127,7 @@ class PostgresFeed:
         told = self._acknowledged
         stream.send_status(told, ask=True)
         yielded = replied = time.monotonic()
-        watch = yielded + WATCH
+        watched = yielded
         while True:
             farther = not changes.inside and max(stream.end, changes.end) > position
             due = yielded + (IDLE_TICK if farther or stream.asked else TICK)
@@ -151,12 +135,6 @@ class PostgresFeed:
             if message is not None:
                 changes.add(message)
             now = time.monotonic()
-            if stream.unanswered is not None and now - stream.unanswered > SILENCE:
-                raise Unreachable(
-                    f"{self._address.name} has not answered for {SILENCE:.0f} seconds: the server, or "
-                    "something on the way to it, hangs",
-                    "Lockstep connects again by itself and goes on where it was.",
-                )
             if stream.asked and now - replied >= IDLE_TICK:
                 self._reply(stream, now)
                 replied = now
@@ -165,6 +143,9 @@ class PostgresFeed:
                 continue
             if not changes.inside:  # the server has read so far, and there was nothing else for us
                 changes.end = max(changes.end, stream.end)
+            if changes.altered or now - watched >= WATCH:  # before what it means for the rows is passed on
+                self._watch()
+                changes.altered, watched = False, now
             if changes.finished or len(changes.open) < STRETCH:
                 position = max(position, changes.end)
                 yield Caught(changes.take_finished(), lsn.text(position))
@@ -174,9 +155,6 @@ class PostgresFeed:
                 told = self._acknowledged
                 stream.send_status(told, ask=stream.asked_since is None)
             yielded = time.monotonic()
-            if yielded >= watch:
-                self._watch()
-                watch = yielded + WATCH
 
     def _reply(self, stream: Stream, now: float) -> None:
         """Answers the server, which shuts down if it asks on and on: until all is acknowledged, or we go."""
@@ -187,35 +165,32 @@ class PostgresFeed:
                 "Lockstep connects again by itself and goes on where it was.",
             )
 
-    def _not_overtaken(self, after: str) -> None:
-        """Nobody else can move the slot any more; until now they could, and the server would not say so."""
-        slot = self._asked(lambda control: logical.slot(control, self._slot), "asking for the slot")
-        if slot is None or slot.confirmed is None or slot.confirmed <= lsn.number(after):
-            return
-        raise Unreachable(
-            f"another client has moved the replication slot {self._slot} to {lsn.text(slot.confirmed)}, past "
-            f"{after}, while it was to be followed",
-            "Lockstep prepares capture again by itself, and then compares everything.",
+    def _ask(self, text: str, parameter: object) -> list[tuple[Any, ...]]:
+        return self._asked(
+            lambda control: control.execute(text.encode(), [parameter]).fetchall(), "asking for a partition"
         )
 
-    def _published(self, control: Connection) -> set[tuple[int, int | None]]:
-        """The followed tables that are in the publication, and as what, by oid."""
-        parts = [names.parse(table.name) for table in self._tables or ()]
-        given = [self._publication, [schema for schema, _ in parts], [table for _, table in parts]]
-        return {(oid, member) for oid, member in control.execute(_MEMBERS.encode(), given).fetchall()}
-
     def _watch(self) -> None:
-        """A table that was dropped leaves the publication without a word, and its successor is not in it."""
-        if self._asked(self._published, "reading the publication") != self._members:
-            raise Unreachable(
-                f"a followed table was dropped, or taken out of the publication {self._publication}",
-                "Lockstep prepares capture again by itself.",
-            )
-        self._asked(self._require_old_values, "reading what the catalog says of the tables")
-
-    def _require_old_values(self, control: Connection) -> None:
+        """What is done to the tables themselves is not in the log: dropped, renamed, altered, attached."""
         followed = self._tables or ()
-        capture.require_old_values(followed, tables.load(control, [table.name for table in followed]))
+        now = self._asked(
+            lambda control: publishing.state(control, self._publication, followed), "looking at the tables"
+        )
+        if now == self._state:
+            return
+        before = self._state.like
+        if (
+            now.published == self._state.published
+            and now.like.keys() == before.keys()
+            and all(like.grown_from(before[name]) for name, like in now.like.items())
+        ):
+            self._state = now
+            return
+        raise Unreachable(
+            "a followed table was altered, renamed, dropped, or taken out of the publication "
+            f"{self._publication}",
+            "Lockstep prepares capture again by itself.",
+        )
 
     def _asked(self, question: Callable[[Connection], T], doing: str) -> T:
         """The answer of the kept connection, of a new one if that is broken."""
@@ -227,7 +202,7 @@ class PostgresFeed:
                 except (LockstepError, psycopg.Error):
                     if not kept.closed:
                         raise  # the connection is well: it is the answer
-            self._control = self._address.connect(capture.SLOT_SECONDS)
+            self._control = self._address.connect()
             return question(self._control)
 
 
@@ -236,8 +211,5 @@ def _merged(tables: Sequence[Table]) -> tuple[Table, ...]:
     merged: dict[str, Table] = {}
     for table in tables:
         known = merged.get(table.name)
-        if known is not None:
-            columns = tuple(dict.fromkeys((*known.columns, *table.columns)))
-            table = Table(table.name, columns, table.key, tuple(dict.fromkeys((*known.joins, *table.joins))))
-        merged[table.name] = table
+        merged[table.name] = table if known is None else known.together(table)
     return tuple(merged.values())

@@ -117,6 +117,11 @@ class TableInfo:
                 return frozenset(index.columns)
         return frozenset()
 
+    @property
+    def identity_words(self) -> str:
+        """The replica identity as ALTER TABLE calls it."""
+        return {"f": "FULL", "n": "NOTHING", "i": "USING INDEX"}.get(self.identity, "DEFAULT")
+
     def unlogged(self, table: Table) -> list[str]:
         """The key and join columns whose old values the log does not hold."""
         return [name for name in (*table.key, *table.joins) if name not in self.identity_columns]

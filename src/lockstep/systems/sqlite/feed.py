@@ -119,8 +119,7 @@ class SQLiteFeed:
             end = positions.end(connection).n
         if self._followed is None:
             return FeedLag(None, "changes", None)
-        behind = max(end - positions.place_of(self._followed).n, 0)
-        return FeedLag(behind, "changes", self._followed, behind)
+        return FeedLag(max(end - positions.place_of(self._followed).n, 0), "changes", self._followed)
 
     def close(self) -> None:
         self._closed.set()

@@ -7,17 +7,14 @@ when the process that started it ends, however it ends.
 from ._support import ServerFailed, ServerUnavailable, cache_directory
 from .opensearch import OpenSearchHandle, OpenSearchServer
 from .postgres import PostgresHandle, PostgresServer
-from .postgres_copies import Backup, PostgresStandby
 from .postgres_debian import Postgres15Server
 
 __all__ = [
-    "Backup",
     "OpenSearchHandle",
     "OpenSearchServer",
     "Postgres15Server",
     "PostgresHandle",
     "PostgresServer",
-    "PostgresStandby",
     "ServerFailed",
     "ServerUnavailable",
     "cache_directory",

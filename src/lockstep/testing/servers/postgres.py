@@ -11,7 +11,7 @@ import signal
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -224,15 +224,10 @@ class PostgresServer(PostgresHandle):
                 os.chown(path, self._user.pw_uid, self._user.pw_gid)
         command = f"""initdb --pgdata={home}/data --username=postgres --pwfile={password}
             --auth=scram-sha-256 --encoding=UTF8 --no-sync {self._initdb}""".split()
-        self._program(home, command)
-        password.unlink()
-
-    def _program(self, home: Path, command: Sequence[str], **environ: str) -> None:
-        """Run one of PostgreSQL's programs to its end, as the server's user."""
         result = subprocess.run(
             [str(self._binaries / command[0]), *command[1:]],
             cwd=home,
-            env=_ENVIRONMENT | environ,
+            env=_ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -241,7 +236,8 @@ class PostgresServer(PostgresHandle):
             extra_groups=() if self._user else None,
         )
         if result.returncode:
-            raise ServerFailed(f"{command[0]} failed: {result.stderr}")
+            raise ServerFailed(f"initdb failed: {result.stderr}")
+        password.unlink()
 
     def _run(self, supervisor: Supervisor) -> None:
         settings = self._settings | {"port": str(self.port), "unix_socket_directories": self.sockets}
