@@ -5,7 +5,7 @@
 Models and shapes: `Model`, `key`, `ref`, `personal`, `column`, `Reference`, `one`, `many`.
 Values of databases that Python has no type for: `Far`, `Interval`, `Range`.
 Pipelines: `Pipeline`, `Keyed`, `Clock`, `load`.
-Systems: `Postgres`, `SQLite`, `OpenSearch`, `Tantivy` (each needs its extra).
+Systems: `Postgres`, `SQLite`, `OpenSearch`, `Elasticsearch`, `Tantivy` (each needs its extra).
 What the command line does: `check`, `run`, `status`, `plan`, `explain`, `stuck`, `retry`, `verify`,
 `backfill`, `explore`.
 """
@@ -45,13 +45,14 @@ if TYPE_CHECKING:
     from lockstep.operations.status import status
     from lockstep.operations.stuck import retry, stuck
     from lockstep.operations.verify import verify
-    from lockstep.systems.opensearch import OpenSearch
+    from lockstep.systems.opensearch import Elasticsearch, OpenSearch
     from lockstep.systems.postgres import Postgres
     from lockstep.systems.sqlite import SQLite
     from lockstep.systems.tantivy import Tantivy
 
 # Imported on first use: `import lockstep` needs no driver, and `lockstep status` stays quick.
 _LAZY = {
+    "Elasticsearch": ("lockstep.systems.opensearch", "elasticsearch"),
     "OpenSearch": ("lockstep.systems.opensearch", "opensearch"),
     "Postgres": ("lockstep.systems.postgres", "postgres"),
     "SQLite": ("lockstep.systems.sqlite", ""),
@@ -73,6 +74,7 @@ __all__ = [
     "Clock",
     "DataError",
     "DeclarationError",
+    "Elasticsearch",
     "Far",
     "Finding",
     "Interval",

@@ -1,19 +1,19 @@
-"""OpenSearch keeps the law of writers."""
+"""OpenSearch and Elasticsearch keep the law of writers, each version on its real server."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import httpx
 import pytest
 
 from lockstep.ports import Target
-from lockstep.systems.opensearch import OpenSearch, SearchIndex
+from lockstep.systems.opensearch import Elasticsearch, OpenSearch, SearchCluster, SearchIndex
 from lockstep.testing.proxy import Proxy
-from lockstep.testing.servers import OpenSearchHandle
+from lockstep.testing.servers import SearchHandle
 from lockstep.testing.writer_law import WriterLaw
 from lockstep.values import Key, Record
 
@@ -23,21 +23,24 @@ MAPPINGS: dict[str, Any] = {
 }
 
 
-class TestOpenSearch(WriterLaw):
+class SearchLaw(WriterLaw):
+    """On the server of the fixture `handle`."""
+
+    system: ClassVar[type[SearchCluster]]
     cannot_hold = frozenset({"not_finite"})
 
     @pytest.fixture
-    def server(self, opensearch_server: OpenSearchHandle) -> Iterator[httpx.Client]:
+    def server(self, handle: SearchHandle) -> Iterator[httpx.Client]:
         """The real server, past Lockstep."""
-        with httpx.Client(base_url=opensearch_server.url, timeout=30) as client:
+        with httpx.Client(base_url=handle.url, timeout=30) as client:
             self.real = client
             yield client
 
     @pytest.fixture
-    def target(self, server: httpx.Client, opensearch_server: OpenSearchHandle) -> Iterator[Target]:
+    def target(self, server: httpx.Client, handle: SearchHandle) -> Iterator[Target]:
         name = f"law-{uuid4().hex[:12]}"
-        with Proxy("127.0.0.1", opensearch_server.port) as self.proxy:
-            system = OpenSearch(f"http://127.0.0.1:{self.proxy.port}")
+        with Proxy("127.0.0.1", handle.port) as self.proxy:
+            system = self.system(f"http://127.0.0.1:{self.proxy.port}")
             yield system.index(name, mappings=MAPPINGS, settings={"number_of_replicas": 0})
         server.delete(f"/{name}-g1,{name}-g2?ignore_unavailable=true")
 
@@ -65,3 +68,35 @@ class TestOpenSearch(WriterLaw):
             yield
         finally:
             self.proxy.accept()
+
+
+class TestOpenSearch(SearchLaw):
+    system = OpenSearch
+
+    @pytest.fixture
+    def handle(self, opensearch_server: SearchHandle) -> SearchHandle:
+        return opensearch_server
+
+
+class TestOpenSearch3(SearchLaw):
+    system = OpenSearch
+
+    @pytest.fixture
+    def handle(self, opensearch3_server: SearchHandle) -> SearchHandle:
+        return opensearch3_server
+
+
+class TestElasticsearch8(SearchLaw):
+    system = Elasticsearch
+
+    @pytest.fixture
+    def handle(self, elasticsearch8_server: SearchHandle) -> SearchHandle:
+        return elasticsearch8_server
+
+
+class TestElasticsearch9(SearchLaw):
+    system = Elasticsearch
+
+    @pytest.fixture
+    def handle(self, elasticsearch9_server: SearchHandle) -> SearchHandle:
+        return elasticsearch9_server

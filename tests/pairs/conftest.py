@@ -11,15 +11,24 @@ import pytest
 
 from tests.pairs.world import SCHEMA, World
 
+SEARCH = {
+    "opensearch": ("opensearch", "opensearch_server"),
+    "opensearch3": ("opensearch", "opensearch3_server"),
+    "elasticsearch8": ("elasticsearch", "elasticsearch8_server"),
+    "elasticsearch9": ("elasticsearch", "elasticsearch9_server"),
+}
+"""The kind of target and the fixture of its server, by the parameter of `world`."""
+
 
 @pytest.fixture(params=["opensearch", "tantivy", "sql"])
 def world(request: pytest.FixtureRequest, tmp_path: Path, postgres_url: str) -> Iterator[World]:
     name = f"people-{uuid.uuid4().hex[:8]}"
-    where = str(tmp_path / "out")
-    if request.param == "opensearch":
-        where = request.getfixturevalue("opensearch_server").url
-    made = World(tmp_path, postgres_url, f"{request.param}|{where}|{name.replace('-', '_')}")
+    kind, where = request.param, str(tmp_path / "out")
+    if request.param in SEARCH:
+        kind, server = SEARCH[request.param]
+        where = request.getfixturevalue(server).url
+    made = World(tmp_path, postgres_url, f"{kind}|{where}|{name.replace('-', '_')}")
     made.do(*SCHEMA.strip().rstrip(";").split(";"))
     yield made
-    if request.param == "opensearch":
-        httpx.delete(f"{where}/{name.replace('-', '_')}*", timeout=30)
+    if request.param in SEARCH:
+        httpx.delete(f"{where}/{name.replace('-', '_')}-g1?ignore_unavailable=true", timeout=30)

@@ -123,8 +123,9 @@ COLUMNS = {"id": "INTEGER", "email": "TEXT", "company": "TEXT", "tags": "JSON", 
 def target_of(url: str) -> Target:
     """A target as a text, so that a subprocess can be told of it: `KIND|WHERE|NAME`."""
     kind, where, name = url.split("|")
-    if kind == "opensearch":
-        return ls.OpenSearch(where).index(name, settings={"number_of_replicas": 0})
+    if kind in ("opensearch", "elasticsearch"):
+        system = ls.OpenSearch if kind == "opensearch" else ls.Elasticsearch
+        return system(where).index(name, settings={"number_of_replicas": 0})
     if kind == "tantivy":
         return ls.Tantivy(where).index(name)
     return ls.SQLite(where).table(name, columns=COLUMNS, key=("id",))

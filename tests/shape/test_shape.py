@@ -23,7 +23,7 @@ def test_public_names_are_pinned() -> None:
         *("Model", "Reference", "column", "key", "many", "one", "personal", "ref"),
         *("Clock", "Keyed", "Pipeline", "load"),
         *("Far", "Interval", "Range"),
-        *("OpenSearch", "Postgres", "SQLite", "Tantivy"),
+        *("Elasticsearch", "OpenSearch", "Postgres", "SQLite", "Tantivy"),
         *("backfill", "check", "explain", "explore", "plan", "retry", "run", "status", "stuck", "verify"),
         *("CheckFailed", "DataError", "DeclarationError", "Finding", "LockstepError", "MappingStopped"),
         *("Refused", "StateError", "StateInUse", "TargetReplaced", "Unreachable"),

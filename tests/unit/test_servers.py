@@ -21,7 +21,6 @@ from lockstep.testing.servers import (
     PostgresServer,
     ServerFailed,
     ServerUnavailable,
-    opensearch,
     postgres,
 )
 from lockstep.testing.servers._support import alive, children, wait_until
@@ -189,7 +188,7 @@ def test_a_broken_download_is_not_taken_for_a_whole_one(
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(ServerUnavailable, match="no network"):
-        opensearch._jars()
+        OpenSearchServer.fetch()
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["opensearch.lock"]
 
 

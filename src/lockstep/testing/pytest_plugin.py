@@ -19,10 +19,12 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 
 from .servers import (
+    ElasticsearchHandle,
     OpenSearchHandle,
     OpenSearchServer,
     PostgresHandle,
     PostgresServer,
+    SearchServer,
     ServerFailed,
     ServerUnavailable,
 )
@@ -36,7 +38,7 @@ pytest.register_assert_rewrite(
     )
 )
 
-_Server = TypeVar("_Server", PostgresServer, OpenSearchServer)
+_Server = TypeVar("_Server", bound=PostgresServer | SearchServer)
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +66,33 @@ def opensearch_server(
     """The run's OpenSearch. Other tests use it at the same time: name indexes so that they are yours."""
     with _shared("opensearch", _run_directory(request, tmp_path_factory)) as address:
         yield OpenSearchHandle(**address)
+
+
+@pytest.fixture(scope="session")
+def opensearch3_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OpenSearchHandle]:
+    """The run's OpenSearch 3."""
+    with _shared("opensearch3", _run_directory(request, tmp_path_factory)) as address:
+        yield OpenSearchHandle(**address)
+
+
+@pytest.fixture(scope="session")
+def elasticsearch8_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ElasticsearchHandle]:
+    """The run's Elasticsearch 8."""
+    with _shared("elasticsearch8", _run_directory(request, tmp_path_factory)) as address:
+        yield ElasticsearchHandle(**address)
+
+
+@pytest.fixture(scope="session")
+def elasticsearch9_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ElasticsearchHandle]:
+    """The run's Elasticsearch 9."""
+    with _shared("elasticsearch9", _run_directory(request, tmp_path_factory)) as address:
+        yield ElasticsearchHandle(**address)
 
 
 @pytest.fixture

@@ -1,33 +1,33 @@
-"""OpenSearch as a target: `OpenSearch("http://localhost:9200").index("users")`."""
+"""Search clusters as targets: `OpenSearch("http://localhost:9200").index("users")`, or `Elasticsearch(…)`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from lockstep import keys
 from lockstep.errors import DeclarationError
 from lockstep.systems.opensearch.check import check
 from lockstep.systems.opensearch.client import Auth, Client, Verify
-from lockstep.systems.opensearch.flavour import OPENSEARCH, Flavour
+from lockstep.systems.opensearch.flavour import ELASTICSEARCH, OPENSEARCH, Flavour
 from lockstep.systems.opensearch.layout import Layout, checked_name
 from lockstep.systems.opensearch.writer import LARGEST_REQUEST, IndexWriter
 from lockstep.values import Finding, Key
 
-__all__ = ["OpenSearch", "SearchIndex"]
+__all__ = ["Elasticsearch", "OpenSearch", "SearchCluster", "SearchIndex"]
 
 
-class OpenSearch:
+class SearchCluster:
     """A search cluster, as declared. Opens nothing.
 
     User and password stand in the URL or in `auth=`, which may also be the whole value of an Authorization
     header. `verify` is False, or the file of the authority that signed the cluster's certificate.
     """
 
-    flavour: Flavour = OPENSEARCH
+    flavour: ClassVar[Flavour]
 
     def __init__(self, url: str, *, auth: Auth = None, verify: Verify = True) -> None:
         self.url, found = _without_secrets(url)
@@ -64,7 +64,7 @@ class OpenSearch:
         return Client(self.url, self._auth, self.verify, self.flavour, timeout=timeout)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, OpenSearch) and (self.url, self.flavour) == (other.url, other.flavour)
+        return isinstance(other, SearchCluster) and (self.url, self.flavour) == (other.url, other.flavour)
 
     def __hash__(self) -> int:
         return hash((self.url, self.flavour))
@@ -73,11 +73,23 @@ class OpenSearch:
         return f"{type(self).__name__}({self.url!r})"
 
 
+class OpenSearch(SearchCluster):
+    """An OpenSearch cluster, version 2 or later."""
+
+    flavour = OPENSEARCH
+
+
+class Elasticsearch(SearchCluster):
+    """An Elasticsearch cluster, version 8 or later. An API key is given as `auth="ApiKey …"`."""
+
+    flavour = ELASTICSEARCH
+
+
 @dataclass(frozen=True)
 class SearchIndex:
     """A `ports.Target`: an alias over one index per generation."""
 
-    system: OpenSearch
+    system: SearchCluster
     index: str
     mappings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)

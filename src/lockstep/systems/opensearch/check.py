@@ -8,7 +8,8 @@ from typing import Any
 
 from lockstep.errors import LockstepError, Refused, SystemError_
 from lockstep.systems.opensearch import layout
-from lockstep.systems.opensearch.client import Client
+from lockstep.systems.opensearch.client import Client, Greeting
+from lockstep.systems.opensearch.flavour import FLAVOURS
 from lockstep.systems.opensearch.layout import Layout
 from lockstep.systems.opensearch.mappings import conflicts, fields
 from lockstep.systems.opensearch.reasons import block_mend, reason
@@ -25,10 +26,10 @@ def check(
 ) -> list[Finding]:
     """The findings about one target, those of the cluster first."""
     try:
-        greeting = client.ask("GET", "/")
+        greeting = client.greeting()
     except SystemError_ as error:
         return [Finding(subject, str(error), error.remedy)]
-    findings = list(_server(client, subject, greeting or {}))
+    findings = list(_server(client, subject, greeting))
     if any(finding.blocks for finding in findings):
         return findings
     for ask in (_cluster, _disks, _names, _declared, _live):
@@ -41,23 +42,25 @@ def check(
     return findings
 
 
-def _server(client: Client, subject: str, greeting: dict[str, Any]) -> Iterator[Finding]:
-    flavour, version = client.flavour, greeting.get("version")
-    if not isinstance(version, dict) or not re.match(r"\d+\.\d+", str(version.get("number"))):
+def _server(client: Client, subject: str, greeting: Greeting) -> Iterator[Finding]:
+    flavour, number = client.flavour, greeting.version
+    if not re.match(r"\d+\.\d+", number):
         yield Finding(
             subject,
             f"what answers there is no {flavour.title}",
             "Give the address of the cluster itself; a path behind a proxy belongs into the URL.",
         )
         return
-    if version.get("distribution") != flavour.distribution:
+    if greeting.distribution != flavour.distribution:
+        other = [known.title for known in FLAVOURS if known.distribution == greeting.distribution]
+        title = other[0] if other else str(greeting.distribution)
         yield Finding(
             subject,
-            f"what answers there is {version.get('distribution') or 'another product'}, not {flavour.title}",
-            f"Give the address of an {flavour.title} cluster.",
+            f"what answers there is {title} {number}, not {flavour.title}",
+            (f"Declare it as ls.{title}(…), or give" if other else "Give")
+            + f" the address of an {flavour.title} cluster.",
         )
         return
-    number = str(version["number"])
     major, minor = (int(part) for part in number.split(".")[:2])
     if (major, minor) < flavour.minimum:
         least = ".".join(map(str, flavour.minimum))
@@ -120,7 +123,7 @@ def _disks(
 def _names(
     client: Client, subject: str, names: Layout, mappings: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    if problem := standing(client, names).problem(names, creating=False):
+    if problem := standing(client, names).problem(names, client.flavour, creating=False):
         yield Finding(subject, problem.problem, problem.mend)
 
 
@@ -128,7 +131,7 @@ def _declared(
     client: Client, subject: str, names: Layout, mappings: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Iterator[Finding]:
     """Has the server judge what is declared, by composing a template that it then throws away."""
-    if "_source" in mappings:
+    if layout.loses_source(mappings, settings):
         yield Finding(subject, *layout.SOURCE_NEEDED)
     if any(name == META or name.startswith(f"{META}.") for name in fields(mappings)):
         yield Finding(

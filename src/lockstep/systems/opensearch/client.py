@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import msgspec
@@ -33,6 +33,14 @@ _NDJSON = {"content-type": "application/x-ndjson"}
 
 class NotSent(Unreachable):
     """No connection could be made, so the cluster has seen nothing of the request."""
+
+
+class Greeting(NamedTuple):
+    """What a cluster says it is. Elasticsearch names no distribution; what is no cluster names nothing."""
+
+    distribution: str | None
+    version: str
+    cluster: str | None
 
 
 class Client:
@@ -62,23 +70,43 @@ class Client:
 
         `repeat=False` for what must not be done twice.
         """
-        content = None if body is None else self.content(body)
-        for attempt in range(1, _TRIES + 1):
-            try:
-                status, answer = self.send(method, path, content)
-                if status not in _BUSY:
-                    break
-                failure: SystemError_ = self.failure(status, answer)
-            except Unreachable as error:
-                failure = error
-            if not repeat or attempt == _TRIES:
-                raise failure
-            time.sleep(0.05 * 4 ** (attempt - 1))
+        status, answer = self._answered(method, path, body, _TRIES if repeat else 1)
         if status == 404 and reason(answer).kind == "index_not_found_exception":
             return None
         if status not in (200, 201):
             raise self.failure(status, answer)
         return self.parse(answer)
+
+    def greeting(self) -> Greeting:
+        """What the cluster says it is. A stripped distribution does not greet; then others are asked."""
+        status, answer = self._answered("GET", "/", None, _TRIES)
+        if status == 405:
+            nodes = self.ask("GET", "/_nodes/_local/http?filter_path=nodes.*.version") or {}
+            state = self.ask("GET", "/_cluster/state/version?filter_path=cluster_uuid") or {}
+            versions = [str(node.get("version")) for node in nodes.get("nodes", {}).values()]
+            return Greeting(None, "".join(versions[:1]), state.get("cluster_uuid"))
+        if status != 200:
+            raise self.failure(status, answer)
+        said = self.parse(answer)
+        version = said.get("version")
+        if not isinstance(version, dict):
+            version = {}
+        return Greeting(version.get("distribution"), str(version.get("number", "")), said.get("cluster_uuid"))
+
+    def _answered(self, method: str, path: str, body: Any, tries: int) -> tuple[int, bytes]:
+        """An answer of any kind but busy, tried for again. Raises Unreachable."""
+        content = None if body is None else self.content(body)
+        for attempt in range(1, tries + 1):
+            try:
+                status, answer = self.send(method, path, content)
+                if status not in _BUSY:
+                    return status, answer
+                failure: SystemError_ = self.failure(status, answer)
+            except Unreachable as error:
+                failure = error
+            if attempt < tries:
+                time.sleep(0.05 * 4 ** (attempt - 1))
+        raise failure
 
     def send(
         self, method: str, path: str, content: bytes | None, *, lines: bool = False
@@ -90,7 +118,7 @@ class Client:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise Refused(
                     f"{self._name} shows a certificate that is not trusted: {error}",
-                    "Give its authority's certificate: OpenSearch(url, verify='/path/to/ca.pem').",
+                    f"Give its authority's certificate: {self.flavour.title}(url, verify='/path/to/ca.pem').",
                 ) from error
             raise NotSent(
                 f"{self._name} cannot be reached: {error or type(error).__name__}",

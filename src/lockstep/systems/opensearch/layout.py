@@ -106,7 +106,25 @@ def marker_of(mappings: Any) -> str | None:
     return marker if isinstance(marker, str) else None
 
 
+_SOURCELESS = {
+    "index.mode": ("logsdb", "time_series"),
+    "index.mapping.source.mode": ("synthetic", "disabled"),
+    "index.mapping.exclude_source_vectors": ("true",),
+    "index.derived_source.enabled": ("true",),
+}
+"""Settings, and the values with which documents do not come back as they were sent."""
+
+
+def loses_source(mappings: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Whether documents could not be read back whole."""
+    flat = flat_settings(settings)
+    return "_source" in mappings or any(
+        str(flat.get(name)).lower() in values for name, values in _SOURCELESS.items()
+    )
+
+
 SOURCE_NEEDED = (
-    "the mappings have a `_source` of their own, so documents could not be read back whole",
-    "Remove `_source` from the mappings; Lockstep compares what the index holds with what should be there.",
+    "the mappings or settings change `_source`, so documents could not be read back as they were sent",
+    "Remove `_source` from the mappings, and source modes, vector exclusion and derived source from the "
+    "settings; Lockstep compares what the index holds with what should be there.",
 )

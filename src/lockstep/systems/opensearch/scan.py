@@ -84,7 +84,7 @@ class Scanner:
     def documents(self, ids: Sequence[str]) -> Iterator[tuple[str, Any]]:
         """Documents by id, as they are now."""
         answer = self._client.ask(
-            "POST", f"/{self._index}/_mget?{self._client.flavour.primary}", {"ids": list(ids)}
+            "POST", f"/{self._index}/_mget?{self._client.flavour.copies}", {"ids": list(ids)}
         )
         if answer is None:
             raise self._gone()
@@ -176,7 +176,7 @@ class Scanner:
 
     def _answer(self, request: Any) -> Any:
         """The hits of a search that every shard answered in full."""
-        path = f"/{self._index}/_search?allow_partial_search_results=false&{self._client.flavour.primary}"
+        path = f"/{self._index}/_search?allow_partial_search_results=false&{self._client.flavour.copies}"
         answer = self._client.ask("POST", path, request)
         if answer is None:
             raise self._gone()

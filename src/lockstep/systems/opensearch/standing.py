@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lockstep.systems.opensearch.client import Client
+from lockstep.systems.opensearch.flavour import Flavour
 from lockstep.systems.opensearch.layout import Layout, marker_of
 from lockstep.values import Finding
 
@@ -18,12 +19,13 @@ class Standing(NamedTuple):
     indices: dict[str, str | None]
     searched: tuple[str, ...]
 
-    def problem(self, names: Layout, *, creating: bool) -> Finding | None:
+    def problem(self, names: Layout, flavour: Flavour, *, creating: bool) -> Finding | None:
         """What stands in the way, with its mend."""
         alias, index = names.alias, names.index
+        subject = f"{flavour.title.lower()}:{alias}"
         if alias in self.indices:
             return Finding(
-                f"opensearch:{alias}",
+                subject,
                 f"an index is called {alias}, where Lockstep needs an alias of that name",
                 f"Give the target another name, or copy the index elsewhere (POST /_reindex) and remove it: "
                 f"DELETE /{alias}. Lockstep fills {index} from the source.",
@@ -31,14 +33,14 @@ class Standing(NamedTuple):
         strange = [name for name in self.searched if self.indices[name] is None]
         if strange:
             return Finding(
-                f"opensearch:{alias}",
+                subject,
                 f"the alias {alias} leads to {', '.join(strange)}, which is not Lockstep's",
                 f"Give the target another name, or remove the alias: DELETE /{strange[0]}/_alias/{alias}",
             )
         if index in self.indices and (creating or self.indices[index] is None):
             ours = self.indices[index] is not None
             return Finding(
-                f"opensearch:{alias}",
+                subject,
                 f"the index {index} is there already" + ("" if ours else " and is not Lockstep's"),
                 (
                     "Run with the state it belongs to (lockstep recover rebuilds a lost one), or remove it"

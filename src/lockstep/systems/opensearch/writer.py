@@ -49,23 +49,25 @@ class IndexWriter:
 
     def identity(self) -> Identity | None:
         """Cluster, index and marker, as the cluster's state has them: no shard is asked."""
-        index, ask = self._names.index, self._client.ask
-        found = ask("GET", f"/{index}?filter_path=*.mappings._meta,*.settings.index.uuid")
+        index = self._names.index
+        found = self._client.ask("GET", f"/{index}?filter_path=*.mappings._meta,*.settings.index.uuid")
         if found is None:
             return None
         if index not in found:  # an alias of that name, leading elsewhere; or no answer to this at all
             if all(isinstance(one, dict) and "settings" in one for one in found.values()) and found:
                 return None
             raise self._client.rubbish(repr(found).encode())
-        cluster = ask("GET", "/") or {}
+        cluster = self._client.greeting().cluster
+        if not cluster:
+            raise self._client.rubbish(b"a greeting without a cluster_uuid")
         try:
             return Identity(
-                system=cluster["cluster_uuid"],
+                system=cluster,
                 target=found[index]["settings"]["index"]["uuid"],
                 marker=layout.marker_of(found[index].get("mappings")),
             )
         except (KeyError, TypeError) as error:
-            raise self._client.rubbish(repr(cluster or found).encode()) from error
+            raise self._client.rubbish(repr(found).encode()) from error
 
     def contents(self) -> Contents:
         """Counted after a refresh, by the primaries."""
@@ -76,16 +78,27 @@ class IndexWriter:
         """Builds the index with its aliases in one call; the public alias only if nothing has it yet."""
         names = self._names
         there = standing(self._client, names)
-        if problem := there.problem(names, creating=True):
+        if problem := there.problem(names, self._client.flavour, creating=True):
             raise Refused(problem.problem, problem.mend)
-        if "_source" in self._mappings:
+        if layout.loses_source(self._mappings, self._settings):
             raise Refused(*layout.SOURCE_NEEDED)
         request = layout.body(names, marker, self._mappings, self._settings, searched=not there.searched)
-        answer = self._client.ask("PUT", f"/{names.index}", request, repeat=False)
+        answer = self._put(request)
         identity = self.identity()
         if answer is None or identity is None:
             raise Unreachable(f"the index {names.index} was created and is not there", "Run it again.")
         return identity
+
+    def _put(self, request: dict[str, Any]) -> Any:
+        whole = dict(self._client.flavour.whole)
+        path = f"/{self._names.index}"
+        settings = {**whole, **request["settings"]}
+        try:
+            return self._client.ask("PUT", path, {**request, "settings": settings}, repeat=False)
+        except Refused as error:
+            if not any(name in str(error) for name in whole):
+                raise
+            return self._client.ask("PUT", path, request, repeat=False)  # this version has no such setting
 
     def write(self, changes: Sequence[Change]) -> list[Outcome]:
         """One bulk request after another; a broken one leaves its own items unknown and no others."""

@@ -1,20 +1,28 @@
-"""Real servers for tests: PostgreSQL from PyPI and OpenSearch from Maven Central, no container needed.
+"""Real servers for tests: PostgreSQL from PyPI, search servers from Maven Central, no container needed.
 
 Each keeps to a directory of its own, listens on the loopback interface only, and is gone with its directory
 when the process that started it ends, however it ends.
 """
 
+from ._search import SearchHandle, SearchServer
 from ._support import ServerFailed, ServerUnavailable, cache_directory
-from .opensearch import OpenSearchHandle, OpenSearchServer
+from .elasticsearch import Elasticsearch8Server, Elasticsearch9Server, ElasticsearchHandle
+from .opensearch import OpenSearch3Server, OpenSearchHandle, OpenSearchServer
 from .postgres import PostgresHandle, PostgresServer
 from .postgres_debian import Postgres15Server
 
 __all__ = [
+    "Elasticsearch8Server",
+    "Elasticsearch9Server",
+    "ElasticsearchHandle",
+    "OpenSearch3Server",
     "OpenSearchHandle",
     "OpenSearchServer",
     "Postgres15Server",
     "PostgresHandle",
     "PostgresServer",
+    "SearchHandle",
+    "SearchServer",
     "ServerFailed",
     "ServerUnavailable",
     "cache_directory",

@@ -8,13 +8,27 @@ import fcntl
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import OpenSearchServer, Postgres15Server, PostgresServer, ServerFailed, ServerUnavailable
+from . import (
+    Elasticsearch8Server,
+    Elasticsearch9Server,
+    OpenSearch3Server,
+    OpenSearchServer,
+    Postgres15Server,
+    PostgresServer,
+    SearchServer,
+    ServerFailed,
+    ServerUnavailable,
+)
 
-_SERVERS: dict[str, type[PostgresServer] | type[OpenSearchServer]] = {
+_SERVERS: dict[str, Callable[[], PostgresServer | SearchServer]] = {
+    "elasticsearch8": Elasticsearch8Server,
+    "elasticsearch9": Elasticsearch9Server,
     "opensearch": OpenSearchServer,
+    "opensearch3": OpenSearch3Server,
     "postgres": PostgresServer,
     "postgres15": Postgres15Server,
 }

@@ -8,6 +8,7 @@ import pwd
 import random
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -57,6 +58,21 @@ def free_port(low: int, high: int) -> int:
     raise ServerFailed(f"no free port between {low} and {high}")
 
 
+def open_to_others(path: Path) -> bool:
+    """Whether any user may reach and run the file or directory."""
+    return all(part.stat().st_mode & stat.S_IXOTH for part in (path, *path.parents))
+
+
+def unprivileged_user(server: str) -> pwd.struct_passwd | None:
+    """Who runs a server that refuses to run as root; whoever else runs the tests is good enough."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise ServerUnavailable(f"{server} does not run as root: create the user 'nobody' for it")
+
+
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -92,14 +108,20 @@ def children(pid: int) -> list[int]:
 
 
 class Supervisor:
-    """One server process, the directory it lives in, and the guard that sees to both if we are killed."""
+    """One server process, the directory it lives in, and the guard that sees to both if we are killed.
 
-    def __init__(self, name: str, death_signal: int, parent: str | None = None) -> None:
+    `group`: the process starts others, and signals are for all of them.
+    """
+
+    def __init__(
+        self, name: str, death_signal: int, parent: str | None = None, *, group: bool = False
+    ) -> None:
         self.name = name
         self.home = Path(tempfile.mkdtemp(prefix="lockstep-", dir=parent))
         self.log = self.home / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._death_signal = death_signal
+        self._sign = -1 if group else 1  # the negative of its first process names a group
         self._owner = os.getpid()
         self._guard = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_GUARD), str(self.home)],
@@ -118,13 +140,18 @@ class Supervisor:
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def spawn(
-        self, command: Sequence[str], environ: Mapping[str, str], user: pwd.struct_passwd | None = None
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        user: pwd.struct_passwd | None = None,
+        *,
+        directory: Path | None = None,
     ) -> None:
-        """Start the server, as another user where one is given."""
+        """Start the server, as another user and in another directory than its home where one is given."""
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen(
                 command,
-                cwd=self.home,
+                cwd=directory or self.home,
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -134,7 +161,7 @@ class Supervisor:
                 extra_groups=() if user else None,
                 start_new_session=True,
             )
-        self._tell_guard(self._process.pid)
+        self._tell_guard(self._sign * self._process.pid)
 
     def wait_ready(self, ready: Callable[[], bool], seconds: float) -> None:
         """Wait for the condition, or raise with the log's tail once the process has ended or time is up."""
@@ -157,11 +184,11 @@ class Supervisor:
         if process is None:
             return
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(number)
+            os.kill(self._sign * process.pid, number)
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.kill(self._sign * process.pid, signal.SIGKILL)
             process.wait()
         self._tell_guard(0)
 

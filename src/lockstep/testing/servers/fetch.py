@@ -5,14 +5,19 @@ from __future__ import annotations
 import sys
 
 from lockstep.testing.servers import ServerUnavailable, cache_directory
-from lockstep.testing.servers.opensearch import fetch
+from lockstep.testing.servers.elasticsearch import Elasticsearch8Server, Elasticsearch9Server
+from lockstep.testing.servers.opensearch import OpenSearch3Server, OpenSearchServer
 
 
 def main() -> int:
-    try:
-        fetch()
-    except ServerUnavailable as error:
-        sys.stderr.write(f"OpenSearch cannot be had: {error}\n")
+    missing = False
+    for server in (OpenSearchServer, OpenSearch3Server, Elasticsearch8Server, Elasticsearch9Server):
+        try:
+            server.fetch()
+        except ServerUnavailable as error:
+            sys.stderr.write(f"{server.title} cannot be had: {error}\n")
+            missing = True
+    if missing:
         return 1
     sys.stdout.write(f"The servers are in {cache_directory()}.\n")
     return 0

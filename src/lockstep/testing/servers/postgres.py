@@ -8,7 +8,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,8 @@ from ._support import (
     children,
     free_port,
     locked,
+    open_to_others,
+    unprivileged_user,
     wait_until,
 )
 
@@ -142,7 +143,7 @@ class PostgresServer(PostgresHandle):
         if self._supervisor is not None:
             self._run(self._supervisor)
             return self
-        self._user = _unprivileged_user()
+        self._user = unprivileged_user("PostgreSQL")
         self._binaries = self._find()
         self._supervisor = Supervisor("PostgreSQL", signal.SIGQUIT, _temporary_directory())
         try:
@@ -255,25 +256,10 @@ class PostgresServer(PostgresHandle):
         return False
 
 
-def _unprivileged_user() -> pwd.struct_passwd | None:
-    """PostgreSQL refuses to run as root; whoever else runs the tests is good enough."""
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise ServerUnavailable("PostgreSQL does not run as root: create the user 'postgres' for it")
-
-
-def _open_to_others(path: Path) -> bool:
-    """Whether any user may reach and run the file or directory."""
-    return all(part.stat().st_mode & stat.S_IXOTH for part in (path, *path.parents))
-
-
 def _temporary_directory() -> str:
     """Short enough for the path of a unix socket, and within reach of the server's user."""
     usual = tempfile.gettempdir()
-    return usual if len(usual) < 60 and (os.geteuid() != 0 or _open_to_others(Path(usual))) else "/tmp"
+    return usual if len(usual) < 60 and (os.geteuid() != 0 or open_to_others(Path(usual))) else "/tmp"
 
 
 def _binaries(*, readable_by_others: bool) -> Path:
@@ -285,10 +271,10 @@ def _binaries(*, readable_by_others: bool) -> Path:
     inside = Path(_WHEEL, _INSTALLATION, "bin")
     if not (package.parent / inside / "postgres").exists():
         raise ServerUnavailable(f"{_HOW_TO_GET} (the installed version has no PostgreSQL 18)")
-    if not readable_by_others or _open_to_others(package.parent / inside / "postgres"):
+    if not readable_by_others or open_to_others(package.parent / inside / "postgres"):
         return package.parent / inside
     cache = cache_directory()
-    if not _open_to_others(cache):
+    if not open_to_others(cache):
         cache = Path("/var/cache/lockstep")
         cache.mkdir(parents=True, exist_ok=True)
     copy = cache / f"postgres-{metadata.version(_WHEEL)}"
