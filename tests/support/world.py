@@ -23,6 +23,7 @@ from lockstep.operations.run import RunResult, run
 from lockstep.operations.verify import verify
 from lockstep.pipeline import Pipeline
 from lockstep.state.store import Store
+from lockstep.systems.postgres import feed as postgres_feed
 from lockstep.systems.sqlite import SQLite, feed
 
 SCHEMA = """
@@ -131,9 +132,13 @@ class World:
         self.out = root / "out.db"
         self.claims = claims
         if not self.app.exists():
-            with self.writing() as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.executescript(SCHEMA)
+            self.make()
+
+    def make(self) -> None:
+        """Makes the source, empty."""
+        with self.writing() as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(SCHEMA)
 
     def pipeline(self) -> Pipeline:
         made = Pipeline("world", state=self.root / "state")
@@ -174,6 +179,19 @@ class World:
             for statement in statements:
                 connection.execute(statement)
 
+    def derived_addresses(self) -> list[dict[str, Any]]:
+        """Every address that a user has, with the record it would have, whoever may own it."""
+        with self.writing() as connection:
+            found = connection.execute(
+                "SELECT u.id, u.email, c.name FROM users u LEFT JOIN companies c ON c.id = u.company_id"
+            ).fetchall()
+        return [
+            {"address": part, "user": user, "company": company}
+            for user, email, company in found
+            for part in dict.fromkeys(email.split(","))
+            if part and part != "nobody"
+        ]
+
     def run(self) -> RunResult:
         """Runs once, in this process."""
         return run_quickly(self.pipeline())
@@ -183,7 +201,7 @@ class World:
 
         `trimming`: it forgets settled hints all the time, however young.
         """
-        code = in_process(_run_and_die, self.root, self.claims, spec, trimming)
+        code = in_process(_run_and_die, self, spec, trimming)
         assert code in (0, -9), f"the run at {spec} ended with {code}"
         return code == -9
 
@@ -264,11 +282,15 @@ class World:
 
 def run_quickly(pipeline: Pipeline) -> RunResult:
     """Runs a pipeline once, without waits that mean nothing to a test."""
-    with mock.patch.object(feed, "IDLE_SECONDS", 0.02), mock.patch.object(consumer, "_IDLE", 0.02):
+    with (
+        mock.patch.object(feed, "IDLE_SECONDS", 0.02),
+        mock.patch.object(postgres_feed, "TICK", 0.05),
+        mock.patch.object(consumer, "_IDLE", 0.02),
+    ):
         return run(pipeline, once=True)
 
 
-def _run_and_die(root: Path, claims: bool, spec: str, trimming: bool) -> None:
+def _run_and_die(world: World, spec: str, trimming: bool) -> None:
     points.die_at(spec)
     with contextlib.ExitStack() as stack:
         if trimming:
@@ -276,7 +298,7 @@ def _run_and_die(root: Path, claims: bool, spec: str, trimming: bool) -> None:
             stack.enter_context(mock.patch.object(service, "_TRIM_EVERY", 0.0))
             stack.enter_context(mock.patch.object(Store, "trim", lambda store: trim(store, keep=-1.0)))
             stack.enter_context(mock.patch.object(Service, "until_done", lambda own: own.wait(30)))
-        World(root, claims=claims).run()
+        world.run()
 
 
 _context = multiprocessing.get_context("forkserver")

@@ -11,7 +11,7 @@ from lockstep import keys
 from lockstep.errors import LeaseLost, MappingStopped, Unreachable
 from lockstep.mapping import Keyed
 from lockstep.state.rows import Intent
-from lockstep.values import EVERYTHING, Hint, Key, Lane, Status, Trust
+from lockstep.values import EVERYTHING, Change, Hint, Key, Lane, Status, Trust
 from tests.support.engine import Works
 from tests.support.memory import MemorySource, MemoryTarget, MemoryWriter
 
@@ -96,6 +96,28 @@ def test_rejected_leaves_a_void_row_void(tmp_path: Path) -> None:
     one.work()
     assert one.held()[K(1)] == {"email": "A"}
     assert not one.stuck()
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_write_that_lands_late_changes_nothing(tmp_path: Path, gone: bool) -> None:
+    """The way to the target broke; the target works on what it was sent, and answers the next read before.
+
+    All is as it was by then: equal to the ledger, and to what the target holds when it is asked.
+    """
+    one = works(tmp_path, plain, *(() if gone else [row(1, "A")]), row(2, "x"))
+    writer = one.target.writer
+    late: list[Change] = []
+    writer.answer = lambda change: late.append(change) or Status.UNKNOWN  # type: ignore[func-returns-value]
+    one.change("users", None if gone else row(1, "A"), row(1, "B"))
+    with pytest.raises(Unreachable):
+        one.loop.step()
+    one.restart()
+    writer.answer = lambda change: None
+    one.change("users", row(1, "B"), None if gone else row(1, "A"))
+    one.work()
+    writer.write(late)
+    assert one.held().get(K(1)) == (None if gone else {"email": "A"})
+    assert not any(found.void for found in one.store.ledger.page(one.consumer, None, 10))
 
 
 def test_unknown_is_read_back_and_written_again(tmp_path: Path) -> None:

@@ -48,6 +48,10 @@ def decide(
     `known` is what the ledger says is owned. `held` is None for an ordinary change, which trusts it;
     else what the target holds now of the desired and the known keys. `mine` is (mapping, source key):
     a record that says it is another's is never removed.
+
+    A known key of which nobody can say what was last sent (a crash, a connection that broke) is written
+    even where the target is as it should be: the lost write may still be on its way, and only a newer
+    version keeps it from landing later.
     """
     puts: list[Desired] = []
     keeps: dict[Key, Owned] = {}
@@ -56,7 +60,8 @@ def decide(
         if held is None:
             equal = before is not None and before.sent == item.fingerprint
         else:
-            equal = _holds(held.get(item.key), item, before, mine)
+            in_doubt = before is not None and before.sent is None
+            equal = not in_doubt and _holds(held.get(item.key), item, before, mine)
         if equal and before is not None:
             keeps[item.key] = Owned(item.key, item.fingerprint, before.held)
         elif equal:
@@ -64,7 +69,7 @@ def decide(
         else:
             puts.append(item)
     wanted = {item.key for item in desired}
-    removes = [key for key in known if key not in wanted and _removable(key, held, mine)]
+    removes = [key for key in known if key not in wanted and _removable(known[key], held, mine)]
     return Decision(puts, removes, keeps)
 
 
@@ -80,8 +85,10 @@ def _holds(held: Held | None, item: Desired, before: Owned | None, mine: tuple[s
     return before is not None and before.sent == item.fingerprint and before.held == actual
 
 
-def _removable(key: Key, held: Mapping[Key, Held] | None, mine: tuple[str, Key]) -> bool:
+def _removable(item: Owned, held: Mapping[Key, Held] | None, mine: tuple[str, Key]) -> bool:
     if held is None:
         return True
-    found = held.get(key)
-    return found is not None and found.meta is not None and (found.meta.mapping, found.meta.key) == mine
+    found = held.get(item.key)
+    if found is None:
+        return item.sent is None  # in doubt: removed so that nothing older can land
+    return found.meta is not None and (found.meta.mapping, found.meta.key) == mine

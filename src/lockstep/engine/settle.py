@@ -38,9 +38,9 @@ def settle(
 ) -> Settled:
     """The ledger row that a key's outcomes make true.
 
-    Only `applied` and `unchanged` make it true. `unknown` and `superseded` void it. `rejected` leaves
-    what was known of that target key, and the key is stuck; so it is when a claim was `refused`: then
-    nothing was put.
+    Only `applied` and `unchanged` make it true. `unknown` and `superseded` void it, and what was sent is
+    not known any more. `rejected` leaves what was known of that target key, and the key is stuck; so it is
+    when a claim was `refused`: then nothing was put.
     """
     owns = dict(decision.owns)
     failure = refused
@@ -54,11 +54,11 @@ def settle(
             if change.record is not None:
                 owns[change.key] = Owned(change.key, change.meta.fingerprint, _held(change, outcome))
             continue
-        if change.key in known:
-            owns[change.key] = known[change.key]
         if outcome.status is not Status.REJECTED:
             void = True
-            owns.setdefault(change.key, Owned(change.key))
+            owns[change.key] = Owned(change.key)  # nobody can say what lands there in the end
+        elif change.key in known:
+            owns[change.key] = known[change.key]
         failure = _failure(derived.key, outcome)
     if failure is not None:  # what was in doubt about the target still is
         void = void or work.trust is Trust.TARGET or (before is not None and before.void)

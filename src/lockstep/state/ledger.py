@@ -179,8 +179,7 @@ class Ledger:
         for key, target_keys in touched.items():
             row = known.get(key, Row(key))
             targets = {owned.key: owned for owned in owns(row, default)}
-            for target_key in target_keys:
-                targets.setdefault(target_key, Owned(target_key))
+            targets |= {target_key: Owned(target_key) for target_key in target_keys}
             voided.append(
                 to_columns(consumer, msgspec.structs.replace(row, void=True, targets=tuple(targets.values())))
             )
