@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from lockstep import keys
 from lockstep.engine.decide import Decision
+from lockstep.engine.doubt import resolved, silence
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
-from lockstep.errors import Unreachable
 from lockstep.guard.door import Door, Plan
 from lockstep.state.ledger import Ledger
 from lockstep.state.rows import Claimed, Failure, Intent
@@ -48,13 +48,14 @@ class Applier:
         self._lease = lease
         self._claims = claims
         self._silent = 0
+        self._alone: Key | None = None
 
     def write(self, version: Version, decisions: Mapping[Key, Decision], sums: Mapping[Key, int]) -> Sent:
         """Claims, makes the intent durable, and sends what the decisions ask for.
 
-        Raises Unreachable when nobody can say what became of any of it: then the intent stands. A target
-        that leaves batch after batch without an answer, and yet is there, gets the next one settled as
-        unknown, key by key, so that one strange record does not keep all the others waiting.
+        Raises Unreachable when nobody can say what became of any of it: then the intent stands. Where a
+        target leaves batch after batch without an answer, and yet is there, it is found out whether one
+        strange record keeps all the others waiting.
         """
         active = {key: decision for key, decision in decisions.items() if not decision.idle}
         if not active:
@@ -78,20 +79,39 @@ class Applier:
             owners += [key] * len(own)
         if not changes:
             return Sent({}, refused)
-        outcomes = self._door.write(Plan(self._mapping, self._generation, changes))
+        outcomes = self._write(changes)
         passing("written")
-        silent = all(outcome.status is Status.UNKNOWN for outcome in outcomes)
-        self._silent += silent
-        if silent and (self._silent <= _TRIES or self._door.identity() is None):
-            raise Unreachable(
-                f"the target did not say what became of {len(outcomes):,} writes: {outcomes[0].reason}",
-                "They are read back and written again once it answers.",
-            )
+        if any(outcome.status is Status.UNKNOWN for outcome in outcomes):
+            outcomes = self._in_doubt(changes, outcomes)
+        else:
+            self._alone = None
         self._silent = 0
         answers: dict[Key, list[tuple[Change, Outcome]]] = {}
         for key, change, outcome in zip(owners, changes, outcomes, strict=True):
             answers.setdefault(key, []).append((change, outcome))
         return Sent(answers, refused)
+
+    def _write(self, changes: Sequence[Change]) -> list[Outcome]:
+        return self._door.write(Plan(self._mapping, self._generation, changes))
+
+    def _in_doubt(self, changes: Sequence[Change], outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Finds out whose fault it is that nobody knows. Raises Unreachable if it is the target's.
+
+        A batch of one change has no other to compare with: the first such is taken for its own trouble, the
+        next one, of another key and with nothing answered in between, for the target's.
+        """
+        silent = all(outcome.status is Status.UNKNOWN for outcome in outcomes)
+        self._silent += silent
+        if silent and (self._silent <= _TRIES or self._door.identity() is None):
+            raise silence(changes, outcomes)
+        outcomes = resolved(self._write, changes, outcomes)
+        if any(outcome.status is not Status.UNKNOWN for outcome in outcomes):
+            self._alone = None
+        elif self._alone not in (None, changes[0].key):
+            raise silence(changes, outcomes)
+        else:
+            self._alone = changes[0].key
+        return outcomes
 
     def _changes(
         self, key: Key, decision: Decision, total: int, version: Version, *, put: bool
