@@ -104,6 +104,11 @@ class Person(User):
 
 def document(user: Person) -> dict[str, object]:
     """What a user means. One whose address is "poison" cannot be derived."""
+    return body_of(user)
+
+
+def body_of(user: Any) -> dict[str, object]:
+    """What a user of any source means."""
     if user.email == "poison":
         raise ValueError("this address is poison")
     return {
@@ -128,6 +133,8 @@ def target_of(url: str) -> Target:
         return system(where).index(name, settings={"number_of_replicas": 0})
     if kind == "tantivy":
         return ls.Tantivy(where).index(name)
+    if kind == "postgres":
+        return ls.Postgres(where).table(f"out.{name}", columns=COLUMNS | {"tags": "jsonb", "threads": "json"})
     return ls.SQLite(where).table(name, columns=COLUMNS, key=("id",))
 
 

@@ -1,10 +1,10 @@
-"""PostgreSQL as a source: read in snapshots, followed by logical decoding."""
+"""PostgreSQL: read in snapshots, followed by logical decoding; and its tables as targets."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lockstep.errors import DeclarationError
@@ -19,12 +19,15 @@ except ImportError as missing:  # pragma: no cover - tried by hand in an environ
 
 from lockstep.catalog import Catalog
 from lockstep.ports import Feed, Reader
+from lockstep.systems.postgres import names
 from lockstep.systems.postgres.catalog import catalog
 from lockstep.systems.postgres.check import check
 from lockstep.systems.postgres.client import Address
 from lockstep.systems.postgres.feed import PostgresFeed
 from lockstep.systems.postgres.keytext import parse_key
 from lockstep.systems.postgres.reader import PostgresReader
+from lockstep.systems.postgres.writer import LONGEST_NAME, PostgresDialect
+from lockstep.systems.sql.target import TOMBSTONES, SQLTarget
 from lockstep.values import Finding, Key, Table
 
 _SLOT = re.compile(r"[a-z0-9_]{1,63}")
@@ -78,6 +81,25 @@ class Postgres:
 
     def feed(self) -> Feed:
         return PostgresFeed(self._address, self._slot, self._publication)
+
+    def table(
+        self,
+        name: str,
+        *,
+        key: Sequence[str] = ("id",),
+        columns: Mapping[str, str] | None = None,
+        tombstones: float = TOMBSTONES,
+    ) -> SQLTarget:
+        """A table to write to, `schema.table`: the user's own, or made from `columns` (their types as in
+        CREATE TABLE). Lockstep's own tables lie beside it in its schema."""
+        schema, table = names.parse(name)
+        for part in (schema, table, *key, *(columns or ())):
+            if len(part.encode()) > LONGEST_NAME or "\0" in part:
+                raise DeclarationError(
+                    f"{part!r} cannot be a name in PostgreSQL", "Names have 1 to 63 bytes, and no NUL."
+                )
+        written = names.written(schema, table)
+        return SQLTarget(lambda: PostgresDialect(self._address, written), written, key, columns, tombstones)
 
     def check(self, tables: Sequence[Table]) -> list[Finding]:
         return check(self._address, self._slot, self._publication, tables)

@@ -82,6 +82,14 @@ class Address:
         """A connection for reading, one statement a transaction."""
         return self._connected(_TIMES | _FORMS)
 
+    def writing(self) -> psycopg.Connection[Any]:
+        """A connection for writing to a target, in transactions. The user's triggers find what they name:
+        the search path stays. A commit is on the server's disk when it answers."""
+        settings = _TIMES | {name: _FORMS[name] for name in _FORMS if name != "search_path"}
+        connection = self._connected(settings | {"synchronous_commit": "on"}, psycopg.Cursor)
+        connection.autocommit = False
+        return connection
+
     def replication(self) -> Connection:
         """A connection that can stream the log. psycopg connects it, and knows nothing of what follows.
 
@@ -91,13 +99,18 @@ class Address:
             {"statement_timeout": "0"} | _FORMS | _KEEPALIVE | _SENDER, replication="database"
         )
 
-    def _connected(self, settings: dict[str, str], **more: str) -> Connection:
+    def _connected(
+        self,
+        settings: dict[str, str],
+        cursors: type[psycopg.Cursor[Any]] = psycopg.RawCursor,
+        **more: str,
+    ) -> Connection:
         with mapped(f"connecting to {self.name}" + (" for replication" if more else "")):
             connection = psycopg.connect(
                 make_conninfo("", **{**_LIBPQ, **self._given, "client_encoding": "UTF8", **more}),
                 autocommit=True,
                 prepare_threshold=None,  # a generic plan knows nothing of 5,000 keys, and poolers mix them up
-                cursor_factory=psycopg.RawCursor,
+                cursor_factory=cursors,
                 context=adapters(),
             )
             try:

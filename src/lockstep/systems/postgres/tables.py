@@ -180,7 +180,7 @@ ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C" """
 
 # Which collations compare by bytes: "C", and the builtin provider's (17 and later). The database's own
 # counts as the one it was made with. In another encoding than UTF-8 the bytes are others.
-_COLLATIONS = """
+COLLATIONS = """
 WITH own AS (
   SELECT to_jsonb(d) ->> 'datlocprovider' AS provider, d.datcollate::text AS name,
          pg_encoding_to_char(d.encoding) IN ('UTF8', 'SQL_ASCII', 'LATIN1') AS fits
@@ -195,7 +195,7 @@ bytewise AS (
   FROM pg_collation c CROSS JOIN own)
 """
 _COLUMNS = (
-    _COLLATIONS
+    COLLATIONS
     + """
 SELECT a.attrelid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod), a.atttypid::int8,
        a.attndims::int4, a.attnotnull, a.attgenerated <> '', coalesce(b.collisdeterministic, true),
@@ -205,7 +205,7 @@ WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum"""
 )
 _INDEXES = (
-    _COLLATIONS
+    COLLATIONS
     + """
 SELECT i.indrelid::int8, ic.relname::text, array_agg(a.attname::text ORDER BY k.n),
        array_agg(coalesce(b.yes, true) ORDER BY k.n), array_agg(k.opt & 1 = 1 ORDER BY k.n),

@@ -19,12 +19,14 @@ _APPLIED = Outcome(Status.APPLIED)
 _AT_ONCE = 400
 
 
-def read_companion(connection: sa.Connection, own: Companion, keys: Sequence[Key]) -> dict[Key, Before]:
+def read_companion(
+    connection: sa.Connection, dialect: Dialect, own: Companion, keys: Sequence[Key]
+) -> dict[Key, Before]:
     """What the companion knows of these keys."""
     found: dict[Key, Before] = {}
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
-        query = sa.select(own.rows).where(own.rows.c.key.in_(some)).with_for_update()
+        query = sa.select(own.rows).where(dialect.among(own.rows.c.key, some))
         found.update((Key(bytes(row[0])), before(row)) for row in connection.execute(query))
     return found
 
@@ -42,7 +44,7 @@ def apply(
     connection: sa.Connection, dialect: Dialect, rows: Rows, own: Companion, items: Sequence[Item]
 ) -> list[tuple[int, Outcome]]:
     """Writes what is not older than what the companion knows. Raises the driver's error for a bad row."""
-    known = read_companion(connection, own, [item.change.key for item in items])
+    known = read_companion(connection, dialect, own, [item.change.key for item in items])
     outcomes: list[tuple[int, Outcome]] = []
     puts: list[Item] = []
     gone: list[Item] = []
@@ -94,11 +96,11 @@ def _held(connection: sa.Connection, rows: Rows, puts: Sequence[Item]) -> list[t
         groups[tuple(record)].append(item)
     out = []
     for names, items in groups.items():
-        found: dict[Cells, Cells] = {}
+        found: dict[Key, Cells] = {}
         for cells in rows.select(connection, [item.key for item in items], names):
-            found[cells[: len(rows.key)]] = cells[len(rows.key) :]
+            found[rows.key_of(cells[: len(rows.key)])] = cells[len(rows.key) :]
         for item in items:
-            cells_now = found.get(item.key)
+            cells_now = found.get(item.change.key)
             if cells_now is None:
                 reason = (
                     f"table {rows.name} took the row and does not hold it: look for a trigger that drops it"
@@ -116,27 +118,18 @@ def _note(
 ) -> None:
     """Makes the companion say what was just written, in the same transaction."""
     now = time.time()
-    statement = dialect.insert(own.rows)
-    new = {column.name: statement.excluded[column.name] for column in own.rows.c if column.name != "key"}
-    statement = statement.on_conflict_do_update(
-        index_elements=[own.rows.c.key],
-        set_=new,
-        where=own.rows.c.version <= statement.excluded.version,
-    )
-    connection.execute(
-        statement,
-        [
-            after(
-                item.change,
-                names_text(tuple(item.change.record or ())),
-                now if item.change.record is None else None,
-            )
-            for item in items
-        ],
-    )
+    noted = [
+        after(
+            item.change,
+            names_text(tuple(item.change.record or ())),
+            now if item.change.record is None else None,
+        )
+        for item in items
+    ]
+    dialect.upsert(connection, own.rows, noted, "version")
     highest = max(item.change.meta.version for item in items)
     connection.execute(
         own.targets.update()
-        .where(own.targets.c.name == rows.name, own.targets.c.highest < highest)
+        .where(own.targets.c.name == rows.bare, own.targets.c.highest < highest)
         .values(highest=highest)
     )

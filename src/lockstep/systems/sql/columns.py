@@ -19,6 +19,7 @@ class Codec(NamedTuple):
     another form comes back in that form, and the outcome says so. `decode` never fails: what somebody else
     put there and is no such value comes back as it is, and so reads as different.
     `orders` says whether the database orders the column as key bytes do; `text` whether by a collation.
+    `write` and `read` are SQL around a cell on its way in and around the column on its way out.
     """
 
     declared: str
@@ -26,6 +27,8 @@ class Codec(NamedTuple):
     decode: Callable[[Any], Any]
     orders: bool = False
     text: bool = False
+    write: str = "{}"
+    read: str = "{}"
 
 
 Columns = Mapping[str, Codec]

@@ -7,6 +7,7 @@ key a tombstone, so that an older write cannot resurrect it. `_lockstep_targets`
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any, NamedTuple
 
@@ -24,11 +25,13 @@ class Companion(NamedTuple):
     targets: sa.Table
 
 
-def companion(table: str, options: dict[str, Any]) -> Companion:
-    """The definitions of Lockstep's tables beside a table."""
-    metadata = sa.MetaData()
+def companion(
+    schema: str | None, table: str, longest: int | None = None, options: dict[str, Any] | None = None
+) -> Companion:
+    """The definitions of Lockstep's tables beside a table, in its schema."""
+    metadata, options = sa.MetaData(schema=schema), options or {}
     rows = sa.Table(
-        f"_lockstep_{table}",
+        _beside(table, "", longest),
         metadata,
         sa.Column("key", sa.LargeBinary, primary_key=True),
         sa.Column("mapping", sa.Text, nullable=False),
@@ -41,7 +44,7 @@ def companion(table: str, options: dict[str, Any]) -> Companion:
         **options,
     )
     gone = rows.c.buried.is_not(None)
-    sa.Index(f"_lockstep_{table}_buried", rows.c.buried, sqlite_where=gone, postgresql_where=gone)
+    sa.Index(_beside(table, "_buried", longest), rows.c.buried, sqlite_where=gone, postgresql_where=gone)
     targets = sa.Table(
         TARGETS,
         metadata,
@@ -52,6 +55,16 @@ def companion(table: str, options: dict[str, Any]) -> Companion:
         **options,
     )
     return Companion(rows, targets)
+
+
+def _beside(table: str, suffix: str, longest: int | None) -> str:
+    """`_lockstep_<table>`; where that is too long a name, its beginning and a hash."""
+    name = f"_lockstep_{table}{suffix}"
+    if longest is None or len(name.encode()) <= longest:
+        return name
+    digest = hashlib.blake2b(table.encode(), digest_size=6).hexdigest()
+    room = longest - len(f"_lockstep__{digest}{suffix}")
+    return f"_lockstep_{table.encode()[:room].decode(errors='ignore')}_{digest}{suffix}"
 
 
 class Before(NamedTuple):

@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from lockstep.errors import LockstepError
 from lockstep.systems.sql.columns import Codec, Columns
+
+if TYPE_CHECKING:
+    from lockstep.systems.sql.rows import Rows
 
 
 class Dialect(ABC):
@@ -28,6 +31,13 @@ class Dialect(ABC):
 
     table_options: dict[str, Any]
     """Keyword arguments of Lockstep's own tables (`sqlite_with_rowid=False`)."""
+
+    longest: int | None = None
+    """The longest name of a table, in bytes."""
+
+    def place(self, table: str) -> tuple[str | None, str]:
+        """The schema, where there are some, and the name of a table as it was declared."""
+        return None, table
 
     @abstractmethod
     def there(self) -> bool:
@@ -48,6 +58,37 @@ class Dialect(ABC):
     def insert(self, table: Any) -> Any:
         """An INSERT that knows `on_conflict_do_update`."""
 
+    def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+        """Whether a column is one of some hundred values."""
+        return column.in_(values)
+
+    def upsert(
+        self, connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]], newer: str
+    ) -> None:
+        """Makes one of Lockstep's own tables hold these rows, but where its `newer` column is greater."""
+        connection.execute(replacing(self.insert(table), table, newer), list(rows))
+
+    @abstractmethod
+    def rows(self, table: str, key: Sequence[str], columns: Columns) -> Rows:
+        """The user's table as statements."""
+
+    def count(self, connection: sa.Connection, rows: sa.TableClause, key: str) -> int:
+        """How many rows have a key; where there are many, about how many."""
+        query = sa.select(sa.func.count()).select_from(rows).where(sa.column(key).is_not(None))
+        return int(connection.execute(query).scalar_one())
+
+    def declared(self, type_: str, in_key: bool) -> str:
+        """A declared type as CREATE TABLE is to have it."""
+        return type_
+
+    def trouble(self, connection: sa.Connection, table: str) -> tuple[str, str] | None:
+        """What keeps this user from writing to a table, and the mend."""
+        return None
+
+    def again(self, error: DBAPIError) -> bool:
+        """Whether the database undid the transaction for another's sake: it may simply be run again."""
+        return False
+
     @abstractmethod
     def columns(self, connection: sa.Connection, table: str) -> Columns:
         """The columns of a table that can be written; none where there is no such table."""
@@ -66,3 +107,12 @@ class Dialect(ABC):
 
     @abstractmethod
     def close(self) -> None: ...
+
+
+def replacing(insert: Any, table: sa.Table, newer: str) -> Any:
+    """An INSERT that replaces the row of the same primary key, unless its `newer` column is greater."""
+    key = [column.name for column in table.primary_key]
+    new = {column.name: insert.excluded[column.name] for column in table.c if column.name not in key}
+    return insert.on_conflict_do_update(
+        index_elements=key, set_=new, where=table.c[newer] <= insert.excluded[newer]
+    )

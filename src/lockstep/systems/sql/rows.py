@@ -23,7 +23,8 @@ class Rows:
     def __init__(self, dialect: Dialect, table: str, key: Sequence[str], columns: Columns) -> None:
         self.name, self.key, self.columns = table, tuple(key), columns
         self._dialect = dialect
-        self.table = sa.table(table, *(sa.column(name) for name in columns))
+        schema, self.bare = dialect.place(table)
+        self.table = sa.table(self.bare, *(sa.column(name) for name in columns), schema=schema)
         self._key_columns = [self._compared(name) for name in self.key]
         self._decoders = [columns[name].decode for name in self.key]
         self._each = max(1, _AT_ONCE // len(self.key))

@@ -17,15 +17,16 @@ from lockstep.systems.sql.companion import TARGETS, Companion
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.values import Contents, Identity, Version
 
-_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_ ]*(\(\s*\d+\s*(,\s*\d+\s*)?\))?[A-Za-z ]*")
+_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_. ]*(\(\s*\d+\s*(,\s*\d+\s*)?\))?[A-Za-z ]*(\[\])?[A-Za-z ]*")
 
 
 def identity(connection: sa.Connection, dialect: Dialect, table: str, own: Companion) -> Identity | None:
     """Which target this is; None where the marker or the table is missing."""
-    if not sa.inspect(connection).has_table(TARGETS) or not dialect.columns(connection, table):
+    schema, bare = dialect.place(table)
+    if not sa.inspect(connection).has_table(TARGETS, schema) or not dialect.columns(connection, table):
         return None
     row = connection.execute(
-        sa.select(own.targets.c.id, own.targets.c.marker).where(own.targets.c.name == table)
+        sa.select(own.targets.c.id, own.targets.c.marker).where(own.targets.c.name == bare)
     ).one_or_none()
     if row is None:
         return None
@@ -38,10 +39,9 @@ def contents(
     """What it holds; None where the marker or the table is missing."""
     if identity(connection, dialect, table, own) is None:
         return None
-    records = connection.execute(
-        sa.select(sa.func.count()).select_from(sa.table(table)).where(sa.column(key[0]).is_not(None))
-    ).scalar_one()
-    highest = connection.execute(sa.select(own.targets.c.highest).where(own.targets.c.name == table))
+    schema, bare = dialect.place(table)
+    records = dialect.count(connection, sa.table(bare, schema=schema), key[0])
+    highest = connection.execute(sa.select(own.targets.c.highest).where(own.targets.c.name == bare))
     return Contents(records, Version(highest.scalar_one()))
 
 
@@ -55,10 +55,11 @@ def create(
     marker: str,
 ) -> None:
     """Makes what is missing and leaves the marker. Refuses where a target stands, or rows are."""
+    schema, bare = dialect.place(table)
     columns = dialect.columns(connection, table)
     own.targets.create(connection, checkfirst=True)
     stands = connection.execute(
-        sa.select(own.targets.c.marker).where(own.targets.c.name == table)
+        sa.select(own.targets.c.marker).where(own.targets.c.name == bare)
     ).scalar_one_or_none()
     if stands is not None and columns:
         raise Refused(
@@ -69,13 +70,15 @@ def create(
         trouble = problem(connection, dialect, table, key, declared, columns)
         if trouble is not None:
             raise Refused(*trouble)
-        if connection.execute(sa.select(sa.literal(1)).select_from(sa.table(table)).limit(1)).first():
+        if connection.execute(
+            sa.select(sa.literal(1)).select_from(sa.table(bare, schema=schema)).limit(1)
+        ).first():
             raise Refused(
                 f"table {table} holds rows that Lockstep did not write",
                 "Empty it, or name another table.",
             )
     elif declared:
-        connection.exec_driver_sql(ddl(connection, table, key, declared))
+        connection.exec_driver_sql(ddl(connection, dialect, table, key, declared))
     else:
         raise Refused(
             f"there is no table {table} in {dialect.system}",
@@ -83,8 +86,8 @@ def create(
         )
     own.rows.drop(connection, checkfirst=True)  # of a table that was dropped
     own.rows.create(connection)
-    connection.execute(own.targets.delete().where(own.targets.c.name == table))
-    connection.execute(own.targets.insert().values(name=table, id=uuid4().hex, marker=marker, highest=0))
+    connection.execute(own.targets.delete().where(own.targets.c.name == bare))
+    connection.execute(own.targets.insert().values(name=bare, id=uuid4().hex, marker=marker, highest=0))
 
 
 def problem(
@@ -117,20 +120,24 @@ def problem(
     return None
 
 
-def ddl(connection: sa.Connection, table: str, key: Sequence[str], declared: Mapping[str, str]) -> str:
+def ddl(
+    connection: sa.Connection, dialect: Dialect, table: str, key: Sequence[str], declared: Mapping[str, str]
+) -> str:
     """The CREATE TABLE of declared columns."""
     quote = connection.dialect.identifier_preparer.quote_identifier
+    place = ".".join(quote(part) for part in dialect.place(table) if part is not None)
     lines = []
     for name, type_ in declared.items():
         required = name in key and "NOT NULL" not in type_.upper()
-        lines.append(f"{quote(name)} {type_}{' NOT NULL' if required else ''}")
+        written = dialect.declared(type_, name in key)
+        lines.append(f"{quote(name)} {written}{' NOT NULL' if required else ''}")
     lines.append(f"PRIMARY KEY ({', '.join(map(quote, key))})")
-    return f"CREATE TABLE {quote(table)} ({', '.join(lines)})"
+    return f"CREATE TABLE {place} ({', '.join(lines)})"
 
 
 def validate(dialect: Dialect, table: str, key: Sequence[str], declared: Mapping[str, str]) -> None:
     """Raises DeclarationError for a table that can be no target, without opening anything."""
-    if table.startswith("_lockstep"):
+    if dialect.place(table)[1].startswith("_lockstep"):
         raise DeclarationError(f"{table} is a name of Lockstep's own tables", "Name another table.")
     if not key or len(set(key)) != len(key):
         raise DeclarationError(

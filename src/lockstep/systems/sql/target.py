@@ -82,5 +82,5 @@ class SQLTarget:
                 return [Finding(self.name, f"there is no table {self._table}", mend)]
             trouble = standing.problem(
                 connection, dialect, self._table, self._key_columns, self._declared, columns
-            )
+            ) or dialect.trouble(connection, self._table)
         return [] if trouble is None else [Finding(self.name, *trouble)]

@@ -1,14 +1,15 @@
 """Writes records to a SQL table of the user's, each with its metadata in the companion table.
 
-A batch is one transaction with set-based statements. Only when the database refuses it is every change
-tried by itself, in a savepoint, and if even the commit is refused (a deferred constraint), each in a
-transaction of its own; so one bad row harms no other and has the database's reason.
+A batch is one transaction with set-based statements. Only when the database refuses it is it divided, in
+savepoints, until each bad row stands alone; and if even the commit is refused (a deferred constraint), each
+change has a transaction of its own; so one bad row harms no other and has the database's reason.
 """
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -24,6 +25,8 @@ from lockstep.systems.sql.rows import Cells, Rows
 from lockstep.values import Change, Contents, Held, Identity, Key, Outcome, Status
 
 _Placed = list[tuple[int, Outcome]]
+_Attempt = Callable[[Sequence[tuple[int, Change]]], _Placed]
+_TRIES = 4
 _PRUNE_EVERY = 60.0
 _PRUNE_AT_ONCE = 10_000
 
@@ -43,7 +46,8 @@ class SQLWriter:
     ) -> None:
         self._dialect, self._table, self._key = dialect, table, tuple(key)
         self._declared, self._tombstones = declared, tombstones
-        self._own = companion(table, dialect.table_options)
+        schema, self._bare = dialect.place(table)
+        self._own = companion(schema, self._bare, dialect.longest, dialect.table_options)
         self._pruned = 0.0
 
     def identity(self) -> Identity | None:
@@ -89,12 +93,23 @@ class SQLWriter:
             raise self._missing()
         for attempt in (self._together, self._apart):
             try:
-                return attempt(run)
+                return self._undisturbed(attempt, run)
             except DBAPIError as error:
                 meant = self._dialect.error(error)
                 if not isinstance(meant, DataError):
                     raise meant from error
         return [placed for one in run for placed in self._alone(one)]
+
+    def _undisturbed(self, attempt: _Attempt, run: Sequence[tuple[int, Change]]) -> _Placed:
+        """Once more, a few times, when the database undid it for another transaction's sake."""
+        for left in reversed(range(_TRIES)):
+            try:
+                return attempt(run)
+            except DBAPIError as error:
+                if not left or not self._dialect.again(error):
+                    raise
+                time.sleep(random.uniform(0.01, 0.1))
+        raise AssertionError
 
     def _together(self, run: Sequence[tuple[int, Change]]) -> _Placed:
         with self._dialect.writing() as connection:
@@ -108,21 +123,29 @@ class SQLWriter:
         with self._dialect.writing() as connection:
             rows = self._rows(connection)
             items, outcomes = _prepared(rows, run)
-            for item in items:
+            waiting = [items] if items else []
+            while waiting:
+                some = waiting.pop()
                 try:
                     with connection.begin_nested():
-                        outcomes += apply(connection, self._dialect, rows, self._own, [item])
+                        outcomes += apply(connection, self._dialect, rows, self._own, some)
                 except DBAPIError as error:
-                    outcomes.append((item.place, self._rejected(error)))
+                    rejected = self._rejected(error)
+                    if len(some) == 1:
+                        outcomes.append((some[0].place, rejected))
+                    else:
+                        waiting += [some[len(some) // 2 :], some[: len(some) // 2]]
         return outcomes
 
     def _alone(self, one: tuple[int, Change]) -> _Placed:
         try:
-            return self._together([one])
+            return self._undisturbed(self._together, [one])
         except DBAPIError as error:
             return [(one[0], self._rejected(error))]
 
     def _rejected(self, error: DBAPIError) -> Outcome:
+        if self._dialect.again(error):
+            raise error
         meant = self._dialect.error(error)
         if not isinstance(meant, DataError):
             raise meant from error
@@ -152,7 +175,7 @@ class SQLWriter:
             return self._held(connection, rows, found)
 
     def _held(self, connection: sa.Connection, rows: Rows, found: Sequence[tuple[Key, Cells]]) -> list[Held]:
-        known = read_companion(connection, self._own, [key for key, _ in found])
+        known = read_companion(connection, self._dialect, self._own, [key for key, _ in found])
         width, names = len(rows.key), list(rows.columns)
         place = {name: width + n for n, name in enumerate(names)}
         out = []
@@ -176,12 +199,13 @@ class SQLWriter:
     def _rows(self, connection: sa.Connection) -> Rows:
         """The table as it is now. A write to a table without our marker would be one to another target."""
         columns = self._dialect.columns(connection, self._table)
-        if not columns or not sa.inspect(connection).has_table(self._own.targets.name):
+        targets = self._own.targets
+        if not columns or not sa.inspect(connection).has_table(targets.name, targets.schema):
             raise self._missing()
-        query = sa.select(self._own.targets.c.id).where(self._own.targets.c.name == self._table)
+        query = sa.select(targets.c.id).where(targets.c.name == self._bare)
         if connection.execute(query).first() is None:
             raise self._missing()
-        return Rows(self._dialect, self._table, self._key, columns)
+        return self._dialect.rows(self._table, self._key, columns)
 
     def _missing(self) -> TargetReplaced:
         return TargetReplaced(

@@ -28,6 +28,7 @@ from lockstep.errors import DataError, LockstepError
 from lockstep.far import FarDate, FarDatetime, FarTime
 from lockstep.systems.sql.columns import Codec, Columns, as_json, as_text, from_json
 from lockstep.systems.sql.dialect import Dialect
+from lockstep.systems.sql.rows import Rows
 from lockstep.systems.sqlite import types
 from lockstep.systems.sqlite.client import connect, error_of, file_of
 
@@ -86,6 +87,9 @@ class SQLiteDialect(Dialect):
 
     def insert(self, table: Any) -> Any:
         return dialects.insert(table)
+
+    def rows(self, table: str, key: Sequence[str], columns: Columns) -> Rows:
+        return Rows(self, table, key, columns)
 
     def columns(self, connection: sa.Connection, table: str) -> Columns:
         found = connection.exec_driver_sql(

@@ -1,0 +1,111 @@
+"""PostgreSQL as a target keeps the law of `Writer`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from lockstep.keys import decode
+from lockstep.ports import Target
+from lockstep.systems.postgres import Postgres
+from lockstep.testing.proxy import Proxy
+from lockstep.testing.writer_law import WriterLaw
+from lockstep.values import Key, Record
+
+COLUMNS = {
+    "id": "text",
+    "text": "text",
+    "text_nul": "text",
+    "integer": "bigint",
+    "big_integer": "numeric",
+    "decimal": "numeric",
+    "float": "double precision",
+    "not_finite": "numeric",
+    "boolean": "boolean",
+    "null": "inet",
+    "numbers": "integer[]",
+    "texts": "text[]",
+    "object": "jsonb",
+    "objects": "jsonb",
+    "mixed": "json",
+    "odd_names": "jsonb",
+    "date": "date",
+    "time": "time",
+    "local": "timestamp",
+    "instant": "timestamptz",
+    "uuid": "uuid",
+    "bytes": "bytea",
+    "duration": "interval",
+}
+
+
+class TestPostgresTarget(WriterLaw):
+    cannot_hold = frozenset({"text_nul"})
+    generational = False
+    url: str
+    proxy: Proxy
+    table = "public.law"
+
+    @pytest.fixture
+    def declared(self, postgres_url: str) -> Iterator[Postgres]:
+        """The database, behind a cable that can be pulled."""
+        self.url = postgres_url
+        parts = urlsplit(postgres_url)
+        self.proxy = Proxy("127.0.0.1", parts.port or 0)
+        yield Postgres(parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{self.proxy.port}").geturl())
+        self.proxy.close()
+
+    @pytest.fixture
+    def target(self, declared: Postgres) -> Target:
+        lines = ", ".join(f'"{name}" {type_}' for name, type_ in COLUMNS.items())
+        self.do(f'CREATE TABLE law ({lines}, PRIMARY KEY (id), CHECK ("integer" <> -666))')
+        return declared.table("law")
+
+    def do(self, statement: str, values: tuple[object, ...] | None = None) -> None:
+        with psycopg.connect(self.url) as connection:
+            connection.execute(statement.encode(), values)
+
+    def bad_record(self) -> Record | None:
+        return {"integer": -666}
+
+    def plant(self, target: Target, key: Key, record: Record) -> bool:
+        names = ", ".join(f'"{name}"' for name in record)
+        place = self.table.replace("%", "%%")
+        statement = f"INSERT INTO {place} (id, {names}) VALUES (%s{', %s' * len(record)})"
+        self.do(statement, (*decode(key), *record.values()))
+        return True
+
+    def drop(self, target: Target) -> bool:
+        self.do(f"DROP TABLE {self.table}")
+        return True
+
+    @contextlib.contextmanager
+    def _pulled(self) -> Iterator[None]:
+        self.proxy.refuse()
+        self.proxy.cut()
+        yield
+        self.proxy.accept()
+
+    def cut(self, target: Target) -> contextlib.AbstractContextManager[None]:
+        return self._pulled()
+
+
+class TestPostgresTextTarget(TestPostgresTarget):
+    """A table that Lockstep makes, all text, with names that need quotes."""
+
+    table = '"Schéma %s"."select"'
+
+    @pytest.fixture
+    def target(self, declared: Postgres) -> Target:
+        self.do('CREATE SCHEMA "Schéma %s"')
+        return declared.table("Schéma %s.select", columns=dict.fromkeys(COLUMNS, "text"))
+
+    def record(self, number: int) -> Record:
+        return {"text": f"record {number}", "integer": str(number)}
+
+    def bad_record(self) -> Record | None:
+        return {"no such column": 1}
