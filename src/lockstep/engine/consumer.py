@@ -161,7 +161,7 @@ class ConsumerThread(threading.Thread):
             return False
         if self._once.is_set():
             raise held
-        self.waiting = f"{held}. {held.remedy}".rstrip(". ") + "."
+        self.waiting = f"{held}. {held.remedy}"
         self._wake.wait(_IDLE)
         self._wake.clear()
         return True

@@ -19,8 +19,8 @@ from lockstep.systems.postgres.client import Connection
 from lockstep.values import Table
 
 # A partition that was made as one (CREATE TABLE … PARTITION OF) was empty then, and all that came into it is
-# in the log. One that was attached may have come with rows. They are told apart by the command that wrote the
-# partition's rows in the catalog: the same one for both rows, or two.
+# in the log. One that was attached may have come with rows. They are told apart by their columns: ATTACH
+# writes them into the catalog once more, by a later command than the one that made the table.
 _LOOK = """
 WITH RECURSIVE wanted AS (
   SELECT c.oid, c.relkind, c.relpersistence, c.relreplident, n.nspname, c.relname
@@ -28,17 +28,19 @@ WITH RECURSIVE wanted AS (
   JOIN pg_namespace n ON n.nspname = w.schema
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name),
 tree AS (
-  SELECT w.oid AS root, i.inhrelid AS oid, i.xmin AS x, i.cmin AS c
+  SELECT w.oid AS root, i.inhrelid AS oid
   FROM wanted w JOIN pg_inherits i ON i.inhparent = w.oid AND w.relkind = 'p' AND NOT i.inhdetachpending
   UNION ALL
-  SELECT t.root, i.inhrelid, i.xmin, i.cmin
+  SELECT t.root, i.inhrelid
   FROM tree t JOIN pg_class p ON p.oid = t.oid AND p.relkind = 'p'
   JOIN pg_inherits i ON i.inhparent = t.oid AND NOT i.inhdetachpending)
 SELECT w.nspname::text, w.relname::text, w.oid::int8,
   (SELECT json_object_agg(a.attname, a.attnum || '.' || a.xmin)::text FROM pg_attribute a
    WHERE a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped),
-  (SELECT json_object_agg(t.oid, a.xmin = t.x AND a.cmin = t.c)::text
-   FROM tree t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attname = 'tableoid' WHERE t.root = w.oid),
+  (SELECT json_object_agg(t.oid, EXISTS (
+     SELECT FROM pg_attribute a JOIN pg_attribute s ON s.attrelid = a.attrelid AND s.attname = 'tableoid'
+     WHERE a.attrelid = t.oid AND a.attnum > 0 AND a.xmin = s.xmin AND a.cmin = s.cmin))::text
+   FROM tree t WHERE t.root = w.oid),
   concat_ws(' ', w.relkind, w.relpersistence, w.relreplident,
    (SELECT string_agg(i.indexrelid || '.' || i.xmin, ' ' ORDER BY i.indexrelid)
     FROM pg_index i WHERE i.indrelid = w.oid))
