@@ -8,6 +8,7 @@ LockstepError                 every error a person may meet; has a `remedy`
 │   └── LeaseLost             another worker has drawn a newer epoch
 ├── SystemError_              a source or target does not do what is asked
 │   ├── Unreachable           no answer; automation may retry
+│   │   └── TimedOut          it gave up on a statement that took too long: less at once may do
 │   ├── Refused               it answered no: privileges, wrong settings
 │   └── TargetReplaced        the target is not the one that the ledger speaks of
 ├── DataError                 one record cannot be read, derived or written; its key is stuck
@@ -60,6 +61,10 @@ class Unreachable(SystemError_):
     """A system does not answer, or stopped answering half-way."""
 
     retriable = True
+
+
+class TimedOut(Unreachable):
+    """A system gave up on what was asked, as it took too long. Asking for less at once may do."""
 
 
 class Refused(SystemError_):

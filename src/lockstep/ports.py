@@ -117,11 +117,20 @@ class Capture(NamedTuple):
 
 
 class FeedLag(NamedTuple):
-    """How far a feed is behind: bytes or changes retained for it at the source, None where unknown."""
+    """How far a feed is behind, in bytes or changes; None where unknown.
+
+    retained  what the source keeps of its log because of us
+    behind    what of its log lies after the acknowledged `position`
+    room      how much more it keeps before it gives up on us; None: it never does
+    held_by   who else keeps it from forgetting what we have acknowledged, in words
+    """
 
     retained: int | None
     unit: str
     position: str | None
+    behind: int | None = None
+    room: int | None = None
+    held_by: str | None = None
 
 
 @runtime_checkable

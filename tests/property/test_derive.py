@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given, settings
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from lockstep import keys
 from lockstep.canonical import halves, mix, wrap64
-from lockstep.engine.derive import Deriver
+from lockstep.engine.derive import Derived, Deriver
 from lockstep.engine.expand import Expander
+from lockstep.errors import TimedOut
 from lockstep.mapping import Mapping
 from lockstep.shape import Node, resolve
 from lockstep.values import Hint, Key, Table
@@ -222,3 +224,30 @@ def test_an_unreadable_row_that_all_roots_share_is_found_once() -> None:
     failed = {keys.decode(key)[0] for key, one in derived.items() if one.error is not None}
     assert failed == {n for n in range(5_000) if n % 300 == 17}
     assert source.snapshots <= 2 + 2 * 10
+
+
+def test_a_source_too_slow_for_a_batch_is_read_in_smaller_ones() -> None:
+    """A key that is too slow alone is stuck; the others are read, fewer at once, then more again."""
+    source = MemorySource(staff=[])
+    asked: list[int] = []
+
+    class Slow(Deriver):
+        def _together(self, wanted: Sequence[Key], now: float) -> dict[Key, Derived]:
+            asked.append(len(wanted))
+            if len(wanted) > 10 or any(key == slow for key in wanted):
+                raise TimedOut("canceling statement due to statement timeout")
+            return {key: Derived(key, None, [], 0, None, None) for key in wanted}
+
+    slow = keys.encode((70,))
+    deriver = Slow(mapping_of(Staff, source), source)
+    derived = deriver.derive([keys.encode((number,)) for number in range(100)], 0.0)
+    failed = [key for key, one in derived.items() if one.error is not None]
+    assert len(derived) == 100
+    assert failed == [slow]
+    assert "takes too long" in str(derived[slow].error)
+    assert sum(asked) < 400, "it does not try large reads again and again"
+    for _ in range(40):
+        deriver.derive([keys.encode((number,)) for number in range(200, 210)], 0.0)
+    asked.clear()
+    deriver.derive([keys.encode((number,)) for number in range(200, 210)], 0.0)
+    assert asked == [10]

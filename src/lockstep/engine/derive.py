@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from lockstep import keys
+from lockstep.engine.portions import Portions
 from lockstep.engine.shapes import Plan
 from lockstep.engine.unreadable import Bad, UnreadableRows, blamed
 from lockstep.errors import DataError
@@ -38,23 +39,31 @@ class Deriver:
         self._mapping = mapping
         self._reader = reader
         self._plan = Plan(mapping.root, root=True)
+        self._portions = Portions(mapping.name)
 
     def derive(self, wanted: Sequence[Key], now: float) -> dict[Key, Derived]:
         """One answer for every key. A key that fails has an `error`; it never stops another.
 
         Raises Unreachable or Refused when the source does not answer.
         """
-        if not wanted:
-            return {}
+        answers, slow = self._portions.read(wanted, lambda some: self._together(some, now))
+        for key, error in slow.items():
+            answers[key] = Derived(key, None, [], 0, None, error)
+        return answers
+
+    def _together(self, wanted: Sequence[Key], now: float) -> dict[Key, Derived]:
+        """All of them, as of one moment."""
         bad: Bad = {}
         while True:
             try:
                 with self._reader.snapshot() as snapshot:
-                    return self._derive(snapshot, wanted, now, bad)
+                    found = self._read(snapshot, wanted, bad)
             except UnreadableRows as failed:  # the next round passes over what cannot be read
                 # Together they cannot be read, and each alone can: then nobody says which it was.
-                found = blamed(self._reader, failed) or dict.fromkeys(failed.values, failed.error)
-                bad = {**bad, failed.path: {**bad.get(failed.path, {}), **found}}
+                blame = blamed(self._reader, failed) or dict.fromkeys(failed.values, failed.error)
+                bad = {**bad, failed.path: {**bad.get(failed.path, {}), **blame}}
+            else:  # the snapshot is closed: a slow mapping holds nothing open at the source
+                return self._derive(found, wanted, now)
 
     def roots(self, wanted: Sequence[Key]) -> dict[Key, Any]:
         """The shapes of these roots, without running the mapping; a key may have none."""
@@ -64,8 +73,9 @@ class Deriver:
             except UnreadableRows as failed:
                 raise failed.error from failed
 
-    def _derive(self, snapshot: Snapshot, wanted: Sequence[Key], now: float, bad: Bad) -> dict[Key, Derived]:
-        found = self._read(snapshot, wanted, bad)
+    def _derive(
+        self, found: dict[Key, tuple[Any, int]], wanted: Sequence[Key], now: float
+    ) -> dict[Key, Derived]:
         derive = self._mapping.derive
         answers: dict[Key, Derived] = {}
         for key in wanted:

@@ -41,6 +41,11 @@ class Proxy:
             self._listener.close()
             self._listener = None
 
+    def leads_to(self, host: str, port: int) -> None:
+        """Forward to another server from now on, as when a name is given to another machine."""
+        self._target = (host, port)
+        self.cut()
+
     def deaf(self) -> None:
         """Take connections and bytes and forward nothing either way: a peer that hangs, until `accept()`."""
         self.accept()

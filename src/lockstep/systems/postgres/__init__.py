@@ -22,7 +22,7 @@ from lockstep.ports import Feed, Reader
 from lockstep.systems.postgres import names
 from lockstep.systems.postgres.catalog import catalog
 from lockstep.systems.postgres.check import check
-from lockstep.systems.postgres.client import Address
+from lockstep.systems.postgres.client import READING_SECONDS, Address
 from lockstep.systems.postgres.feed import PostgresFeed
 from lockstep.systems.postgres.keytext import parse_key
 from lockstep.systems.postgres.reader import PostgresReader
@@ -39,10 +39,22 @@ class Postgres:
     `slot` and `publication` are the names of what Lockstep makes there to follow it. Each pipeline needs its
     own: two that share a slot would take each other's changes. A server's slots are of all its databases,
     so the default slot is named after the database.
+
+    `statement_timeout`: seconds after which the server gives up on one of our reads. Lockstep then reads
+    fewer keys at once; a single key that takes longer is stuck, and says so.
     """
 
-    def __init__(self, url: str, *, slot: str | None = None, publication: str = "lockstep") -> None:
-        address = Address(url)
+    def __init__(
+        self,
+        url: str,
+        *,
+        slot: str | None = None,
+        publication: str = "lockstep",
+        statement_timeout: float = READING_SECONDS,
+    ) -> None:
+        if statement_timeout < 1:
+            raise DeclarationError("a statement_timeout is a second at least", "Give it in seconds, or not.")
+        address = Address(url, statement_timeout=statement_timeout)
         if slot is None:
             slot = f"lockstep_{re.sub('[^a-z0-9_]', '_', address.database.lower())}"[:63]
         if not _SLOT.fullmatch(slot):
@@ -59,7 +71,14 @@ class Postgres:
         self._publication = publication
 
     @classmethod
-    def from_env(cls, variable: str, *, slot: str | None = None, publication: str = "lockstep") -> Postgres:
+    def from_env(
+        cls,
+        variable: str,
+        *,
+        slot: str | None = None,
+        publication: str = "lockstep",
+        statement_timeout: float = READING_SECONDS,
+    ) -> Postgres:
         """The database whose URL is in an environment variable, so that no secret is in the code."""
         url = os.environ.get(variable)
         if not url:
@@ -67,7 +86,7 @@ class Postgres:
                 f"the environment variable {variable} is not set",
                 f"Set it to the database's URL: export {variable}=postgresql://user@host:5432/dbname",
             )
-        return cls(url, slot=slot, publication=publication)
+        return cls(url, slot=slot, publication=publication, statement_timeout=statement_timeout)
 
     @property
     def name(self) -> str:

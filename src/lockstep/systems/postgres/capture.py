@@ -22,7 +22,7 @@ from lockstep.systems.postgres.publishing import State, publish
 from lockstep.systems.postgres.seen import Like
 from lockstep.values import FeedMark, Table
 
-SLOT_SECONDS = 60
+SLOT_SECONDS = 60.0
 """How long making a slot may wait for open transactions before it is tried again."""
 
 
@@ -44,6 +44,11 @@ def prepare(
 ) -> Prepared:
     """Installs capture. `system` names the physical server; `remembered`: see `publishing`."""
     with mapped("preparing capture"):
+        if connection.execute(b"SELECT pg_is_in_recovery()").fetchone() == (True,):
+            raise Refused(
+                "the server is a standby, whose log Lockstep does not follow",
+                "Connect to the primary, or promote this one: Lockstep then goes on by itself.",
+            )
         found = publish(connection, publication_name, slot_name, followed, mark, remembered)
         slot, why_new = _slot(connection, slot_name, found.made)
         (database, end, xid) = connection.execute(_NOW.encode()).fetchone() or (0, "0/0", 0)
@@ -93,7 +98,7 @@ def _slot(connection: Connection, name: str, publication_made: bool) -> tuple[Sl
 def _make_slot(connection: Connection, name: str) -> None:
     try:
         with connection.transaction():
-            connection.execute(f"SET LOCAL statement_timeout = '{SLOT_SECONDS}s'".encode())
+            connection.execute(f"SET LOCAL statement_timeout = '{SLOT_SECONDS * 1000:.0f}ms'".encode())
             connection.execute(b"SELECT pg_create_logical_replication_slot($1::text, 'pgoutput')", [name])
     except psycopg.errors.QueryCanceled as error:
         oldest = visibility.oldest(connection) or "they have just ended"
@@ -120,8 +125,8 @@ def _hole(
     assert slot.confirmed is not None
     if slot.confirmed > reached:
         return (
-            f"the server forgot its log up to {lsn.text(slot.confirmed)}, but the journal holds it only "
-            f"up to {mark.position}: the journal was restored or lost"
+            f"the replication slot {name} stands at {lsn.text(slot.confirmed)}, but the journal holds "
+            f"the log only up to {mark.position}: another client moved the slot, or the journal was restored"
         )
     if reached > end:
         return (

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from lockstep.errors import DataError, LockstepError, Refused, Unreachable
+from lockstep.errors import DataError, LockstepError, Refused, TimedOut, Unreachable
 
 _AGAIN = "Lockstep tries again by itself; look at the server and the network if it lasts."
 _LOG = "Look into the PostgreSQL server's log."
@@ -49,6 +49,21 @@ _KINDS: dict[str, _Kind] = {
     "53": _Kind(
         Unreachable, "The server is short of connections, memory or disk; Lockstep tries again by itself."
     ),
+    "53300": _Kind(
+        Unreachable,
+        "All connections of the server (max_connections), of the database or of the user are taken. Lockstep "
+        "tries again by itself; end sessions that nobody needs, or raise the limit.",
+    ),
+    "53301": _Kind(
+        Unreachable,
+        "All WAL senders of the server are taken. Lockstep tries again by itself; end one that nobody needs "
+        "(SELECT * FROM pg_stat_replication;), or raise max_wal_senders and restart the server.",
+    ),
+    "53400": _Kind(
+        Unreachable,
+        "All replication slots of the server are taken. Lockstep tries again by itself; drop one that nobody "
+        "needs (SELECT * FROM pg_replication_slots;), or raise max_replication_slots and restart the server.",
+    ),
     "55006": _Kind(
         Unreachable, "Somebody else uses it: stop the other process. Lockstep tries again by itself."
     ),
@@ -57,7 +72,7 @@ _KINDS: dict[str, _Kind] = {
     ),
     "57": _PASSING,
     "57014": _Kind(
-        Unreachable, "The server is slow, or a session holds a lock; Lockstep tries again by itself."
+        TimedOut, "The server is slow, or a session holds a lock; Lockstep tries again by itself."
     ),
     "57P04": _Kind(Refused, "The database was dropped: correct the URL."),
     "58": _PASSING,
@@ -73,6 +88,8 @@ _WORDS = [
         (r'role ".*" does not exist|certificate|SSL.*(required|not support)', "28000"),
         (r'database ".*" does not exist', "3D000"),
         (r"not currently accepting connections", "57P03"),
+        (r"too many (clients|connections)|connection slots are reserved|remaining connection slots", "53300"),
+        (r"exceeds \"?max_wal_senders", "53301"),
         (r"permission denied|must be superuser|REPLICATION", "42501"),
         (r"invalid .*(option|value)|could not parse", "28000"),
     )

@@ -16,7 +16,7 @@ import psycopg
 
 from lockstep.errors import LockstepError, Refused, Unreachable
 from lockstep.ports import Capture, Caught, FeedLag
-from lockstep.systems.postgres import capture, logical, lsn, publishing
+from lockstep.systems.postgres import capture, logical, lsn, publishing, visibility
 from lockstep.systems.postgres.changes import Changes
 from lockstep.systems.postgres.client import Address, Connection
 from lockstep.systems.postgres.faults import mapped
@@ -33,6 +33,10 @@ IDLE_TICK = 0.1
 """Seconds after which a new position is yielded, if nothing else."""
 LEAVING = 2.0
 """Seconds for which a server that shuts down may wait for what it sent to be acknowledged."""
+SILENCE = 90.0
+"""Seconds after which a server that was asked and says nothing is taken for gone."""
+HELD = 64 << 20
+"""Bytes of acknowledged log that the server keeps in any case; for more there is somebody to be named."""
 WATCH = 5.0
 """Seconds between looks at whether the tables are as they were, and still published."""
 
@@ -83,6 +87,7 @@ class PostgresFeed:
             owners = Owners(self._tables, self._state.like)
             changes = Changes(self._tables, int(xid or 0), lambda oid: owners.of(oid, self._ask))
             stream.start(self._slot, after, self._publication)
+            self._not_overtaken(after)
             yield from self._stretches(stream, changes, lsn.number(after))
         finally:
             with suppress(LockstepError):
@@ -112,10 +117,21 @@ class PostgresFeed:
         return lsn.number(position) >= lsn.number(goal)
 
     def lag(self) -> FeedLag:
-        slot = self._asked(lambda control: logical.slot(control, self._slot), "asking for the slot")
+        return self._asked(self._lag, "asking for the slot")
+
+    def _lag(self, control: Connection) -> FeedLag:
+        slot = logical.slot(control, self._slot)
         if slot is None:
             return FeedLag(None, "bytes", None)
-        return FeedLag(slot.retained, "bytes", None if slot.confirmed is None else lsn.text(slot.confirmed))
+        held = (slot.retained or 0) - (slot.behind or 0) > HELD
+        return FeedLag(
+            slot.retained,
+            "bytes",
+            None if slot.confirmed is None else lsn.text(slot.confirmed),
+            slot.behind,
+            slot.room,
+            visibility.oldest(control) if held else None,
+        )
 
     def close(self) -> None:
         with self._asking:
@@ -135,6 +151,12 @@ class PostgresFeed:
             if message is not None:
                 changes.add(message)
             now = time.monotonic()
+            if stream.unanswered is not None and now - stream.unanswered > SILENCE:
+                raise Unreachable(
+                    f"{self._address.name} has not answered for {SILENCE:.0f} seconds: the server, or "
+                    "something on the way to it, hangs",
+                    "Lockstep connects again by itself and goes on where it was.",
+                )
             if stream.asked and now - replied >= IDLE_TICK:
                 self._reply(stream, now)
                 replied = now
@@ -170,6 +192,17 @@ class PostgresFeed:
             lambda control: control.execute(text.encode(), [parameter]).fetchall(), "asking for a partition"
         )
 
+    def _not_overtaken(self, after: str) -> None:
+        """Nobody else can move the slot any more; until now they could, and the server would not say so."""
+        slot = self._asked(lambda control: logical.slot(control, self._slot), "asking for the slot")
+        if slot is None or slot.confirmed is None or slot.confirmed <= lsn.number(after):
+            return
+        raise Unreachable(
+            f"another client has moved the replication slot {self._slot} to {lsn.text(slot.confirmed)}, past "
+            f"{after}, while it was to be followed",
+            "Lockstep prepares capture again by itself, and then compares everything.",
+        )
+
     def _watch(self) -> None:
         """What is done to the tables themselves is not in the log: dropped, renamed, altered, attached."""
         followed = self._tables or ()
@@ -202,7 +235,7 @@ class PostgresFeed:
                 except (LockstepError, psycopg.Error):
                     if not kept.closed:
                         raise  # the connection is well: it is the answer
-            self._control = self._address.connect()
+            self._control = self._address.connect(capture.SLOT_SECONDS)
             return question(self._control)
 
 

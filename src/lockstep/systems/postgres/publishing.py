@@ -25,6 +25,9 @@ log = logging.getLogger("lockstep")
 
 # Changes of partitions come as their own: so a TRUNCATE of one is in the log, and the log says what it has of
 # each one's old rows. Via the root, both would be lost in silence.
+LOCK_SECONDS = 5
+"""How long publishing a table may wait for it: whoever wants the table next would wait behind us."""
+
 OPTIONS = "publish = 'insert, update, delete, truncate', publish_via_partition_root = false"
 
 
@@ -68,6 +71,7 @@ def publish(
             held[table.name] = Refused(f"{table.name} was made anew just now", "Lockstep looks again.")
     good = [table for table in followed if table.name not in held]
     with connection.transaction():
+        connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'".encode())
         connection.execute(b"SELECT pg_advisory_xact_lock(hashtext('lockstep ' || $1::text))", [name])
         present = logical.publication(connection, name)
         if present is None:

@@ -47,6 +47,8 @@ class Stream:
         """The server wants an answer now."""
         self.asked_since: float | None = None
         """Since when it wants nothing but answers, as it does while it shuts down."""
+        self.unanswered: float | None = None
+        """Since when the server, though asked, has said nothing at all."""
         self._address = address
         self._streaming = False
         self._connection = address.replication()
@@ -96,6 +98,7 @@ class Stream:
                         return None
                 if size < 0:
                     break
+                self.unanswered = None
                 if data[0] == _DATA:
                     self.asked_since = None
                     return bytes(data[_HEADER:])
@@ -121,6 +124,8 @@ class Stream:
         """Says what is durable here. `ask`: the server shall say how far it has read."""
         now = int((time.time() - _EPOCH) * 1_000_000)
         self.asked = False
+        if ask and self.unanswered is None:
+            self.unanswered = time.monotonic()
         with mapped("reporting to the server what is durable"):
             # One that cannot be sent now is made up for by the next.
             self._pgconn.put_copy_data(_STATUS.pack(b"r", max(flushed, self.end), flushed, flushed, now, ask))

@@ -119,7 +119,8 @@ class SQLiteFeed:
             end = positions.end(connection).n
         if self._followed is None:
             return FeedLag(None, "changes", None)
-        return FeedLag(max(end - positions.place_of(self._followed).n, 0), "changes", self._followed)
+        behind = max(end - positions.place_of(self._followed).n, 0)
+        return FeedLag(behind, "changes", self._followed, behind)
 
     def close(self) -> None:
         self._closed.set()

@@ -9,9 +9,11 @@ from ._support import ServerFailed, ServerUnavailable, cache_directory
 from .elasticsearch import Elasticsearch8Server, Elasticsearch9Server, ElasticsearchHandle
 from .opensearch import OpenSearch3Server, OpenSearchHandle, OpenSearchServer
 from .postgres import PostgresHandle, PostgresServer
+from .postgres_copies import Backup, PostgresStandby
 from .postgres_debian import Postgres15Server
 
 __all__ = [
+    "Backup",
     "Elasticsearch8Server",
     "Elasticsearch9Server",
     "ElasticsearchHandle",
@@ -21,6 +23,7 @@ __all__ = [
     "Postgres15Server",
     "PostgresHandle",
     "PostgresServer",
+    "PostgresStandby",
     "SearchHandle",
     "SearchServer",
     "ServerFailed",

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -225,10 +225,15 @@ class PostgresServer(PostgresHandle):
                 os.chown(path, self._user.pw_uid, self._user.pw_gid)
         command = f"""initdb --pgdata={home}/data --username=postgres --pwfile={password}
             --auth=scram-sha-256 --encoding=UTF8 --no-sync {self._initdb}""".split()
+        self._program(home, command)
+        password.unlink()
+
+    def _program(self, home: Path, command: Sequence[str], **environ: str) -> None:
+        """Run one of PostgreSQL's programs to its end, as the server's user."""
         result = subprocess.run(
             [str(self._binaries / command[0]), *command[1:]],
             cwd=home,
-            env=_ENVIRONMENT,
+            env=_ENVIRONMENT | environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -237,8 +242,7 @@ class PostgresServer(PostgresHandle):
             extra_groups=() if self._user else None,
         )
         if result.returncode:
-            raise ServerFailed(f"initdb failed: {result.stderr}")
-        password.unlink()
+            raise ServerFailed(f"{command[0]} failed: {result.stderr}")
 
     def _run(self, supervisor: Supervisor) -> None:
         settings = self._settings | {"port": str(self.port), "unix_socket_directories": self.sockets}
