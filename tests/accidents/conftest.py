@@ -13,17 +13,21 @@ from lockstep.testing.servers import PostgresServer
 from tests.accidents.world import Product
 
 
-@pytest.fixture
-def product(tmp_path: Path, postgres_url: str, caplog: pytest.LogCaptureFixture) -> Iterator[Product]:
+@pytest.fixture(autouse=True)
+def _impatient(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again more often than usual: what heals is the same."""
     caplog.set_level(logging.WARNING, "lockstep")
+    monkeypatch.setattr("lockstep.engine.source._LONGEST_WAIT", 0.5)
+    monkeypatch.setattr("lockstep.engine.consumer._LONGEST_WAIT", 0.5)
+
+
+@pytest.fixture
+def product(tmp_path: Path, postgres_url: str) -> Iterator[Product]:
     with contextlib.closing(Product(tmp_path, postgres_url)) as made:
         yield made
 
 
 @pytest.fixture
-def own(
-    tmp_path: Path, private_postgres: PostgresServer, caplog: pytest.LogCaptureFixture
-) -> Iterator[Product]:
-    caplog.set_level(logging.WARNING, "lockstep")
+def own(tmp_path: Path, private_postgres: PostgresServer) -> Iterator[Product]:
     with contextlib.closing(Product(tmp_path, private_postgres.database("app"))) as made:
         yield made

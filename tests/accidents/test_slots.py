@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import re
-
 import pytest
 
 import lockstep as ls
-from tests.accidents.world import Product
+from tests.accidents.world import RUNNING, Product, said
 from tests.pairs.world import Following, until
-
-RUNNING = pytest.mark.parametrize("running", [False, True], ids=["stopped", "running"])
-
-
-def said(caplog: pytest.LogCaptureFixture, words: str) -> bool:
-    return any(
-        record.levelno >= logging.WARNING and re.search(words, record.getMessage())
-        for record in list(caplog.records)
-    )
 
 
 @RUNNING

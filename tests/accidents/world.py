@@ -7,12 +7,15 @@ made where its log does not say so. Only a full pass that trusts the target alon
 from __future__ import annotations
 
 import contextlib
+import logging
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from lockstep.systems.postgres.client import Address
@@ -26,6 +29,17 @@ LOST = (
     "UPDATE companies SET name = 'Lost and found' WHERE id = 2",
     "INSERT INTO users VALUES (1001, 1, 'New@example.com')",
 )
+
+
+RUNNING = pytest.mark.parametrize("running", [False, True], ids=["stopped", "running"])
+
+
+def said(caplog: pytest.LogCaptureFixture, words: str) -> bool:
+    """Whether it was said loudly: as a warning at least, which is on everybody's screen."""
+    return any(
+        record.levelno >= logging.WARNING and re.search(words, record.getMessage())
+        for record in list(caplog.records)
+    )
 
 
 class Product(World):

@@ -140,7 +140,10 @@ class SourceFlow(threading.Thread):
                 self._lease.under(partial(self._store.ledger.forget_positions, consumer=consumer.id))
             if hole is not None:
                 spans.append((consumer, mapping, f"hole: {hole}", Trust.TARGET))
-            elif moved or consumer.state == "retired":
+            elif moved:
+                reason = f"its source is another one than before: {self.source.name}, was {consumer.source}"
+                spans.append((consumer, mapping, reason, Trust.TARGET))
+            elif consumer.state == "retired":
                 spans.append((consumer, mapping, "declared anew", Trust.TARGET))
             elif new:
                 spans.append((consumer, mapping, "backfill", Trust.LEDGER))
@@ -212,8 +215,14 @@ class SourceFlow(threading.Thread):
         reader = self.source.reader()
         try:
             for consumer, mapping, reason, trust in spans:
-                say = log.warning if trust is Trust.TARGET else log.info
-                say("mapping %s: all keys are derived: %s", mapping.name, reason)
+                if trust is Trust.TARGET:
+                    log.warning(
+                        "mapping %s: %s. So every key is derived again and compared with what the target "
+                        "holds; nobody needs to do anything.",
+                        *(mapping.name, reason),
+                    )
+                else:
+                    log.info("mapping %s: all keys are derived: %s", mapping.name, reason)
                 store = self._store
                 if not store.ledger.positions(consumer.id) or consumer.source != self.source.name:
                     end = store.journal.end()

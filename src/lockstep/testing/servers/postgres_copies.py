@@ -20,6 +20,7 @@ class PostgresStandby(PostgresServer):
             "primary_conninfo": f"{source} dbname=postgres",
             "primary_slot_name": "standby",
             "hot_standby_feedback": "on",
+            "wal_retrieve_retry_interval": "100ms",
         }
         super().__init__(settings={**own, **(settings or {})})
         self.password = primary.password
