@@ -28,6 +28,12 @@ def log_grows(product: Product, segments: int = 4) -> None:
             admin.execute("SELECT pg_switch_wal()")
 
 
+def moved_on(product: Product) -> bool:
+    product.do("CREATE TABLE IF NOT EXISTS moved ()", "DROP TABLE moved", "SELECT pg_log_standby_snapshot()")
+    product.do(f"SELECT pg_replication_slot_advance('{product.slot}', pg_current_wal_lsn())")
+    return True
+
+
 @RUNNING
 def test_a_slot_lost_to_max_slot_wal_keep_size(
     own: Product, caplog: pytest.LogCaptureFixture, running: bool
@@ -99,13 +105,13 @@ def test_a_failover_behind_one_name(
     slots: str,
 ) -> None:
     """The primary dies with a change that its standby never saw, and the target has it already."""
-    with PostgresStandby(private_postgres) as standby:
+    with PostgresStandby(private_postgres, settings={"sync_replication_slots": "on"}) as standby:
         if slots == "slots copied":
+            own.do("CREATE PUBLICATION lockstep FOR ALL TABLES")
             own.do(f"SELECT pg_create_logical_replication_slot('{own.slot}', 'pgoutput', false, false, true)")
+            until(lambda: moved_on(own) and standby.has_slot(own.slot))
         with own.cut_off(running=running):
             until(standby.caught_up)
-            if slots == "slots copied":
-                until(standby.sync_slots)
             standby.promote()
             private_postgres.kill()
             own.moves_to(standby.url("app"))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.systems.postgres_db import Db, table, told
 
 from lockstep.errors import Refused, Unreachable
-from lockstep.systems.postgres import Postgres, lsn
+from lockstep.systems.postgres import Postgres, capture, lsn, publishing
 from lockstep.testing.servers import PostgresServer
 from lockstep.values import FeedMark
 
@@ -250,3 +251,30 @@ def test_a_user_without_rights_is_told_so(db: Db) -> None:
         feed.prepare([A, B], None)
     feed.close()
     db.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def test_a_crash_while_a_publication_is_made_again_leaves_the_hole_to_be_seen(
+    db: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL 18 follows on without a publication: nothing but the slot says that changes were lost."""
+    first = db.follow(A)
+    first.catch()
+    mark = first.keep()
+    db.execute("DROP PUBLICATION lockstep", "INSERT INTO a VALUES (1)")
+    publish = publishing.publish
+
+    def crash(*given: Any, **more: Any) -> Any:
+        publish(*given, **more)
+        raise RuntimeError("crashed")
+
+    with monkeypatch.context() as crashing:
+        crashing.setattr(capture, "publish", crash)
+        with pytest.raises(RuntimeError):
+            db.follow(A, mark=mark)
+    assert db.follow(A, mark=mark).capture.hole is not None
+
+
+def test_a_slot_that_standbys_copy_is_made_again_as_such(db: Db) -> None:
+    db.execute(f"SELECT pg_create_logical_replication_slot('{db.name}', 'pgoutput', false, false, true)")
+    db.follow(A)
+    assert db.ask(f"SELECT failover FROM pg_replication_slots WHERE slot_name = '{db.name}'") is True

@@ -49,11 +49,17 @@ def prepare(
                 "the server is a standby, whose log Lockstep does not follow",
                 "Connect to the primary, or promote this one: Lockstep then goes on by itself.",
             )
+        standing, why_new = _fit(connection, slot_name, publication_name)
         found = publish(connection, publication_name, slot_name, followed, mark, remembered)
-        slot, why_new = _slot(connection, slot_name, found.made)
+        if why_new is not None:
+            _make_slot(connection, slot_name, failover=standing is not None and standing.failover)
+        slot = logical.slot(connection, slot_name)
         (database, end, xid) = connection.execute(_NOW.encode()).fetchone() or (0, "0/0", 0)
     identity = f"{system}/{database}"
-    assert slot.confirmed is not None
+    if slot is None or slot.confirmed is None:
+        raise Unreachable(
+            f"the replication slot {slot_name} went away just now", "Lockstep makes it again by itself."
+        )
     hole = _hole(mark, identity, slot, why_new, lsn.number(end), slot_name)
     position = lsn.text(slot.confirmed) if mark is None or hole else mark.position
     all_new = why_new is not None or mark is None
@@ -67,39 +73,38 @@ _NOW = """SELECT (SELECT oid::int8 FROM pg_database WHERE datname = current_data
        pg_current_wal_insert_lsn()::text, pg_current_xact_id()::text::int8"""
 
 
-def _slot(connection: Connection, name: str, publication_made: bool) -> tuple[Slot, str | None]:
-    """The slot, and why it is a new one where it is."""
+def _fit(connection: Connection, name: str, publication_name: str) -> tuple[Slot | None, str | None]:
+    """The slot as far as it can be followed, and why it cannot be. One that cannot is dropped here, before
+    anything is mended: whoever comes after a crash must find that it is gone."""
     slot = logical.slot(connection, name)
-    why = "is gone" if slot is None else None
-    if slot is not None:
-        (database,) = connection.execute(b"SELECT current_database()::text").fetchone() or ("",)
-        if slot.plugin != "pgoutput" or slot.database != database:
-            raise Refused(
-                f"the replication slot {name} belongs to somebody else: it is {slot.whose}",
-                'Give this pipeline a slot of its own: Postgres(…, slot="another_name").',
-            )
-        if publication_made:
-            why = "could not be decoded, as the publication was gone"
-        elif slot.lost:
-            why = f"is lost: {slot.lost}"
-        elif slot.confirmed is None:
-            why = "was never finished"
-        if why:
-            connection.execute(b"SELECT pg_drop_replication_slot($1::text)", [name])
-    if why is None:
-        assert slot is not None
-        return slot, None
-    _make_slot(connection, name)
-    made = logical.slot(connection, name)
-    assert made is not None
-    return made, why
+    if slot is None:
+        return None, "is gone"
+    (database,) = connection.execute(b"SELECT current_database()::text").fetchone() or ("",)
+    if slot.plugin != "pgoutput" or slot.database != database:
+        raise Refused(
+            f"the replication slot {name} belongs to somebody else: it is {slot.whose}",
+            'Give this pipeline a slot of its own: Postgres(…, slot="another_name").',
+        )
+    why = None
+    if logical.publication(connection, publication_name) is None:
+        why = "could not be decoded, as the publication was gone"
+    elif slot.lost:
+        why = f"is lost: {slot.lost}"
+    elif slot.confirmed is None:
+        why = "was never finished"
+    if why:
+        connection.execute(b"SELECT pg_drop_replication_slot($1::text)", [name])
+    return slot, why
 
 
-def _make_slot(connection: Connection, name: str) -> None:
+def _make_slot(connection: Connection, name: str, *, failover: bool) -> None:
+    """`failover`: as the one before, which standbys copy."""
+    options = "false, false, true" if failover else "false"
     try:
         with connection.transaction():
             connection.execute(f"SET LOCAL statement_timeout = '{SLOT_SECONDS * 1000:.0f}ms'".encode())
-            connection.execute(b"SELECT pg_create_logical_replication_slot($1::text, 'pgoutput')", [name])
+            make = f"SELECT pg_create_logical_replication_slot($1::text, 'pgoutput', {options})"
+            connection.execute(make.encode(), [name])
     except psycopg.errors.QueryCanceled as error:
         oldest = visibility.oldest(connection) or "they have just ended"
         raise Unreachable(

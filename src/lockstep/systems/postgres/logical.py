@@ -42,7 +42,8 @@ _SLOT = """
 SELECT s.plugin::text, s.database::text, s.slot_type, s.active_pid, s.confirmed_flush_lsn::text,
        s.restart_lsn::text, s.wal_status, to_jsonb(s) ->> 'invalidation_reason',
        (pg_current_wal_lsn() - s.restart_lsn)::int8, a.application_name,
-       (pg_current_wal_lsn() - s.confirmed_flush_lsn)::int8, s.safe_wal_size
+       (pg_current_wal_lsn() - s.confirmed_flush_lsn)::int8, s.safe_wal_size,
+       coalesce((to_jsonb(s) ->> 'failover')::bool, false)
 FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
 WHERE s.slot_name = $1::text"""
 _NOTE = "lockstep: "
@@ -109,6 +110,7 @@ class Slot:
     application: str | None
     behind: int | None
     room: int | None
+    failover: bool
 
     @property
     def whose(self) -> str:

@@ -31,23 +31,23 @@ class PostgresStandby(PostgresServer):
         with self._connect() as connection:
             connection.execute("SELECT pg_promote(true, 60)")
 
-    def sync_slots(self) -> bool:
-        """Copy the primary's failover slots; whether all of them would outlive a promotion by now."""
-        with self._primary._connect() as connection:
-            connection.execute("SELECT pg_log_standby_snapshot()")
-        with self._connect() as connection:
-            connection.execute("SELECT pg_sync_replication_slots()")
-            kept = "SELECT count(*) > 0 AND bool_and(NOT temporary) FROM pg_replication_slots WHERE synced"
-            (kept_all,) = connection.execute(kept).fetchone() or (False,)
-        return bool(kept_all)
-
     def caught_up(self) -> bool:
         """Whether it has replayed all that the primary has written by now."""
         with self._primary._connect() as connection:
-            (end,) = connection.execute("SELECT pg_current_wal_flush_lsn()").fetchone() or ("0/0",)
+            mark = "SELECT pg_logical_emit_message(true, 'standby', '')"
+            (end,) = connection.execute(mark).fetchone() or ("0/0",)
         with self._connect() as connection:
             row = connection.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [end]).fetchone()
         return bool(row and row[0])
+
+    def has_slot(self, name: str) -> bool:
+        """Whether a failover slot of the primary's would be there after a promotion.
+
+        With `sync_replication_slots = on`, that is once it has been moved on there after it was made.
+        """
+        kept = "SELECT synced AND NOT temporary FROM pg_replication_slots WHERE slot_name = %s"
+        with self._connect() as connection:
+            return connection.execute(kept, [name]).fetchone() == (True,)
 
     def _initialise(self, home: Path) -> None:
         self.sockets = str(home)
