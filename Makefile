@@ -34,6 +34,9 @@ bench-load: $(READY) ## flights → OpenSearch beside a bare bulk client and PGS
 bench-changes: $(READY) ## Changes a second, and how long one takes, beside PGSync; SIZE=small|full
 	@$(BIN)/python -m bench.changes
 
+soak: $(READY) ## Ten minutes of mixed load with a fault every 20 seconds; LASTS=… EVERY=… RATE=… SEED=…
+	@$(BIN)/python -m tests.soak
+
 servers: $(READY) ## Fetches the servers the tests start, ahead of time
 	$(BIN)/python -m lockstep.testing.servers.fetch
 
@@ -44,4 +47,4 @@ lock: ## Locks the dependencies anew
 clean: ## Removes what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
-.PHONY: help setup demo test check bench-load bench-changes servers lock clean
+.PHONY: help setup demo test check bench-load bench-changes soak servers lock clean
