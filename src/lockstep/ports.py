@@ -188,8 +188,9 @@ class Writer(Protocol):
     the union.
 
     A target that is missing raises TargetReplaced, from all but `identity` and `create`. `write` raises
-    Unreachable only when nothing of the batch was sent, else the outcomes in doubt are `unknown`; Refused
-    and TargetReplaced mean that the target itself is at fault, and a part may have been written.
+    Unreachable when nothing of the batch was sent or the target stays too busy for it, else the outcomes in
+    doubt are `unknown`; Refused and TargetReplaced mean that the target itself is at fault. A part may have
+    been written then.
     """
 
     features: Features

@@ -133,14 +133,15 @@ def test_every_answer_has_its_outcome() -> None:
             {"index": {"status": 409, "error": conflict}},
             {"index": {"status": 400, "error": parsing}},
             {"index": {"status": 429, "error": busy}},
-            {"index": {"status": 503, "error": {"type": "unavailable_shards_exception", "reason": "none"}}},
+            {"index": {"status": 500, "error": {"type": "null_pointer_exception", "reason": "none"}}},
         ],
     }
     outcomes = bulk.outcomes_of(request, msgspec.json.encode(reply), "i-g1")
     assert outcomes is not None
-    assert [outcome.status.value for outcome in outcomes] == (
-        ["applied", "applied", "unchanged", "superseded", "rejected", "unknown", "unknown"]
+    assert [outcome.status.value for outcome in outcomes if isinstance(outcome, Outcome)] == (
+        ["applied", "applied", "unchanged", "superseded", "rejected", "unknown"]
     )
+    assert isinstance(outcomes[5], bulk.Busy)
     assert outcomes[4].reason == (
         'failed to parse field [age]: For input string: "x" (mapper_parsing_exception)'
     )
@@ -170,6 +171,7 @@ def test_no_status_but_success_is_taken_for_success() -> None:
     for status in (100, 301, 404, 418):
         reply = msgspec.json.encode({"errors": False, "items": [{"index": {"status": status}}]})
         (outcome,) = bulk.outcomes_of([bulk.item(0, change("1", {}))], reply, "i-g1") or []
+        assert isinstance(outcome, Outcome)
         assert outcome.status is Status.UNKNOWN
 
 

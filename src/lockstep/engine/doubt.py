@@ -19,6 +19,9 @@ _SILENT_PARTS = 16
 
 _SILENT_SECONDS = 300.0
 
+_ALONE = 3
+"""Times that a change is sent alone without an answer before it is taken to be at fault."""
+
 
 def resolved(
     send: Callable[[Sequence[Change]], list[Outcome]], changes: Sequence[Change], outcomes: Sequence[Outcome]
@@ -31,7 +34,7 @@ def resolved(
     first = _again(range(len(changes)), changes, found)
     answered = any(outcome.status is not Status.UNKNOWN for outcome in outcomes)
     waiting = [first] if answered else _halves(first)
-    silent, since = 0, time.monotonic()
+    silent, since, tries = 0, time.monotonic(), 1
     while waiting:
         part = waiting.pop()
         for place, outcome in zip(part, send([changes[place] for place in part]), strict=True):
@@ -40,6 +43,11 @@ def resolved(
             silent += 1
         else:
             answered, silent, since = True, 0, time.monotonic()
+        if len(part) == 1 and found[part[0]].status is Status.UNKNOWN and tries < _ALONE:
+            tries += 1
+            waiting.append(part)  # a bad line fails now and then, a bad record each time
+            continue
+        tries = 1
         if silent > _SILENT_PARTS or (silent and time.monotonic() - since > _SILENT_SECONDS):
             raise silence(changes, found)
         left = _again(part, changes, found)

@@ -24,18 +24,22 @@ class SearchCluster:
     """A search cluster, as declared. Opens nothing.
 
     User and password stand in the URL or in `auth=`, which may also be the whole value of an Authorization
-    header. `verify` is False, or the file of the authority that signed the cluster's certificate.
+    header. `verify` is False, or the file of the authority that signed the cluster's certificate. `timeout`
+    is how many seconds may pass without a byte of an answer.
     """
 
     flavour: ClassVar[Flavour]
 
-    def __init__(self, url: str, *, auth: Auth = None, verify: Verify = True) -> None:
+    def __init__(self, url: str, *, auth: Auth = None, verify: Verify = True, timeout: float = 90.0) -> None:
         self.url, found = _without_secrets(url)
         self.verify = verify
+        self.timeout = timeout
         self._auth = auth or found
 
     @classmethod
-    def from_env(cls, variable: str, *, auth: Auth = None, verify: Verify = True) -> Self:
+    def from_env(
+        cls, variable: str, *, auth: Auth = None, verify: Verify = True, timeout: float = 90.0
+    ) -> Self:
         """The cluster whose URL an environment variable holds, secrets and all."""
         url = os.environ.get(variable)
         if not url:
@@ -43,7 +47,7 @@ class SearchCluster:
                 f"the environment variable {variable} is not set",
                 f"Set it: export {variable}=https://user:password@search.example.com:9200",
             )
-        return cls(url, auth=auth, verify=verify)
+        return cls(url, auth=auth, verify=verify, timeout=timeout)
 
     def index(
         self,
@@ -59,9 +63,9 @@ class SearchCluster:
         """
         return SearchIndex(self, checked_name(name), mappings or {}, settings or {}, largest_request)
 
-    def connect(self, *, timeout: float = 90.0) -> Client:
+    def connect(self, *, timeout: float | None = None) -> Client:
         """A pool of connections, for the caller to close."""
-        return Client(self.url, self._auth, self.verify, self.flavour, timeout=timeout)
+        return Client(self.url, self._auth, self.verify, self.flavour, timeout=timeout or self.timeout)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SearchCluster) and (self.url, self.flavour) == (other.url, other.flavour)
@@ -114,7 +118,7 @@ class SearchIndex:
 
     def check(self) -> list[Finding]:
         """Everything that can be known before the first write, asking and changing nothing."""
-        client = self.system.connect(timeout=20.0)
+        client = self.system.connect(timeout=min(20.0, self.system.timeout))
         try:
             return check(client, self.name, Layout(self.index, 1), self.mappings, self.settings)
         finally:

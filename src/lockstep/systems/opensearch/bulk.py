@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from lockstep import keys
-from lockstep.errors import DataError, Refused, TargetReplaced
+from lockstep.errors import DataError, Refused, TargetReplaced, Unreachable
 from lockstep.systems.opensearch import wire
-from lockstep.systems.opensearch.reasons import block_mend, reason_of
+from lockstep.systems.opensearch.reasons import BUSY, block_mend, reason_of
 from lockstep.values import Change, Key, Outcome, Status
 
 LONGEST_ID = 512  # bytes; one longer id makes the server refuse the whole request
@@ -102,9 +102,16 @@ def requests(changes: Sequence[Change], outcomes: list[Outcome | None], largest:
         yield request
 
 
+class Busy(NamedTuple):
+    """Instead of an outcome: the cluster was too busy for this item, which is no fault of the item's."""
+
+    reason: str
+
+
 class _Answer(msgspec.Struct):
     status: int
     error: Any = None
+    index: str = msgspec.field(default="", name="_index")
 
 
 class _Reply(msgspec.Struct):
@@ -115,10 +122,10 @@ class _Reply(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Reply).decode
 
 
-def outcomes_of(request: Sequence[Item], reply: bytes, index: str) -> list[Outcome] | None:
+def outcomes_of(request: Sequence[Item], reply: bytes, index: str) -> list[Outcome | Busy] | None:
     """One outcome per item; None where this is no bulk reply to this request.
 
-    Raises TargetReplaced or Refused where the trouble is the index itself and no single record.
+    Raises TargetReplaced, Refused or Unreachable where the trouble is the index itself and no single record.
     """
     try:
         answers = _decode(reply).items
@@ -126,19 +133,25 @@ def outcomes_of(request: Sequence[Item], reply: bytes, index: str) -> list[Outco
         return None
     if len(answers) != len(request):
         return None
-    outcomes = []
+    outcomes: list[Outcome | Busy] = []
     for sent, named in zip(request, answers, strict=True):
         answer = named.get("delete" if sent.delete else "index")
         if answer is None:
             return None
         if answer.error is None and 200 <= answer.status < 300:
             outcomes.append(APPLIED)
+            if answer.index != index and answer.index:
+                raise TargetReplaced(
+                    f"the alias for writing to {index} led to {answer.index}, and some records are there now",
+                    f"Somebody moved it. Point it back (POST /_aliases) and remove those records from "
+                    f"{answer.index}, then `lockstep backfill MAPPING --trust-target`.",
+                )
         else:
             outcomes.append(_outcome(sent.delete, answer, index))
     return outcomes
 
 
-def _outcome(delete: bool, answer: _Answer, index: str) -> Outcome:
+def _outcome(delete: bool, answer: _Answer, index: str) -> Outcome | Busy:
     status, why = answer.status, reason_of(answer.error)
     if status == 404 and delete and answer.error is None:
         return UNCHANGED  # and the server keeps the version, so an older write cannot resurrect
@@ -149,13 +162,20 @@ def _outcome(delete: bool, answer: _Answer, index: str) -> Outcome:
             f"the index {index} is not there, or its alias for writing is not: {why}",
             "Bring it back, or build it anew: `lockstep backfill MAPPING --rebuild`.",
         )
-    if status == 429 or status >= 500:
-        blocked = "block" in why.kind or "/12/" in why.text
-        mend = f"; {block_mend(why.text, index)}" if blocked else ""
-        return Outcome(Status.UNKNOWN, f"{status}: {why}{mend}")
+    if "no write index" in why.text:
+        raise TargetReplaced(
+            f"the alias for writing to {index} leads to several indices: {why}",
+            f"Remove it from all but {index}: POST /_aliases.",
+        )
+    if status == 429 and "block" in why.kind:  # the cluster lifts it by itself once there is space
+        raise Unreachable(f"the index {index} takes no writes: {why}", _lift(why.text, index))
+    if status in BUSY:
+        return Busy(f"{status}: {why}")
+    if status >= 500:
+        return Outcome(Status.UNKNOWN, f"{status}: {why}")
     if status == 403 or "closed" in why.kind:
         if "block" in why.kind:
-            mend = f"Lift the block: {block_mend(why.text, index)}"
+            mend = _lift(why.text, index)
         elif "closed" in why.kind:
             mend = f"Open it: POST /{index}/_open"
         else:
@@ -164,3 +184,7 @@ def _outcome(delete: bool, answer: _Answer, index: str) -> Outcome:
     if 400 <= status < 500 and answer.error is not None:
         return Outcome(Status.REJECTED, str(why))
     return Outcome(Status.UNKNOWN, f"the cluster answered {status} to this change {why}".rstrip())
+
+
+def _lift(text: str, index: str) -> str:
+    return f"Lift the block: {block_mend(text, index)}"

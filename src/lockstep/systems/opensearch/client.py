@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 
-from lockstep.errors import Refused, SystemError_, TargetReplaced, Unreachable
+from lockstep.errors import DeclarationError, Refused, SystemError_, TargetReplaced, Unreachable
 from lockstep.systems.opensearch.flavour import Flavour
-from lockstep.systems.opensearch.reasons import block_mend, reason
+from lockstep.systems.opensearch.reasons import BUSY, block_mend, certificate_mend, reason, unreached_mend
 from lockstep.systems.opensearch.wire import DECODER
 
 Auth = tuple[str, str] | str | None
@@ -24,7 +24,6 @@ Auth = tuple[str, str] | str | None
 Verify = bool | str | ssl.SSLContext
 """Whether, or with the certificates of which file, the server's certificate is verified."""
 
-_BUSY = frozenset({429, 502, 503, 504})
 _TRIES = 4
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _JSON = {"content-type": "application/json"}
@@ -60,7 +59,7 @@ class Client:
             base_url=url,
             auth=auth if isinstance(auth, tuple) else None,
             headers=headers,
-            verify=ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify,
+            verify=_trusting(verify) if isinstance(verify, str) else verify,
             timeout=httpx.Timeout(timeout, connect=10.0),
             limits=httpx.Limits(max_connections=16, keepalive_expiry=5.0),
         )
@@ -99,7 +98,7 @@ class Client:
         for attempt in range(1, tries + 1):
             try:
                 status, answer = self.send(method, path, content)
-                if status not in _BUSY:
+                if status not in BUSY:
                     return status, answer
                 failure: SystemError_ = self.failure(status, answer)
             except Unreachable as error:
@@ -118,11 +117,11 @@ class Client:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise Refused(
                     f"{self._name} shows a certificate that is not trusted: {error}",
-                    f"Give its authority's certificate: {self.flavour.title}(url, verify='/path/to/ca.pem').",
+                    certificate_mend(str(error), self.flavour.title),
                 ) from error
             raise NotSent(
                 f"{self._name} cannot be reached: {error or type(error).__name__}",
-                "See that the cluster runs and that its address and port are right.",
+                unreached_mend(error),
             ) from error
         except httpx.HTTPError as error:
             raise Unreachable(
@@ -152,23 +151,41 @@ class Client:
             "See what stands between Lockstep and the cluster: a proxy, a load balancer, a wrong port.",
         )
 
+    def busy(self, why: str) -> Unreachable:
+        """The error for a cluster that stays too busy."""
+        return Unreachable(
+            f"{self._name} is too busy: {why}",
+            "See the cluster's load and its queues; Lockstep writes more slowly and tries again by itself.",
+        )
+
     def failure(self, status: int, answer: bytes) -> SystemError_:
         """The error for an answer that is not a good one."""
         why = reason(answer)
         said = f"{self._name} answered {status}" + (f": {why}" if why else "")
         if status == 401:
             return Refused(said, "Give the right user and password, in the URL or as auth=.")
-        if "block" in why.kind or "FORBIDDEN/" in why.text:
-            return Refused(said, f"Lift the block: {block_mend(why.text)}")
+        if ("block" in why.kind or "FORBIDDEN/" in why.text) and status < 500:
+            lift = f"Lift the block: {block_mend(why.text)}"
+            return Unreachable(said, lift) if status == 429 else Refused(said, lift)
         if status == 403:
             return Refused(said, "Give the user the privileges that `lockstep check` lists.")
         if status == 404 and why.kind == "index_not_found_exception":
             return TargetReplaced(
                 said, "Bring it back, or build it anew: `lockstep backfill MAPPING --rebuild`."
             )
-        if status in _BUSY or status >= 500:
+        if status in BUSY or status >= 500:
             return Unreachable(said, "See the cluster's health; Lockstep tries again by itself.")
         return Refused(said, "Change what the cluster names; if it names nothing of yours, report this.")
 
     def close(self) -> None:
         self._http.close()
+
+
+def _trusting(file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=file)
+    except OSError as error:
+        raise DeclarationError(
+            f"the certificate file {file} cannot be used: {error}",
+            "Give the PEM file of the authority that signed the cluster's certificate.",
+        ) from error

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, NamedTuple
 
 import msgspec
 
 from lockstep.systems.opensearch.wire import DECODER
+
+BUSY = frozenset({429, 502, 503, 504})
+"""What a cluster, or what stands before it, answers when it takes nothing now and may later."""
 
 
 class Reason(NamedTuple):
@@ -57,3 +61,24 @@ def block_mend(text: str, index: str = "INDEX") -> str:
             first = "free disk space, then " if setting == "read_only_allow_delete" else ""
             return f'{first}PUT /{index}/_settings {{"index.blocks.{setting}": null}}'
     return f"see GET /{index}/_settings/index.blocks.* and GET /_cluster/settings"
+
+
+def unreached_mend(error: BaseException) -> str:
+    """What to do when no connection could be made, from what broke underneath."""
+    causes: list[BaseException] = [error]
+    while (inner := causes[-1].__cause__ or causes[-1].__context__) is not None and len(causes) < 9:
+        causes.append(inner)
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return "See that the host name is right and that this machine's name service answers."
+    if any(sign in str(error) for sign in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")):
+        return "What answers there speaks no TLS: write http:// instead of https://, or give its other port."
+    return "See that the cluster runs and that its address and port are right."
+
+
+def certificate_mend(said: str, title: str) -> str:
+    """What to do about a certificate that is not trusted."""
+    if "expired" in said or "not yet valid" in said:
+        return "Renew the cluster's certificate, or set the clock of this machine right."
+    if "mismatch" in said or "not valid for" in said:
+        return "Use the host name that the certificate is for, or issue one for this name."
+    return f"Give its authority's certificate: {title}(url, verify='/path/to/ca.pem')."

@@ -10,7 +10,8 @@ from lockstep.ports import Features
 from lockstep.systems.opensearch import bulk, layout, wire
 from lockstep.systems.opensearch.client import Client, NotSent
 from lockstep.systems.opensearch.layout import Layout
-from lockstep.systems.opensearch.reasons import reason
+from lockstep.systems.opensearch.pace import Pace
+from lockstep.systems.opensearch.reasons import BUSY, reason
 from lockstep.systems.opensearch.scan import Scanner
 from lockstep.systems.opensearch.standing import standing
 from lockstep.values import Change, Contents, Held, Identity, Key, Outcome, Status
@@ -26,8 +27,10 @@ _TOO_LARGE = frozenset({400, 413})
 class IndexWriter:
     """A `ports.Writer`. Version conflicts, and tombstones for `gc_deletes`, are the server's own.
 
-    `write` raises Unreachable only if nothing of the batch was sent, TargetReplaced or Refused if the
-    trouble is the index itself; then an earlier part of the batch may have been written.
+    What the cluster was too busy for is sent again, slower and in smaller requests, for as long as there is
+    progress: versions make that harmless. `write` raises Unreachable if nothing of the batch was sent or the
+    cluster stays too busy, TargetReplaced or Refused if the trouble is the index itself; but for the first,
+    a part of the batch may have been written.
     """
 
     features = Features(versions=True, normalises=False)
@@ -44,7 +47,7 @@ class IndexWriter:
         self._names = names
         self._mappings = mappings
         self._settings = settings
-        self._largest = largest
+        self._pace = Pace(largest)
         self._scanner = Scanner(client, names.index)
 
     def identity(self) -> Identity | None:
@@ -105,10 +108,11 @@ class IndexWriter:
         outcomes: list[Outcome | None] = [None] * len(changes)
         answered = False
         lost: SystemError_ | None = None
-        for request in bulk.requests(changes, outcomes, self._largest):
+        self._pace.begin()
+        for request in bulk.requests(changes, outcomes, self._pace.size):
             if lost is None:
                 try:
-                    self._send(request, outcomes)
+                    self._send(request, outcomes, changes)
                     answered = True
                 except NotSent as error:
                     if not answered and all(outcomes[one.place] is None for one in request):
@@ -120,7 +124,9 @@ class IndexWriter:
                     outcomes[one.place] = Outcome(Status.UNKNOWN, f"not sent: {lost}")
         return [outcome or _NO_ANSWER for outcome in outcomes]
 
-    def _send(self, request: list[bulk.Item], outcomes: list[Outcome | None]) -> None:
+    def _send(
+        self, request: list[bulk.Item], outcomes: list[Outcome | None], changes: Sequence[Change]
+    ) -> None:
         waiting = [request]
         refusals = 0
         while waiting:
@@ -138,12 +144,22 @@ class IndexWriter:
                 if refusals > _TOO_MANY_REFUSALS:
                     raise self._client.failure(status, answer)
                 if len(part) > 1:
-                    middle = len(part) // 2
-                    waiting += [part[middle:], part[:middle]]  # the earlier half is popped first
+                    if status == 413:
+                        self._pace.too_large(len(content))
+                    waiting += _halves(part)
                 else:
                     why = str(reason(answer)) or f"the cluster answered {status}"
                     size = f"the document of {len(part[0].lines)} bytes is refused: {why}"
                     _settle(part, outcomes, Outcome(Status.REJECTED, size))
+                continue
+            if status in BUSY:
+                busy = self._client.failure(status, answer)
+                if self._pace.busy():
+                    waiting += _halves(part)
+                elif len(part) == 1 and reason(answer).kind == "circuit_breaking_exception":
+                    _settle(part, outcomes, Outcome(Status.UNKNOWN, str(busy)))  # it may be too large
+                else:
+                    raise busy
                 continue
             if status != 200:
                 failure = self._client.failure(status, answer)
@@ -155,8 +171,24 @@ class IndexWriter:
             if found is None:
                 _settle(part, outcomes, Outcome(Status.UNKNOWN, str(self._client.rubbish(answer))))
                 continue
+            left: list[bulk.Item] = []
+            doubtful: dict[Key, str] = {}
             for one, outcome in zip(part, found, strict=True):
-                outcomes[one.place] = outcome
+                key = changes[one.place].key
+                if isinstance(outcome, bulk.Busy):
+                    doubtful[key] = outcome.reason
+                else:
+                    outcomes[one.place] = outcome
+                if key in doubtful:  # also what came after it for the same key: order is kept
+                    left.append(one)
+            if not left:
+                self._pace.fine()
+                continue
+            if len(left) < len(part):
+                self._pace.moved()
+            if not self._pace.busy():
+                raise self._client.busy(next(iter(doubtful.values())))
+            waiting += _halves(left)
 
     @property
     def _bulk_path(self) -> str:
@@ -181,11 +213,17 @@ class IndexWriter:
         self._client.close()
 
 
-_REPLY = "errors,items.*.status,items.*.error"
+_REPLY = "errors,items.*.status,items.*.error,items.*._index"
 """Small replies. Only safe where no document comes back: a filtered answer is written anew by the server,
 and numbers pass through doubles on the way."""
 
 _NO_ANSWER = Outcome(Status.UNKNOWN, "no answer was kept for this change")
+
+
+def _halves(part: list[bulk.Item]) -> list[list[bulk.Item]]:
+    """Two parts, the earlier one last: it is popped first."""
+    middle = len(part) // 2
+    return [half for half in (part[middle:], part[:middle]) if half]
 
 
 def _settle(part: list[bulk.Item], outcomes: list[Outcome | None], outcome: Outcome) -> None:
