@@ -98,9 +98,12 @@ class Shop:
             for statement in statements:
                 connection.execute(statement.encode())
 
+    def source(self) -> ls.Postgres:
+        return ls.Postgres(self.url, slot=self.url.rpartition("/")[2])
+
     def pipeline(self) -> ls.Pipeline:
         made = ls.Pipeline("shop", state=self.root / "state")
-        source = ls.Postgres(self.url, slot=self.url.rpartition("/")[2])
+        source = self.source()
         target = ls.SQLite(self.root / "out.db")
         items = target.table("items", columns=COLUMNS, key=("id",))
         others = target.table("others", columns={"id": "INTEGER", "name": "TEXT"}, key=("id",))

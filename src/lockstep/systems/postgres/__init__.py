@@ -26,6 +26,7 @@ from lockstep.systems.postgres.client import READING_SECONDS, Address
 from lockstep.systems.postgres.feed import PostgresFeed
 from lockstep.systems.postgres.keytext import parse_key
 from lockstep.systems.postgres.reader import PostgresReader
+from lockstep.systems.postgres.replica import ReplicaReader
 from lockstep.systems.postgres.writer import LONGEST_NAME, PostgresDialect
 from lockstep.systems.sql.target import TOMBSTONES, SQLTarget
 from lockstep.values import Finding, Key, Table
@@ -42,6 +43,8 @@ class Postgres:
 
     `statement_timeout`: seconds after which the server gives up on one of our reads. Lockstep then reads
     fewer keys at once; a single key that takes longer is stuck, and says so.
+
+    `replica`: the URL of a hot standby, where rows are read instead; the log is followed at `url`.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Postgres:
         slot: str | None = None,
         publication: str = "lockstep",
         statement_timeout: float = READING_SECONDS,
+        replica: str | None = None,
     ) -> None:
         if statement_timeout < 1:
             raise DeclarationError("a statement_timeout is a second at least", "Give it in seconds, or not.")
@@ -67,6 +71,7 @@ class Postgres:
                 f"{publication!r} cannot be the name of a publication", "Use 1 to 63 bytes of text."
             )
         self._address = address
+        self._replica = None if replica is None else Address(replica, statement_timeout=statement_timeout)
         self._slot = slot
         self._publication = publication
 
@@ -78,15 +83,19 @@ class Postgres:
         slot: str | None = None,
         publication: str = "lockstep",
         statement_timeout: float = READING_SECONDS,
+        replica: str | None = None,
     ) -> Postgres:
-        """The database whose URL is in an environment variable, so that no secret is in the code."""
-        url = os.environ.get(variable)
-        if not url:
-            raise DeclarationError(
-                f"the environment variable {variable} is not set",
-                f"Set it to the database's URL: export {variable}=postgresql://user@host:5432/dbname",
-            )
-        return cls(url, slot=slot, publication=publication, statement_timeout=statement_timeout)
+        """The database whose URL is in an environment variable, so that no secret is in the code.
+
+        `replica` then names the variable that holds the standby's.
+        """
+        return cls(
+            _from_env(variable),
+            slot=slot,
+            publication=publication,
+            statement_timeout=statement_timeout,
+            replica=None if replica is None else _from_env(replica),
+        )
 
     @property
     def name(self) -> str:
@@ -96,6 +105,8 @@ class Postgres:
         return f"Postgres({self.name}, slot={self._slot!r}, publication={self._publication!r})"
 
     def reader(self) -> Reader:
+        if self._replica is not None:
+            return ReplicaReader(self._address, self._replica)
         return PostgresReader(self._address)
 
     def feed(self) -> Feed:
@@ -121,13 +132,23 @@ class Postgres:
         return SQLTarget(lambda: PostgresDialect(self._address, written), written, key, columns, tombstones)
 
     def check(self, tables: Sequence[Table]) -> list[Finding]:
-        return check(self._address, self._slot, self._publication, tables)
+        return check(self._address, self._replica, self._slot, self._publication, tables)
 
     def catalog(self) -> Catalog:
         return catalog(self._address)
 
     def parse_key(self, table: Table, parts: Sequence[str]) -> Key:
         return parse_key(self._address, table, parts)
+
+
+def _from_env(variable: str) -> str:
+    url = os.environ.get(variable)
+    if not url:
+        raise DeclarationError(
+            f"the environment variable {variable} is not set",
+            f"Set it to the database's URL: export {variable}=postgresql://user@host:5432/dbname",
+        )
+    return url
 
 
 if TYPE_CHECKING:

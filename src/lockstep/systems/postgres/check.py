@@ -16,6 +16,7 @@ from lockstep.systems.postgres.faults import mapped
 from lockstep.systems.postgres.logical import Publication, Slot
 from lockstep.systems.postgres.names import literal, quoted
 from lockstep.systems.postgres.publishing import OPTIONS
+from lockstep.systems.postgres.replica import no_standby, system
 from lockstep.systems.postgres.replication import Stream
 from lockstep.systems.postgres.tables import TableInfo
 from lockstep.values import Finding, Table
@@ -50,11 +51,14 @@ class _Server:
     may_replicate: bool
 
 
-def check(address: Address, slot: str, publication: str, followed: Sequence[Table]) -> list[Finding]:
-    """Findings about the server, then about each table."""
+def check(
+    address: Address, replica: Address | None, slot: str, publication: str, followed: Sequence[Table]
+) -> list[Finding]:
+    """Findings about the server, then about its standby, then about each table."""
     try:
         with address.connect() as connection, mapped(f"checking {address.name}"):
-            return list(_findings(address, connection, slot, publication, followed))
+            found = [] if replica is None else list(_replica(address, connection, replica))
+            return [*found, *_findings(address, connection, slot, publication, followed)]
     except LockstepError as error:
         return [Finding(address.name, str(error), error.remedy)]
 
@@ -83,7 +87,7 @@ def _settings(address: Address, server: _Server, standing: Slot | None) -> Itera
         yield Finding(
             address.name,
             "the server is a standby, whose log Lockstep does not follow",
-            "Connect to the primary.",
+            "Connect to the primary; to read on the standby, give its URL too: ls.Postgres(…, replica=…).",
         )
     if server.wal_level != "logical":
         yield Finding(
@@ -112,6 +116,17 @@ def _settings(address: Address, server: _Server, standing: Slot | None) -> Itera
             "Convert the database to UTF8.",
             blocks=False,
         )
+
+
+def _replica(address: Address, primary: Connection, replica: Address) -> Iterator[Finding]:
+    """Whether rows can be read on the standby."""
+    try:
+        with replica.connect() as connection, mapped(f"checking {replica.name}"):
+            (standby,) = connection.execute(b"SELECT pg_is_in_recovery()").fetchone() or (False,)
+            if not standby or system(connection) != system(primary):
+                raise no_standby(replica, address.name)
+    except LockstepError as error:
+        yield Finding(replica.name, str(error), error.remedy)
 
 
 def _replication(address: Address, server: _Server) -> Iterator[Finding]:
