@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import Any, NoReturn
+import re
+from typing import Any, NoReturn, TypeVar
 
 Place = int | float
 """Days or microseconds since 0001-01-01; an infinity for infinity."""
@@ -106,6 +107,9 @@ class Far:
     strftime = replace = weekday = isoweekday = isocalendar = toordinal = timetuple = utctimetuple = _refuse
     ctime = date = time = timetz = astimezone = timestamp = _refuse
     hour = minute = second = microsecond = property(_refuse)
+
+
+_Far = TypeVar("_Far", bound=Far)
 
 
 class FarDate(Far, dt.date):
@@ -209,6 +213,44 @@ def datetime_at(place: Place, aware: bool) -> dt.datetime:
         return FarDatetime(place, aware)
     moment = _ORIGIN + int(place) * _MICRO
     return moment.replace(tzinfo=dt.UTC) if aware else moment
+
+
+def read_date(text: str) -> FarDate:
+    """A far date of its `text`. Raises ValueError for anything else, other spellings included."""
+    found = _TEXT(text)
+    if found is None or found["clock"]:
+        raise ValueError(f"{text!r} is no date")
+    return _spelt(FarDate(_place(found, text)), text)
+
+
+def read_datetime(text: str) -> FarDatetime:
+    """A far moment of its `text`; infinity is one with a zone. Raises ValueError."""
+    found = _TEXT(text)
+    if found is None or not (found["clock"] or found["endless"]):
+        raise ValueError(f"{text!r} is no moment")
+    if found["endless"]:
+        return FarDatetime(_place(found, text), True)
+    clock = clock_micros(dt.time.fromisoformat(found["clock"]))
+    return _spelt(FarDatetime(_place(found, text) * DAY + clock, bool(found["zone"])), text)
+
+
+_TEXT = re.compile(
+    r"(?P<endless>-?infinity)|"
+    r"(?P<year>[+-]?\d{4,9})-(?P<month>\d\d)-(?P<day>\d\d)(?:T(?P<clock>[\d:.]{8,15})(?P<zone>Z)?)?",
+    re.ASCII,
+).fullmatch
+
+
+def _place(found: re.Match[str], text: str) -> Place:
+    if found["endless"]:
+        return -math.inf if text[0] == "-" else math.inf
+    return days_of(int(found["year"]), int(found["month"]), int(found["day"]))
+
+
+def _spelt(value: _Far, text: str) -> _Far:
+    if value.text != text:
+        raise ValueError(f"{text!r} is not spelt {value.text}")
+    return value
 
 
 def micros_of(moment: dt.datetime) -> Place:

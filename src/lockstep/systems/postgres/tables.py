@@ -242,7 +242,9 @@ SELECT t.oid::int8, t.typtype::text, t.typbasetype::int8, t.typrelid::int8,
        t.typoutput::regproc::text, nullif(t.typsend::oid, 0)::regproc::text, t.typdelim::text,
        n.nspname = 'pg_catalog' AND EXISTS (
          SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod
-         WHERE o.opcintype = t.oid AND o.opcdefault AND m.amname = 'btree'),
+         WHERE o.opcdefault AND m.amname = 'btree' AND (o.opcintype = t.oid OR EXISTS (
+           SELECT FROM pg_cast c WHERE c.castsource = t.oid AND c.casttarget = o.opcintype
+             AND c.castmethod = 'b' AND c.castcontext = 'i'))),
        (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
         WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped),
        (SELECT array_agg(a.atttypid::int8 ORDER BY a.attnum) FROM pg_attribute a

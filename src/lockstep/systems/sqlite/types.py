@@ -8,12 +8,13 @@ INTEGER, INT, BIGINT, …                     integer              int
 BOOLEAN, BOOL                               integer 0 or 1       bool
 REAL, FLOAT, DOUBLE, …                      real                 float
 NUMERIC, DECIMAL, NUMBER, MONEY             integer, real        Decimal; a real by its shortest text
+DECIMAL TEXT, NUMERIC TEXT                  text 1.5             Decimal of any length, as short as it can be
 TEXT, VARCHAR, CHAR, CLOB, STRING, …        text                 str
 BLOB, BINARY, VARBINARY                     blob                 bytes
 DATE                                        text 2026-03-08      dt.date
 DATETIME, TIMESTAMP, …                      text ISO 8601        dt.datetime, aware if the text has a zone
 TIME                                        text 09:30:00        dt.time
-JSON                                        text, number         what it says, fractions as Decimal
+JSON, JSON TEXT                             text, number         what it says, fractions as Decimal
 UUID, GUID, UNIQUEIDENTIFIER                text, lower case     UUID
 
 A type that is not here (and a column without one) has no exact form, and cannot be read.
@@ -21,6 +22,7 @@ A type that is not here (and a column without one) has no exact form, and cannot
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -29,6 +31,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from lockstep.canonical import number
 from lockstep.systems.sqlite import moments
 
 
@@ -68,6 +71,24 @@ def _read_decimal(stored: Any) -> Decimal:
     raise ValueError
 
 
+def _read_digits(stored: Any) -> Decimal:
+    """Only in its shortest spelling: another one would not be found by its value."""
+    if type(stored) is str:
+        with contextlib.suppress(ArithmeticError):
+            exact = Decimal(stored)
+            if number(exact).decode() == stored:
+                return exact
+    raise ValueError
+
+
+def _digits_forms(value: Any) -> tuple[str, ...]:
+    return (number(value).decode(),) if type(value) in (float, Decimal) else _whole_forms(value)
+
+
+def _whole_forms(value: Any) -> tuple[str, ...]:
+    return (number(Decimal(value)).decode(),) if type(value) is int else ()
+
+
 def _no_constant(name: str) -> Any:
     raise ValueError(name)
 
@@ -92,6 +113,7 @@ DECIMAL = Kind("Decimal", frozenset(), _read_decimal, _number_forms, ordered=Tru
 TEXT = Kind("str", frozenset({str}), _refuse, _only(str), ordered=True)
 BLOB = Kind("bytes", frozenset({bytes}), _refuse, _only(bytes), ordered=True)
 BOOLEAN = Kind("bool", frozenset(), _read_bool, lambda value: (int(value),) if type(value) is bool else ())
+DIGITS = Kind("Decimal", frozenset(), _read_digits, _digits_forms)
 JSON = Kind("Any", frozenset(), _read_json, lambda value: ())
 UUID = Kind("UUID", frozenset(), moments.read_uuid, moments.uuid_forms)
 DATE = Kind("dt.date", frozenset(), moments.read_date, moments.date_forms)
@@ -110,6 +132,8 @@ _BY_NAME = {
     "DATE": DATE,
     "TIME": TIME,
     "JSON": JSON,
+    "JSON TEXT": JSON,
+    **dict.fromkeys(("DECIMAL TEXT", "NUMERIC TEXT"), DIGITS),
     "STRING": TEXT,
 }
 _BY_PART = (

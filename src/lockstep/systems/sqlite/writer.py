@@ -25,7 +25,7 @@ from sqlalchemy.dialects import sqlite as dialects
 from sqlalchemy.exc import DBAPIError
 
 from lockstep.errors import DataError, LockstepError
-from lockstep.far import FarDate, FarDatetime, FarTime
+from lockstep.far import FarDate, FarDatetime, FarTime, read_date, read_datetime
 from lockstep.systems.sql.columns import Codec, Columns, as_json, as_text, from_json
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.rows import Rows
@@ -33,6 +33,7 @@ from lockstep.systems.sqlite import types
 from lockstep.systems.sqlite.client import connect, error_of, file_of
 
 _WRITE = "lockstep_writes"
+_END_OF_DAY = "24:00:00"
 
 
 class SQLiteDialect(Dialect):
@@ -99,7 +100,8 @@ class SQLiteDialect(Dialect):
 
     def codec(self, declared: str) -> Codec:
         bare = declared.upper().replace("NOT NULL", "").strip()
-        encode, decode, orders = _CODECS[types.kind_of(bare).python or "Any?"]
+        kind = types.kind_of(bare)
+        encode, decode, orders = _DIGITS if kind is types.DIGITS else _CODECS[kind.python or "Any?"]
         return Codec(declared, encode, decode, orders, text=encode is as_text)
 
     def unique(self, connection: sa.Connection, table: str, key: Sequence[str]) -> bool:
@@ -194,17 +196,18 @@ def _any(value: Any) -> Any:
 
 
 def _date(value: Any) -> str:
+    if isinstance(value, str):
+        value = dt.date.fromisoformat(value) if value[4:5] == "-" else read_date(value)
     if isinstance(value, FarDate):
         return value.text
-    value = dt.date.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
         raise ValueError("it is no date")
     return value.isoformat()
 
 
 def _time(value: Any) -> str:
-    if isinstance(value, FarTime) and value.tzinfo is None:
-        return value.text
+    if value == _END_OF_DAY or (isinstance(value, FarTime) and value.tzinfo is None):
+        return _END_OF_DAY
     value = dt.time.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(value, dt.time) or value.tzinfo is not None:
         raise ValueError("it is no time of day")
@@ -212,9 +215,10 @@ def _time(value: Any) -> str:
 
 
 def _datetime(value: Any) -> str:
+    if isinstance(value, str):
+        value = dt.datetime.fromisoformat(value) if value[4:5] == "-" else read_datetime(value)
     if isinstance(value, FarDatetime):
         return value.text
-    value = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(value, dt.datetime):
         raise ValueError("it is no timestamp")
     if value.tzinfo is None:
@@ -251,6 +255,13 @@ def _as_is(cell: Any) -> Any:
     return cell
 
 
+def _digits(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError("it is no number")
+    return as_text(value)
+
+
+_DIGITS = (_digits, _reads(types.DIGITS), False)
 _CODECS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], bool]] = {
     "int": (_integer, _as_is, True),
     "float": (_real, _as_is, False),
