@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lockstep.cli import output
+from lockstep.cli import names, output
 from lockstep.cli.verb import print_json, settings, verb
 
 
@@ -20,7 +20,7 @@ from lockstep.cli.verb import print_json, settings, verb
     running: who will do it; null when the next run will.
     """,
 )
-@click.argument("mapping")
+@click.argument("mapping", shell_complete=names.mappings)
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 @click.option(
     "--trust-target", is_flag=True, help="Compare with what the target holds now, not with the ledger."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lockstep.cli import output
+from lockstep.cli import names, output
 from lockstep.cli.verb import print_json, settings, verb
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Where there is none, source, error, ledger and stuck are null.
     """,
 )
-@click.argument("mapping")
+@click.argument("mapping", shell_complete=names.mappings)
 @click.argument("key")
 def command(mapping: str, key: str) -> None:
     """Show everything that is known of one key: in the source, the target and the ledger. Writes nothing."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lockstep.cli import output
+from lockstep.cli import names, output
 from lockstep.cli.verb import print_json, settings, verb
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _SIGNS = {
     expected: what the source means; actual: what the target holds.
     """,
 )
-@click.argument("mapping")
+@click.argument("mapping", shell_complete=names.mappings)
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 @click.option("--limit", metavar="N", default=50, show_default=True, help="Show at most so many; count all.")
 def command(mapping: str, keys: tuple[str, ...], limit: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lockstep.cli import output
+from lockstep.cli import names, output
 from lockstep.cli.verb import print_json, settings, verb
 from lockstep.errors import DeclarationError
 from lockstep.pipeline import Pipeline
@@ -23,7 +23,7 @@ from lockstep.ports import Target
     {"target", "query", "hits": [{"score", "key", "record"}]}
     """,
 )
-@click.argument("target", metavar="TARGET|MAPPING")
+@click.argument("target", metavar="TARGET|MAPPING", shell_complete=names.targets)
 @click.argument("query")
 @click.option("--limit", metavar="N", default=10, show_default=True, help="At most so many hits.")
 def command(target: str, query: str, limit: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lockstep.cli import output
+from lockstep.cli import names, output
 from lockstep.cli.verb import print_json, settings, verb
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
                             "attempts", "first_at", "last_at", "retry_at"}]}
     """,
 )
-@click.argument("mapping", required=False)
+@click.argument("mapping", required=False, shell_complete=names.mappings)
 @click.option("--limit", metavar="N", default=20, show_default=True, help="At most so many keys.")
 def command(mapping: str | None, limit: int) -> None:
     """Show the keys that failed, and why: those of MAPPING, or all.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lockstep.cli import exits, output
+from lockstep.cli import exits, names, output
 from lockstep.cli.verb import print_json, settings, verb
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _KINDS = ("missing", "different", "extra", "failed")
     kind: missing, different, extra, failed. The first thousand divergences.
     """,
 )
-@click.argument("mappings", metavar="[MAPPING]...", nargs=-1)
+@click.argument("mappings", metavar="[MAPPING]...", nargs=-1, shell_complete=names.mappings)
 @click.option("--limit", metavar="N", default=20, show_default=True, help="Show at most so many divergences.")
 def command(mappings: tuple[str, ...], limit: int) -> None:
     """Compare everything, record by record: are they the same? Writes nothing.
