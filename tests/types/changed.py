@@ -25,7 +25,7 @@ def changed(value: Any) -> Any:
         case float():
             return math.nextafter(value, 0) if value else 5e-324
         case Decimal():
-            return Decimal("1e-1001") if not value else value.scaleb(1)
+            return Decimal("1e-1001") if not value else value.scaleb(-1)
         case str():
             return value[:-1] + chr(ord(value[-1]) ^ 1) if value else " "
         case bytes():
@@ -35,9 +35,10 @@ def changed(value: Any) -> Any:
         case FarTime():
             return dt.time(23, 59, 59, 999_999, value.tzinfo)
         case FarDate():
-            return FarDate(-value.place)
+            return FarDate(-value.place if value.infinite else value.place + (1 if value.place < 0 else -1))
         case FarDatetime():
-            return FarDatetime(-value.place, value.tzinfo is not None)
+            place = -value.place if value.infinite else value.place + (1 if value.place < 0 else -1)
+            return FarDatetime(place, value.tzinfo is not None)
         case dt.datetime():
             return value + dt.timedelta(microseconds=1 if value.year < 9999 else -1)
         case dt.date():

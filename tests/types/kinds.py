@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-TARGETS = ("opensearch", "tantivy", "sqlite")
+TARGETS = ("opensearch", "tantivy", "sqlite", "postgres")
 
 
 @dataclass(frozen=True)

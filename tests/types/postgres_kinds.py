@@ -409,6 +409,25 @@ KINDS: tuple[Kind, ...] = (
     Kind("vector(3)", "str", cases=(Case("'[1,2.5,-3]'", "[1,2.5,-3]"),), key="no: of an extension", note="so is every type that is not here: its text", form="text", search="`keyword`", sqlite="TEXT"),
 )  # fmt: skip
 
+HELD = {
+    "oid": "int8",
+    "money": "numeric",
+    "name": "text",
+    '"char"': "text",
+    **dict.fromkeys(("mood", "other.mood", "xml", "citext", "ltree"), "text"),
+    **dict.fromkeys(("plus", "more"), "int4"),
+    "tags": "text[]",
+    "money[]": "numeric[]",
+    "oid[]": "int8[]",
+    "int8[][]": "int8[]",
+    "plus[]": "int4[]",
+    **dict.fromkeys(("doc", "pair", "floats", "hstore"), "jsonb"),
+    **dict.fromkeys(
+        ("inet[]", "bit(3)[]", "box[]", "mood[]", "tags[]", "int4range[]", "pair[]", "ltree[]"), "jsonb"
+    ),
+}
+"""In a table of PostgreSQL's, where it is not the type itself."""
+
 OLDER: tuple[Kind, ...] = (
     Kind("xml", "str", cases=(Case("'<a b=\"1\">é&amp;</a>'", '<a b="1">é&amp;</a>'),), key=_NO_ORDER, **_TEXT),
     Kind("hstore", "dict[str, str | None]", cases=(Case("'a=>1, b=>NULL, \"c \\\"d\"=>\"x,=>\"'", {"a": "1", "b": None, 'c "d': "x,=>"}), Case("''", {})), key="no: of an extension", **_TREE),

@@ -13,7 +13,6 @@ import lockstep as ls
 from lockstep.canonical import canonical
 from tests.systems.postgres_db import Db
 from tests.types import rows
-from tests.types.changed import changed
 from tests.types.kinds import TARGETS, Kind
 from tests.types.postgres_kinds import KINDS, OLDER, SETUP
 from tests.types.world import World, cleared
@@ -120,10 +119,7 @@ def test_every_type_to_every_target(world: tuple[World, Db]) -> None:
     places: dict[str | None, list[str]] = {}
     wanted |= dict(zip(rows.FILLER, one.rows[1], strict=False))
     for number, cell in wanted.items():
-        value = cell.case.value if number not in rows.FILLER else None
-        if one.to == "sqlite" and value is None:
-            value = cell.case.value
-        spoilt[number] = {**records[number], cell.column: changed(value)}
+        spoilt[number] = {**records[number], cell.column: one.another(cell, number)}
         places[str(number)] = [cell.column]
     one.spoil(spoilt)
     report = ls.verify(one.pipeline, "everything")

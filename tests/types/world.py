@@ -17,7 +17,9 @@ from lockstep.ports import Source, Target
 from lockstep.state.stuck import Stuck
 from lockstep.values import Change, Held
 from tests.types import rows
+from tests.types.changed import changed
 from tests.types.kinds import Kind
+from tests.types.postgres_kinds import HELD
 
 
 class World:
@@ -37,12 +39,12 @@ class World:
             for value in vars(module).values()
             if isinstance(value, type) and issubclass(value, ls.Model) and value is not ls.Model
         )
-        self.target = self._target(root, search)
+        self.target = self._target(root, source, search)
         self.pipeline = ls.Pipeline("types", state=root / "state")
         function = rows.handing_on(self.model)
         self.pipeline.mapping(source, to=self.target, name="everything", version="1")(function)
 
-    def _target(self, root: Path, search: str | None) -> Target:
+    def _target(self, root: Path, source: Source, search: str | None) -> Target:
         if self.to == "opensearch":
             assert search is not None
             return ls.OpenSearch(search).index(
@@ -50,6 +52,12 @@ class World:
             )
         if self.to == "tantivy":
             return ls.Tantivy(root / "index").index(self.name)
+        if self.to == "postgres":
+            assert isinstance(source, ls.Postgres)
+            columns = {
+                c: HELD.get(k.declared, k.declared) for c, k in zip(self.columns, self.kinds, strict=True)
+            }
+            return source.table(f"public.{self.name}", columns={"id": "int8", **columns})
         declared = {
             "id": "INTEGER",
             **{c: k.sqlite.partition(";")[0] for c, k in zip(self.columns, self.kinds, strict=True)},
@@ -80,6 +88,13 @@ class World:
         assert self.pipeline.state is not None
         found = ls.stuck(self.pipeline.state, "everything")
         return {keys.decode(one.key)[0]: one for one in found}
+
+    def another(self, cell: rows.Cell, number: int) -> Any:
+        """Another value for a cell, as little different as can be; else all or nothing."""
+        own = HELD.get(cell.kind.declared, cell.kind.declared) not in ("text", "json", "jsonb")
+        if self.to == "postgres" and own and isinstance(cell.case.value, str | dict | list):
+            return cell.case.value if number in rows.FILLER else None
+        return changed(cell.case.value)
 
     def spoil(self, changed: dict[int, dict[str, Any]]) -> None:
         """Writes other records into the target behind Lockstep's back."""

@@ -26,7 +26,7 @@ _DAY = r"(\d{4,})-(\d\d)-(\d\d)"
 _CLOCK = r"(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?"
 _ZONE = r"([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?"
 _FAR_DATE = re.compile(rf"{_DAY}( BC)?", re.ASCII).fullmatch
-_FAR_MOMENT = re.compile(rf"{_DAY} {_CLOCK}(?:\+00)?( BC)?", re.ASCII).fullmatch
+_FAR_MOMENT = re.compile(rf"{_DAY}[ T]{_CLOCK}(?:\+00(?::00)?)?( BC)?", re.ASCII).fullmatch
 _ZONED = re.compile(_CLOCK + _ZONE, re.ASCII).fullmatch
 _INTERVAL = re.compile(
     r"(?:([+-]?\d+) years? ?)?(?:([+-]?\d+) mons? ?)?(?:([+-]?\d+) days? ?)?"

@@ -17,7 +17,7 @@ from lockstep.systems.sql.companion import TARGETS, Companion
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.values import Contents, Identity, Version
 
-_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_. ]*(\(\s*\d+\s*(,\s*\d+\s*)?\))?[A-Za-z ]*(\[\])?[A-Za-z ]*")
+_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_. ]*(\(\s*\d+\s*(,\s*-?\d+\s*)?\))?[A-Za-z ]*(\[\])?[A-Za-z ]*")
 
 
 def identity(connection: sa.Connection, dialect: Dialect, table: str, own: Companion) -> Identity | None:
