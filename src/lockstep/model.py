@@ -326,7 +326,14 @@ def _mentions_model(hint: Any) -> bool:
 
 
 def _show(hint: Any) -> str:
-    return hint.__name__ if isinstance(hint, type) and get_origin(hint) is None else str(hint)
+    """An annotation as a person wrote it, without modules."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return " | ".join(map(_show, get_args(hint)))
+    if get_origin(hint) is not None:
+        return f"{_show(get_origin(hint))}[{', '.join(map(_show, get_args(hint)))}]"
+    if hint is type(None):
+        return "None"
+    return hint.__name__ if isinstance(hint, type) else str(hint)
 
 
 def _hints(cls: type[Model]) -> dict[str, Any]:

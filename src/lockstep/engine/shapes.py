@@ -257,6 +257,12 @@ class Plan:
                 f"{of}: {count} rows of {node.table.name} have {where}, and {node.field} takes one",
                 f"Annotate {node.field} as a list, or mend the rows.",
             )
+        if None in parts:
+            null = ", ".join(name for name, part in zip(node.down, parts, strict=True) if part is None)
+            return DataError(
+                f"{of}: {null} is null, and {node.field} is required",
+                f"Annotate {node.field} as optional (… | None), or mend the row.",
+            )
         return DataError(
             f"{of}: no row of {node.table.name} has {where}, and {node.field} is required",
             f"Annotate {node.field} as optional (… | None), or mend the row.",
