@@ -73,7 +73,7 @@ def formed(record: Record) -> Formed:
     odd: list[type[Any]] = []
     try:
         try:
-            form = _encode(_ready_map(record, odd))
+            form = _encode(_ready_map(record, odd))  # type: ignore[arg-type]  # any mapping will do
         except ValueError:  # msgspec takes no whole number of more than 4,300 digits
             form = _encode(_ready(dict(record), odd, small=True))
     except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
@@ -90,25 +90,30 @@ def fingerprint(key: Key, form: bytes) -> Fingerprint:
     return Fingerprint(int.from_bytes(digest, "big", signed=True))
 
 
-def _ready_map(record: Record, odd: list[type[Any]]) -> Record:
+def _ready_map(record: dict[str, Any], odd: list[type[Any]]) -> dict[str, Any]:
     """A record of which msgspec makes the canonical form. Nearly all of the time here is of this loop.
 
     `odd` gets the types of leaves that are not `Formed.plain`.
     """
-    if _PLAIN.issuperset(map(type, record.values())):
-        return record
-    ready = dict(record)
+    ready = record
+    made: Any
     for name, value in record.items():
         kind = type(value)
         if kind in _PLAIN:
             continue
-        if kind is float and (_LOW <= value < _HIGH or value == 0 or -_HIGH < value <= -_LOW):
-            if value.is_integer():
-                ready[name] = int(value)
-        elif kind is dict:
-            ready[name] = _ready_map(value, odd)
+        if kind is dict:
+            made = _ready_map(value, odd)
+        elif kind is float and (_LOW <= value < _HIGH or value == 0 or -_HIGH < value <= -_LOW):
+            if not value.is_integer():
+                continue
+            made = int(value)
         else:
-            ready[name] = _ready(value, odd)
+            made = _ready(value, odd)
+        if made is value:
+            continue
+        if ready is record:
+            ready = dict(record)
+        ready[name] = made
     return ready
 
 

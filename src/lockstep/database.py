@@ -7,13 +7,13 @@ power cut. No transaction outlives one batch, so the WAL does not grow.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from lockstep.errors import StateError
 from lockstep.migrations import Migration, migrate
@@ -62,13 +62,30 @@ class Database:
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
     """Inserts rows, or replaces those of the same primary key."""
-    if not rows:
-        return
-    make: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = make(table)
+    if rows:
+        names = tuple(rows[0])
+        upsert_rows(connection, table, names, [tuple(row[name] for name in names) for row in rows])
+
+
+def upsert_rows(
+    connection: sa.Connection, table: sa.Table, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """`upsert` of thousands: the driver gets the tuples as they are, its own types in them."""
+    if rows:
+        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        connection.exec_driver_sql(_upsert_sql(table, names, mark), list(rows))
+
+
+@functools.cache
+def _upsert_sql(table: sa.Table, names: tuple[str, ...], mark: str) -> str:
     keys = [column.name for column in table.primary_key]
-    rest = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest), list(rows))
+    columns = ", ".join(f'"{name}"' for name in names)
+    rest = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in keys)
+    conflict = ", ".join(f'"{name}"' for name in keys)
+    return (
+        f'INSERT INTO "{table.name}" ({columns}) VALUES ({", ".join([mark] * len(names))}) '
+        f"ON CONFLICT ({conflict}) DO {f'UPDATE SET {rest}' if rest else 'NOTHING'}"
+    )
 
 
 def state_error(error: sa.exc.DBAPIError, path: Path) -> StateError:

@@ -172,10 +172,13 @@ class Features(NamedTuple):
 
     versions    it refuses an older version by itself
     normalises  what it holds may differ from what was sent; outcomes then carry `held`
+    parallel    how many writes at once are worth while. Above 1, threads may share the writer; at 1 one
+                thread has it
     """
 
     versions: bool
     normalises: bool
+    parallel: int = 1
 
 
 @runtime_checkable

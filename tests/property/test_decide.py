@@ -88,8 +88,8 @@ class Target:
             decision,
             answered,
             Version(self.version),
+            b"",
             Work(trust, "change", None, 0.0),
-            0.0,
         )
         assert (settled.failure is None) == all(s in (Status.APPLIED, Status.UNCHANGED) for s in statuses)
         self.row = settled.row
@@ -225,7 +225,7 @@ def test_the_more_suspicious_hint_wins_in_any_order(pair: tuple[list[Hint], list
     for hints in pair:
         works: dict[Key, Work] = {}
         for hint in hints:
-            _collapse(works, ROOT, hint)
+            _collapse(works, [ROOT], hint)
         trusts.append(works[ROOT].trust)
         assert (works[ROOT].trust is Trust.TARGET) == any(hint.trust is Trust.TARGET for hint in hints)
     assert trusts[0] == trusts[1]
@@ -252,10 +252,10 @@ def outcome_of(
         decision,
         [(change, Outcome(status, "why")) for change in changes],
         Version(9),
+        b"",
         Work(Trust.LEDGER, "change", None, 0.0),
-        1.0,
     )
-    return found.row, found.failure is not None, found.released
+    return found.row, found.failure is not None, list(found.released)
 
 
 def test_every_status() -> None:

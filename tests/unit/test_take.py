@@ -263,6 +263,7 @@ def test_positions_are_those_of_what_was_taken(one: Works) -> None:
     batch = one.taker.take()
     assert batch is not None
     assert one.taker.behind(Lane.LIVE) == 1
+    one.taker.rewind()
     assert one.taker.take() is batch, "until it is settled"
     one.taker.settled(batch)
     assert one.taker.behind(Lane.LIVE) == 0

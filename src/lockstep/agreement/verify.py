@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping as MappingOf
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -30,7 +31,7 @@ SETTLE_WAIT = 1.0
 SHOWN = 1_000
 
 
-Ledger = Callable[[Sequence[Key]], dict[Key, dict[Key, Owned]]]
+Ledger = Callable[[Sequence[Key]], dict[Key, MappingOf[Key, Owned]]]
 """What the ledger says that source keys own, by target key."""
 
 
@@ -229,7 +230,7 @@ class _Check:
         for key in different:
             normal = set()
             for item in derived[key].desired:
-                owned, found = known.get(key, {}).get(item.key), held.get(item.key)
+                owned, found = known[key].get(item.key) if key in known else None, held.get(item.key)
                 if owned is None or owned.sent != item.fingerprint or found is None:
                     continue
                 if self._from(key, found) and owned.held == fingerprint(item.key, canonical(found.record)):

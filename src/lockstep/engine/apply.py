@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from lockstep import keys
 from lockstep.engine.decide import Decision
@@ -19,11 +20,19 @@ _TRIES = 3
 """Batches in a row that may end without an answer."""
 
 
-class Sent(NamedTuple):
+class Sending(Struct, frozen=True):
+    """What a batch asks of the target: changes, each with its source key. Its intent is durable."""
+
+    owners: Sequence[Key]
+    changes: Sequence[Change]
+    refused: Mapping[Key, Failure]
+
+
+class Sent(Struct, frozen=True):
     """The outcomes by source key, and the keys that must wait for a target key somebody else owns."""
 
-    outcomes: dict[Key, list[tuple[Change, Outcome]]]
-    refused: dict[Key, Failure]
+    outcomes: Mapping[Key, Sequence[tuple[Change, Outcome]]]
+    refused: Mapping[Key, Failure]
 
 
 class Applier:
@@ -50,16 +59,13 @@ class Applier:
         self._silent = 0
         self._alone: Key | None = None
 
-    def write(self, version: Version, decisions: Mapping[Key, Decision], sums: Mapping[Key, int]) -> Sent:
-        """Claims, makes the intent durable, and sends what the decisions ask for.
-
-        Raises Unreachable when nobody can say what became of any of it: then the intent stands. Where a
-        target leaves batch after batch without an answer, and yet is there, it is found out whether one
-        strange record keeps all the others waiting.
-        """
+    def prepare(
+        self, version: Version, decisions: Mapping[Key, Decision], sums: Mapping[Key, int]
+    ) -> Sending:
+        """Claims, and makes the intent durable, for what the decisions ask for."""
         active = {key: decision for key, decision in decisions.items() if not decision.idle}
         if not active:
-            return Sent({}, {})
+            return Sending((), (), {})
         intents = [
             Intent(key, [put.key for put in decision.puts], decision.removes)
             for key, decision in active.items()
@@ -74,25 +80,43 @@ class Applier:
         owners: list[Key] = []
         changes: list[Change] = []
         for key, decision in active.items():
-            own = self._changes(key, decision, sums[key], version, put=key not in refused)
-            changes += own
-            owners += [key] * len(own)
-        if not changes:
-            return Sent({}, refused)
-        outcomes = self._write(changes)
+            before = len(changes)
+            self._changes(changes, key, decision, sums[key], version, put=key not in refused)
+            owners += [key] * (len(changes) - before)
+        return Sending(owners, changes, refused)
+
+    def send(self, sending: Sending) -> Sequence[Outcome]:
+        """Sends it; one outcome a change. Any thread may."""
+        if not sending.changes:
+            return ()
+        outcomes = self._write(sending.changes)
         passing("written")
+        return outcomes
+
+    def _write(self, changes: Sequence[Change]) -> list[Outcome]:
+        return self._door.write(Plan(self._mapping, self._generation, changes))
+
+    def answered(self, sending: Sending, outcomes: Sequence[Outcome]) -> Sent:
+        """What became of it, by source key.
+
+        Raises Unreachable when nobody can say what became of any of it: then the intent stands. Where a
+        target leaves batch after batch without an answer, and yet is there, it is found out whether one
+        strange record keeps all the others waiting.
+        """
+        if not sending.changes:
+            return Sent({}, sending.refused)
         if any(outcome.status is Status.UNKNOWN for outcome in outcomes):
-            outcomes = self._in_doubt(changes, outcomes)
+            outcomes = self._in_doubt(sending.changes, outcomes)
         else:
             self._alone = None
         self._silent = 0
         answers: dict[Key, list[tuple[Change, Outcome]]] = {}
-        for key, change, outcome in zip(owners, changes, outcomes, strict=True):
-            answers.setdefault(key, []).append((change, outcome))
-        return Sent(answers, refused)
-
-    def _write(self, changes: Sequence[Change]) -> list[Outcome]:
-        return self._door.write(Plan(self._mapping, self._generation, changes))
+        for key, change, outcome in zip(sending.owners, sending.changes, outcomes, strict=True):
+            if key in answers:
+                answers[key].append((change, outcome))
+            else:
+                answers[key] = [(change, outcome)]
+        return Sent(answers, sending.refused)
 
     def _in_doubt(self, changes: Sequence[Change], outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Finds out whose fault it is that nobody knows. Raises Unreachable if it is the target's.
@@ -114,16 +138,23 @@ class Applier:
         return outcomes
 
     def _changes(
-        self, key: Key, decision: Decision, total: int, version: Version, *, put: bool
-    ) -> list[Change]:
-        """What one key asks for. A key that waits for a claim still gives up what it does not derive any
+        self,
+        changes: list[Change],
+        key: Key,
+        decision: Decision,
+        total: int,
+        version: Version,
+        *,
+        put: bool,
+    ) -> None:
+        """Adds what one key asks for. A key that waits for a claim still gives up what it does not derive any
         more: else two keys that exchange their records wait for each other for ever."""
-        puts = [
-            Change(one.key, one.record, Meta(self._mapping, key, one.fingerprint, total, version), one.plain)
-            for one in (decision.puts if put else ())
-        ]
-        gone = Meta(self._mapping, key, Fingerprint(0), 0, version)
-        return puts + [Change(target_key, None, gone) for target_key in decision.removes]
+        if put:
+            for one in decision.puts:
+                meta = Meta(self._mapping, key, one.fingerprint, total, version)
+                changes.append(Change(one.key, one.record, meta, one.plain))
+        for target_key in decision.removes:
+            changes.append(Change(target_key, None, Meta(self._mapping, key, Fingerprint(0), 0, version)))
 
 
 def _taken(mapping: str, key: Key, owner: Claimed) -> Failure:

@@ -125,16 +125,20 @@ class ConsumerThread(threading.Thread):
             self._store.generations.set_consumer(self.consumer.id, state="stopped", reason=reason)
 
     def _work(self) -> None:
-        door = Door(self.mapping.target.open(self.consumer.number))
-        try:
+        with contextlib.ExitStack() as opened:
+            door = Door(self.mapping.target.open(self.consumer.number))
+            opened.callback(door.close)
             records = self._patiently(lambda: self._open_alone(door))
             if records is None:
                 return
             loop = self._loop(door)
+            opened.callback(loop.close)
             loop.recover()
             self._store.generations.set_consumer(self.consumer.id, state="running", reason=None)
             looked = time.monotonic()
             while not self._stop_event.is_set():
+                if self._held is not None:
+                    self._finish(loop)
                 if self._holds():
                     continue
                 worked = self._patiently(lambda: self._step(loop))
@@ -149,10 +153,18 @@ class ConsumerThread(threading.Thread):
                     records = self._patiently(partial(self._count_target, door, records or 0))
                 if not worked:
                     self._idle(loop)
+            self._finish(loop)
             positions = self._require_taker().positions()
             self._lease.under(lambda epoch: self._store.ledger.place(epoch, self.consumer.id, positions))
-        finally:
-            door.close()
+
+    def _finish(self, loop: Loop) -> None:
+        """Settles what is in flight, as nothing more is taken; what cannot be is found by its intent."""
+        try:
+            for counts in loop.drain():
+                self._count(counts)
+        except (SystemError_, StateError) as error:
+            log.warning("mapping %s: %s. %s", self.mapping.name, error, error.remedy)
+            self._void(loop)
 
     def _holds(self) -> bool:
         """Whether it is held; then this waits a little. A run that is to end by itself does not wait."""
@@ -296,6 +308,7 @@ class ConsumerThread(threading.Thread):
             door,
             claims=self._claims,
             stuck=self._store.stuck.count(self.consumer.id),
+            arrived=self._wake,
         )
 
     def _require_taker(self) -> Taker:

@@ -6,7 +6,9 @@ Nothing here does I/O, so it is what the property tests attack.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from types import MappingProxyType
+
+from msgspec import Struct
 
 from lockstep.canonical import canonical, fingerprint
 from lockstep.mapping import Desired
@@ -14,22 +16,25 @@ from lockstep.state.rows import Owned, Row, owns
 from lockstep.values import Held, Key, Trust
 
 
-class Decision(NamedTuple):
+class Decision(Struct, frozen=True):
     """For one source key: records to put, target keys to remove, and what it owns once that is done."""
 
-    puts: list[Desired]
-    removes: list[Key]
-    owns: dict[Key, Owned]
+    puts: Sequence[Desired]
+    removes: Sequence[Key]
+    owns: Mapping[Key, Owned]
 
     @property
     def idle(self) -> bool:
         return not self.puts and not self.removes
 
 
-def owned(row: Row | None, default: Callable[[Key], Key]) -> dict[Key, Owned]:
+_NOTHING: Mapping[Key, Owned] = MappingProxyType({})
+
+
+def owned(row: Row | None, default: Callable[[Key], Key]) -> Mapping[Key, Owned]:
     """What a ledger row says its source key owns, by target key. `default` gives the target key that
     follows from a source key: that of a row in short form."""
-    return {} if row is None else {item.key: item for item in owns(row, default)}
+    return _NOTHING if row is None else {item.key: item for item in owns(row, default)}
 
 
 def asks_target(row: Row | None, trust: Trust) -> bool:
@@ -53,6 +58,8 @@ def decide(
     even where the target is as it should be: the lost write may still be on its way, and only a newer
     version keeps it from landing later.
     """
+    if held is None and not known:  # the first load, nearly all of it
+        return Decision(desired, (), _NOTHING)
     puts: list[Desired] = []
     keeps: dict[Key, Owned] = {}
     for item in desired:

@@ -1,14 +1,17 @@
 """One consumer's loop: take → derive → decide → apply → settle, a batch at a time.
 
-One batch is open at any moment, so a key in flight cannot be taken again. What goes wrong with the whole
-batch (a system does not answer) leaves its intent standing: its keys are voided, and the same hints are
-taken again.
+All of it but the write itself is done by one thread. Where a target takes several writes at once, the next
+batch is prepared while others are in flight (`engine.inflight`); a batch that has a key in flight waits until
+that is settled. What goes wrong with a whole batch (a system does not answer) leaves its intent standing: its
+keys, and those of all in flight, are voided, and the same hints are taken again.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingOf
 from typing import NamedTuple
 
@@ -18,24 +21,28 @@ from lockstep.engine.addressed import addressed
 from lockstep.engine.apply import Applier, Sent
 from lockstep.engine.decide import Decision, asks_target, decide, owned
 from lockstep.engine.derive import Derived, Deriver
+from lockstep.engine.inflight import InFlight, Part
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.settle import settle
-from lockstep.engine.take import Batch, Taker
+from lockstep.engine.take import Batch, Taker, Work
 from lockstep.errors import MappingStopped
 from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
 from lockstep.ports import Journal
 from lockstep.state.ledger import Ledger
-from lockstep.state.rows import Failure, Owned, Row, Settlement
+from lockstep.state.rows import Failure, Owned, Row, Settlement, Wrote, encode_wrote
 from lockstep.values import (
     Key,
     Lane,
     Status,
     Trust,
-    Version,
 )
 
+AT_ONCE = 5_000
+"""Keys that are derived and written together, at most."""
+
+_LONGEST_WAIT = 1.0
 _WINDOW = 5_000
 _ENOUGH = 100
 
@@ -46,7 +53,7 @@ class Counts(NamedTuple):
     lane: Lane
     hints: int
     keys: int
-    outcomes: dict[Status, int]
+    outcomes: MappingOf[Status, int]
     failures: int
     lag: float | None
 
@@ -68,7 +75,9 @@ class Loop:
         *,
         claims: bool,
         stuck: int,
+        arrived: threading.Event | None = None,
     ) -> None:
+        """`arrived` is set by whoever has appended hints; then a wait for a write in flight ends."""
         self._mapping = mapping
         self._consumer = consumer
         self._generation = generation
@@ -79,6 +88,10 @@ class Loop:
         self._deriver = deriver
         self._door = door
         self._applier = Applier(mapping.name, consumer, generation, door, ledger, lease, claims=claims)
+        self._arrived = arrived or threading.Event()
+        self._flying = InFlight(self._applier.send, door.parallel, self._arrived, mapping.name)
+        self._rest: tuple[Batch, Sequence[Key]] | None = None
+        self._at_once = AT_ONCE
         self._claims = claims
         self._maybe_stuck = stuck > 0
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
@@ -93,16 +106,61 @@ class Loop:
         return len(found)
 
     def step(self) -> Counts | None:
-        """Works one batch; None when nothing was takeable.
+        """Settles one part of a batch, the oldest in flight, and prepares others while it is written; None
+        when nothing was takeable and nothing is in flight.
 
         Raises Unreachable, Refused, TargetReplaced, LeaseLost, MappingStopped or HeldBack; then nothing
-        of the batch is settled and `abandon` must be called before the next.
+        of what is in flight is settled and `abandon` must be called before the next.
         """
-        batch = self._taker.take()
-        if batch is None:
+        while True:
+            while not self._flying.landed() and (part := self._prepare()) is not None:
+                self._flying.launch(part)
+            if not len(self._flying):
+                return None
+            if self._flying.landed():
+                return self._land()
+            self._arrived.wait(_LONGEST_WAIT)
+            self._arrived.clear()
+
+    def drain(self) -> Iterator[Counts]:
+        """Settles all that is in flight, and takes nothing more. Raises as `step` does."""
+        while len(self._flying):
+            while not self._flying.landed():
+                self._arrived.wait(_LONGEST_WAIT)
+                self._arrived.clear()
+            yield self._land()
+
+    def abandon(self) -> None:
+        """What is in flight broke off: what it may have written is not known any more."""
+        self._flying.clear()
+        self._rest = None
+        self._taker.rewind()
+        self._lease.under(
+            lambda epoch: self._ledger.void_intents(epoch, self._consumer, self._mapping.default_key)
+        )
+
+    def close(self) -> None:
+        """Waits until nothing is being written. What was not settled is found by its intent."""
+        self._flying.close()
+
+    def _prepare(self) -> Part | None:
+        """The next part, ready to be sent; None when there is no room, or nothing that may be taken now."""
+        room = self._flying.room()
+        if not room:
             return None
-        passing("taken")
-        wanted = list(batch.works)
+        if self._rest is None:
+            batch = self._taker.take(tuple(Lane) if room > 1 or self._door.parallel == 1 else (Lane.LIVE,))
+            if batch is None:
+                return None
+            if self._flying.holds(batch.works):
+                self._taker.postpone()
+                return None
+            passing("taken")
+            self._rest = (batch, list(batch.works))
+        elif room == 1 and self._door.parallel > 1 and self._rest[0].lane is Lane.BULK:
+            return None
+        batch, wanted = self._rest
+        wanted, rest = wanted[: self._at_once], wanted[self._at_once :]
         version = self._lease.next_version()
         passing("drawn")
         now = time.time()
@@ -112,17 +170,15 @@ class Loop:
         # A row in short form outlives a mapping that now keys its records otherwise.
         known = {key: owned(rows.get(key), self._mapping.default_key) for key in wanted}
         decisions = self._decide(batch, rows, derived, known)
-        sums = {key: derived[key].sum for key in decisions}
-        sent = self._applier.write(version, decisions, sums)
-        counts = self._settle(batch, version, now, rows, derived, known, decisions, sent)
+        sending = self._applier.prepare(version, decisions, {key: derived[key].sum for key in decisions})
+        self._rest = (batch, rest) if rest else None
+        return Part(batch, not rest, version, now, rows, derived, known, decisions, sending)
+
+    def _land(self) -> Counts:
+        part, outcomes = self._flying.oldest()
+        counts = self._settle(part, self._applier.answered(part.sending, outcomes))
         self._judge(counts)
         return counts
-
-    def abandon(self) -> None:
-        """The last batch broke off: what it may have written is not known any more."""
-        self._lease.under(
-            lambda epoch: self._ledger.void_intents(epoch, self._consumer, self._mapping.default_key)
-        )
 
     def hint(self, found: list[Key], reason: str, trust: Trust, lane: Lane, origin: int = 0) -> None:
         """Appends hints of root keys, addressed to this consumer.
@@ -142,10 +198,10 @@ class Loop:
         batch: Batch,
         rows: MappingOf[Key, Row],
         derived: MappingOf[Key, Derived],
-        known: MappingOf[Key, dict[Key, Owned]],
+        known: MappingOf[Key, MappingOf[Key, Owned]],
     ) -> dict[Key, Decision]:
         asked: set[Key] = set()
-        ask = [key for key, work in batch.works.items() if asks_target(rows.get(key), work.trust)]
+        ask = [key for key in derived if asks_target(rows.get(key), batch.works[key].trust)]
         for key in ask:
             asked.update(known[key])
             asked.update(item.key for item in derived[key].desired)
@@ -162,44 +218,35 @@ class Loop:
             if one.error is None
         }
 
-    def _settle(
-        self,
-        batch: Batch,
-        version: Version,
-        now: float,
-        rows: MappingOf[Key, Row],
-        derived: MappingOf[Key, Derived],
-        known: MappingOf[Key, dict[Key, Owned]],
-        decisions: MappingOf[Key, Decision],
-        sent: Sent,
-    ) -> Counts:
+    def _settle(self, part: Part, sent: Sent) -> Counts:
+        batch, rows, derived = part.batch, part.rows, part.derived
         changed: list[Row] = []
         removed: list[Key] = []
         failures: list[Failure] = []
         cleared: list[Key] = []
         released: list[tuple[Key, Key]] = []
-        tally: dict[Status, int] = {}
+        tally: Counter[Status] = Counter()
         for key, one in derived.items():
             if one.error is not None:
                 failures.append(Failure(key, "derive", str(one.error), one.error.remedy))
                 row = rows.get(key)
                 if row is not None and batch.works[key].trust is Trust.TARGET:
                     changed.append(msgspec.structs.replace(row, void=True))  # the doubt outlives the failure
-        for key, decision in decisions.items():
-            before = rows.get(key)
-            own = sent.outcomes.get(key, [])
-            for _, outcome in own:
-                tally[outcome.status] = tally.get(outcome.status, 0) + 1
+        wrote_as = _Wrote(part.now)
+        for key, decision in part.decisions.items():
+            before, one, work = rows.get(key), derived[key], batch.works[key]
+            own = sent.outcomes.get(key, ())
+            tally.update([outcome.status for _, outcome in own])
             result = settle(
-                derived[key],
+                one,
                 before,
-                known[key],
-                self.default_key(key),
+                part.known[key],
+                self._default(one),
                 decision,
                 own,
-                version,
-                batch.works[key],
-                now,
+                part.version,
+                wrote_as(work),
+                work,
                 sent.refused.get(key),
             )
             if result.failure is not None:
@@ -214,33 +261,38 @@ class Loop:
             released.extend((target_key, key) for target_key in result.released)
         if tally.get(Status.SUPERSEDED):
             self._lease.redraw()
-        backfilled = sum(work.reason == "backfill" for work in batch.works.values())
         done = Settlement(
             self._consumer,
-            version,
+            part.version,
             changed,
             removed,
             failures,
             cleared if self._maybe_stuck else (),
             released if self._claims else (),
-            batch.positions,
-            backfilled,
+            batch.positions if part.last else {},
+            sum(batch.works[key].reason == "backfill" for key in derived),
         )
         waiting = self._lease.under(lambda epoch: self._ledger.settle(epoch, self._generation, done))
         passing("settled")
-        self._taker.settled(batch)
+        self._flying.settled()
+        if part.last:
+            self._taker.settled(batch)
         self._maybe_stuck = self._maybe_stuck or bool(failures)
         for consumer, key in waiting:
             self._release(consumer, key, batch.origin)
             passing("released")
         failed = {failure.key for failure in failures}
-        for key, work in batch.works.items():
-            if work.reason not in ("retry", "claim"):  # these failed before; they say nothing new
+        for key in derived:
+            if batch.works[key].reason not in ("retry", "claim"):  # these failed before; they say nothing new
                 self._recent.append(key in failed)
-        lag = now - batch.oldest if batch.lane is Lane.LIVE and batch.oldest else None
-        if lag is not None:
-            lag += time.time() - now
-        return Counts(batch.lane, batch.hints, len(derived), tally, len(failures), lag)
+        lag = time.time() - batch.oldest if batch.lane is Lane.LIVE and batch.oldest else None
+        return Counts(batch.lane, batch.hints if part.last else 0, len(derived), tally, len(failures), lag)
+
+    def _default(self, one: Derived) -> Key | None:
+        """`default_key` of what was derived: mostly it was made already."""
+        if one.desired and self._mapping.key_is_root_key:
+            return one.desired[0].key
+        return self.default_key(one.key)
 
     def _release(self, consumer: int, key: Key, origin: int) -> None:
         """Hints a key that waited for a claim; it may be another consumer's."""
@@ -253,3 +305,17 @@ class Loop:
                 f"See why with `lockstep stuck {self._mapping.name}`, mend it, and start again. "
                 "Other mappings go on; nothing is lost.",
             )
+
+
+class _Wrote:
+    """The hint that wrote, as ledger rows keep it: one for many keys."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self._known: dict[int, bytes] = {}
+
+    def __call__(self, work: Work) -> bytes:
+        form = self._known.get(id(work))  # the batch keeps all its works meanwhile
+        if form is None:
+            form = self._known[id(work)] = encode_wrote(Wrote(work.reason, work.position, self._now))
+        return form

@@ -2,46 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import msgspec
+from msgspec import Struct
 
 from lockstep.canonical import canonical, fingerprint, wrap64
 from lockstep.engine.decide import Decision
 from lockstep.engine.derive import Derived
 from lockstep.engine.take import Work
-from lockstep.state.rows import Failure, Owned, Row, Wrote, encode_wrote
+from lockstep.state.rows import Failure, Owned, Row
 from lockstep.values import Change, Fingerprint, Key, Outcome, Status, Trust, Version
 
 
-class Settled(NamedTuple):
+class Settled(Struct, frozen=True):
     """What one key leaves: its new ledger row (None: gone; the old one: untouched), why it is stuck,
     and the target keys it gave up."""
 
     row: Row | None
     failure: Failure | None
-    released: list[Key]
+    released: Sequence[Key]
+
+
+_TRUE = frozenset({Status.APPLIED, Status.UNCHANGED})
 
 
 def settle(
     derived: Derived,
     before: Row | None,
-    known: dict[Key, Owned],
+    known: Mapping[Key, Owned],
     default: Key | None,
     decision: Decision,
     outcomes: Sequence[tuple[Change, Outcome]],
     version: Version,
+    wrote_as: bytes,
     work: Work,
-    now: float,
     refused: Failure | None = None,
 ) -> Settled:
     """The ledger row that a key's outcomes make true.
 
     Only `applied` and `unchanged` make it true. `unknown` and `superseded` void it, and what was sent is
     not known any more. `rejected` leaves what was known of that target key, and the key is stuck; so it is
-    when a claim was `refused`: then nothing was put.
+    when a claim was `refused`: then nothing was put. `wrote_as` is the hint that wrote, as the ledger keeps
+    it.
     """
+    if refused is None and len(outcomes) == 1:  # nearly always: one record at its own key, written
+        ((change, outcome),) = outcomes
+        done = change.key == default and change.record is not None and outcome.status in _TRUE
+        if done and outcome.held is None and (not known or (len(known) == 1 and default in known)):
+            sent = change.meta.fingerprint
+            row = Row(derived.key, sent, None, None, derived.sum, version, False, derived.due, wrote_as)
+            return Settled(row, None, ())
     owns = dict(decision.owns)
     failure = refused
     if refused is not None:
@@ -49,7 +60,7 @@ def settle(
     void = False
     wrote = False
     for change, outcome in outcomes:
-        if outcome.status in (Status.APPLIED, Status.UNCHANGED):
+        if outcome.status in _TRUE:
             wrote = True
             if change.record is not None:
                 owns[change.key] = Owned(change.key, change.meta.fingerprint, _held(change, outcome))
@@ -73,18 +84,16 @@ def settle(
         void=void,
         due=derived.due,
         version=version if wrote or before is None else before.version,
-        hint=encode_wrote(Wrote(work.reason, work.position, now))
-        if wrote
-        else (before.hint if before else None),
+        hint=wrote_as if wrote else (before.hint if before else None),
     )
     return Settled(row, failure, released)
 
 
-def make_row(key: Key, owns: dict[Key, Owned], default: Key | None) -> Row:
+def make_row(key: Key, owns: Mapping[Key, Owned], default: Key | None) -> Row:
     """The row of a key that owns these target records; in the short form where that is enough."""
     if not owns:
         return Row(key)
-    if len(owns) == 1 and default in owns:
+    if default is not None and len(owns) == 1 and default in owns:
         only = owns[default]
         if only.sent is not None:
             return Row(key, only.sent, only.held)

@@ -14,7 +14,8 @@ import contextlib
 import heapq
 import itertools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -105,39 +106,63 @@ class Taker:
             place: dict.fromkeys(range(partitions), max(positions.get(place, {}).values(), default=0))
             for place in itertools.product(self._streams, Lane)
         }
+        self._taken: Positions = {place: dict(offsets) for place, offsets in self._settled.items()}
         self._turn = 0
-        self._open: Batch | None = None
+        self._open: deque[Batch] = deque()
+        self._again: deque[Batch] = deque()
         self._seen: set[str] = set()
         self.waits_for: str | None = None
 
-    def take(self) -> Batch | None:
-        """The next batch, None when nothing is takeable; `waits_for` then says why, if hints wait.
+    def take(self, lanes: Collection[Lane] = tuple(Lane)) -> Batch | None:
+        """The next batch of some lanes, None when nothing is takeable; `waits_for` then says why, if hints
+        wait.
 
-        Until it is settled with `settled`, the same batch comes again: what was expanded from its hints is
-        in the journal already.
+        More may be taken before the first is settled. A span is not, as what it finds in the ledger must be
+        all of it: it comes when everything taken is settled.
         """
         self.waits_for = None
-        if self._open is not None:
-            return self._open
+        if self._again:
+            if self._again[0].lane not in lanes:
+                return None
+            self._open.append(self._again.popleft())
+            return self._open[-1]
         self._turn += 1
-        lanes = (Lane.BULK, Lane.LIVE) if self._turn % 10 == 0 else (Lane.LIVE, Lane.BULK)
-        for lane in lanes:
-            entries = self._visible(self._next(lane))
+        first = (Lane.BULK, Lane.LIVE) if self._turn % 10 == 0 else (Lane.LIVE, Lane.BULK)
+        for lane in first:
+            entries = self._visible(self._next(lane)) if lane in lanes else ()
+            if self._open and entries and _has_span(entries[-1]):
+                entries = entries[:-1]
+                if not entries and lane is first[0]:
+                    self._turn -= 1  # its turn comes again, when nothing is open
+                    return None
             if entries:
-                self._open = self._batch(lane, entries)
-                return self._open
+                self._open.append(self._batch(lane, entries))
+                for place, offsets in self._open[-1].positions.items():
+                    self._taken[place] = dict.fromkeys(self._taken[place], max(offsets.values()))
+                return self._open[-1]
         return None
 
     def settled(self, batch: Batch) -> None:
-        """The batch is settled: what comes next is after it.
+        """The batch, which is the oldest that was taken, is settled: what comes after a start is after it.
 
         A stream's lane is read in the order of its offsets and settled batch by batch, so whatever
         partition an offset lies in, nothing before it is left.
         """
+        assert batch is self._open[0]
+        self._open.popleft()
         for place, offsets in batch.positions.items():
             newest = max(offsets.values())
             self._settled[place] = dict.fromkeys(self._settled[place], newest)
-        self._open = None
+
+    def postpone(self) -> None:
+        """The batch taken last is not worked now: it comes again, before everything else."""
+        self._again.appendleft(self._open.pop())
+
+    def rewind(self) -> None:
+        """Nothing taken was settled: the same batches come again, as what was expanded from their hints is in
+        the journal already."""
+        self._again.extendleft(reversed(self._open))
+        self._open.clear()
 
     def behind(self, lane: Lane, origin: int | None = None) -> int:
         """How many hints of a lane wait; with `origin`, of those that stem from offsets up to it."""
@@ -152,7 +177,7 @@ class Taker:
 
     def _next(self, lane: Lane) -> list[Entry]:
         found = [
-            self._journal.read(stream, lane, self._settled[stream, lane], self._limit)
+            self._journal.read(stream, lane, self._taken[stream, lane], self._limit)
             for stream in self._streams
         ]
         entries: list[Entry] = []
@@ -160,7 +185,7 @@ class Taker:
         for entry in heapq.merge(*found, key=lambda entry: entry.offset):
             entries.append(entry)
             hints += sum(len(hint.keys) or 1 for hint in entry.hints)
-            if hints >= self._limit or any(hint.span is not None for hint in entry.hints):
+            if hints >= self._limit or _has_span(entry):
                 break
         return entries
 
@@ -207,13 +232,11 @@ class Taker:
                         spans.append((hint, entry.origin))
                     continue
                 if hint.table == self._root.table.name or not hint.table:
-                    for key in hint.keys or (hint.key,):
-                        if key is not None:
-                            _collapse(works, key, hint)
+                    _collapse(works, hint.keys or (() if hint.key is None else (hint.key,)), hint)
                 if self._expander.concerns(hint.table):
                     related.append(hint)
-        if related:
-            spans += [(hint, origin) for hint in self._expand(related, origin, works)]
+        for hint in self._expand(related, origin, works) if related else ():
+            self._append((), [hint], origin, [msgspec.structs.replace(self._bare(hint), span=EVERYTHING)])
         if shared:  # an entry with spans is the last of a batch, so they are of one entry
             spans += [(hint, entries[-1].origin) for hint in self._walk(shared, entries[-1].origin)]
         for hint, born in spans:
@@ -250,13 +273,10 @@ class Taker:
                     rest = [msgspec.structs.replace(hint, span=Span(walk="roots")) for hint in related]
                     self._append((), related, origin, rest)
                     return
-        cause = _cause(related)
-        beyond: list[Key] = []
-        for key in found:
-            if len(works) < self._limit or key in works:
-                _collapse(works, key, cause)
-            else:
-                beyond.append(key)
+        room = max(self._limit - len(works), 0)
+        fresh = [key for key in found if key not in works]
+        beyond = set(fresh[room:])
+        _collapse(works, [key for key in found if key not in beyond], _cause(related))
         if beyond:
             self._append(beyond, related, origin)
 
@@ -337,14 +357,16 @@ class Taker:
         """Appends root keys, and what is still to be looked for, in one commit."""
         stream = consumer_stream(self._consumer)
         plain = self._bare(_cause(causes))
-        groups: dict[int, list[Key]] = {}
-        for key in found:
-            groups.setdefault(keys.partition_of(key, self._partitions), []).append(key)
         entries: list[Entry] = []
-        for partition, group in groups.items():
-            for start in range(0, len(group), PACKED):
-                packed = msgspec.structs.replace(plain, keys=tuple(group[start : start + PACKED]))
-                entries.append(Entry(stream, Lane.BULK, partition, (packed,), origin))
+        source = iter(found)
+        while run := list(itertools.islice(source, self._limit)):  # neighbours come in one batch
+            groups: dict[int, list[Key]] = {}
+            for key in run:
+                groups.setdefault(keys.partition_of(key, self._partitions), []).append(key)
+            for partition, group in groups.items():
+                for start in range(0, len(group), PACKED):
+                    packed = msgspec.structs.replace(plain, keys=tuple(group[start : start + PACKED]))
+                    entries.append(Entry(stream, Lane.BULK, partition, (packed,), origin))
         if rest:
             readable = tuple(msgspec.structs.replace(hint, token=None) for hint in rest)
             entries.append(Entry(stream, Lane.BULK, 0, readable, origin))
@@ -360,6 +382,10 @@ class Taker:
         )
 
 
+def _has_span(entry: Entry) -> bool:
+    return any(hint.span is not None for hint in entry.hints)
+
+
 def _cause(hints: Sequence[Hint]) -> Hint:
     """The most suspicious of some hints."""
     return next((hint for hint in hints if hint.trust is Trust.TARGET), hints[0])
@@ -370,9 +396,10 @@ def _untraceable(hint: Hint, error: DataError) -> Hint:
     return msgspec.structs.replace(hint, span=EVERYTHING)
 
 
-def _collapse(works: dict[Key, Work], key: Key, hint: Hint) -> None:
-    known = works.get(key)
-    if known is None:
-        works[key] = Work(hint.trust, hint.reason, hint.position, hint.at)
-    elif known.trust is Trust.LEDGER and hint.trust is Trust.TARGET:
-        works[key] = Work(Trust.TARGET, known.reason, known.position, known.at)
+def _collapse(works: dict[Key, Work], found: Iterable[Key], hint: Hint) -> None:
+    """Adds keys that a hint names; of two reasons for one key the more suspicious counts."""
+    own = Work(hint.trust, hint.reason, hint.position, hint.at)
+    for key in found:
+        known = works.setdefault(key, own)
+        if known is not own and known.trust is Trust.LEDGER and hint.trust is Trust.TARGET:
+            works[key] = Work(Trust.TARGET, known.reason, known.position, known.at)

@@ -82,6 +82,11 @@ class Door:
         self._policies = policies
         self.records: int | None = None
 
+    @property
+    def parallel(self) -> int:
+        """How many writes at once the target takes."""
+        return self._writer.features.parallel
+
     def identity(self) -> Identity | None:
         return self._writer.identity()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lockstep.agreement.verify import Progress, Report
 from lockstep.agreement.verify import verify as check
@@ -28,7 +28,7 @@ def verify(
         if consumer is None:
             raise StateError(f"mapping {mapping} has never run", "Start it with `lockstep run` first.")
 
-        def ledger(wanted: Sequence[Key]) -> dict[Key, dict[Key, Owned]]:
+        def ledger(wanted: Sequence[Key]) -> dict[Key, Mapping[Key, Owned]]:
             rows = store.ledger.rows(consumer.id, wanted)
             return {key: owned(row, declared.default_key) for key, row in rows.items()}
 

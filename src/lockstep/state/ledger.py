@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -9,9 +10,10 @@ import msgspec
 import sqlalchemy as sa
 
 from lockstep import keys
-from lockstep.database import Database, upsert
+from lockstep.database import Database, upsert, upsert_rows
 from lockstep.state import schema
 from lockstep.state.rows import (
+    COLUMNS,
     Claimed,
     Intent,
     Owned,
@@ -38,6 +40,14 @@ from lockstep.state.settling import (
 from lockstep.values import PARTITIONS, Key, Lane, Stream, Version, source_stream
 
 _PAGE = 5_000
+
+
+@functools.cache
+def _rows_sql(count: int, mark: str) -> str:
+    marks = ", ".join([mark] * count)
+    return f"SELECT {', '.join(COLUMNS)} FROM ledger WHERE consumer = {mark} AND key IN ({marks})"
+
+
 _RUN = 5
 """Rows after each place of a sample."""
 
@@ -50,15 +60,13 @@ class Ledger:
 
     def rows(self, consumer: int, keys: Sequence[Key]) -> dict[Key, Row]:
         """What the ledger says of these keys; a key it does not know is not in the answer."""
-        table = schema.ledger
         found: dict[Key, Row] = {}
-        statement = sa.select(table).where(
-            table.c.consumer == consumer, table.c.key.in_(sa.bindparam("keys", expanding=True))
-        )
         with self._database.reading() as connection:
-            for start in range(0, len(keys), CHUNK):
-                chunk = list(keys[start : start + CHUNK])
-                for values in connection.execute(statement, {"keys": chunk}):
+            mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+            for start in range(0, len(keys), _PAGE):
+                some = keys[start : start + _PAGE]
+                given = (consumer, *some)
+                for values in connection.exec_driver_sql(_rows_sql(len(some), mark), given):
                     row = from_columns(values)
                     found[row.key] = row
         return found
@@ -183,7 +191,7 @@ class Ledger:
             voided.append(
                 to_columns(consumer, msgspec.structs.replace(row, void=True, targets=tuple(targets.values())))
             )
-        upsert(connection, schema.ledger, voided)
+        upsert_rows(connection, schema.ledger, COLUMNS, voided)
 
     def claim_standing(
         self, epoch: int, generation: int, consumer: int, default: Callable[[Key], Key]
@@ -219,7 +227,7 @@ class Ledger:
         ledger = schema.ledger
         with self._database.writing() as connection:
             fence(connection, epoch)
-            upsert(connection, ledger, [to_columns(done.consumer, row) for row in done.rows])
+            upsert_rows(connection, ledger, COLUMNS, [to_columns(done.consumer, row) for row in done.rows])
             if done.removed:
                 self._remove(connection, done, now)
             if done.cleared:

@@ -78,7 +78,7 @@ class Settlement(NamedTuple):
     backfilled: int
 
 
-class Intent(NamedTuple):
+class Intent(Struct, frozen=True):
     """What is about to be written for one source key: target keys to put, and to remove."""
 
     key: Key
@@ -95,6 +95,9 @@ class Claimed(NamedTuple):
     key: Key
 
 
+COLUMNS = ("consumer", "key", "sent", "held", "targets", "sum", "version", "void", "due", "hint")
+"""The ledger's columns in the order of `from_columns` and `to_columns`."""
+
 _targets = msgspec.msgpack.Decoder(tuple[Owned, ...]).decode
 decode_intent = msgspec.msgpack.Decoder(list[tuple[Key, list[Key]]]).decode
 
@@ -109,30 +112,14 @@ def encode_wrote(wrote: Wrote) -> bytes:
 
 def from_columns(values: Any) -> Row:
     """A row as the ledger's table holds it."""
-    return Row(
-        values.key,
-        values.sent,
-        values.held,
-        None if values.targets is None else _targets(values.targets),
-        values.sum,
-        values.version,
-        bool(values.void),
-        values.due,
-        values.hint,
+    _, key, sent, held, targets, total, version, void, due, hint = values
+    owned = None if targets is None else _targets(targets)
+    return Row(key, sent, held, owned, total, version, bool(void), due, hint)
+
+
+def to_columns(consumer: int, row: Row) -> tuple[Any, ...]:
+    """A row for the ledger's table, as `COLUMNS` names it."""
+    targets = None if row.targets is None else encode(row.targets)
+    return (
+        *(consumer, row.key, row.sent, row.held, targets, row.sum, row.version, row.void, row.due, row.hint),
     )
-
-
-def to_columns(consumer: int, row: Row) -> dict[str, Any]:
-    """A row for the ledger's table."""
-    return {
-        "consumer": consumer,
-        "key": row.key,
-        "sent": row.sent,
-        "held": row.held,
-        "targets": None if row.targets is None else encode(row.targets),
-        "sum": row.sum,
-        "version": row.version,
-        "void": row.void,
-        "due": row.due,
-        "hint": row.hint,
-    }
