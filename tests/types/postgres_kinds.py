@@ -222,6 +222,7 @@ KINDS: tuple[Kind, ...] = (
             Case("'09:30-01:00:15'", dt.time(9, 30, tzinfo=zone(-3615))),
             Case("'24:00+05:30'", FarTime(zone(19800))),
         ),
+        key="no: different values are equal to Python",
     ),
     Kind(
         "timestamp",
@@ -276,6 +277,7 @@ KINDS: tuple[Kind, ...] = (
             Case("'infinity'", Interval.endless()),
             Case("'-infinity'", Interval.endless(-1)),
         ),
+        key="no: different values are equal",
         note="`ls.Interval` where a timedelta does not say all",
     ),
     Kind("uuid", "UUID", "text, lower case", "`keyword`", "UUID", (Case("'FFFFFFFF-ffff-ffff-ffff-ffffffffffff'", UUID(int=2**128 - 1)), Case("'00000000-0000-0000-0000-000000000000'", UUID(int=0)))),
@@ -431,7 +433,7 @@ HELD = {
 OLDER: tuple[Kind, ...] = (
     Kind("xml", "str", cases=(Case("'<a b=\"1\">é&amp;</a>'", '<a b="1">é&amp;</a>'),), key=_NO_ORDER, **_TEXT),
     Kind("hstore", "dict[str, str | None]", cases=(Case("'a=>1, b=>NULL, \"c \\\"d\"=>\"x,=>\"'", {"a": "1", "b": None, 'c "d': "x,=>"}), Case("''", {})), key="no: of an extension", **_TREE),
-    Kind("citext", "str", cases=(Case("'AbC'", "AbC"),), key="no: takes different texts for equal", **_TEXT),
+    Kind("citext", "str", cases=(Case("'AbC'", "AbC"),), key="no: different values are equal", **_TEXT),
     Kind("ltree", "str", cases=(Case("'Top.Science'", "Top.Science"),), key="no: of an extension", **_TEXT),
     Kind("ltree[]", "list[str]", cases=(Case("'{Top.A,Top.B}'", ["Top.A", "Top.B"]),), key=_NO_LIST, **_LIST),
 )  # fmt: skip

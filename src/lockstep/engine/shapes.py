@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from decimal import InvalidOperation
+from decimal import Decimal, InvalidOperation
 from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -273,8 +273,20 @@ def _of_columns(columns: Sequence[str], names: Sequence[str]) -> Callable[[Colum
     """A function from all columns to the values of the named ones."""
     at = [columns.index(name) for name in names]
     if len(at) == 1:
-        return itemgetter(at[0])
-    return lambda found: list(zip(*(found[place] for place in at), strict=True))
+        place = at[0]
+        return lambda found: _equal(found[place])
+    return lambda found: list(zip(*(_equal(found[place]) for place in at), strict=True))
+
+
+_NAN = Decimal("NaN")
+
+
+def _equal(column: Sequence[Any]) -> Sequence[Any]:
+    """A column whose values equal each other as they do in a database, where NaN is equal to NaN."""
+    first = next((value for value in column if value is not None), None)
+    if type(first) is not float and type(first) is not Decimal:
+        return column
+    return [_NAN if value != value else value for value in column]
 
 
 def _as_rows(values: set[Any], width: int) -> list[Row]:
@@ -352,7 +364,10 @@ def _ended(found: Found, nothing: Any) -> Found:
 
 def _sort(rows: list[Row], key: Callable[[Row], Any]) -> None:
     """Sorts rows in key order: Python's own order where it is that, key bytes where it is not."""
+    first = key(rows[0]) if rows else None
     try:
+        if float in map(type, first if isinstance(first, tuple) else (first,)):
+            raise TypeError("NaN has no place among floats")
         rows.sort(key=key)
     except (TypeError, InvalidOperation):
         rows.sort(key=lambda row: keys.encode(one if isinstance(one := key(row), tuple) else (one,)))

@@ -137,7 +137,7 @@ def _followed_columns(table: Table, info: TableInfo) -> Iterator[Finding]:
 def _no_key(column: Column) -> tuple[str, str] | None:
     if column.type is not None and column.type.coarse:
         return (
-            f"its type {column.label} takes different texts for equal, and a key must be one text",
+            f"its type {column.label} takes different values for equal, and a key must be one value",
             "Use another column, or ALTER it to text.",
         )
     if column.type is not None and not column.type.keyable:

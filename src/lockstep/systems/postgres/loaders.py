@@ -116,11 +116,16 @@ def adapters() -> psycopg.abc.AdaptContext:
 def careful() -> psycopg.abc.AdaptContext:
     """The same, with dates and times that Python's calendar does not have."""
     context = _Context(adapters().adapters)
-    context.adapters.register_loader("date", _Date)
-    context.adapters.register_loader("timestamp", _Timestamp)
-    context.adapters.register_loader("timestamptz", _Timestamptz)
-    context.adapters.register_loader("time", _Time)
+    with_far(context.adapters)
     return context
+
+
+def with_far(known: AdaptersMap) -> None:
+    """Lets a connection's or a cursor's adapters load those."""
+    known.register_loader("date", _Date)
+    known.register_loader("timestamp", _Timestamp)
+    known.register_loader("timestamptz", _Timestamptz)
+    known.register_loader("time", _Time)
 
 
 class _Context:

@@ -22,8 +22,8 @@ domains over these            as their base
 any other                     str                 the text that the server writes of it
 
 A type is *keyable* if its values can be part of a key or a column to join by: one with a btree order of its
-own (so not json, xml or geometry), whose values are no lists or dicts, and where what the server takes for
-equal is one text (so not citext).
+own (so not json, xml or geometry), whose values are no lists or dicts, and where what is equal is one value,
+to the server and to Python (so not citext, nor interval: a month is equal to 30 days, nor timetz).
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ def _builtin() -> dict[str, Type]:
 
     text: dict[str, Any] = {"by_value": None, "quoted": True}
     no_key: dict[str, Any] = {"keyable": False, "by_value": False}
+    coarse: dict[str, Any] = {"coarse": True, **no_key}
     listed = [
         make("bool", "bool", texts.boolean, binds.of_bool),
         whole("int2", -(1 << 15), (1 << 15) - 1),
@@ -117,7 +118,7 @@ def _builtin() -> dict[str, Type]:
         make("uuid", "UUID", UUID, binds.of_uuid),
         make("date", "dt.date", texts.date, binds.date, sum=_sent("date_send"), quoted=True),
         make("time", "dt.time", texts.time, binds.time(False), sum=_sent("time_send")),
-        make("timetz", "dt.time", texts.timetz, binds.time(True), sum=_sent("timetz_send")),
+        make("timetz", "dt.time", texts.timetz, binds.time(True), sum=_sent("timetz_send"), **coarse),
         _moment("timestamp", texts.timestamp, binds.timestamp(False)),
         _moment("timestamptz", texts.timestamptz, binds.timestamp(True)),
         make(
@@ -126,7 +127,7 @@ def _builtin() -> dict[str, Type]:
             texts.interval,
             binds.interval,
             sum=_sent("interval_send"),
-            by_value=False,
+            **coarse,
             quoted=True,
         ),
         make("json", "Any", texts.json, binds.nothing, **no_key),
