@@ -123,6 +123,7 @@ class FeedLag(NamedTuple):
     behind    what of its log lies after the acknowledged `position`
     room      how much more it keeps before it gives up on us; None: it never does
     held_by   who else keeps it from forgetting what we have acknowledged, in words
+    end       where its log ends
     """
 
     retained: int | None
@@ -131,6 +132,7 @@ class FeedLag(NamedTuple):
     behind: int | None = None
     room: int | None = None
     held_by: str | None = None
+    end: str | None = None
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
+    from lockstep.operations.health import Ill
     from lockstep.operations.status import BackfillStatus, MappingStatus
 
 _STYLES = {"running": "green", "following": "green", "waiting": "yellow", "stopped": "bold red"}
@@ -34,6 +35,7 @@ def mappings(
         {"header": "WAITING", **right},
         {"header": "LAG p50/p99", **right},
         {"header": "STUCK", **right},
+        "VERIFIED",
         "BACKFILL",
     )
     for one in known:
@@ -44,6 +46,7 @@ def mappings(
             output.number(one.waiting_live + one.waiting_bulk),
             _lag(one.gauges),
             _stuck(one.stuck),
+            _verified(one),
             _backfill(one.backfill),
         )
     return Group(table, *(_bars(known) if bars else []), *_needs(known))
@@ -165,10 +168,34 @@ def _lag(gauges: Mapping[str, Any]) -> str:
     return "–" if middle is None else f"{output.span(middle)}/{output.span(high)}"
 
 
+def _verified(one: MappingStatus) -> str:
+    """When it was last shown to agree, or that it did not."""
+    if one.verified_at is None:
+        return "never"
+    return f"{output.ago(one.verified_at)}{'' if one.verdict == 'agreement' else ': differs'}"
+
+
+def ills(known: Sequence[Ill]) -> list[RenderableType]:
+    """What is ill, each with what to do about it."""
+    from rich.text import Text
+
+    found: list[RenderableType] = []
+    for ill in known:
+        if ill.kind in ("dead", "stopped"):
+            continue  # the head and the mapping's own line say so
+        sign, style = ("✗ ", "bold red") if ill.blocks else ("! ", "bold yellow")
+        found += ["", Text.assemble((sign, style), output.redacted(f"{ill.subject}: {ill.problem}."))]
+        found.append(output.indented(ill.remedy, 2))
+    return found
+
+
 def _needs(known: Sequence[MappingStatus]) -> list[RenderableType]:
     """What a person should read: why a mapping stopped or waits, and where keys are stuck."""
     found: list[RenderableType] = []
     for one in known:
+        if one.backfill is not None and one.backfill.reason.startswith("hole"):
+            words = f"{one.name}: all keys were compared with the target: {one.backfill.reason}"
+            found += ["", output.indented(words, 0)]
         if one.reason:
             found += ["", output.indented(f"{one.name} ({one.state}): {one.reason}", 0)]
         if one.stuck:

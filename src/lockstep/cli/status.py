@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockstep.cli import exits, output, standing
+from lockstep.cli.duration import Duration
 from lockstep.cli.verb import print_json, settings, verb
 
 if TYPE_CHECKING:
@@ -22,23 +23,41 @@ if TYPE_CHECKING:
     example="""
     lockstep status
     lockstep status --watch
+    lockstep status --ready --within 5m --verified-within 1d  # may one rely on the targets?
+    lockstep status --alive                                   # would a restart help?
     """,
     answer="""
-    {"state", "running", "last_outcome", "seen_at",
-     "sources": {NAME: {"state", "reason", "position", "last_change",
-                        "retained", "retained_unit"}},
+    {"state", "running", "last_outcome", "seen_at", "ready",
+     "ills": [{"subject", "kind", "problem", "remedy", "blocks"}],
+     "sources": {NAME: {"state", "reason", "position", "end", "last_change",
+                        "retained", "retained_unit", "behind", "room"}},
      "mappings": [{"name", "target", "generation", "state", "reason",
-                   "waiting_live", "waiting_bulk", "stuck", "gauges",
+                   "waiting_live", "waiting_bulk", "stuck", "lag", "gauges",
+                   "settled_at", "verified_at", "verdict",
                    "backfill": {"reason", "done", "total", "rate", "eta",
                                 "started_at", "finished_at"}}]}
-    With --watch, one object a line. rate: keys a second; eta: seconds.
+    With --watch, one object a line. rate: keys a second; eta, lag: seconds.
+    kind: dead, wedged, stopped, waiting, behind, log, verify.
     """,
 )
 @click.option("--watch", is_flag=True, help="Keep it on the screen until Ctrl-C.")
-def command(watch: bool) -> None:
-    """Show what runs, how far it is behind, and what is stuck.
+@click.option("--ready", "probe", flag_value="ready", help="Exit with 1 unless everything gets on.")
+@click.option("--alive", "probe", flag_value="alive", help="Exit with 1 if a restart of the run would help.")
+@click.option(
+    "--within",
+    metavar="TIME",
+    type=Duration(),
+    default="2m",
+    show_default=True,
+    help="How long something may go without progress.",
+)
+@click.option("--verified-within", metavar="TIME", type=Duration(), help="How old the last proof may be.")
+def command(watch: bool, probe: str | None, within: float, verified_within: float | None) -> None:
+    """Show what runs, how far it is behind, and what is stuck or ill.
 
-    Reads the state store only, so it answers when a database does not. Exits with 1 when a mapping stopped.
+    Reads the state store only, so it answers when a database does not. Health means progress: a run that is
+    there and does not get on is ill. Exits with 1 when a mapping stopped. --ready and --alive are for probes:
+    they print what is ill, and nothing else. TIME is 90s, 5m, 12h or 7d.
     """
     from lockstep.operations.status import status
 
@@ -46,7 +65,10 @@ def command(watch: bool) -> None:
     if watch:
         _watch(directory)
         return
-    found = status(directory)
+    found = status(directory, patience=within, verified_within=verified_within)
+    if probe is not None:
+        _probed(found, probe)
+        return
     if settings().json:
         _print_json(found)
     else:
@@ -55,10 +77,27 @@ def command(watch: bool) -> None:
         click.get_current_context().exit(exits.NO)
 
 
+def _probed(found: Status, probe: str) -> None:
+    """Says what is ill, for the log of whoever asks every few seconds."""
+    from lockstep.operations.health import RESTART_MENDS
+
+    ills = [ill for ill in found.ills if probe == "ready" or ill.kind in RESTART_MENDS]
+    well = not any(ill.blocks for ill in ills)
+    if settings().json:
+        print_json({probe: well, "ills": ills})
+    else:
+        click.echo(f"{'' if well else 'not '}{probe}")
+        for ill in ills:
+            click.echo(output.redacted(f"{ill.subject}: {ill.problem}. {ill.remedy}"))
+    if not well:
+        click.get_current_context().exit(exits.NO)
+
+
 def _print_json(found: Status, *, one_line: bool = False) -> None:
     from lockstep.cli.plain import plain
 
-    print_json({**plain(found), "sources": standing.with_times(found.sources)}, one_line=one_line)
+    sources = standing.with_times(found.sources)
+    print_json({**plain(found), "ready": found.ready, "sources": sources}, one_line=one_line)
 
 
 def _drawn(found: Status, *, bars: bool = False) -> RenderableType:
@@ -79,11 +118,11 @@ def _drawn(found: Status, *, bars: bool = False) -> RenderableType:
     if found.seen_at is None and not found.mappings:
         return Text("Nothing has run yet. Start with `lockstep run`.")
     parts: list[RenderableType] = [head]
-    if found.running is not None and found.sources:
+    if found.sources:
         parts += ["", standing.sources(found.sources)]
     wide = output.console().width > 120
     parts += ["", standing.mappings(found.mappings, running=found.running is not None, wide=wide, bars=bars)]
-    return Group(*parts)
+    return Group(*parts, *standing.ills(found.ills))
 
 
 def _watch(directory: Path) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lockstep import keys
+from lockstep.engine.kept import Kept
 from lockstep.engine.points import passing
+from lockstep.engine.pulse import Pulse
 from lockstep.errors import LockstepError
 from lockstep.ports import Capture, Feed, Journal
 from lockstep.values import PARTITIONS, Entry, FeedMark, Hint, Lane, Table, source_stream
@@ -20,8 +22,7 @@ _LAG_EVERY = 5.0
 class Capturer:
     """Follows one source. Never queries its tables, so it is never slower than its log.
 
-    `on_append` is called after hints were made durable. `kept` says how much of its log the source keeps
-    for us. `alive`: the log answers.
+    `on_append` is called after hints were made durable. `alive`: the log answers.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class Capturer:
         self._on_append = on_append
         self.position: str | None = None
         self.last_change: float | None = None
-        self.kept: dict[str, Any] = {}
         self.alive = False
+        self.pulse = Pulse()
+        self._kept = Kept(source)
+        self._seen: tuple[str | None, str | None] = (None, None)
 
     def prepare(self) -> Capture:
         """Installs capture, and finds out whether the log since the journal's mark is whole."""
@@ -57,6 +60,7 @@ class Capturer:
         asked = 0.0
         for caught in self._feed.follow(capture.position):
             self.alive = True
+            self.pulse.beat()
             passing("caught")
             entries = self._entries(caught.hints)
             now = time.monotonic()
@@ -72,13 +76,14 @@ class Capturer:
             if caught.position is not None:
                 self.position = caught.position
             if entries:
+                self.pulse.progress()
                 self.last_change = time.time()
                 self._on_append()
             if stop.is_set():
                 return
             if now - asked >= _LAG_EVERY:
                 asked = now
-                self.kept = self._kept()
+                self.look()
 
     def reached(self) -> str:
         return self._feed.reached()
@@ -87,12 +92,29 @@ class Capturer:
         """Whether everything up to a position of the source's log is in the journal."""
         return self.position is not None and self._feed.passed(self.position, goal)
 
-    def _kept(self) -> dict[str, Any]:
+    def look(self) -> None:
+        """Looks at the source's end of its log. It gets on when our position does, or where there is nothing
+        to get on to: a log that ends where we are, or where it ended at the last look."""
         try:
             lag = self._feed.lag()
-        except LockstepError:  # only a figure; following itself says what is wrong
-            return {}
-        return {"retained": lag.retained, "retained_unit": lag.unit}
+        except LockstepError:  # only figures; following itself says what is wrong
+            return
+        self._kept.look(lag)
+        end = lag.end
+        before, self._seen = self._seen, (self.position, end)
+        reached = end is not None and self.position is not None and self._feed.passed(self.position, end)
+        if self.alive and (reached or self.position != before[0] or end == before[1]):
+            self.pulse.progress()
+
+    def gauges(self) -> dict[str, Any]:
+        """What `status` shows of it."""
+        return {
+            "position": self.position,
+            "end": self._seen[1],
+            "last_change": self.last_change,
+            **self.pulse.gauges(),
+            **self._kept.gauges(),
+        }
 
     def close(self) -> None:
         self._feed.close()

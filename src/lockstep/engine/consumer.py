@@ -17,6 +17,7 @@ from lockstep.engine.derive import Deriver
 from lockstep.engine.lease import Lease
 from lockstep.engine.loop import Counts, Loop
 from lockstep.engine.points import passing
+from lockstep.engine.pulse import Pulse
 from lockstep.engine.take import Taker
 from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse, SystemError_, TargetReplaced
 from lockstep.guard.door import Door
@@ -77,6 +78,8 @@ class ConsumerThread(threading.Thread):
         self._lags: deque[float] = deque(maxlen=200)
         self._rates: deque[tuple[float, int]] = deque(maxlen=50)
         self._taker: Taker | None = None
+        self._pulse = Pulse()
+        self._settled_at: float | None = None
 
     def hold(self, why: LockstepError | None) -> None:
         """Stops the work, for a reason, until it is let go with None. What was taken is finished."""
@@ -137,9 +140,11 @@ class ConsumerThread(threading.Thread):
             self._store.generations.set_consumer(self.consumer.id, state="running", reason=None)
             looked = time.monotonic()
             while not self._stop_event.is_set():
+                self._pulse.beat()
                 if self._held is not None:
                     self._finish(loop)
                 if self._holds():
+                    self._pulse.waits()
                     continue
                 worked = self._patiently(lambda: self._step(loop))
                 if worked is None:
@@ -202,6 +207,7 @@ class ConsumerThread(threading.Thread):
                 if self.waiting is None:
                     log.warning("mapping %s waits: %s. %s", self.mapping.name, error, error.remedy)
                 self.waiting = str(error)
+                self._pulse.waits()
                 wait = min(wait * 2, _LONGEST_WAIT)
                 if self._stop_event.wait(wait):
                     return None
@@ -335,7 +341,10 @@ class ConsumerThread(threading.Thread):
     def _idle(self, loop: Loop) -> None:
         """Nothing was takeable: what is due comes now; else wait for hints."""
         taker = self._require_taker()
-        if taker.waits_for is None:
+        if taker.waits_for is not None:
+            self._pulse.waits()
+        else:
+            self._pulse.progress()
             self._store.backfills.finish(self.consumer.id)
         self._regular(loop)
         if self._goal is not None and self.caught_up():
@@ -356,6 +365,8 @@ class ConsumerThread(threading.Thread):
             loop.hint(due, "clock", Trust.LEDGER, Lane.BULK, origin=1)
 
     def _count(self, counts: Counts) -> None:
+        self._pulse.progress()
+        self._settled_at = time.time()
         for status, number in counts.outcomes.items():
             self._totals[status] += number
         self._keys += counts.keys
@@ -373,6 +384,8 @@ class ConsumerThread(threading.Thread):
         return {
             "state": "stopped" if self.error else "waiting" if self.waiting else "running",
             "reason": str(self.error or self.waiting or (taker.waits_for if taker else None) or ""),
+            **self._pulse.gauges(),
+            "settled": self._settled_at,
             "keys": self._keys,
             "keys_per_second": round(sum(number for _, number in recent) / span) if span > 0.05 else 0,
             "lag_p50": round(lags[len(lags) // 2], 4) if lags else None,

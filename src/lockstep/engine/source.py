@@ -104,6 +104,8 @@ class SourceFlow(threading.Thread):
                 if self._waiting != str(error):
                     log.warning("source %s: %s. %s", self.source.name, error, error.remedy)
                 self._waiting = str(error)
+                self._capturer.pulse.waits()
+                self._capturer.look()
                 wait = min(wait * 2, _LONGEST_WAIT)
                 self._stop_event.wait(wait)
             except LockstepError as error:
@@ -269,9 +271,7 @@ class SourceFlow(threading.Thread):
         return {
             "state": "stopped" if self._error else "following" if self._capturer.alive else "waiting",
             "reason": str(self._error or ("" if self._capturer.alive else self._waiting) or ""),
-            "position": self._capturer.position,
-            "last_change": self._capturer.last_change,
-            **self._capturer.kept,
+            **self._capturer.gauges(),
         }
 
 

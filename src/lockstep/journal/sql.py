@@ -188,6 +188,17 @@ class SqlJournal:
         with self._database.reading() as connection:
             return int(connection.scalar(statement) or 0)
 
+    def oldest(self, stream: Stream, lane: Lane, after: int) -> float | None:
+        """When the first entry of a stream's lane after an offset was appended; None where there is none."""
+        statement = (
+            sa.select(entries.c.at)
+            .where(entries.c.stream == stream, entries.c.lane == lane.value, entries.c.offset > after)
+            .order_by(entries.c.offset)
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            return connection.scalar(statement)
+
     def trim(self, stream: Stream, lane: Lane, upto: int, before: float) -> int:
         with self._database.writing() as connection:
             return connection.execute(

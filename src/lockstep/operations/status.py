@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
+from lockstep.operations.health import PATIENCE, Ill, health
 from lockstep.operations.opened import existing
 from lockstep.pipeline import Pipeline
 from lockstep.state.generations import Consumer
@@ -27,7 +30,8 @@ class BackfillStatus(Struct, frozen=True):
 
 
 class MappingStatus(Struct, frozen=True):
-    """One mapping. `waiting_live` and `waiting_bulk` count hints not settled yet."""
+    """One mapping. `waiting_live` and `waiting_bulk` count hints not settled yet; `lag` is the age in seconds
+    of the oldest of them. `verdict` of the last check, as of `verified_at`: agreement, or what differed."""
 
     name: str
     target: str
@@ -39,6 +43,10 @@ class MappingStatus(Struct, frozen=True):
     stuck: int
     backfill: BackfillStatus | None
     gauges: dict[str, Any]
+    lag: float | None = None
+    settled_at: float | None = None
+    verified_at: float | None = None
+    verdict: str | None = None
 
 
 class Status(Struct, frozen=True):
@@ -50,29 +58,46 @@ class Status(Struct, frozen=True):
     seen_at: float | None
     sources: dict[str, Any]
     mappings: tuple[MappingStatus, ...]
+    ills: tuple[Ill, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Whether one may rely on the targets: everything gets on."""
+        return not any(ill.blocks for ill in self.ills)
 
 
-def status(state: Path | Pipeline) -> Status:
-    """What is known of a state store. Raises StateError where nothing ever ran."""
+def status(
+    state: Path | Pipeline, *, patience: float = PATIENCE, verified_within: float | None = None
+) -> Status:
+    """What is known of a state store. Raises StateError where nothing ever ran.
+
+    Ill is what has not got on for `patience` seconds, or was not verified for `verified_within`.
+    """
     with existing(state) as store:
         last = store.runs.last()
         running = store.lock.holder()
         gauges = last.gauges if last else {}
-        return Status(
+        known = Status(
             str(store.directory),
             running,
             last.outcome or ("died" if last and running is None else None) if last else None,
             last.seen_at if last else None,
             gauges.get("sources", {}),
-            mapping_statuses(store, gauges.get("mappings", {}) if running else {}),
+            mapping_statuses(store, gauges.get("mappings", {}), running=running is not None),
         )
+        ills = health(known, patience=patience, verified_within=verified_within)
+        return msgspec.structs.replace(known, ills=tuple(ills))
 
 
-def mapping_statuses(store: Store, gauges: dict[str, Any] | None = None) -> tuple[MappingStatus, ...]:
-    """The status of every mapping that is not retired."""
+def mapping_statuses(
+    store: Store, gauges: dict[str, Any], *, running: bool = True
+) -> tuple[MappingStatus, ...]:
+    """The status of every mapping that is not retired. `gauges`: of the run that goes on, or of the last."""
     found = []
     for consumer in store.generations.consumers("running", "stopped"):
-        own = (gauges or {}).get(consumer.mapping, {})
+        last = gauges.get(consumer.mapping, {})
+        own = last if running else {}
+        verified = store.generations.verified(consumer.id)
         found.append(
             MappingStatus(
                 consumer.mapping,
@@ -85,6 +110,10 @@ def mapping_statuses(store: Store, gauges: dict[str, Any] | None = None) -> tupl
                 store.stuck.count(consumer.id),
                 _backfill(store, consumer, own.get("keys_per_second")),
                 own,
+                _lag(store, consumer),
+                last.get("settled"),
+                verified and verified[0],
+                verified and verified[1],
             )
         )
     return tuple(found)
@@ -97,6 +126,22 @@ def _waiting(store: Store, consumer: Consumer, lane: Lane) -> int:
         offsets = positions.get((stream, lane), {})
         waiting += store.journal.waiting(stream, lane, max(offsets.values(), default=0))
     return waiting
+
+
+def _lag(store: Store, consumer: Consumer) -> float | None:
+    """How long the oldest hint that is not settled has been waiting."""
+    positions = store.ledger.positions(consumer.id)
+    oldest = [
+        at
+        for lane in Lane
+        for stream in (source_stream(consumer.source), consumer_stream(consumer.id))
+        if (
+            at := store.journal.oldest(
+                stream, lane, max(positions.get((stream, lane), {}).values(), default=0)
+            )
+        )
+    ]
+    return max(time.time() - min(oldest), 0.0) if oldest else None
 
 
 def _backfill(store: Store, consumer: Consumer, now_rate: float | None) -> BackfillStatus | None:

@@ -40,6 +40,12 @@ def verify(
         reader = declared.source.reader()
         try:
             with closed_door(declared, consumer.number) as door:
-                return check(declared, reader, door, ledger=ledger, sharing=sharing, on_progress=on_progress)
+                report = check(
+                    declared, reader, door, ledger=ledger, sharing=sharing, on_progress=on_progress
+                )
         finally:
             reader.close()
+        found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.counts.items()))
+        verdict = "agreement" if report.agreement else found
+        store.generations.note_verified(consumer.id, report.started_at, verdict)
+        return report

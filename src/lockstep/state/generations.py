@@ -143,6 +143,21 @@ class Generations:
         with self._database.writing() as connection:
             connection.execute(table.update().where(table.c.id == consumer).values(**values))
 
+    def verified(self, consumer: int) -> tuple[float, str] | None:
+        """When a consumer was last verified, and with what verdict."""
+        table = schema.meta
+        with self._database.reading() as connection:
+            noted = connection.scalar(sa.select(table.c.value).where(table.c.name == f"verified:{consumer}"))
+        if noted is None:
+            return None
+        at, _, verdict = noted.partition(" ")
+        return float(at), verdict
+
+    def note_verified(self, consumer: int, at: float, verdict: str) -> None:
+        """Records what a check of a consumer showed."""
+        with self._database.writing() as connection:
+            upsert(connection, schema.meta, [{"name": f"verified:{consumer}", "value": f"{at!r} {verdict}"}])
+
     def claims(self, consumer: int) -> bool:
         """Whether everything that a consumer owns is claimed."""
         table = schema.meta

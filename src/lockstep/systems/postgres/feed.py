@@ -131,6 +131,7 @@ class PostgresFeed:
             slot.behind,
             slot.room,
             visibility.oldest(control) if held else None,
+            slot.end,
         )
 
     def close(self) -> None:

@@ -43,7 +43,7 @@ SELECT s.plugin::text, s.database::text, s.slot_type, s.active_pid, s.confirmed_
        s.restart_lsn::text, s.wal_status, to_jsonb(s) ->> 'invalidation_reason',
        (pg_current_wal_lsn() - s.restart_lsn)::int8, a.application_name,
        (pg_current_wal_lsn() - s.confirmed_flush_lsn)::int8, s.safe_wal_size,
-       coalesce((to_jsonb(s) ->> 'failover')::bool, false)
+       coalesce((to_jsonb(s) ->> 'failover')::bool, false), pg_current_wal_lsn()::text
 FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
 WHERE s.slot_name = $1::text"""
 _NOTE = "lockstep: "
@@ -111,6 +111,7 @@ class Slot:
     behind: int | None
     room: int | None
     failover: bool
+    end: str
 
     @property
     def whose(self) -> str:

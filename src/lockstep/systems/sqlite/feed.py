@@ -116,11 +116,11 @@ class SQLiteFeed:
 
     def lag(self) -> FeedLag:
         with self._connection() as connection, mapped(self._path):
-            end = positions.end(connection).n
+            end = positions.end(connection)
         if self._followed is None:
             return FeedLag(None, "changes", None)
-        behind = max(end - positions.place_of(self._followed).n, 0)
-        return FeedLag(behind, "changes", self._followed, behind)
+        behind = max(end.n - positions.place_of(self._followed).n, 0)
+        return FeedLag(behind, "changes", self._followed, behind, end=end.text)
 
     def close(self) -> None:
         self._closed.set()

@@ -1,0 +1,149 @@
+"""health: what is ill, and what a person does about it. Tied to progress, never to a process being there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from lockstep.operations.status import MappingStatus, Status
+
+PATIENCE = 120.0
+"""Seconds without progress after which something is ill, where nobody says otherwise."""
+
+UNSEEN = 20.0
+"""Seconds after which a run that has not shown itself, which it does every second, hangs or is stopped."""
+
+RESTART_MENDS = frozenset({"dead", "wedged"})
+"""What is ill in a way that a restart of the run mends: the rest is for somebody else."""
+
+_WEDGED = "It hangs: restart the run. Nothing is lost: it goes on from what is committed."
+
+
+class Ill(Struct, frozen=True):
+    """Something that is ill. With `blocks`, nobody should rely on what the targets hold.
+
+    kind: dead (nobody runs it), wedged (a thread, or the process, hangs), stopped, waiting (for a system, or
+    for somebody's open transaction), behind (no progress), log (the source keeps too much for us), verify
+    """
+
+    subject: str
+    kind: str
+    problem: str
+    remedy: str
+    blocks: bool = True
+
+
+def health(
+    status: Status,
+    *,
+    patience: float = PATIENCE,
+    verified_within: float | None = None,
+    now: float | None = None,
+) -> list[Ill]:
+    """What is ill, the blocking first. `verified_within`: how old the last proof of agreement may be."""
+    at = time.time() if now is None else now
+    found = [*_run(status, patience, at)]
+    alive = not any(ill.kind in RESTART_MENDS for ill in found)
+    for name, gauges in status.sources.items():
+        if alive:
+            found += _worker(f"source {name}", gauges, patience, at)
+        found += _log(name, gauges, running=status.running is not None, at=at)
+    for mapping in status.mappings:
+        found += _mapping(mapping, patience, at, alive=alive)
+        if verified_within is not None:
+            found += _verified(mapping, verified_within, at)
+    return sorted(found, key=lambda ill: not ill.blocks)
+
+
+def _run(status: Status, patience: float, now: float) -> Iterator[Ill]:
+    if status.running is None:
+        how = {"died": "the last run died", "failed": "the last run failed"}.get(
+            status.last_outcome or "", ""
+        )
+        yield Ill("run", "dead", f"nobody runs the pipeline{how and f'; {how}'}", "Start `lockstep run`.")
+    elif status.seen_at is not None and now - status.seen_at > min(UNSEEN, patience):
+        problem = f"the run ({status.running}) has not shown itself for {_span(now - status.seen_at)}"
+        yield Ill("run", "wedged", problem, _WEDGED)
+
+
+def _worker(subject: str, gauges: Mapping[str, Any], patience: float, now: float) -> Iterator[Ill]:
+    """What a thread of the run shows of itself."""
+    reason = f": {gauges['reason']}" if gauges.get("reason") else ""
+    since = gauges.get("waiting_since")
+    if gauges.get("state") == "stopped":
+        yield Ill(subject, "stopped", f"it stopped{reason}", "Mend that, then restart `lockstep run`.")
+    elif now - gauges.get("beat", now) > patience:
+        yield Ill(subject, "wedged", f"its thread has not moved for {_span(now - gauges['beat'])}", _WEDGED)
+    elif since is not None and now - min(since, gauges["progress"]) > patience:
+        problem = f"it has been waiting for {_span(now - since)}{reason}"
+        yield Ill(subject, "waiting", problem, "It goes on by itself once that is mended.")
+    elif since is None and now - gauges.get("progress", now) > patience:
+        problem = (
+            f"its position has not advanced for {_span(now - gauges['progress'])}, and there is more to do"
+        )
+        yield Ill(subject, "behind", f"{problem}{reason}", "Look at what it waits for, and at its log.")
+
+
+def _mapping(mapping: MappingStatus, patience: float, now: float, *, alive: bool) -> Iterator[Ill]:
+    subject = f"mapping {mapping.name}"
+    if mapping.state == "stopped":
+        waiting = mapping.waiting_live + mapping.waiting_bulk
+        kept = f" ({waiting:,} hints wait for it in the journal)" if waiting else ""
+        yield Ill(
+            subject,
+            "stopped",
+            f"it stopped{kept}: {mapping.reason}",
+            "Mend that, then restart `lockstep run`. The other mappings go on.",
+        )
+    elif alive:
+        yield from _worker(subject, mapping.gauges, patience, now)
+
+
+def _log(name: str, gauges: Mapping[str, Any], *, running: bool, at: float) -> Iterator[Ill]:
+    """What the source keeps of its log because of us, before it hurts."""
+    subject = f"source {name}"
+    kept = gauges.get("retained")
+    if gauges.get("warning"):
+        yield Ill(subject, "log", gauges["warning"], gauges.get("remedy", ""), blocks=False)
+    if not running and kept is not None and gauges.get("retained_unit") == "bytes":
+        room = gauges.get("room")
+        until = "until its disk is full" if room is None else f"for {_size(room)} more, and gives us up then"
+        yield Ill(
+            subject,
+            "log",
+            f"while nobody runs the pipeline, the server keeps its log for us ({_size(kept)} when seen), "
+            f"{until}",
+            "Start `lockstep run`; or, to give it up, drop the replication slot: the next run makes another "
+            "and compares everything.",
+            blocks=False,
+        )
+
+
+def _verified(mapping: MappingStatus, within: float, now: float) -> Iterator[Ill]:
+    subject, mend = f"mapping {mapping.name}", f"Run `lockstep verify {mapping.name}`."
+    if mapping.verified_at is None:
+        yield Ill(subject, "verify", "it was never verified", mend)
+    elif mapping.verdict != "agreement":
+        when = _span(now - mapping.verified_at)
+        yield Ill(subject, "verify", f"it was not in agreement {when} ago: {mapping.verdict}", mend)
+    elif now - mapping.verified_at > within:
+        yield Ill(subject, "verify", f"it was last verified {_span(now - mapping.verified_at)} ago", mend)
+
+
+def _span(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    return f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} GB"
