@@ -54,7 +54,7 @@ def test_status_needs_no_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "12 ms/80 ms" in shown.stdout
     assert not any(line.endswith(" ") for line in shown.stdout.splitlines())
     as_json = json.loads(lockstep("status", "--json").stdout)
-    assert set(as_json) == set(Status.__struct_fields__)
+    assert set(as_json) == {*Status.__struct_fields__, "ready"}
     assert set(as_json["mappings"][0]) == set(MappingStatus.__struct_fields__)
     assert set(as_json["mappings"][0]["backfill"]) == set(BackfillStatus.__struct_fields__)
     assert as_json["sources"]["app"]["last_change"] == "1970-01-01T00:00:02.000Z"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     example="""
     lockstep status
     lockstep status --watch
-    lockstep status --ready --within 5m --verified-within 1d  # may one rely on the targets?
-    lockstep status --alive                                   # would a restart help?
+    lockstep status --ready --verified-within 1d  # may one rely on the targets?
+    lockstep status --alive                       # else a restart helps
     """,
     answer="""
     {"state", "running", "last_outcome", "seen_at", "ready",
