@@ -9,11 +9,21 @@ from pathlib import Path
 import httpx
 import pytest
 
+from lockstep.testing.servers import PostgresHandle
 from tests.relations.operations import every
 from tests.relations.tables import CELL
 from tests.relations.world import Documents, InPostgres, InSQLite, World
 
-PAIRS = ("sqlite-sql", "sqlite-tantivy", "postgres-sql", "postgres-tantivy", "postgres-opensearch")
+PAIRS = [
+    *("sqlite-sql", "sqlite-tantivy", "sqlite-postgres"),
+    *("postgres-sql", "postgres-tantivy", "postgres-postgres", "postgres-opensearch"),
+]
+
+
+@pytest.fixture
+def other_url(postgres_server: PostgresHandle) -> Iterator[str]:
+    with postgres_server.temporary_database() as url:
+        yield url
 
 
 @pytest.fixture(params=PAIRS)
@@ -22,6 +32,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     where = target
     if target == "opensearch":
         where = f"{target}|{request.getfixturevalue('opensearch_server').url}/hubs_{uuid.uuid4().hex[:8]}"
+    if target == "postgres":  # a database beside the source's
+        where = f"{target}|{request.getfixturevalue('other_url')}"
     if source == "sqlite":
         yield InSQLite(tmp_path, where)
     else:

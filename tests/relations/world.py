@@ -54,6 +54,9 @@ class World:
         name = f"{where.rpartition('/')[2] or 'hubs'}_{build}"
         if kind == "opensearch":
             return ls.OpenSearch(where.rpartition("/")[0]).index(name, settings={"number_of_replicas": 0})
+        if kind == "postgres":
+            columns = {"id": "integer", "body": "jsonb"}
+            return ls.Postgres(where).table(f"public.{build}", columns=columns, key=("id",))
         if kind == "tantivy":
             return ls.Tantivy(str(self.root / "tantivy")).index(name)
         return ls.SQLite(self.root / f"{name}.db").table("hubs", columns=COLUMNS, key=("id",))
