@@ -5,6 +5,7 @@ LockstepError                 every error a person may meet; has a `remedy`
 ├── CheckFailed               `check` found something that blocks
 ├── StateError                the state store cannot be used
 │   ├── StateInUse            another `run` holds it
+│   ├── StateUnreachable      it does not answer; automation may retry
 │   └── LeaseLost             another worker has drawn a newer epoch
 ├── SystemError_              a source or target does not do what is asked
 │   ├── Unreachable           no answer; automation may retry
@@ -43,6 +44,12 @@ class CheckFailed(LockstepError):
 
 class StateError(LockstepError):
     """The state store cannot be used."""
+
+
+class StateUnreachable(StateError):
+    """The state store does not answer, or stopped answering half-way."""
+
+    retriable = True
 
 
 class StateInUse(StateError):

@@ -15,6 +15,7 @@ import msgspec
 from lockstep.errors import DeclarationError
 from lockstep.mapping import Keyed, Mapping
 from lockstep.model import Model
+from lockstep.place import Place, place_of
 from lockstep.ports import Source, Target
 from lockstep.values import Table
 
@@ -29,16 +30,17 @@ Result = TypeVar("Result", bound=dict[str, Any] | msgspec.Struct | _Dataclass | 
 
 
 class Pipeline:
-    """Names mappings. `state` is where its journal and ledger live, `.lockstep` beside the file."""
+    """Names mappings. `state` is where its journal and ledger live: a directory (`.lockstep` beside the file
+    where nothing is said) or the URL of a PostgreSQL database."""
 
-    def __init__(self, name: str, *, state: str | Path | None = None) -> None:
+    def __init__(self, name: str, *, state: str | Place | None = None) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
             raise DeclarationError(
                 f"the pipeline's name {name!r} cannot name a slot or an index",
                 "Use lower-case letters, digits and _, at most 41, a letter first.",
             )
         self.name = name
-        self.state = Path(state) if state is not None else None
+        self.state = place_of(state) if state is not None else None
         self.mappings: dict[str, Mapping] = {}
 
     def mapping(
@@ -158,7 +160,7 @@ def load(path: str | Path) -> Pipeline:
             f"pipeline {pipeline.name} has no mapping", "Declare one with @pipeline.mapping(source, to=…)."
         )
     if given := os.environ.get("LOCKSTEP_STATE"):
-        pipeline.state = Path(given)
+        pipeline.state = place_of(given)
     elif pipeline.state is None:
         pipeline.state = path.parent / ".lockstep"
     return pipeline

@@ -12,15 +12,16 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 
-def insert_of(table: sa.Table, rows: Sequence[dict[str, Any]]) -> tuple[Any, dict[str, str]]:
-    """An INSERT of rows that name the same columns, without its ON CONFLICT; and its parameters."""
-    names = list(rows[0])
+def insert_of(
+    table: sa.Table, names: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> tuple[Any, dict[str, str]]:
+    """An INSERT of rows, without its ON CONFLICT; and its parameters."""
     columns = [
         sa.func.unnest(_array(sa.bindparam(f"c{place}", type_=sa.Text), table.c[name]))
         for place, name in enumerate(names)
     ]
-    given = {f"c{place}": array_text([row[name] for row in rows]) for place, name in enumerate(names)}
-    return postgresql.insert(table).from_select(names, sa.select(*columns)), given
+    given = {f"c{place}": array_text(values) for place, values in enumerate(zip(*rows, strict=True))}
+    return postgresql.insert(table).from_select(list(names), sa.select(*columns)), given
 
 
 def among(column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:

@@ -8,16 +8,18 @@ import time
 from pathlib import Path
 
 from lockstep import keys
-from lockstep.journal.sql import SqlJournal
+from lockstep.database.files import FileDatabase
+from lockstep.journal.sql import SqlJournal, migrations
 from lockstep.values import Entry, Hint, Lane, source_stream
 
 APPENDS = """
 import sys
 from pathlib import Path
 from lockstep import keys
-from lockstep.journal.sql import SqlJournal
+from lockstep.database.files import FileDatabase
+from lockstep.journal.sql import SqlJournal, migrations
 from lockstep.values import Entry, FeedMark, Hint, Lane, source_stream
-journal = SqlJournal(Path(sys.argv[1]))
+journal = SqlJournal(FileDatabase(Path(sys.argv[1]), migrations))
 n = int(sys.argv[2])
 while True:
     hints = tuple(Hint("t", key=keys.encode((n * 10 + at,))) for at in range(3))
@@ -30,7 +32,7 @@ while True:
 
 def test_what_was_acknowledged_is_there(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    SqlJournal(path).close()
+    SqlJournal(FileDatabase(path, migrations)).close()
     begin = 0
     for _ in range(3):
         command = [sys.executable, "-c", APPENDS, str(path), str(begin)]
@@ -40,7 +42,7 @@ def test_what_was_acknowledged_is_there(tmp_path: Path) -> None:
             process.kill()
             acknowledged += [int(line) for line in process.stdout]
         last = acknowledged[-1]
-        journal = SqlJournal(path)
+        journal = SqlJournal(FileDatabase(path, migrations))
         entries = journal.read(source_stream("s"), Lane.LIVE, {}, 10_000)
         mark = journal.mark("s")
         assert mark is not None
@@ -54,7 +56,7 @@ def test_what_was_acknowledged_is_there(tmp_path: Path) -> None:
 
 
 def test_reading_and_trimming(tmp_path: Path) -> None:
-    journal = SqlJournal(tmp_path / "journal.db")
+    journal = SqlJournal(FileDatabase(tmp_path / "journal.db", migrations))
     stream, other = source_stream("s"), source_stream("other")
     for number in range(600):
         hint = Hint("t", key=keys.encode((number,)))
@@ -81,7 +83,7 @@ def test_reading_and_trimming(tmp_path: Path) -> None:
 
 
 def test_hints_of_an_origin(tmp_path: Path) -> None:
-    journal = SqlJournal(tmp_path / "journal.db")
+    journal = SqlJournal(FileDatabase(tmp_path / "journal.db", migrations))
     stream = source_stream("s")
     journal.append([Entry(stream, Lane.LIVE, 0, (Hint("t", keys=(keys.encode((1,)), keys.encode((2,)))),))])
     goal = journal.end()

@@ -139,15 +139,16 @@ def target_of(url: str) -> Target:
 
 
 class World:
-    """One database, one target, one state directory."""
+    """One database, one target, one state store: a directory, or the URL of a database."""
 
-    def __init__(self, root: Path, url: str, target: str) -> None:
+    def __init__(self, root: Path, url: str, target: str, state: str | None = None) -> None:
+        self.state = state or str(root / "state")
         self.root = root
         self.url = url
         self.target = target
 
     def pipeline(self) -> ls.Pipeline:
-        made = ls.Pipeline("pairs", state=self.root / "state")
+        made = ls.Pipeline("pairs", state=self.state)
         source = ls.Postgres(self.url, slot=self.url.rpartition("/")[2])
         made.mapping(source, to=target_of(self.target), name="people", version="1")(document)
         return made
@@ -169,12 +170,12 @@ class World:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         if crash:
             environment["LOCKSTEP_CRASH"] = crash
-        given = json.dumps([str(self.root), self.url, self.target, once])
+        given = json.dumps([str(self.root), self.url, self.target, once, self.state])
         return subprocess.Popen([sys.executable, "-m", "tests.pairs.world", given], env=environment)
 
     def peak(self) -> int:
         """The greatest resident size of a run in a process of its own, in kilobytes."""
-        given = json.dumps([str(self.root), self.url, self.target, True])
+        given = json.dumps([str(self.root), self.url, self.target, True, self.state])
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, "-m", "tests.pairs.world", given]
         return int(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout)
@@ -248,8 +249,8 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    root, url, target, once = json.loads(arguments[0])
-    ls.run(World(Path(root), url, target).pipeline(), once=once)
+    root, url, target, once, state = json.loads(arguments[0])
+    ls.run(World(Path(root), url, target, state).pipeline(), once=once)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # noqa: T201 - `peak` reads it
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from lockstep.engine.derive import Deriver
@@ -12,6 +11,7 @@ from lockstep.engine.loop import Counts, Loop
 from lockstep.engine.take import Taker
 from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
+from lockstep.place import Place
 from lockstep.state.store import Store
 from lockstep.values import (
     EVERYTHING,
@@ -33,7 +33,7 @@ class Works:
 
     def __init__(
         self,
-        directory: Path,
+        place: Place,
         function: Callable[..., Any],
         source: MemorySource,
         target: MemoryTarget,
@@ -48,7 +48,7 @@ class Works:
             function, source, target, name=function.__name__, key=key, version="1", zone="UTC"
         )
         self.source, self.target = source, target
-        self.store = store or Store(directory)
+        self.store = store or Store(place)
         self.lease = lease or Lease(self.store)
         generation = self.store.generations.live(target.name) or self.store.generations.begin(target.name)
         found = self.store.generations.consumer(self.mapping.name)

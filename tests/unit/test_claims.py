@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from lockstep.mapping import Keyed
+from lockstep.place import Place
 from lockstep.state.rows import Failure, Intent, Settlement
 from lockstep.values import Key, Status, Version
 from tests.support.engine import Works
@@ -19,9 +18,8 @@ from tests.unit.test_loop import K, User, by_email, parts, plain, row, works
 
 
 def owners(one: Works) -> dict[Key, tuple[int, Key]]:
-    with sqlite3.connect(one.store.directory / "ledger.db") as ledger:
-        found = ledger.execute("SELECT target_key, consumer, key FROM claims").fetchall()
-    ledger.close()
+    with one.store._database.reading() as ledger:
+        found = ledger.exec_driver_sql("SELECT target_key, consumer, key FROM claims").all()
     return {target_key: (consumer, key) for target_key, consumer, key in found}
 
 
@@ -32,9 +30,9 @@ def claims(one: Works) -> dict[Key, Key]:
 @pytest.mark.parametrize("order", list(permutations(range(2))))
 @pytest.mark.parametrize("together", [True, False])
 def test_one_gives_up_a_key_and_another_takes_it(
-    tmp_path: Path, order: tuple[int, ...], together: bool
+    place: Place, order: tuple[int, ...], together: bool
 ) -> None:
-    one = works(tmp_path, by_email, row(1, "t"), row(2, "u"))
+    one = works(place, by_email, row(1, "t"), row(2, "u"))
     changes = [(row(1, "t"), row(1, "s")), (row(2, "u"), row(2, "t"))]
     for at in order:
         one.change("users", *changes[at])
@@ -47,9 +45,9 @@ def test_one_gives_up_a_key_and_another_takes_it(
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_keys_go_round_in_a_ring(tmp_path: Path, order: tuple[int, ...]) -> None:
+def test_keys_go_round_in_a_ring(place: Place, order: tuple[int, ...]) -> None:
     """a → b → c → a: each wants what another still owns, and nobody derives it any more."""
-    one = works(tmp_path, by_email, row(1, "a"), row(2, "b"), row(3, "c"))
+    one = works(place, by_email, row(1, "a"), row(2, "b"), row(3, "c"))
     changes = [(row(1, "a"), row(1, "b")), (row(2, "b"), row(2, "c")), (row(3, "c"), row(3, "a"))]
     for at in order:
         one.change("users", *changes[at])
@@ -59,8 +57,8 @@ def test_keys_go_round_in_a_ring(tmp_path: Path, order: tuple[int, ...]) -> None
     assert not one.stuck()
 
 
-def test_two_that_derive_one_key(tmp_path: Path) -> None:
-    one = works(tmp_path, by_email, row(1, "t"), row(2, "t"))
+def test_two_that_derive_one_key(place: Place) -> None:
+    one = works(place, by_email, row(1, "t"), row(2, "t"))
     assert one.held() == {K("t"): {"user": 1}}
     assert one.stuck()[K(2)] == "target key t belongs to by_email key 1, and by_email key 2 derives it too"
     _load(one)
@@ -71,8 +69,8 @@ def test_two_that_derive_one_key(tmp_path: Path) -> None:
     assert not one.stuck()
 
 
-def test_the_one_that_waits_does_not_take_its_old_record_along(tmp_path: Path) -> None:
-    one = works(tmp_path, by_email, row(1, "t"), row(2, "u"))
+def test_the_one_that_waits_does_not_take_its_old_record_along(place: Place) -> None:
+    one = works(place, by_email, row(1, "t"), row(2, "u"))
     one.change("users", row(2, "u"), row(2, "t"))
     one.work()
     assert one.held() == {K("t"): {"user": 1}}, "nobody derives u any more"
@@ -86,8 +84,8 @@ def test_the_one_that_waits_does_not_take_its_old_record_along(tmp_path: Path) -
     assert (one.held(), claims(one)) == ({}, {})
 
 
-def test_several_records_one_of_them_taken(tmp_path: Path) -> None:
-    one = works(tmp_path, parts, row(1, "a,b"), row(2, "c,d"))
+def test_several_records_one_of_them_taken(place: Place) -> None:
+    one = works(place, parts, row(1, "a,b"), row(2, "c,d"))
     one.change("users", row(2, "c,d"), row(2, "b,c,e"))
     one.work()
     assert K(2) in one.stuck()
@@ -101,8 +99,8 @@ def test_several_records_one_of_them_taken(tmp_path: Path) -> None:
     assert not one.stuck()
 
 
-def test_a_rejected_record_holds_no_claim_for_ever(tmp_path: Path) -> None:
-    one = works(tmp_path, by_email)
+def test_a_rejected_record_holds_no_claim_for_ever(place: Place) -> None:
+    one = works(place, by_email)
     one.target.writer.answer = lambda change: Status.REJECTED
     one.change("users", None, row(1, "t"))
     one.work()
@@ -114,8 +112,8 @@ def test_a_rejected_record_holds_no_claim_for_ever(tmp_path: Path) -> None:
     assert claims(one) == {K("u"): K(1), K("t"): K(2)}
 
 
-def test_a_crash_between_claim_and_write_leaves_no_claim(tmp_path: Path) -> None:
-    one = works(tmp_path, by_email)
+def test_a_crash_between_claim_and_write_leaves_no_claim(place: Place) -> None:
+    one = works(place, by_email)
 
     def die(change: object) -> Status:
         raise KeyboardInterrupt
@@ -143,7 +141,7 @@ def by_mail(user: User) -> list[Keyed]:
 
 def _beside(one: Works, function: Any, *, claims: bool = True) -> Works:
     return Works(
-        one.store.directory, function, one.source, one.target, store=one.store, lease=one.lease, claims=claims
+        one.store.place, function, one.source, one.target, store=one.store, lease=one.lease, claims=claims
     )
 
 
@@ -164,10 +162,10 @@ def _mapping(one: Works, key: Key) -> str:
 
 
 @pytest.mark.parametrize("order", list(permutations(range(2))))
-def test_two_mappings_on_one_target(tmp_path: Path, order: tuple[int, ...]) -> None:
+def test_two_mappings_on_one_target(place: Place, order: tuple[int, ...]) -> None:
     """One keys its records by e-mail, the other by id: they meet at 7."""
     source = MemorySource(users=[row(7, "x"), {"id": 8, "email": 7}])
-    one = Works(tmp_path, by_email, source, MemoryTarget(), claims=True)
+    one = Works(place, by_email, source, MemoryTarget(), claims=True)
     pair = (one, _beside(one, _same))
     first, second = (pair[at] for at in order)
     _load(first, second)
@@ -182,9 +180,9 @@ def test_two_mappings_on_one_target(tmp_path: Path, order: tuple[int, ...]) -> N
     assert _mapping(one, K(7)) == second.mapping.name
 
 
-def test_a_second_mapping_finds_the_keys_of_the_first_claimed(tmp_path: Path) -> None:
+def test_a_second_mapping_finds_the_keys_of_the_first_claimed(place: Place) -> None:
     """While it was alone its records, at the source key, needed no claims."""
-    alone = works(tmp_path, plain, row(7, "x"), {"id": 8, "email": 7}, claims=False)
+    alone = works(place, plain, row(7, "x"), {"id": 8, "email": 7}, claims=False)
     first = _beside(alone, plain)
     _stand(first)
     second = _beside(alone, by_email)
@@ -199,15 +197,15 @@ def test_a_second_mapping_finds_the_keys_of_the_first_claimed(tmp_path: Path) ->
 
 def _renamed(one: Works, function: Any) -> Works:
     """As after a start of a pipeline that no longer declares the mapping, and another one in its place."""
-    one.store.generations.set_consumer(one.consumer, state="retired")
+    one.store.generations.set_consumer(one.lease.epoch, one.consumer, state="retired")
     one.lease.redraw()
     made = _beside(one, function)
     _load(made)
     return made
 
 
-def test_a_renamed_mapping_takes_over_the_claims_of_its_old_name(tmp_path: Path) -> None:
-    new = _renamed(works(tmp_path, parts, row(1, "a,b"), row(2, "c")), by_mail)
+def test_a_renamed_mapping_takes_over_the_claims_of_its_old_name(place: Place) -> None:
+    new = _renamed(works(place, parts, row(1, "a,b"), row(2, "c")), by_mail)
     assert not new.stuck()
     assert {_mapping(new, key) for key in new.held()} == {"by_mail"}
     mine = new.consumer
@@ -219,11 +217,11 @@ def test_a_renamed_mapping_takes_over_the_claims_of_its_old_name(tmp_path: Path)
     assert not new.stuck()
 
 
-def test_the_old_name_that_comes_back_leaves_what_was_taken_over(tmp_path: Path) -> None:
+def test_the_old_name_that_comes_back_leaves_what_was_taken_over(place: Place) -> None:
     """Its ledger says that it owns them: it must look at the target before it removes any."""
-    old = works(tmp_path, parts, row(1, "a"), row(2, "b"))
+    old = works(place, parts, row(1, "a"), row(2, "b"))
     new = _renamed(old, by_mail)
-    old.store.generations.set_consumer(old.consumer, state="running")
+    old.store.generations.set_consumer(old.lease.epoch, old.consumer, state="running")
     old.source.tables["users"][:] = [row(1, "b"), row(2, "a")]
     _load(new)
     old.begin()
@@ -233,11 +231,11 @@ def test_the_old_name_that_comes_back_leaves_what_was_taken_over(tmp_path: Path)
     assert old.stuck()[K(1)] == "target key b belongs to by_mail key 1, and parts key 1 derives it too"
 
 
-def test_a_phase_without_claims_leaves_no_stale_ones(tmp_path: Path) -> None:
-    one = works(tmp_path, plain, row(5, "x"), row(6, "y"), claims=True)
+def test_a_phase_without_claims_leaves_no_stale_ones(place: Place) -> None:
+    one = works(place, plain, row(5, "x"), row(6, "y"), claims=True)
     other = _beside(one, by_email)
     _load(other)
-    one.store.generations.set_consumer(other.consumer, state="retired")
+    one.store.generations.set_consumer(one.lease.epoch, other.consumer, state="retired")
     alone = _beside(one, plain, claims=False)
     alone.change("users", row(5, "x"), None)
     alone.change("users", None, {"id": "x", "email": "z"})
@@ -246,7 +244,7 @@ def test_a_phase_without_claims_leaves_no_stale_ones(tmp_path: Path) -> None:
     _stand(alone)
     mine, theirs = one.consumer, other.consumer
     assert owners(one) == {K(6): (mine, K(6)), K("x"): (mine, K("x")), K("y"): (theirs, K(6))}
-    one.store.generations.set_consumer(other.consumer, state="running")
+    one.store.generations.set_consumer(one.lease.epoch, other.consumer, state="running")
     other.begin()
     other.change("users", None, {"id": 9, "email": 5})
     other.work()
@@ -254,16 +252,16 @@ def test_a_phase_without_claims_leaves_no_stale_ones(tmp_path: Path) -> None:
     assert (_mapping(one, K("x")), _mapping(one, K(5))) == ("plain", "by_email")
 
 
-def test_claims_of_one_that_owns_nothing_any_more_are_dropped(tmp_path: Path) -> None:
-    one = works(tmp_path, by_email, row(1, "a"))
+def test_claims_of_one_that_owns_nothing_any_more_are_dropped(place: Place) -> None:
+    one = works(place, by_email, row(1, "a"))
     gone = Settlement(one.consumer, Version(1), (), [K(1)], (), (), (), {}, 0)
     one.store.ledger.settle(one.lease.epoch, one.generation, gone)
     _stand(one)
     assert owners(one) == {}
 
 
-def test_one_that_cannot_claim_what_it_owned_asks_the_target_first(tmp_path: Path) -> None:
-    one = works(tmp_path, plain, row(1, "a"), claims=False)
+def test_one_that_cannot_claim_what_it_owned_asks_the_target_first(place: Place) -> None:
+    one = works(place, plain, row(1, "a"), claims=False)
     other = _beside(one, _same, claims=False)
     _load(other)
     _stand(other)
@@ -273,9 +271,9 @@ def test_one_that_cannot_claim_what_it_owned_asks_the_target_first(tmp_path: Pat
     assert not one.store.ledger.rows(other.consumer, [K(1)])[K(1)].void
 
 
-def test_a_batch_is_claimed_in_few_statements(tmp_path: Path) -> None:
+def test_a_batch_is_claimed_in_few_statements(place: Place) -> None:
     """Not one for each key: a backfill of millions claims them all."""
-    one = works(tmp_path, by_email)
+    one = works(place, by_email)
     ledger, epoch = one.store.ledger, one.lease.epoch
     statements: list[object] = []
 

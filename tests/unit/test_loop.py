@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 import lockstep.model as ls
 from lockstep import keys
-from lockstep.errors import LeaseLost, MappingStopped, Unreachable
+from lockstep.errors import LeaseLost, MappingStopped, StateUnreachable, Unreachable
 from lockstep.mapping import Keyed
+from lockstep.place import Place
+from lockstep.state.ledger import Ledger
 from lockstep.state.rows import Intent
 from lockstep.values import EVERYTHING, Change, Hint, Key, Lane, Status, Trust
 from tests.support.engine import Works
@@ -41,7 +41,7 @@ def row(id: int, email: str) -> dict[str, object]:
     return {"id": id, "email": email}
 
 
-def works(path: Path, function: object = plain, *rows: dict[str, object], **options: object) -> Works:
+def works(path: Place, function: object = plain, *rows: dict[str, object], **options: object) -> Works:
     source = MemorySource(users=list(rows))
     made = Works(path, function, source, MemoryTarget(), **options)  # type: ignore[arg-type]
     made.ask()
@@ -49,8 +49,8 @@ def works(path: Path, function: object = plain, *rows: dict[str, object], **opti
     return made
 
 
-def test_first_load_change_and_delete(tmp_path: Path) -> None:
-    one = works(tmp_path, plain, row(1, "a"), row(2, "b"))
+def test_first_load_change_and_delete(place: Place) -> None:
+    one = works(place, plain, row(1, "a"), row(2, "b"))
     assert one.held() == {K(1): {"email": "a"}, K(2): {"email": "b"}}
     one.change("users", row(1, "a"), row(1, "A"))
     one.change("users", row(2, "b"), None)
@@ -59,8 +59,8 @@ def test_first_load_change_and_delete(tmp_path: Path) -> None:
     assert list(one.store.ledger.rows(one.consumer, [K(1), K(2)])) == [K(1)]
 
 
-def test_nothing_is_written_twice(tmp_path: Path) -> None:
-    one = works(tmp_path, plain, row(1, "a"), row(2, "b"))
+def test_nothing_is_written_twice(place: Place) -> None:
+    one = works(place, plain, row(1, "a"), row(2, "b"))
     before = one.store.ledger.page(one.consumer, None, 10)
     one.ask()
     one.work()
@@ -70,16 +70,16 @@ def test_nothing_is_written_twice(tmp_path: Path) -> None:
     assert one.store.ledger.page(one.consumer, None, 10) == before, "a key that is as it was is untouched"
 
 
-def test_a_changed_key_moves_its_record(tmp_path: Path) -> None:
-    one = works(tmp_path, plain, row(1, "a"))
+def test_a_changed_key_moves_its_record(place: Place) -> None:
+    one = works(place, plain, row(1, "a"))
     one.change("users", row(1, "a"), row(9, "a"))
     one.work()
     assert one.held() == {K(9): {"email": "a"}}
 
 
-def test_rejected_leaves_a_void_row_void(tmp_path: Path) -> None:
+def test_rejected_leaves_a_void_row_void(place: Place) -> None:
     """Ledger A, target B after a write nobody could tell of; then C is rejected; then A again."""
-    one = works(tmp_path, plain, row(1, "A"), row(2, "x"))
+    one = works(place, plain, row(1, "A"), row(2, "x"))
     writer = one.target.writer
     writer.answer = lambda change: Status.UNKNOWN if change.key == K(1) else None
     writer.lands = lambda change: True
@@ -99,12 +99,12 @@ def test_rejected_leaves_a_void_row_void(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_a_write_that_lands_late_changes_nothing(tmp_path: Path, gone: bool) -> None:
+def test_a_write_that_lands_late_changes_nothing(place: Place, gone: bool) -> None:
     """The way to the target broke; the target works on what it was sent, and answers the next read before.
 
     All is as it was by then: equal to the ledger, and to what the target holds when it is asked.
     """
-    one = works(tmp_path, plain, *(() if gone else [row(1, "A")]), row(2, "x"))
+    one = works(place, plain, *(() if gone else [row(1, "A")]), row(2, "x"))
     writer = one.target.writer
     late: list[Change] = []
     writer.answer = lambda change: late.append(change) or Status.UNKNOWN  # type: ignore[func-returns-value]
@@ -120,8 +120,8 @@ def test_a_write_that_lands_late_changes_nothing(tmp_path: Path, gone: bool) -> 
     assert not any(found.void for found in one.store.ledger.page(one.consumer, None, 10))
 
 
-def test_unknown_is_read_back_and_written_again(tmp_path: Path) -> None:
-    one = works(tmp_path, plain, row(1, "A"), row(2, "x"))
+def test_unknown_is_read_back_and_written_again(place: Place) -> None:
+    one = works(place, plain, row(1, "A"), row(2, "x"))
     writer = one.target.writer
     writer.answer = lambda change: Status.UNKNOWN if change.key == K(1) else None
     one.change("users", row(1, "A"), row(1, "B"))
@@ -136,8 +136,8 @@ def test_unknown_is_read_back_and_written_again(tmp_path: Path) -> None:
     assert not one.store.ledger.rows(one.consumer, [K(1)])[K(1)].void
 
 
-def test_superseded_draws_a_newer_epoch_and_wins(tmp_path: Path) -> None:
-    one = works(tmp_path, plain, row(1, "A"))
+def test_superseded_draws_a_newer_epoch_and_wins(place: Place) -> None:
+    one = works(place, plain, row(1, "A"))
     one.target.writer.versions[K(1)] = one.lease.next_version() + 1_000  # type: ignore[assignment]
     epoch = one.lease.epoch
     one.change("users", row(1, "A"), row(1, "B"))
@@ -149,8 +149,8 @@ def test_superseded_draws_a_newer_epoch_and_wins(tmp_path: Path) -> None:
     assert not one.stuck()
 
 
-def test_a_batch_that_breaks_off_is_taken_again(tmp_path: Path) -> None:
-    one = works(tmp_path, plain, row(1, "A"))
+def test_a_batch_that_breaks_off_is_taken_again(place: Place) -> None:
+    one = works(place, plain, row(1, "A"))
     writer = one.target.writer
     writer.answer = lambda change: Status.UNKNOWN
     writer.lands = lambda change: True
@@ -165,9 +165,33 @@ def test_a_batch_that_breaks_off_is_taken_again(tmp_path: Path) -> None:
     assert one.store.ledger.intended(one.consumer) == []
 
 
-def test_a_batch_taken_again_appends_nothing_again(tmp_path: Path) -> None:
+def test_what_was_written_while_the_state_store_went_down_is_not_forgotten(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither settled nor voided; then the source goes back to what the ledger knows."""
+    one = works(place, plain, row(1, "a"))
+    one.change("users", row(1, "a"), row(1, "b"))
+
+    def down(*_: object, **__: object) -> None:
+        raise StateUnreachable("the state store does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "settle", down)
+        patched.setattr(Ledger, "void_intents", down)
+        for _ in range(2):
+            with pytest.raises(StateUnreachable):
+                one.loop.step()
+            with pytest.raises(StateUnreachable):
+                one.loop.abandon()
+    assert one.held() == {K(1): {"email": "b"}}
+    one.change("users", row(1, "b"), row(1, "a"))
+    one.work()
+    assert one.held() == {K(1): {"email": "a"}}
+
+
+def test_a_batch_taken_again_appends_nothing_again(place: Place) -> None:
     """A target that is away for an hour must not multiply the hints of a span or of a shared row."""
-    one = works(tmp_path, plain, *(row(number, "a") for number in range(20)))
+    one = works(place, plain, *(row(number, "a") for number in range(20)))
     one.target.writer.answer = lambda change: Status.UNKNOWN
     one.change("users", row(1, "a"), row(1, "b"))
     one.hint(Hint("users", span=EVERYTHING))
@@ -180,9 +204,9 @@ def test_a_batch_taken_again_appends_nothing_again(tmp_path: Path) -> None:
     assert sum(counts.keys for counts in one.work()) <= 22
 
 
-def test_one_key_that_stays_unknown_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
+def test_one_key_that_stays_unknown_does_not_keep_the_others_waiting(place: Place) -> None:
     """Alone in its batch it looks like a target that is away; after three tries it is its own trouble."""
-    one = works(tmp_path, plain, row(1, "a"), row(2, "a"))
+    one = works(place, plain, row(1, "a"), row(2, "a"))
     one.target.writer.answer = lambda change: Status.UNKNOWN if change.key == K(1) else None
     one.change("users", row(1, "a"), row(1, "b"))
     for _ in range(3):
@@ -200,9 +224,9 @@ def test_one_key_that_stays_unknown_does_not_keep_the_others_waiting(tmp_path: P
     assert one.store.stuck.of(one.consumer) == []
 
 
-def test_a_record_beside_the_default_one_survives_a_crash_in_the_books(tmp_path: Path) -> None:
+def test_a_record_beside_the_default_one_survives_a_crash_in_the_books(place: Place) -> None:
     """A row in short form (one record, at the source key) is voided by an intent of another record."""
-    one = works(tmp_path, plain, row(1, "a"))
+    one = works(place, plain, row(1, "a"))
     ledger = one.store.ledger
     (before,) = ledger.page(one.consumer, None, 1)
     assert before.targets is None
@@ -221,23 +245,23 @@ def test_a_record_beside_the_default_one_survives_a_crash_in_the_books(tmp_path:
     assert one.held() == {}
 
 
-def test_stops_when_most_keys_fail(tmp_path: Path) -> None:
+def test_stops_when_most_keys_fail(place: Place) -> None:
     def broken(user: User) -> dict[str, object]:
         raise ValueError(user.email)
 
     one = Works(
-        tmp_path, broken, MemorySource(users=[row(n, "a") for n in range(150)]), MemoryTarget(), limit=200
+        place, broken, MemorySource(users=[row(n, "a") for n in range(150)]), MemoryTarget(), limit=200
     )
     one.ask()
     with pytest.raises(MappingStopped):
         one.work()
 
 
-def test_one_failing_key_stops_no_other(tmp_path: Path) -> None:
+def test_one_failing_key_stops_no_other(place: Place) -> None:
     def picky(user: User) -> dict[str, object]:
         return {"email": 1 // (user.id - 3)}
 
-    one = works(tmp_path, picky, *(row(n, "a") for n in range(10)))
+    one = works(place, picky, *(row(n, "a") for n in range(10)))
     assert len(one.held()) == 9
     assert list(one.stuck()) == [K(3)]
     one.change("users", row(3, "a"), None)
@@ -245,8 +269,8 @@ def test_one_failing_key_stops_no_other(tmp_path: Path) -> None:
     assert not one.stuck()
 
 
-def test_an_older_epoch_writes_nothing(tmp_path: Path) -> None:
-    one = works(tmp_path, plain, row(1, "a"))
+def test_an_older_epoch_writes_nothing(place: Place) -> None:
+    one = works(place, plain, row(1, "a"))
     one.store.draw_epoch()
     one.change("users", row(1, "a"), row(1, "b"))
     with pytest.raises(LeaseLost):
@@ -254,9 +278,9 @@ def test_an_older_epoch_writes_nothing(tmp_path: Path) -> None:
     assert one.held() == {K(1): {"email": "a"}}
 
 
-def test_normalised_records_are_not_written_again(tmp_path: Path) -> None:
+def test_normalised_records_are_not_written_again(place: Place) -> None:
     target = MemoryTarget(writer=MemoryWriter(normalise=lambda r: {**r, "email": str(r["email"]).strip()}))
-    one = Works(tmp_path, plain, MemorySource(users=[row(1, " a ")]), target)
+    one = Works(place, plain, MemorySource(users=[row(1, " a ")]), target)
     one.ask()
     one.work()
     for trust in Trust:

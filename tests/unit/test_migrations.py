@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from lockstep.database import Database
+from lockstep.database.files import FileDatabase
+from lockstep.database.postgres import PostgresDatabase
 from lockstep.journal import sql
+from lockstep.place import StateUrl
 from lockstep.state import schema
 
 _DOUBLE = dict.fromkeys(("REAL", "DOUBLE", "DOUBLE_PRECISION", "DOUBLE PRECISION"), "DOUBLE")
@@ -58,13 +60,57 @@ def _reflected(engine: sa.Engine) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(
+_POSTGRES = {
+    "columns": """
+        SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+               pg_get_expr(d.adbin, d.adrelid)
+        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+        LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+        WHERE c.relkind = 'r' AND c.relname <> 'migrations' AND c.relnamespace = %s::regnamespace
+        ORDER BY 1, a.attnum""",
+    "indexes": """
+        SELECT replace(indexdef, schemaname || '.', '') FROM pg_indexes
+        WHERE schemaname = %s AND tablename <> 'migrations' ORDER BY 1""",
+    "constraints": """
+        SELECT conrelid::regclass::text, contype, replace(pg_get_constraintdef(oid), '"', '')
+        FROM pg_constraint
+        WHERE connamespace = %s::regnamespace AND contype <> 'n' AND conrelid <> 'migrations'::regclass
+        ORDER BY 1, 2, 3""",
+}
+BOTH = pytest.mark.parametrize(
     ("metadata", "migrations"),
     [(schema.metadata, schema.migrations), (sql.metadata, sql.migrations)],
     ids=["ledger", "journal"],
 )
+
+
+@BOTH
+def test_the_migrations_give_the_schema_on_postgresql(
+    postgres_url: str, metadata: sa.MetaData, migrations: Any
+) -> None:
+    place = StateUrl(f"{postgres_url}?schema=a")
+    database = PostgresDatabase(place, "ledger", migrations)
+    found: dict[str, dict[str, Any]] = {}
+    with database.writing() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA created")
+        for name in ("a_ledger", "created"):
+            connection.exec_driver_sql(f"SET LOCAL search_path = {name}")
+            if name == "created":
+                metadata.create_all(connection)
+                connection.exec_driver_sql("CREATE TABLE migrations ()")
+            found[name] = {
+                what: [tuple(row) for row in connection.exec_driver_sql(query, (name,))]
+                for what, query in _POSTGRES.items()
+            }
+    database.close()
+    assert found["a_ledger"]["columns"]
+    for what in _POSTGRES:
+        assert found["a_ledger"][what] == found["created"][what], what
+
+
+@BOTH
 def test_the_migrations_give_the_schema(tmp_path: Path, metadata: sa.MetaData, migrations: Any) -> None:
-    Database(tmp_path / "migrated.db", migrations).close()
+    FileDatabase(tmp_path / "migrated.db", migrations).close()
     migrated = sa.create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
     created = sa.create_engine("sqlite://")
     metadata.create_all(created)

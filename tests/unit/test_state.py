@@ -1,9 +1,7 @@
-"""The state store on real SQLite: fencing, settling, migrations, and what is said when it cannot be used."""
+"""The state store on SQLite and PostgreSQL: fencing, settling, migrations, what is said when it fails."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -14,12 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from lockstep import keys
+from lockstep.database import Access
 from lockstep.engine.lease import Lease
 from lockstep.errors import LeaseLost, StateError, StateInUse
+from lockstep.migrations import Migration, statements
+from lockstep.place import Place, StateUrl
+from lockstep.state import schema
 from lockstep.state.rows import Failure, Intent, Owned, Row, Settlement
-from lockstep.state.store import Store
+from lockstep.state.store import Store, exists
 from lockstep.values import Fingerprint, Key, Lane, Stream, Version, source_stream, version
 
 
@@ -40,8 +43,8 @@ def settlement(consumer: int, **said: Any) -> Settlement:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "state")
+def store(place: Place) -> Iterator[Store]:
+    made = Store(place)
     generation, _, _ = made.generations.begin("t")
     assert (generation, made.generations.begin_consumer("m", generation, "s", "1", "1")) == (1, 1)
     assert made.generations.begin_consumer("n", generation, "s", "1", "1") == 2
@@ -54,6 +57,7 @@ def intend(store: Store, epoch: int, consumer: int, number: int, *intents: Inten
     return dict(store.ledger.intend(epoch, 1, consumer, version(epoch, number), list(intents), claiming=True))
 
 
+in_files = pytest.mark.parametrize("place", ["files"], indirect=True)
 WRITES: dict[str, Callable[[Store, int], object]] = {
     "intend": lambda store, epoch: intend(store, epoch, 1, 9, Intent(K(1), [K("t")], [])),
     "void_intents": lambda store, epoch: store.ledger.void_intents(epoch, 1, default),
@@ -61,16 +65,20 @@ WRITES: dict[str, Callable[[Store, int], object]] = {
     "place": lambda store, epoch: store.ledger.place(epoch, 1, {PLACE: {0: 5}}),
     "begin_at": lambda store, epoch: store.ledger.begin_at(epoch, 1, "s", 5),
     "due": lambda store, epoch: store.ledger.due(epoch, 1, 1e12, 10),
+    "set_consumer": lambda store, epoch: store.generations.set_consumer(epoch, 1, state="stopped"),
+    "know_identity": lambda store, epoch: store.generations.know_identity(epoch, 1, "x"),
+    "note_claims": lambda store, epoch: store.generations.note_claims(epoch, 1, True),
+    "note_journal": lambda store, epoch: store.note_journal(epoch, "s"),
     "claim_standing": lambda store, epoch: store.ledger.claim_standing(epoch, 1, 1, default),
 }
 
 
 def _everything(store: Store) -> dict[str, list[Any]]:
-    with sqlite3.connect(store.directory / "ledger.db") as connection:
-        names = ["ledger", "positions", "claims", "intents", "stuck", "tombstones"]
-        found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names}
-    connection.close()
-    return found
+    names = ["ledger", "positions", "claims", "intents", "stuck", "tombstones", "consumers", "generations"]
+    with store._database.reading() as connection:
+        return {
+            name: list(connection.exec_driver_sql(f"SELECT * FROM {name} ORDER BY 1, 2")) for name in names
+        }
 
 
 @pytest.mark.parametrize("write", WRITES)
@@ -120,7 +128,7 @@ def test_settling_is_all_or_nothing(store: Store) -> None:
     epoch = store.draw_epoch()
     intend(store, epoch, 1, 1, Intent(K(1), [K("t")], []))
     before = _everything(store)
-    broken = Failure(K(2), "derive", "e", None)  # type: ignore[arg-type]
+    broken = Failure(K(2), None, "e", "r")  # type: ignore[arg-type]
     done = settlement(
         1, version=version(epoch, 1), rows=[Row(K(1), 5)], failures=[broken], positions={PLACE: {0: 5}}
     )
@@ -217,6 +225,7 @@ def test_claims_between_two_consumers(store: Store) -> None:
     assert intend(store, epoch, 2, 4, Intent(K(1), [K("v"), K("t")], [])) == {}
 
 
+@in_files
 def test_the_directory_is_its_owner_s_alone(store: Store) -> None:
     assert stat.S_IMODE(store.directory.stat().st_mode) == 0o700
     for name in ("journal.db", "ledger.db"):
@@ -225,10 +234,11 @@ def test_the_directory_is_its_owner_s_alone(store: Store) -> None:
 
 def test_a_second_run_is_told_who_holds_it(store: Store) -> None:
     script = (
-        "import sys; from pathlib import Path; from lockstep.state.store import Store\n"
-        "store = Store(Path(sys.argv[1])); store.lock.take(); print('held', flush=True); sys.stdin.read()"
+        "import sys; from lockstep.place import place_of; from lockstep.state.store import Store\n"
+        "store = Store(place_of(sys.argv[1])); store.lock.take(); print('held', flush=True); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", script, str(store.directory)]
+    where = store.place.url if isinstance(store.place, StateUrl) else str(store.place)
+    command = [sys.executable, "-c", script, where]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
@@ -242,15 +252,39 @@ def test_a_second_run_is_told_who_holds_it(store: Store) -> None:
 
 
 def test_a_store_of_a_newer_version_is_refused(store: Store) -> None:
-    store.close()
-    with sqlite3.connect(store.directory / "ledger.db") as connection:
-        connection.execute("INSERT INTO migrations VALUES ('9999_future', 0)")
-    connection.close()
-    with pytest.raises(StateError, match=r"newer Lockstep .*9999_future") as error:
-        Store(store.directory)
-    assert "Run that version" in error.value.remedy
+    with store._database.writing() as connection:
+        connection.exec_driver_sql("INSERT INTO migrations VALUES ('9999_future', 0)")
+    for access in Access:
+        with pytest.raises(StateError, match=r"newer Lockstep .*9999_future") as error:
+            Store(store.place, access)
+        assert "Run that version" in error.value.remedy
 
 
+@pytest.mark.parametrize("access", [Access.LOOK, Access.CHANGE])
+def test_who_looks_does_not_bring_a_store_up_to_date(
+    store: Store, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older run may still work on it."""
+    later = Migration("0099_later", statements("CREATE TABLE later (a INTEGER)"))
+    monkeypatch.setattr(schema, "migrations", (*schema.migrations, later))
+    with pytest.raises(StateError, match=r"older Lockstep .*0099_later") as error:
+        Store(store.place, access)
+    assert "`lockstep run`" in error.value.remedy
+    with store._database.reading() as connection:
+        assert not sa.inspect(connection).has_table("later")
+    Store(store.place).close()
+    Store(store.place, access).close()
+
+
+def test_who_looks_makes_nothing(place: Place) -> None:
+    assert not exists(place)
+    with pytest.raises(StateError):
+        Store(place, Access.LOOK)
+    assert not exists(place)
+    assert not isinstance(place, Path) or not place.exists()
+
+
+@in_files
 @pytest.mark.parametrize("name", ["ledger.db", "journal.db"])
 def test_a_damaged_file_is_named_with_what_to_do(store: Store, name: str) -> None:
     store.close()
@@ -259,7 +293,7 @@ def test_a_damaged_file_is_named_with_what_to_do(store: Store, name: str) -> Non
     (store.directory / name).write_bytes(b"no database at all " * 500)
     with pytest.raises(StateError, match="not a database") as error:
         Store(store.directory)
-    assert "Put back a copy" in error.value.remedy
+    assert {"ledger.db": "put back a copy", "journal.db": "Nothing is lost"}[name] in error.value.remedy
     assert name in error.value.remedy
 
 
@@ -275,13 +309,12 @@ def test_it_opens_again(store: Store) -> None:
     store.ledger.settle(epoch, 1, settlement(1, rows=[Row(K(1), 5)]))
     names = (store.identity, store.journal.identity)
     store.close()
-    again = Store(store.directory)
+    again = Store(store.place)
     assert (again.identity, again.journal.identity) == names
     assert again.draw_epoch() == epoch + 1
     assert again.ledger.rows(1, [K(1)]) == {K(1): Row(K(1), 5)}
     assert [one.mapping for one in again.generations.consumers()] == ["m", "n"]
     assert Stream("source:s") == source_stream("s")
-    assert os.listdir(again.directory)
     again.close()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -14,6 +13,7 @@ from lockstep import keys
 from lockstep.engine import take
 from lockstep.engine.take import Batch
 from lockstep.journal.sql import SqlJournal
+from lockstep.place import Place
 from lockstep.state.rows import Row, Settlement
 from lockstep.values import EVERYTHING, Entry, FeedMark, Hint, Key, Lane, Span, Trust, Version
 from tests.support.engine import Works
@@ -56,12 +56,12 @@ def counting(journal: SqlJournal) -> Iterator[list[Sequence[Entry]]]:
 
 
 @pytest.fixture
-def one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works]:
+def one(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works]:
     monkeypatch.setattr(take, "SPAN", 20)
     monkeypatch.setattr(take, "PACKED", 3)
     users = [{"id": number, "company_id": number % 3} for number in range(101)]
     source = MemorySource(users=users, companies=[{"id": number} for number in range(3)])
-    made = Works(tmp_path, person, source, MemoryTarget(), limit=30)
+    made = Works(place, person, source, MemoryTarget(), limit=30)
     yield made
     made.store.close()
 

@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 import click
 
 from lockstep.cli import exits
-from lockstep.cli.verb import Settings
+from lockstep.cli.verb import PLACE, Settings
 from lockstep.errors import LockstepError
+from lockstep.place import Place
 
 SECTIONS: dict[str, dict[str, str]] = {
     "Begin": {
@@ -127,15 +128,16 @@ def _say(ctx: click.Context, error: Exception, problem: str, remedy: str) -> Non
 )
 @click.option(
     "--state",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
+    metavar="DIR|URL",
+    type=PLACE,
     envvar="LOCKSTEP_STATE",
     show_envvar=True,
-    help="Where journal and ledger live.  [default: .lockstep beside the pipeline]",
+    help="Where journal and ledger live: a directory, or postgresql://…  "
+    "[default: .lockstep beside the pipeline]",
 )
 @click.version_option(package_name="lockstep-sync", prog_name="lockstep", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, pipeline: Path, state: Path | None) -> None:
+def cli(ctx: click.Context, pipeline: Path, state: Place | None) -> None:
     """Keeps two systems in agreement, proves that they agree, and brings one back when it is lost.
 
     Every command has --help with an example, and --json.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +10,7 @@ import click
 from lockstep.cli import exits, output, standing
 from lockstep.cli.duration import Duration
 from lockstep.cli.verb import print_json, settings, verb
+from lockstep.place import Place
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -61,11 +61,11 @@ def command(watch: bool, probe: str | None, within: float, verified_within: floa
     """
     from lockstep.operations.status import status
 
-    directory = settings().directory()
+    place = settings().place()
     if watch:
-        _watch(directory)
+        _watch(place)
         return
-    found = status(directory, patience=within, verified_within=verified_within)
+    found = status(place, patience=within, verified_within=verified_within)
     if probe is not None:
         _probed(found, probe)
         return
@@ -125,7 +125,7 @@ def _drawn(found: Status, *, bars: bool = False) -> RenderableType:
     return Group(*parts, *standing.ills(found.ills))
 
 
-def _watch(directory: Path) -> None:
+def _watch(place: Place) -> None:
     """Draws it again every second. Ctrl-C is how one leaves, and no failure."""
     from rich.live import Live
 
@@ -135,16 +135,16 @@ def _watch(directory: Path) -> None:
     try:
         if settings().json or not out.is_terminal:
             while True:
-                found = status(directory)
+                found = status(place)
                 if settings().json:
                     _print_json(found, one_line=True)
                 else:
                     out.print(_drawn(found))
                     out.print()
                 time.sleep(1)
-        with Live(_drawn(status(directory)), console=out, auto_refresh=False, screen=False) as live:
+        with Live(_drawn(status(place)), console=out, auto_refresh=False, screen=False) as live:
             while True:
                 time.sleep(1)
-                live.update(_drawn(status(directory), bars=True), refresh=True)
+                live.update(_drawn(status(place), bars=True), refresh=True)
     except KeyboardInterrupt:
         return

@@ -36,9 +36,9 @@ def command(mapping: str | None, limit: int) -> None:
     from lockstep.operations.status import status
     from lockstep.operations.stuck import stuck
 
-    directory = settings().directory()
-    found = stuck(directory, mapping, limit=limit)[:limit]
-    total = sum(one.stuck for one in status(directory).mappings if mapping in (None, one.name))
+    place = settings().place()
+    found = stuck(place, mapping, limit=limit)[:limit]
+    total = sum(one.stuck for one in status(place).mappings if mapping in (None, one.name))
     if settings().json:
         print_json({"count": total, "stuck": found})
         return

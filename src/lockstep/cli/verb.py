@@ -10,8 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lockstep.errors import DeclarationError
+from lockstep.place import Place, place_of
+
 if TYPE_CHECKING:
     from lockstep.pipeline import Pipeline
+
+
+class _PlaceType(click.ParamType[Place]):
+    """A directory, or the URL of a database."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
+        try:
+            return place_of(value)
+        except DeclarationError as error:
+            self.fail(f"{error}. {error.remedy}", param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        return click.Path(file_okay=False).shell_complete(ctx, param, incomplete)
+
+
+PLACE = _PlaceType()
 
 
 @dataclass
@@ -19,7 +42,7 @@ class Settings:
     """What was said for all verbs, before or after the verb's name."""
 
     pipeline: Path = Path("pipeline.py")
-    state: Path | None = None
+    state: Place | None = None
     json: bool = False
 
     def load(self) -> Pipeline:
@@ -31,8 +54,8 @@ class Settings:
             found.state = self.state
         return found
 
-    def directory(self) -> Path:
-        """The state directory, without importing the pipeline where its place is known without."""
+    def place(self) -> Place:
+        """Where the state store is, without importing the pipeline where its place is known without."""
         beside = self.pipeline.resolve().parent / ".lockstep"
         if self.state is not None:
             return self.state
@@ -61,7 +84,7 @@ class Verb(click.Command):
         self.params += [
             _said("json", "--json", is_flag=True, help="Print JSON."),
             _said("pipeline", "--pipeline", type=click.Path(path_type=Path), hidden=True),
-            _said("state", "--state", type=click.Path(path_type=Path), hidden=True),
+            _said("state", "--state", type=PLACE, hidden=True),
         ]
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

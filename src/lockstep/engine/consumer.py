@@ -125,7 +125,12 @@ class ConsumerThread(threading.Thread):
         log.error("mapping %s stopped: %s. %s", self.mapping.name, error, error.remedy)
         reason = f"{error}. {error.remedy}".rstrip(". ") + "."
         with contextlib.suppress(LockstepError):  # the state store itself may be what failed
-            self._store.generations.set_consumer(self.consumer.id, state="stopped", reason=reason)
+            self._say("stopped", reason)
+
+    def _say(self, state: str, reason: str | None) -> None:
+        """What others see of this mapping's state; not of one that another run works by now."""
+        said = partial(self._store.generations.set_consumer, consumer=self.consumer.id)
+        self._lease.under(lambda epoch: said(epoch, state=state, reason=reason))
 
     def _work(self) -> None:
         with contextlib.ExitStack() as opened:
@@ -134,10 +139,13 @@ class ConsumerThread(threading.Thread):
             records = self._patiently(lambda: self._open_alone(door))
             if records is None:
                 return
-            loop = self._loop(door)
+            loop = self._patiently(lambda: self._loop(door))
+            if loop is None:
+                return
             opened.callback(loop.close)
-            loop.recover()
-            self._store.generations.set_consumer(self.consumer.id, state="running", reason=None)
+            if self._patiently(loop.recover) is None:
+                return
+            self._patiently(lambda: self._say("running", None))
             looked = time.monotonic()
             while not self._stop_event.is_set():
                 self._pulse.beat()
@@ -153,11 +161,11 @@ class ConsumerThread(threading.Thread):
                 if now - looked >= _LOOK_EVERY:
                     looked = now
                     self._patiently(partial(self._look, door))
-                    self._regular(loop)
+                    self._patiently(partial(self._regular, loop))
                 if now >= self._counts_at:
                     records = self._patiently(partial(self._count_target, door, records or 0))
                 if not worked:
-                    self._idle(loop)
+                    self._patiently(partial(self._idle, loop))
             self._finish(loop)
             positions = self._require_taker().positions()
             self._lease.under(lambda epoch: self._store.ledger.place(epoch, self.consumer.id, positions))
@@ -244,7 +252,8 @@ class ConsumerThread(threading.Thread):
         if known is not None:
             self._not_emptied(contents.records, 1)
         self._lease.rise_above(contents.highest)
-        self._store.generations.know_identity(self.consumer.generation, identity_text(found))
+        know = self._store.generations.know_identity
+        self._lease.under(lambda epoch: know(epoch, self.consumer.generation, identity_text(found)))
         self.consumer = (
             self._store.generations.consumer(self.mapping.name, self.consumer.target) or self.consumer
         )
@@ -335,7 +344,7 @@ class ConsumerThread(threading.Thread):
     def _void(self, loop: Loop) -> None:
         try:
             loop.abandon()
-        except LockstepError as error:  # the next start finds the intent
+        except LockstepError as error:  # the loop does it before its next step, or the next start does
             log.warning("mapping %s: %s", self.mapping.name, error)
 
     def _idle(self, loop: Loop) -> None:

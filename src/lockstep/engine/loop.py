@@ -94,6 +94,7 @@ class Loop:
         self._at_once = AT_ONCE
         self._claims = claims
         self._maybe_stuck = stuck > 0
+        self._broken = False
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
 
     def recover(self) -> int:
@@ -110,8 +111,9 @@ class Loop:
         when nothing was takeable and nothing is in flight.
 
         Raises Unreachable, Refused, TargetReplaced, LeaseLost, MappingStopped or HeldBack; then nothing
-        of what is in flight is settled and `abandon` must be called before the next.
+        of what is in flight is settled and `abandon` must be called. While that fails, nothing goes on.
         """
+        self._mended()
         while True:
             while not self._flying.landed() and (part := self._prepare()) is not None:
                 self._flying.launch(part)
@@ -124,6 +126,7 @@ class Loop:
 
     def drain(self) -> Iterator[Counts]:
         """Settles all that is in flight, and takes nothing more. Raises as `step` does."""
+        self._mended()
         while len(self._flying):
             while not self._flying.landed():
                 self._arrived.wait(_LONGEST_WAIT)
@@ -132,12 +135,18 @@ class Loop:
 
     def abandon(self) -> None:
         """What is in flight broke off: what it may have written is not known any more."""
+        self._broken = True  # until it is done
         self._flying.clear()
         self._rest = None
         self._taker.rewind()
         self._lease.under(
             lambda epoch: self._ledger.void_intents(epoch, self._consumer, self._mapping.default_key)
         )
+        self._broken = False
+
+    def _mended(self) -> None:
+        if self._broken:
+            self.abandon()
 
     def close(self) -> None:
         """Waits until nothing is being written. What was not settled is found by its intent."""

@@ -10,7 +10,7 @@ from typing import Any
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.source import SourceFlow
-from lockstep.errors import LockstepError
+from lockstep.errors import LockstepError, StateError, StateInUse
 from lockstep.pipeline import Pipeline
 from lockstep.state.store import Store
 
@@ -30,6 +30,7 @@ class Service:
         self._run: int | None = None
         self._lease: Lease | None = None
         self._seer: threading.Thread | None = None
+        self.lost: StateInUse | None = None
 
     def start(self) -> None:
         """Takes the lock, draws an epoch, starts a thread for each source. Raises StateInUse."""
@@ -80,7 +81,10 @@ class Service:
         if self._seer is not None:
             self._seer.join()
         if self._run is not None:
-            self._store.runs.see(self._run, self.gauges(), outcome)
+            try:
+                self._store.runs.see(self._run, self.gauges(), outcome)
+            except StateError as error:  # all that matters is committed, or comes again
+                log.warning("%s. %s", error, error.remedy)
 
     def gauges(self) -> dict[str, Any]:
         """What the run shows of itself: sources and mappings."""
@@ -98,16 +102,22 @@ class Service:
         trimmed = time.monotonic()
         while not self._stop.wait(1.0):
             try:
+                self._store.lock.confirm()
                 self._store.runs.see(self._run, self.gauges())
                 if time.monotonic() - trimmed > _TRIM_EVERY:
                     trimmed = time.monotonic()
                     self._store.trim()
                     passing("trimmed")
+            except StateInUse as error:  # another run took over while the state store was out of reach
+                log.error("%s. %s", error, error.remedy)
+                self.lost = error
+                self._stop.set()
             except LockstepError as error:
                 log.warning("%s. %s", error, error.remedy)
 
     def _retire_removed(self) -> None:
         """Consumers of mappings that are not declared any more, or now write elsewhere, rest."""
+        assert self._lease is not None
         declared = {(one.name, one.target.name) for one in self._pipeline.mappings.values()}
         for consumer in self._store.generations.consumers("running", "stopped"):
             if (consumer.mapping, consumer.target) not in declared:
@@ -117,7 +127,7 @@ class Service:
                     consumer.target,
                 )
                 self._store.generations.set_consumer(
-                    consumer.id, state="retired", reason="no longer declared"
+                    self._lease.epoch, consumer.id, state="retired", reason="no longer declared"
                 )
 
     def _claim_standing(self) -> None:
@@ -133,4 +143,4 @@ class Service:
                 self._store.ledger.claim_standing(
                     self._lease.epoch, consumer.generation, consumer.id, mapping.default_key
                 )
-            self._store.generations.note_claims(consumer.id, claims)
+            self._store.generations.note_claims(self._lease.epoch, consumer.id, claims)

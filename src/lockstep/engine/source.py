@@ -176,7 +176,7 @@ class SourceFlow(threading.Thread):
         self._hint_spans(spans, capture)
         for one in threads or self.consumers:
             one.hold(_held(one.mapping, capture))
-        self._store.note_journal(self.source.name)
+        self._lease.under(partial(self._store.note_journal, source=self.source.name))
         self._capturer.begin(capture)
         self._begun = begun
         if threads:
@@ -197,7 +197,9 @@ class SourceFlow(threading.Thread):
             made = store.generations.begin_consumer(
                 mapping.name, generation[0], self.source.name, mapping.version, recipe(mapping)
             )
-            store.generations.note_claims(made, self._pipeline.claims(mapping))
+            self._lease.under(
+                partial(store.generations.note_claims, consumer=made, claims=self._pipeline.claims(mapping))
+            )
             passing("begun")
             known = store.generations.consumer(mapping.name, mapping.target.name)
             assert known is not None
@@ -244,13 +246,16 @@ class SourceFlow(threading.Thread):
                 store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
                 passing("hinted")
                 store.backfills.begin(consumer.id, reason, _estimate(reader, mapping))
-                store.generations.set_consumer(
-                    consumer.id,
-                    source=self.source.name,
-                    version=mapping.version,
-                    recipe=recipe(mapping),
-                    state="running",
-                    reason=None,
+                self._lease.under(
+                    partial(
+                        store.generations.set_consumer,
+                        consumer=consumer.id,
+                        source=self.source.name,
+                        version=mapping.version,
+                        recipe=recipe(mapping),
+                        state="running",
+                        reason=None,
+                    )
                 )
         finally:
             reader.close()

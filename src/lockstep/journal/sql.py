@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 import sqlalchemy as sa
 
-from lockstep.database import Database, upsert
+from lockstep.database import Database, insert, upsert
 from lockstep.migrations import Migration, statements
 from lockstep.values import Entry, FeedMark, Hint, Lane, Stream
 
@@ -28,7 +27,12 @@ meta = sa.Table(
 entries = sa.Table(
     "entries",
     metadata,
-    sa.Column("offset", sa.Integer, primary_key=True),
+    sa.Column(
+        "offset",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        sa.Identity(always=True),
+        primary_key=True,
+    ),
     sa.Column("stream", sa.Text, nullable=False),
     sa.Column("lane", sa.Text, nullable=False),
     sa.Column("partition", sa.Integer, nullable=False),
@@ -79,13 +83,15 @@ def decode_hints(body: bytes) -> tuple[Hint, ...]:
 class SqlJournal:
     """Implements `ports.Journal`."""
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path, migrations)
-        with self._database.writing() as connection:
-            known = connection.scalar(sa.select(meta.c.value).where(meta.c.name == "identity"))
-            if known is None:
-                known = uuid4().hex
-                connection.execute(meta.insert(), {"name": "identity", "value": known})
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        query = sa.select(meta.c.value).where(meta.c.name == "identity")
+        with database.reading() as connection:
+            known = connection.scalar(query)
+        if known is None:
+            with database.writing() as connection:
+                known = connection.scalar(query) or uuid4().hex
+                upsert(connection, meta, [{"name": "identity", "value": known}])
         self._identity = known
 
     @property
@@ -117,7 +123,7 @@ class SqlJournal:
         ]
         with self._database.writing() as connection:
             if rows:
-                connection.execute(entries.insert(), rows)
+                insert(connection, entries, rows)
             if mark is not None:
                 upsert(
                     connection,
@@ -170,12 +176,8 @@ class SqlJournal:
         return FeedMark(row.source, row.position, row.identity) if row else None
 
     def end(self) -> int:
-        with self._database.reading() as connection:
-            last = connection.scalar(sa.select(sa.func.max(entries.c.offset))) or 0
-            if connection.dialect.name == "sqlite":  # what was trimmed has had its offsets too
-                given = sa.text("SELECT max(seq) FROM sqlite_sequence WHERE name = 'entries'")
-                last = max(last, connection.scalar(given) or 0)
-            return int(last)
+        with self._database.writing() as connection:  # what was given must have been committed
+            return self._database.given(connection, entries.c.offset)
 
     def waiting(self, stream: Stream, lane: Lane, after: int, origin: int | None = None) -> int:
         """How many hints of a stream's lane lie after an offset; those that stem from up to `origin`."""

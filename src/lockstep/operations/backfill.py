@@ -6,6 +6,7 @@ import time
 
 from msgspec import Struct
 
+from lockstep.database import Access
 from lockstep.engine.addressed import addressed
 from lockstep.engine.source import recipe
 from lockstep.errors import DeclarationError, Refused
@@ -41,7 +42,7 @@ def backfill(
     declared = pipeline.named(mapping)
     if typed and rebuild:
         raise DeclarationError("rebuild is of all keys", "Leave the keys out, or leave rebuild out.")
-    with existing(pipeline) as store:
+    with existing(pipeline, Access.CHANGE) as store:
         consumer = consumer_of(store, mapping, declared.target.name)
         reader = declared.source.reader()
         try:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from lockstep import keys
+from lockstep.database import Access
 from lockstep.errors import DeclarationError, StateError
 from lockstep.guard.door import Closed, Door
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
+from lockstep.place import Place
 from lockstep.state.generations import Consumer
-from lockstep.state.store import Store
+from lockstep.state.store import Store, exists
 from lockstep.values import Key
 
 
 @contextlib.contextmanager
-def opened(state: Path | Pipeline) -> Iterator[Store]:
-    """The state store of a directory or a pipeline; made when it is not there."""
-    store = Store(state_of(state))
+def opened(state: Place | Pipeline, access: Access = Access.RUN) -> Iterator[Store]:
+    """The state store of a place or a pipeline; a run makes it when it is not there."""
+    store = Store(state_of(state), access)
     try:
         yield store
     finally:
@@ -27,30 +28,28 @@ def opened(state: Path | Pipeline) -> Iterator[Store]:
 
 
 @contextlib.contextmanager
-def existing(state: Path | Pipeline) -> Iterator[Store]:
+def existing(state: Place | Pipeline, access: Access = Access.LOOK) -> Iterator[Store]:
     """The state store that some run made. Raises StateError where none ever ran."""
-    directory = state_of(state)
-    if not (directory / "ledger.db").exists():
-        raise StateError(
-            f"nothing has run yet: there is no state in {directory}", "Start with `lockstep run`."
-        )
-    with opened(directory) as store:
+    place = state_of(state)
+    if not exists(place):
+        raise StateError(f"nothing has run yet: there is no state in {place}", "Start with `lockstep run`.")
+    with opened(place, access) as store:
         yield store
 
 
 @contextlib.contextmanager
-def looking(state: Path | Pipeline) -> Iterator[Store | None]:
+def looking(state: Place | Pipeline) -> Iterator[Store | None]:
     """The state store for who only looks: None where nothing ever ran, and none is made."""
-    if not (state_of(state) / "ledger.db").exists():
+    if not exists(state_of(state)):
         yield None
         return
-    with opened(state) as store:
+    with opened(state, Access.LOOK) as store:
         yield store
 
 
-def state_of(state: Path | Pipeline) -> Path:
-    """The state directory of a pipeline."""
-    if isinstance(state, Path):
+def state_of(state: Place | Pipeline) -> Place:
+    """The place of a pipeline's state store."""
+    if not isinstance(state, Pipeline):
         return state
     if state.state is None:
         raise DeclarationError(

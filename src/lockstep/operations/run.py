@@ -90,6 +90,8 @@ def run(
             stop.set()
             if watcher.ident is not None:
                 watcher.join()
+        if service.lost is not None:
+            raise service.lost
         gauges = service.gauges()
         failed = {
             name: own["reason"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ from msgspec import Struct
 from lockstep.operations.health import PATIENCE, Ill, health
 from lockstep.operations.opened import existing
 from lockstep.pipeline import Pipeline
+from lockstep.place import Place
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import Lane, consumer_stream, source_stream
@@ -67,7 +67,7 @@ class Status(Struct, frozen=True):
 
 
 def status(
-    state: Path | Pipeline, *, patience: float = PATIENCE, verified_within: float | None = None
+    state: Place | Pipeline, *, patience: float = PATIENCE, verified_within: float | None = None
 ) -> Status:
     """What is known of a state store. Raises StateError where nothing ever ran.
 
@@ -78,7 +78,7 @@ def status(
         running = store.lock.holder()
         gauges = last.gauges if last else {}
         known = Status(
-            str(store.directory),
+            str(store.place),
             running,
             last.outcome or ("died" if last and running is None else None) if last else None,
             last.seen_at if last else None,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from lockstep.database import Access
 from lockstep.engine.addressed import addressed
 from lockstep.operations.opened import consumer_of, existing, parse_keys
 from lockstep.pipeline import Pipeline
+from lockstep.place import Place
 from lockstep.state.stuck import Stuck
 from lockstep.values import Lane, Trust
 
 
-def stuck(state: Path | Pipeline, mapping: str | None = None, limit: int = 1000) -> list[Stuck]:
+def stuck(state: Place | Pipeline, mapping: str | None = None, limit: int = 1000) -> list[Stuck]:
     """The stuck keys of a mapping, or of all, the longest stuck first."""
     with existing(state) as store:
         consumers = (
@@ -27,7 +28,7 @@ def retry(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> int:
     The run tries those named at once, and all of them a thousand at a time.
     """
     declared = pipeline.named(mapping)
-    with existing(pipeline) as store:
+    with existing(pipeline, Access.CHANGE) as store:
         consumer = consumer_of(store, mapping, declared.target.name)
         if not typed:
             return store.stuck.retry_all(consumer.id)

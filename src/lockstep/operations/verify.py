@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lockstep.agreement.verify import Progress, Report
 from lockstep.agreement.verify import verify as check
+from lockstep.database import Access
 from lockstep.engine.decide import owned
 from lockstep.errors import StateError
 from lockstep.operations.opened import closed_door, existing
@@ -23,7 +24,7 @@ def verify(
     the mapping never ran.
     """
     declared = pipeline.named(mapping)
-    with existing(pipeline) as store:
+    with existing(pipeline, Access.CHANGE) as store:
         consumer = store.generations.consumer(mapping, declared.target.name)
         if consumer is None:
             raise StateError(f"mapping {mapping} has never run", "Start it with `lockstep run` first.")

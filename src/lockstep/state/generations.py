@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from lockstep.database import Database, upsert
 from lockstep.state import schema
+from lockstep.state.settling import fence
 
 
 class Consumer(Struct, frozen=True):
@@ -31,7 +32,8 @@ class Consumer(Struct, frozen=True):
 
 
 class Generations:
-    """Which mapping follows which physical build of its target."""
+    """Which mapping follows which physical build of its target. What a run changes names its epoch: one that
+    lost its lease must not say of a mapping that it stopped, or is another."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -113,10 +115,11 @@ class Generations:
             assert made.inserted_primary_key is not None
             return made.inserted_primary_key[0], number, marker
 
-    def know_identity(self, generation: int, identity: str) -> None:
+    def know_identity(self, epoch: int, generation: int, identity: str) -> None:
         """Records which physical target a generation is."""
         table = schema.generations
         with self._database.writing() as connection:
+            fence(connection, epoch)
             connection.execute(table.update().where(table.c.id == generation).values(identity=identity))
 
     def begin_consumer(self, mapping: str, generation: int, source: str, version: str, recipe: str) -> int:
@@ -137,10 +140,11 @@ class Generations:
             assert made.inserted_primary_key is not None
             return int(made.inserted_primary_key[0])
 
-    def set_consumer(self, consumer: int, **values: Any) -> None:
+    def set_consumer(self, epoch: int, consumer: int, **values: Any) -> None:
         """Changes `state`, `reason`, `version` or `recipe` of a consumer."""
         table = schema.consumers
         with self._database.writing() as connection:
+            fence(connection, epoch)
             connection.execute(table.update().where(table.c.id == consumer).values(**values))
 
     def verified(self, consumer: int) -> tuple[float, str] | None:
@@ -166,7 +170,8 @@ class Generations:
                 connection.scalar(sa.select(table.c.value).where(table.c.name == f"claims:{consumer}")) == "1"
             )
 
-    def note_claims(self, consumer: int, claims: bool) -> None:
+    def note_claims(self, epoch: int, consumer: int, claims: bool) -> None:
         """Records whether a consumer claims its target keys."""
         with self._database.writing() as connection:
+            fence(connection, epoch)
             upsert(connection, schema.meta, [{"name": f"claims:{consumer}", "value": str(int(claims))}])

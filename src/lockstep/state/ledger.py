@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -10,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from lockstep import keys
-from lockstep.database import Database, upsert, upsert_rows
+from lockstep.database import Database, among, picked, upsert, upsert_rows
 from lockstep.state import schema
 from lockstep.state.rows import (
     COLUMNS,
@@ -26,7 +25,6 @@ from lockstep.state.rows import (
     to_columns,
 )
 from lockstep.state.settling import (
-    CHUNK,
     came_late,
     claim,
     delete_keys,
@@ -42,12 +40,6 @@ from lockstep.values import PARTITIONS, Key, Lane, Stream, Version, source_strea
 _PAGE = 5_000
 
 
-@functools.cache
-def _rows_sql(count: int, mark: str) -> str:
-    marks = ", ".join([mark] * count)
-    return f"SELECT {', '.join(COLUMNS)} FROM ledger WHERE consumer = {mark} AND key IN ({marks})"
-
-
 _RUN = 5
 """Rows after each place of a sample."""
 
@@ -61,12 +53,11 @@ class Ledger:
     def rows(self, consumer: int, keys: Sequence[Key]) -> dict[Key, Row]:
         """What the ledger says of these keys; a key it does not know is not in the answer."""
         found: dict[Key, Row] = {}
+        columns = ", ".join(COLUMNS)
         with self._database.reading() as connection:
-            mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-            for start in range(0, len(keys), _PAGE):
-                some = keys[start : start + _PAGE]
-                given = (consumer, *some)
-                for values in connection.exec_driver_sql(_rows_sql(len(some), mark), given):
+            for some, given in picked(connection, "key", keys):
+                statement = f"SELECT {columns} FROM ledger WHERE {some} AND consumer = {consumer:d}"
+                for values in connection.exec_driver_sql(statement, given):
                     row = from_columns(values)
                     found[row.key] = row
         return found
@@ -313,10 +304,10 @@ class Ledger:
         if keys:
             with self._database.writing() as connection:
                 fence(connection, epoch)
-                for start in range(0, len(keys), CHUNK):
+                for some in among(connection, table.c.key, keys):
                     connection.execute(
                         table.update()
-                        .where(table.c.consumer == consumer, table.c.key.in_(keys[start : start + CHUNK]))
+                        .where(table.c.consumer == consumer, some)
                         .values(due=now + 600)  # should the hint be lost, it comes again
                     )
         return keys

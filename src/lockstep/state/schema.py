@@ -33,7 +33,7 @@ leases = sa.Table(
 generations = sa.Table(
     "generations",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
     sa.Column("target", sa.Text, nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("state", sa.Text, nullable=False),  # live, building, retired
@@ -47,7 +47,7 @@ generations = sa.Table(
 consumers = sa.Table(
     "consumers",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
     sa.Column("mapping", sa.Text, nullable=False),
     sa.Column("generation", sa.Integer, sa.ForeignKey("generations.id"), nullable=False),
     sa.Column("source", sa.Text, nullable=False),
@@ -95,7 +95,13 @@ ledger = sa.Table(
     sa.Column("hint", sa.LargeBinary),
     sqlite_with_rowid=False,
 )
-sa.Index("ledger_due", ledger.c.consumer, ledger.c.due, sqlite_where=ledger.c.due.is_not(None))
+sa.Index(
+    "ledger_due",
+    ledger.c.consumer,
+    ledger.c.due,
+    sqlite_where=ledger.c.due.is_not(None),
+    postgresql_where=ledger.c.due.is_not(None),
+)
 
 # Keys whose record was removed, kept as long as a snapshot may bring it back.
 tombstones = sa.Table(
@@ -147,13 +153,18 @@ stuck = sa.Table(
     sqlite_with_rowid=False,
 )
 sa.Index("stuck_retry", stuck.c.consumer, stuck.c.retry_at)
-sa.Index("stuck_claim", stuck.c.claim, sqlite_where=stuck.c.claim.is_not(None))
+sa.Index(
+    "stuck_claim",
+    stuck.c.claim,
+    sqlite_where=stuck.c.claim.is_not(None),
+    postgresql_where=stuck.c.claim.is_not(None),
+)
 
 # Passes over all keys of a root. `done` counts keys settled.
 backfills = sa.Table(
     "backfills",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
     sa.Column("consumer", sa.Integer, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("total", sa.BigInteger, nullable=False),
@@ -165,7 +176,7 @@ backfills = sa.Table(
 runs = sa.Table(
     "runs",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
     sa.Column("holder", sa.Text, nullable=False),
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("started_at", sa.Double, nullable=False),

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lockstep.database import upsert
+from lockstep.database import among, upsert
 from lockstep.errors import LeaseLost
 from lockstep.state import schema
 from lockstep.state.rows import Claimed, Intent, Row, Settlement, owns
@@ -40,10 +40,8 @@ def position_rows(done: Settlement) -> Iterable[dict[str, Any]]:
 
 
 def delete_keys(connection: sa.Connection, table: sa.Table, consumer: int, keys: Sequence[Key]) -> None:
-    for start in range(0, len(keys), CHUNK):
-        connection.execute(
-            table.delete().where(table.c.consumer == consumer, table.c.key.in_(keys[start : start + CHUNK]))
-        )
+    for some in among(connection, table.c.key, keys):
+        connection.execute(table.delete().where(table.c.consumer == consumer, some))
 
 
 def chunks(keys: Iterable[Key]) -> Iterator[list[Key]]:
@@ -201,6 +199,11 @@ def make_due(connection: sa.Connection, waiting: Iterable[tuple[int, Key]], now:
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 300.0
 
 
+def _storable(text: str) -> str:
+    """Without what no database takes as text: errors quote what they met."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
+
+
 def record_failures(connection: sa.Connection, done: Settlement, now: float) -> None:
     table = schema.stuck
     known: dict[Key, tuple[int, float]] = {}
@@ -220,8 +223,8 @@ def record_failures(connection: sa.Connection, done: Settlement, now: float) -> 
                 "consumer": done.consumer,
                 "key": failure.key,
                 "stage": failure.stage,
-                "error": failure.error,
-                "remedy": failure.remedy,
+                "error": _storable(failure.error),
+                "remedy": _storable(failure.remedy),
                 "claim": failure.claim,
                 "attempts": before + 1,
                 "first_at": first_at,

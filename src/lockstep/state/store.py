@@ -1,21 +1,28 @@
-"""The state store of one pipeline: two files in a directory that only its owner can read.
+"""The state store of one pipeline: two files in a directory that only its owner can read, or two schemas of a
+PostgreSQL database.
 
-.lockstep/journal.db   hints
-.lockstep/ledger.db    everything else
-.lockstep/run.lock     held by the one `run`; says who
+.lockstep/journal.db   lockstep_journal   hints
+.lockstep/ledger.db    lockstep_ledger    everything else
+.lockstep/run.lock     a session's lock   held by the one `run`; says who
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import sqlalchemy as sa
 
-from lockstep.database import Database, upsert
+from lockstep.database import Access, Database, insert, upsert
+from lockstep.database.files import FileDatabase
 from lockstep.errors import StateError
+from lockstep.journal import sql as journals
 from lockstep.journal.sql import SqlJournal
+from lockstep.place import Place, StateUrl
 from lockstep.state import schema
 from lockstep.state.generations import Generations
 from lockstep.state.ledger import Ledger
@@ -25,53 +32,60 @@ from lockstep.state.settling import fence
 from lockstep.state.stuck import StuckKeys
 from lockstep.values import PARTITIONS, Lane, Stream, consumer_stream
 
+if TYPE_CHECKING:
+    from lockstep.state.session_lock import SessionLock
+
 TOMBSTONES_KEPT = 7 * 86_400.0
 """Seconds. Later, as long as the oldest snapshot that could bring the record back."""
 
 
+def exists(place: Place) -> bool:
+    """Whether some run made a state store there. Makes nothing."""
+    if isinstance(place, Path):
+        return (place / "ledger.db").exists()
+    from lockstep.database import postgres
+
+    session = postgres.connect(place, f"{place.schema}_ledger")
+    try:
+        row = session.execute("SELECT to_regclass('migrations') IS NOT NULL").fetchone()
+        return bool(row and row[0])
+    finally:
+        session.close()
+
+
 class Store:
-    """Opens, or makes, the state store in a directory.
+    """Opens the state store in a directory or a database; only a run makes it, or brings it up to date.
 
     Raises StateError when it cannot be used.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            directory.chmod(0o700)
-        except OSError as error:
-            raise StateError(
-                f"the state directory {directory} cannot be made: {error.strerror}",
-                "Name another with --state DIR, or let this user write there.",
-            ) from error
-        self.journal = SqlJournal(directory / "journal.db")
-        self._database = Database(directory / "ledger.db", schema.migrations)
+    def __init__(self, place: Place, access: Access = Access.RUN) -> None:
+        self.place = place
+        journal, self._database, self.lock = _opened(place, access)
+        self.journal = SqlJournal(journal)
         self.ledger = Ledger(self._database)
         self.generations = Generations(self._database)
         self.stuck = StuckKeys(self._database)
         self.backfills = Backfills(self._database)
         self.runs = Runs(self._database)
-        self.lock = RunLock(directory)
-        with self._database.writing() as connection:
-            if (
-                connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == "identity"))
-                is None
-            ):
-                connection.execute(
-                    schema.meta.insert(),
-                    [
-                        {"name": "identity", "value": uuid4().hex},
-                        {"name": "partitions", "value": str(PARTITIONS)},
-                    ],
-                )
+        if self._known("identity") is None:
+            with self._database.writing() as connection:
+                made = {"identity": uuid4().hex, "partitions": str(PARTITIONS)}
+                upsert(connection, schema.meta, [{"name": k, "value": v} for k, v in made.items()])
 
     @property
     def identity(self) -> str:
+        return str(self._known("identity"))
+
+    @property
+    def directory(self) -> Path:
+        """Of a state store in files."""
+        assert isinstance(self.place, Path)
+        return self.place
+
+    def _known(self, name: str) -> str | None:
         with self._database.reading() as connection:
-            return str(
-                connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == "identity"))
-            )
+            return connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == name))
 
     def close(self) -> None:
         self.journal.close()
@@ -103,7 +117,7 @@ class Store:
             return "the journal is older than the ledger: it was restored, or lost its end"
         return None
 
-    def note_journal(self, source: str) -> None:
+    def note_journal(self, epoch: int, source: str) -> None:
         """The journal that a source's hints are appended to from now on.
 
         Both files keep a word that is new each time, the ledger first; with it the one that the journal has
@@ -115,6 +129,7 @@ class Store:
             f"pair:{source}": f"{pair} {self.journal.pair(source) or ''}",
         }
         with self._database.writing() as connection:
+            fence(connection, epoch)
             upsert(connection, schema.meta, [{"name": k, "value": v} for k, v in noted.items()])
         self.journal.note_pair(source, pair)
 
@@ -130,13 +145,8 @@ class Store:
                 fence(connection, held)
             epoch = max(newest, at_least) + 1
             connection.execute(table.delete())
-            connection.execute(
-                table.insert(),
-                [
-                    {"partition": number, "epoch": epoch, "holder": whoami(), "until": 0.0}
-                    for number in range(PARTITIONS)
-                ],
-            )
+            drawn = {"epoch": epoch, "holder": whoami(), "until": 0.0}
+            insert(connection, table, [{"partition": number, **drawn} for number in range(PARTITIONS)])
         return epoch
 
     def trim(self, keep: float = 86_400.0) -> int:
@@ -151,3 +161,35 @@ class Store:
             lowest.update({(consumer_stream(consumer.id), lane): self.journal.end() for lane in Lane})
         self.ledger.forget_tombstones(time.time() - TOMBSTONES_KEPT)
         return sum(self.journal.trim(*place, upto, before) for place, upto in lowest.items())
+
+
+def _opened(place: Place, access: Access) -> tuple[Database, Database, RunLock | SessionLock]:
+    """Journal, ledger and lock."""
+    if isinstance(place, StateUrl):
+        from lockstep.database.postgres import PostgresDatabase
+        from lockstep.state.session_lock import SessionLock
+
+        journal: Database = PostgresDatabase(place, "journal", journals.migrations, access)
+        with _closed_on_error(journal):
+            return journal, PostgresDatabase(place, "ledger", schema.migrations, access), SessionLock(place)
+    if access is Access.RUN:
+        try:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            place.chmod(0o700)
+        except OSError as error:
+            raise StateError(
+                f"the state directory {place} cannot be made: {error.strerror}",
+                "Name another with --state DIR, or let this user write there.",
+            ) from error
+    journal = FileDatabase(place / "journal.db", journals.migrations, access)
+    with _closed_on_error(journal):
+        return journal, FileDatabase(place / "ledger.db", schema.migrations, access), RunLock(place)
+
+
+@contextlib.contextmanager
+def _closed_on_error(database: Database) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        database.close()
+        raise

@@ -115,7 +115,8 @@ class PostgresDialect(Dialect):
     def upsert(
         self, connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]], newer: str
     ) -> None:
-        statement, given = insert_of(table, rows)
+        columns = tuple(rows[0])
+        statement, given = insert_of(table, columns, [tuple(map(row.__getitem__, columns)) for row in rows])
         connection.execute(replacing(statement, table, newer), given)
 
     def rows(self, table: str, key: Sequence[str], columns: Columns) -> Rows:

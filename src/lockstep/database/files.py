@@ -1,0 +1,108 @@
+"""A database of the state store as a SQLite file: in WAL mode with `synchronous=FULL`, so that what was
+committed is there after a power cut."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from lockstep.database import Access, Database
+from lockstep.errors import StateError
+from lockstep.migrations import Migration
+
+BUSY_MS = 60_000
+
+
+class FileDatabase(Database):
+    """A SQLite file. Only a run makes it."""
+
+    def __init__(self, path: Path, migrations: Sequence[Migration], access: Access = Access.RUN) -> None:
+        self.path = path
+        mode = "ro" if access is Access.LOOK else "rw"
+        engine = sa.create_engine(
+            "sqlite://",
+            creator=lambda: sqlite3.connect(
+                f"file:{quote(os.fspath(path.absolute()))}?mode={mode}", uri=True, check_same_thread=False
+            ),
+            poolclass=sa.QueuePool,
+            pool_size=16,
+            max_overflow=32,
+        )
+        sa.event.listen(engine, "connect", _look_pragmas if access is Access.LOOK else _pragmas)
+        sa.event.listen(engine, "begin", _begin)
+        try:
+            if access is Access.RUN and not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            super().__init__(str(path), engine, migrations, access)
+        except OSError as error:
+            raise StateError(
+                f"the state store {path} cannot be made: {error.strerror}",
+                f"Let this user write to {path.parent}, or free some space on its disk.",
+            ) from error
+        except BaseException:
+            engine.dispose()
+            raise
+
+    @contextlib.contextmanager
+    def _alone(self, connection: sa.Connection) -> Iterator[None]:
+        with connection.execution_options(immediate=True).begin():
+            yield
+
+    def error(self, error: sa.exc.DBAPIError) -> StateError:
+        words = str(error.orig)
+        place = self.path.parent
+        if "full" in words or "disk I/O" in words:
+            remedy = f"Free some space on the disk of {place}; nothing committed is lost."
+        elif "malformed" in words or "not a database" in words:
+            remedy = _MENDS.get(self.path.name, "Put back a copy of {place}.").format(
+                path=self.path, place=place
+            )
+        elif "locked" in words:
+            remedy = f"Another process holds {self.path} for over a minute; `lockstep status` says which run."
+        elif "readonly" in words or "unable to open" in words:
+            remedy = f"Let this user write to {place}."
+        else:
+            remedy = f"Look at {self.path} with `sqlite3 {self.path} 'pragma integrity_check'`."
+        return StateError(f"the state store {self.path} failed: {words}", remedy)
+
+    def given(self, connection: sa.Connection, column: sa.Column[Any]) -> int:
+        statement = sa.text("SELECT max(seq) FROM sqlite_sequence WHERE name = :name")
+        return int(connection.scalar(statement, {"name": column.table.name}) or 0)
+
+
+_MENDS = {
+    "journal.db": "{path} is damaged. Stop the run, move it away (with its -wal and -shm) and start again: "
+    "every key is then derived and compared with the target. Nothing is lost.",
+    "ledger.db": "{path} is damaged. Stop the run and put back a copy of {place}; the next run compares "
+    "everything with the target. Without a copy: move {place} away, empty the targets, and start anew.",
+}
+
+
+def _pragmas(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's begin event says when, not the driver
+    for pragma in (
+        f"busy_timeout={BUSY_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "cache_size=-64000",
+        "wal_autocheckpoint=4000",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _look_pragmas(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
