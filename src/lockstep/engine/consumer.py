@@ -18,6 +18,7 @@ from lockstep.engine.lease import Lease
 from lockstep.engine.loop import Counts, Loop
 from lockstep.engine.points import passing
 from lockstep.engine.pulse import Pulse
+from lockstep.engine.retention import overtake, too_much
 from lockstep.engine.take import Taker
 from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse, SystemError_, TargetReplaced
 from lockstep.guard.door import Door
@@ -39,6 +40,10 @@ _PATIENCE = 10.0
 _opening: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 log = logging.getLogger("lockstep")
+
+
+class _Overtaken(Exception):
+    """What this mapping waits with is to be replaced: see `retention`."""
 
 
 class ConsumerThread(threading.Thread):
@@ -79,6 +84,7 @@ class ConsumerThread(threading.Thread):
         self._rates: deque[tuple[float, int]] = deque(maxlen=50)
         self._taker: Taker | None = None
         self._pulse = Pulse()
+        self._overtaken: str | None = None
         self._settled_at: float | None = None
 
     def hold(self, why: LockstepError | None) -> None:
@@ -103,9 +109,29 @@ class ConsumerThread(threading.Thread):
             return True
         return all(self._taker.behind(lane, self._goal) == 0 for lane in Lane)
 
+    def keep_in_bounds(self) -> None:
+        """Lets the journal overtake this mapping where it has not been getting on for too long."""
+        if self.is_alive() and not self.waiting:
+            return
+        why = too_much(self._store, self.consumer)
+        if why is None:
+            return
+        if not self.is_alive():
+            overtake(self._store, self._lease, self.consumer, self.mapping.root.table.name, why)
+            return
+        self._overtaken = why  # its own thread does it, between two tries
+        self._wake.set()
+
     def run(self) -> None:
         try:
-            self._work()
+            while True:
+                try:
+                    self._work()
+                    break
+                except _Overtaken as overtaken:
+                    self._taker, self._overtaken = None, None
+                    table = self.mapping.root.table.name
+                    overtake(self._store, self._lease, self.consumer, table, str(overtaken))
         except LockstepError as error:
             self._stopped(error)
         except Exception as error:
@@ -184,6 +210,7 @@ class ConsumerThread(threading.Thread):
         held = self._held
         if held is None:
             return False
+        self._give_way()
         if self._once.is_set():
             raise held
         self.waiting = f"{held}. {held.remedy}"
@@ -216,9 +243,15 @@ class ConsumerThread(threading.Thread):
                     log.warning("mapping %s waits: %s. %s", self.mapping.name, error, error.remedy)
                 self.waiting = str(error)
                 self._pulse.waits()
+                self._give_way()
                 wait = min(wait * 2, _LONGEST_WAIT)
                 if self._stop_event.wait(wait):
                     return None
+
+    def _give_way(self) -> None:
+        """Begins afresh once the journal is to overtake what this waits with."""
+        if self._overtaken is not None:
+            raise _Overtaken(self._overtaken)
 
     def _open_alone(self, door: Door) -> int:
         """Mappings of one target open it one after another: only the first of them makes it."""

@@ -106,6 +106,9 @@ class Service:
                 self._store.runs.see(self._run, self.gauges())
                 if time.monotonic() - trimmed > _TRIM_EVERY:
                     trimmed = time.monotonic()
+                    for flow in self._flows:
+                        for consumer in flow.consumers:
+                            consumer.keep_in_bounds()
                     self._store.trim()
                     passing("trimmed")
             except StateInUse as error:  # another run took over while the state store was out of reach

@@ -201,6 +201,12 @@ class SqlJournal:
         with self._database.reading() as connection:
             return connection.scalar(statement)
 
+    def before(self, time: float) -> int | None:
+        """The newest offset that was appended before a time; None where there is none."""
+        statement = sa.select(entries.c.offset).where(entries.c.at < time).order_by(entries.c.offset.desc())
+        with self._database.reading() as connection:
+            return connection.scalar(statement.limit(1))
+
     def trim(self, stream: Stream, lane: Lane, upto: int, before: float) -> int:
         with self._database.writing() as connection:
             return connection.execute(

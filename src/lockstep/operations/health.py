@@ -92,7 +92,7 @@ def _mapping(mapping: MappingStatus, patience: float, now: float, *, alive: bool
     subject = f"mapping {mapping.name}"
     if mapping.state == "stopped":
         waiting = mapping.waiting_live + mapping.waiting_bulk
-        kept = f" ({waiting:,} hints wait for it in the journal)" if waiting else ""
+        kept = f" ({waiting:,} hints wait for it; after a week they become one full pass)" if waiting else ""
         yield Ill(
             subject,
             "stopped",
