@@ -24,14 +24,17 @@ class Kept:
     def __init__(self, source: str) -> None:
         self._source = source
         self._said = 0
+        self._holder: str | None = None
         self._gauges: dict[str, Any] = {}
 
     def look(self, lag: FeedLag) -> None:
-        """Notes it. Says it once at each step that is worse than the last, as a warning."""
+        """Notes it. Says it as a warning, once at each step that is worse than the last, and when it comes to
+        light who holds it."""
         level, words = _level(lag)
-        if level > self._said:
+        holder = lag.held_by if level else None
+        if level > self._said or (holder is not None and self._holder is None):
             log.warning("source %s: %s. %s", self._source, words, _remedy(lag))
-        self._said = level
+        self._said, self._holder = level, holder
         self._gauges = {
             "retained": lag.retained,
             "retained_unit": lag.unit,

@@ -174,6 +174,16 @@ def _standing(address: Address, server: _Server, name: str, slot: Slot | None) -
             "ALTER SYSTEM SET max_slot_wal_keep_size = -1;  SELECT pg_reload_conf();",
             blocks=False,
         )
+    elif slot.active_pid is None and _much(slot):
+        limit = "" if slot.room is None else f", and gives it up after {max(slot.room, 0) / 1e6:,.0f} MB more"
+        yield Finding(
+            subject,
+            f"nobody follows the slot, and the server keeps {(slot.retained or 0) / 1e6:,.0f} MB of its log "
+            f"for it{limit}",
+            "Start `lockstep run` now. If this pipeline is not wanted any more: "
+            f"SELECT pg_drop_replication_slot({literal(name)});",
+            blocks=False,
+        )
     elif slot.wal_status == "unreserved":
         yield Finding(
             subject,
@@ -181,6 +191,12 @@ def _standing(address: Address, server: _Server, name: str, slot: Slot | None) -
             "Start `lockstep run` now, or raise max_slot_wal_keep_size.",
             blocks=False,
         )
+
+
+def _much(slot: Slot) -> bool:
+    """Whether the server keeps much of its log for it: a gigabyte, or half of what it will."""
+    kept = slot.retained or 0
+    return kept >= 1 << 30 or (slot.room is not None and kept >= slot.room)
 
 
 def _published(
