@@ -12,15 +12,11 @@ down it, expansion of hints goes up.
 
 from __future__ import annotations
 
-import datetime as dt
-import types
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, Union, get_args, get_origin
-from uuid import UUID
 
 from lockstep.errors import DeclarationError
+from lockstep.kinds import kind_of
 from lockstep.model import Column, Described, Model, Reference, RelationField, describe, model_named
 from lockstep.values import Table
 
@@ -177,18 +173,6 @@ def _through(
     )
 
 
-_KINDS: dict[Any, str] = {
-    **dict.fromkeys((int, float, Decimal), "a number"),
-    str: "a text",
-    UUID: "a uuid",
-    bytes: "bytes",
-    bool: "a bool",
-    dt.date: "a date",
-    dt.time: "a time",
-    dt.datetime: "an instant or a local time",
-}
-
-
 def _require_one_type(
     where: str, one: Described, names: tuple[str, ...], other: Described, others: tuple[str, ...]
 ) -> None:
@@ -196,18 +180,13 @@ def _require_one_type(
     by_name = [{column.name: column for column in side.columns} for side in (one, other)]
     for name, other_name in zip(names, others, strict=True):
         columns = by_name[0][name], by_name[1][other_name]
-        kinds = [_KINDS.get(_without_none(column.type)) for column in columns]
+        kinds = [kind_of(column.type) for column in columns]
         if None not in kinds and kinds[0] != kinds[1]:
             raise DeclarationError(
                 f"{where}: {one.cls.__name__}.{columns[0].field} is {kinds[0]} and "
                 f"{other.cls.__name__}.{columns[1].field} is {kinds[1]}, and those are never equal",
                 "Join by columns of one type; or correct the annotation that is wrong.",
             )
-
-
-def _without_none(hint: Any) -> Any:
-    parts = [part for part in get_args(hint) if part is not type(None)]
-    return parts[0] if len(parts) == 1 and get_origin(hint) in (Union, types.UnionType) else hint
 
 
 def _join(

@@ -22,7 +22,7 @@ OPERATION = st.tuples(st.sampled_from(OPERATIONS), st.permutations(range(1, 5)))
 ROUNDS = st.lists(st.lists(st.lists(OPERATION, min_size=1, max_size=4), max_size=12), min_size=1, max_size=3)
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(ROUNDS)
 def test_rebuild_equals_incremental(rounds: list[list[list[tuple[list[str], list[int]]]]]) -> None:
     with tempfile.TemporaryDirectory() as directory:

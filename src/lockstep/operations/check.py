@@ -14,6 +14,7 @@ from lockstep.canonical import canonical
 from lockstep.engine.derive import Deriver
 from lockstep.errors import DataError, LockstepError
 from lockstep.mapping import LEAVES, Desired, Mapping
+from lockstep.operations.annotated import misannotated
 from lockstep.pipeline import Pipeline
 from lockstep.values import EVERYTHING, Finding
 
@@ -87,6 +88,7 @@ def _sampled(mapping: Mapping) -> Iterator[Finding]:
             error.remedy,
             blocks=len(failed) == len(first),
         )
+    yield from misannotated(mapping, [one.root for one in first.values() if one.root is not None])
     for key, one in first.items():
         if one.error is not None or one.root is None or key not in again:
             continue
