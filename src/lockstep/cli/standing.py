@@ -193,7 +193,7 @@ def _needs(known: Sequence[MappingStatus]) -> list[RenderableType]:
     """What a person should read: why a mapping stopped or waits, and where keys are stuck."""
     found: list[RenderableType] = []
     for one in known:
-        if one.backfill is not None and one.backfill.reason.startswith("hole"):
+        if one.backfill is not None and "has a hole" in one.backfill.reason:
             words = f"{one.name}: all keys were compared with the target: {one.backfill.reason}"
             found += ["", output.indented(words, 0)]
         if one.reason:

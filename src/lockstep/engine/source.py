@@ -141,7 +141,7 @@ class SourceFlow(threading.Thread):
             if lost is not None:
                 self._lease.under(partial(self._store.ledger.forget_positions, consumer=consumer.id))
             if hole is not None:
-                spans.append((consumer, mapping, f"hole: {hole}", Trust.TARGET))
+                spans.append((consumer, mapping, f"the log has a hole: {hole}", Trust.TARGET))
             elif moved:
                 reason = f"its source is another one than before: {self.source.name}, was {consumer.source}"
                 spans.append((consumer, mapping, reason, Trust.TARGET))
