@@ -192,6 +192,21 @@ def test_thousands_of_keys(store: Store) -> None:
     assert store.ledger.count(1) == 0
 
 
+def test_what_a_replaced_generation_left_is_forgotten(store: Store) -> None:
+    epoch = store.draw_epoch()
+    rows = [Row(K(number), 1) for number in range(6_000)]
+    store.ledger.settle(epoch, 1, settlement(1, rows=rows, positions={PLACE: {0: 5}}))
+    store.ledger.settle(epoch, 1, settlement(2, rows=rows[:3]))
+    store.ledger.settle(epoch, 1, settlement(2, removed=[K(1)], failures=[Failure(K(2), "derive", "e", "r")]))
+    store.generations.set_consumer(epoch, 2, state="retired")
+    store.trim()
+    assert (store.ledger.count(1), store.ledger.count(2)) == (6_000, 2), "one that rests may come back"
+    store.generations.begin("t")
+    store.trim()
+    found = _everything(store)
+    assert [found[name] for name in ("ledger", "positions", "tombstones", "stuck")] == [[], [], [], []]
+
+
 def test_voiding_keeps_what_is_known(store: Store) -> None:
     epoch = store.draw_epoch()
     short = Row(K(1), 5, 6, sum=9)

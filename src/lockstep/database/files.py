@@ -26,6 +26,8 @@ class FileDatabase(Database):
     def __init__(self, path: Path, migrations: Sequence[Migration], access: Access = Access.RUN) -> None:
         self.path = path
         mode = "ro" if access is Access.LOOK else "rw"
+        if access is Access.LOOK and not os.access(path.parent, os.W_OK) and not _wal(path).exists():
+            mode = "ro&immutable=1"  # nobody can write there, and without a WAL no file is needed beside
         engine = sa.create_engine(
             "sqlite://",
             creator=lambda: sqlite3.connect(
@@ -40,6 +42,8 @@ class FileDatabase(Database):
         try:
             if access is Access.RUN and not path.exists():
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            elif access is Access.RUN:
+                self._check(engine)
             super().__init__(str(path), engine, migrations, access)
         except OSError as error:
             raise StateError(
@@ -49,6 +53,25 @@ class FileDatabase(Database):
         except BaseException:
             engine.dispose()
             raise
+
+    def _check(self, engine: sa.Engine) -> None:
+        """Raises where the file is damaged; a large one shows it where it is read."""
+        if self.path.stat().st_size > _CHECKED:
+            return
+        try:
+            with engine.connect() as connection:
+                found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        except sa.exc.DBAPIError as error:
+            raise self.error(error) from error
+        if found != "ok":
+            raise self._damaged(str(found).replace("\n", " "))
+
+    def _damaged(self, words: str) -> StateError:
+        remedy = _MENDS.get(self.path.name, "Put back a copy of it.")
+        return StateError(
+            f"the state store {self.path} failed: {words}",
+            remedy.format(path=self.path, place=self.path.parent),
+        )
 
     @contextlib.contextmanager
     def _alone(self, connection: sa.Connection) -> Iterator[None]:
@@ -61,9 +84,7 @@ class FileDatabase(Database):
         if "full" in words or "disk I/O" in words:
             remedy = f"Free some space on the disk of {place}; nothing committed is lost."
         elif "malformed" in words or "not a database" in words:
-            remedy = _MENDS.get(self.path.name, "Put back a copy of {place}.").format(
-                path=self.path, place=place
-            )
+            return self._damaged(words)
         elif "locked" in words:
             remedy = f"Another process holds {self.path} for over a minute; `lockstep status` says which run."
         elif "readonly" in words or "unable to open" in words:
@@ -77,11 +98,19 @@ class FileDatabase(Database):
         return int(connection.scalar(statement, {"name": column.table.name}) or 0)
 
 
+_CHECKED = 256 << 20
+"""The largest file that is read through at a start; it takes a second."""
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
 _MENDS = {
     "journal.db": "{path} is damaged. Stop the run, move it away (with its -wal and -shm) and start again: "
     "every key is then derived and compared with the target. Nothing is lost.",
-    "ledger.db": "{path} is damaged. Stop the run and put back a copy of {place}; the next run compares "
-    "everything with the target. Without a copy: move {place} away, empty the targets, and start anew.",
+    "ledger.db": "{path} is damaged. Stop the run and put back a copy of it, or move it away (with its -wal "
+    "and -shm), and start again: what the targets hold is read, every key is derived and compared with it.",
 }
 
 

@@ -26,7 +26,7 @@ from lockstep.mapping import Mapping
 from lockstep.ports import Reader
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
-from lockstep.values import PARTITIONS, Contents, Identity, Lane, Status, Trust
+from lockstep.values import PARTITIONS, Contents, Identity, Key, Lane, Status, Trust
 
 BATCH = 5_000
 _LOOK_EVERY = 5.0
@@ -36,6 +36,7 @@ _COUNT_SHARE = 0.01
 
 _IDLE = 0.2
 _LONGEST_WAIT = 15.0
+_FOUND_AT_ONCE = 1_000
 _PATIENCE = 10.0
 _opening: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -165,6 +166,7 @@ class ConsumerThread(threading.Thread):
             records = self._patiently(lambda: self._open_alone(door))
             if records is None:
                 return
+            self._patiently(partial(self._find, door))
             loop = self._patiently(lambda: self._loop(door))
             if loop is None:
                 return
@@ -257,6 +259,29 @@ class ConsumerThread(threading.Thread):
         """Mappings of one target open it one after another: only the first of them makes it."""
         with _opening[self.consumer.target]:
             return self._open(door)
+
+    def _find(self, door: Door) -> None:
+        """Where the ledger was lost: enters what the target holds of this mapping, as its records say."""
+        if not self._store.generations.adopted(self.consumer):
+            return
+        log.warning("mapping %s: the ledger was lost; reading what the target holds", self.mapping.name)
+        after: Key | None = None
+        while page := door.scan(after, _FOUND_AT_ONCE):
+            after = page[-1].key
+            found: defaultdict[Key, list[Key]] = defaultdict(list)
+            for held in page:
+                if held.meta is not None and held.meta.mapping == self.mapping.name:
+                    found[held.meta.key].append(held.key)
+            enter = partial(
+                self._store.ledger.adopt,
+                generation=self.consumer.generation,
+                consumer=self.consumer.id,
+                found=found,
+                default=self.mapping.default_key,
+                claiming=self._claims,
+            )
+            self._lease.under(enter)
+        self._lease.under(partial(self._store.generations.note_found, consumer=self.consumer.id))
 
     def _open(self, door: Door) -> int:
         """Finds the target as the state store knows it, or makes it the first time."""

@@ -191,9 +191,7 @@ class SourceFlow(threading.Thread):
         known = store.generations.consumer(mapping.name, mapping.target.name)
         if known is None:
             with _beginning:  # another source may write the same target
-                generation = store.generations.live(mapping.target.name) or store.generations.begin(
-                    mapping.target.name
-                )
+                generation = store.generation_of(mapping.target.name)
             made = store.generations.begin_consumer(
                 mapping.name, generation[0], self.source.name, mapping.version, recipe(mapping)
             )

@@ -14,6 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from lockstep.database import Database, insert, upsert
+from lockstep.errors import StateError
 from lockstep.migrations import Migration, statements
 from lockstep.values import Entry, FeedMark, Hint, Lane, Stream
 
@@ -80,6 +81,17 @@ def decode_hints(body: bytes) -> tuple[Hint, ...]:
     return _decode(body)
 
 
+def _decoded(body: bytes) -> tuple[Hint, ...]:
+    try:
+        return decode_hints(body)
+    except msgspec.MsgspecError as error:
+        raise StateError(
+            f"the journal holds hints that cannot be read ({error}): it is damaged",
+            "Stop the run, move the journal away (journal.db with its -wal and -shm, or the schema) and "
+            "start again: every key is then derived and compared with the target. Nothing is lost.",
+        ) from error
+
+
 class SqlJournal:
     """Implements `ports.Journal`."""
 
@@ -106,6 +118,21 @@ class SqlJournal:
     def note_pair(self, source: str, pair: str) -> None:
         with self._database.writing() as connection:
             upsert(connection, meta, [{"name": f"pair:{source}", "value": pair}])
+
+    def keep_generations(self, found: Mapping[str, tuple[int, str]]) -> None:
+        """Keeps each target's live build here too, its number and marker: a lost ledger would know none."""
+        rows = [{"name": f"target:{one}", "value": f"{n} {marker}"} for one, (n, marker) in found.items()]
+        with self._database.writing() as connection:
+            upsert(connection, meta, rows)
+
+    def kept_generation(self, target: str) -> tuple[int, str] | None:
+        """The number and marker of a target's build, as they were last kept."""
+        with self._database.reading() as connection:
+            kept = connection.scalar(sa.select(meta.c.value).where(meta.c.name == f"target:{target}"))
+        if kept is None:
+            return None
+        number, _, marker = str(kept).partition(" ")
+        return int(number), marker
 
     def append(self, entries_: Sequence[Entry], mark: FeedMark | None = None) -> None:
         now = time.time()
@@ -146,7 +173,7 @@ class SqlJournal:
                         stream,
                         lane,
                         row.partition,
-                        decode_hints(row.body),
+                        _decoded(row.body),
                         row.origin or row.offset,
                         row.offset,
                     )

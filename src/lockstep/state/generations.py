@@ -89,6 +89,24 @@ class Generations:
             ).first()
         return (row.id, row.number, row.marker, row.identity) if row else None
 
+    def replaced(self) -> list[int]:
+        """Consumers of generations that another took the place of: they never come back."""
+        consumer, generation = schema.consumers, schema.generations
+        query = (
+            sa.select(consumer.c.id)
+            .join(generation, generation.c.id == consumer.c.generation)
+            .where(generation.c.state == "retired")
+        )
+        with self._database.reading() as connection:
+            return list(connection.scalars(query))
+
+    def all_live(self) -> dict[str, tuple[int, str]]:
+        """The number and marker of each target's live generation."""
+        table = schema.generations
+        query = sa.select(table.c.target, table.c.number, table.c.marker).where(table.c.state == "live")
+        with self._database.reading() as connection:
+            return {row.target: (row.number, row.marker) for row in connection.execute(query)}
+
     def begin(self, target: str) -> tuple[int, int, str]:
         """A new live generation of a target, in place of an older one: (id, number, marker)."""
         table = schema.generations
@@ -102,18 +120,26 @@ class Generations:
                 .values(state="retired")
             )
             marker = uuid4().hex
-            made = connection.execute(
-                table.insert(),
-                {
-                    "target": target,
-                    "number": number,
-                    "state": "live",
-                    "marker": marker,
-                    "created_at": time.time(),
-                },
-            )
-            assert made.inserted_primary_key is not None
-            return made.inserted_primary_key[0], number, marker
+            return _inserted(connection, target, number, marker), number, marker
+
+    def adopt(self, target: str, number: int, marker: str) -> tuple[int, int, str]:
+        """A target's live generation that a lost ledger knew. What it holds is still to be found."""
+        with self._database.writing() as connection:
+            upsert(connection, schema.meta, [{"name": f"found:{target}", "value": "1"}])
+            return _inserted(connection, target, number, marker), number, marker
+
+    def adopted(self, consumer: Consumer) -> bool:
+        """Whether what a consumer owns has yet to be found by reading the target."""
+        names = (f"found:{consumer.target}", f"found:{consumer.id}")
+        query = sa.select(schema.meta.c.name).where(schema.meta.c.name.in_(names))
+        with self._database.reading() as connection:
+            return set(connection.scalars(query)) == {names[0]}
+
+    def note_found(self, epoch: int, consumer: int) -> None:
+        """All that a consumer owns in an adopted target has been found."""
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            upsert(connection, schema.meta, [{"name": f"found:{consumer}", "value": "1"}])
 
     def know_identity(self, epoch: int, generation: int, identity: str) -> None:
         """Records which physical target a generation is."""
@@ -175,3 +201,18 @@ class Generations:
         with self._database.writing() as connection:
             fence(connection, epoch)
             upsert(connection, schema.meta, [{"name": f"claims:{consumer}", "value": str(int(claims))}])
+
+
+def _inserted(connection: sa.Connection, target: str, number: int, marker: str) -> int:
+    made = connection.execute(
+        schema.generations.insert(),
+        {
+            "target": target,
+            "number": number,
+            "state": "live",
+            "marker": marker,
+            "created_at": time.time(),
+        },
+    )
+    assert made.inserted_primary_key is not None
+    return int(made.inserted_primary_key[0])

@@ -184,6 +184,25 @@ class Ledger:
             )
         upsert_rows(connection, schema.ledger, COLUMNS, voided)
 
+    def adopt(
+        self,
+        epoch: int,
+        generation: int,
+        consumer: int,
+        found: Mapping[Key, Iterable[Key]],
+        default: Callable[[Key], Key],
+        *,
+        claiming: bool,
+    ) -> None:
+        """Enters target keys that were found in the target, by source key, as void rows: hint them."""
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            self._void(connection, consumer, found, default)
+            if claiming:
+                claim(
+                    connection, generation, consumer, [Intent(key, list(of), ()) for key, of in found.items()]
+                )
+
     def claim_standing(
         self, epoch: int, generation: int, consumer: int, default: Callable[[Key], Key]
     ) -> None:
@@ -254,6 +273,22 @@ class Ledger:
                 for key in done.removed
             ],
         )
+
+    def forget(self, consumer: int) -> int:
+        """Forgets what is kept of a consumer that never comes back, some rows at a time; how many."""
+        gone = 0
+        for table in (schema.ledger, schema.tombstones, schema.stuck):
+            some = sa.select(table.c.key).where(table.c.consumer == consumer).limit(_PAGE)
+            statement = table.delete().where(table.c.consumer == consumer, table.c.key.in_(some))
+            count = _PAGE
+            while count == _PAGE:
+                with self._database.writing() as connection:
+                    count = connection.execute(statement).rowcount
+                gone += count
+        for rest in (schema.claims, schema.positions, schema.intents):
+            with self._database.writing() as connection:
+                connection.execute(rest.delete().where(rest.c.consumer == consumer))
+        return gone
 
     def forget_tombstones(self, before: float) -> None:
         """Forgets removed keys that no snapshot can bring back."""

@@ -117,6 +117,15 @@ class Store:
             return "the journal is older than the ledger: it was restored, or lost its end"
         return None
 
+    def generation_of(self, target: str) -> tuple[int, int, str]:
+        """The live generation of a target; one that the journal remembers where the ledger was lost; else a
+        new one."""
+        known = self.generations.live(target)
+        if known is not None:
+            return known[:3]
+        kept = self.journal.kept_generation(target)
+        return self.generations.begin(target) if kept is None else self.generations.adopt(target, *kept)
+
     def note_journal(self, epoch: int, source: str) -> None:
         """The journal that a source's hints are appended to from now on.
 
@@ -131,6 +140,7 @@ class Store:
         with self._database.writing() as connection:
             fence(connection, epoch)
             upsert(connection, schema.meta, [{"name": k, "value": v} for k, v in noted.items()])
+        self.journal.keep_generations(self.generations.all_live())
         self.journal.note_pair(source, pair)
 
     def draw_epoch(self, at_least: int = 0, held: int | None = None) -> int:
@@ -159,6 +169,8 @@ class Store:
         before = time.time() - keep
         for consumer in self.generations.consumers("retired"):  # nobody reads what is addressed to it
             lowest.update({(consumer_stream(consumer.id), lane): self.journal.end() for lane in Lane})
+        for replaced in self.generations.replaced():
+            self.ledger.forget(replaced)
         self.ledger.forget_tombstones(time.time() - TOMBSTONES_KEPT)
         return sum(self.journal.trim(*place, upto, before) for place, upto in lowest.items())
 
