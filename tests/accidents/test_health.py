@@ -44,6 +44,7 @@ def test_a_run_that_gets_on_is_ready_and_one_that_is_stopped_by_a_signal_is_not(
     run = product.spawn(once=False)
     try:
         until(lambda: product.agrees() and not ills(product), 60)
+        assert run.poll() is None, status(product.root / "state")
         assert probe(product, "--ready") == (0, "ready\n")
         assert probe(product, "--alive") == (0, "alive\n")
         run.send_signal(signal.SIGSTOP)
@@ -110,7 +111,7 @@ def test_verified_is_a_part_of_ready_where_it_is_asked_for(product: Product) -> 
         assert code == 1
         assert "it was not in agreement" in said
         assert "1 different" in said
-        assert "differs" in probe(product)[1]
+        assert "not in agreement when it was verified" in probe(product)[1]
 
 
 # Neighbours on one source

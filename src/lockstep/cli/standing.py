@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from lockstep.operations.health import Ill
     from lockstep.operations.status import BackfillStatus, MappingStatus
 
+_LONG = 10.0
+"""Seconds for which a hint may wait before that is worth a line."""
+
 _STYLES = {"running": "green", "following": "green", "waiting": "yellow", "stopped": "bold red"}
 
 
@@ -35,7 +38,7 @@ def mappings(
         {"header": "WAITING", **right},
         {"header": "LAG p50/p99", **right},
         {"header": "STUCK", **right},
-        "VERIFIED",
+        *(["VERIFIED"] if wide else []),
         "BACKFILL",
     )
     for one in known:
@@ -46,7 +49,7 @@ def mappings(
             output.number(one.waiting_live + one.waiting_bulk),
             _lag(one.gauges),
             _stuck(one.stuck),
-            _verified(one),
+            *([_verified(one)] if wide else []),
             _backfill(one.backfill),
         )
     return Group(table, *(_bars(known) if bars else []), *_needs(known))
@@ -56,21 +59,27 @@ def sources(known: Mapping[str, Any]) -> RenderableType:
     """A row a source."""
     from rich.console import Group
 
-    table = output.grid({"header": "SOURCE", "overflow": "ellipsis"}, "STATE", "LAST CHANGE", "LOG KEPT")
+    table = output.grid(
+        {"header": "SOURCE", "overflow": "ellipsis"}, "STATE", "LAST CHANGE", "BEHIND", "LOG KEPT"
+    )
     reasons: list[RenderableType] = []
     for name, gauges in known.items():
         changed = gauges.get("last_change")
         table.add_row(
-            output.redacted(name), _state(gauges.get("state", "")), output.ago(changed), _kept(gauges)
+            output.redacted(name),
+            _state(gauges.get("state", "")),
+            output.ago(changed),
+            _kept(gauges, "behind"),
+            _kept(gauges, "retained"),
         )
         if gauges.get("reason"):
             reasons += ["", output.indented(f"{name}: {gauges['reason']}", 0)]
     return Group(table, *reasons)
 
 
-def _kept(gauges: Mapping[str, Any]) -> str:
-    """How much of its log a source keeps because we have not acknowledged it."""
-    retained = gauges.get("retained")
+def _kept(gauges: Mapping[str, Any], which: str) -> str:
+    """How much of a source's log we have not acknowledged (`behind`), and it keeps for us (`retained`)."""
+    retained = gauges.get(which)
     if retained is None:
         return "–"
     if gauges.get("retained_unit") != "bytes":
@@ -198,6 +207,15 @@ def _needs(known: Sequence[MappingStatus]) -> list[RenderableType]:
             found += ["", output.indented(words, 0)]
         if one.reason:
             found += ["", output.indented(f"{one.name} ({one.state}): {one.reason}", 0)]
+        if one.lag is not None and one.lag > _LONG:
+            settled = (
+                f"the last was settled {output.ago(one.settled_at)}" if one.settled_at else "none was settled"
+            )
+            words = f"{one.name}: the oldest hint has been waiting for {output.span(one.lag)}; {settled}."
+            found += ["", output.indented(words, 0)]
+        if one.verdict not in (None, "agreement"):
+            checked = f"{one.name}: not in agreement when it was verified {output.ago(one.verified_at)}: "
+            found += ["", output.indented(f"{checked}{one.verdict}.", 0)]
         if one.stuck:
             keys = output.count(one.stuck, "key is", "keys are")
             found += ["", f"{one.name}: {keys} stuck; `lockstep stuck {one.name}` says why."]
