@@ -171,12 +171,15 @@ def test_offsets_are_committed_in_order(store: Store, state_url: str) -> None:
     assert reader.journal.identity == store.journal.identity
 
 
-def test_commits_are_durable_whatever_the_user_has_set(store: Store, state_url: str) -> None:
+def test_commits_are_durable_whatever_the_user_has_set(
+    store: Store, state_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     database = urlsplit(state_url).path[1:]
     with psycopg.connect(state_url, autocommit=True) as admin:
         admin.execute(f"ALTER DATABASE {database} SET synchronous_commit = off".encode())
         (shown,) = admin.execute("SHOW synchronous_commit").fetchone() or ("",)
     with Another(state_url) as other, other._database.writing() as connection:
+        assert "fsync = off" in caplog.text, "the test servers run so"
         assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "on"
     assert shown in ("on", "off")
 

@@ -14,10 +14,12 @@ from tests.systems.postgres_db import Db, table, wait_until
 
 import lockstep as ls
 from lockstep.errors import Refused, Unreachable
+from lockstep.place import StateUrl
+from lockstep.state.store import Store
 from lockstep.systems.postgres import Postgres, lsn
 from lockstep.systems.postgres.replica import _written
 from lockstep.testing.servers import PostgresServer, PostgresStandby
-from lockstep.values import Fetch
+from lockstep.values import Change, Fetch, Fingerprint, Meta, version
 
 A = table("a", "id")
 EVERY = Fetch("public.a", ("id",), ("id",))
@@ -173,3 +175,26 @@ def test_end_to_end(
             shop.do("ALTER TABLE items ALTER name TYPE text USING upper(name)")
             shop.settle("an altered table")
         shop.assert_agreement()
+
+
+def test_a_standby_is_no_target_and_keeps_no_state(
+    pair: tuple[PostgresServer, PostgresStandby], db: Db
+) -> None:
+    """Both say so with the mend, before and when something is written."""
+    standby = pair[1]
+    with contextlib.closing(Postgres(db.url).table("a").open(1)) as writer:
+        writer.create("m")
+    wait_until(standby.caught_up)
+    target = Postgres(standby.url(db.name)).table("a")
+    (finding,) = target.check()
+    assert "read-only" in finding.problem
+    assert "primary" in finding.mend
+    key = target.key((1,))
+    with contextlib.closing(target.open(1)) as writer:
+        assert writer.read([key]) == {}
+        with pytest.raises(Refused, match="read-only") as refused:
+            writer.write([Change(key, {}, Meta("m", key, Fingerprint(1), 1, version(1, 1)))])
+        assert "primary" in refused.value.remedy
+    with pytest.raises(ls.StateError) as error:
+        Store(StateUrl(standby.url(db.name)))
+    assert "primary" in error.value.remedy

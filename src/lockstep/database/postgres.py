@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -27,6 +28,8 @@ except ImportError as missing:  # pragma: no cover - tried by hand in an environ
         f"a state store in PostgreSQL needs a package that is not installed: {missing}",
         "pip install 'lockstep-sync[postgres]'",
     ) from missing
+
+log = logging.getLogger("lockstep")
 
 _LIBPQ: dict[str, Any] = {
     "application_name": "lockstep state",
@@ -90,6 +93,11 @@ class PostgresDatabase(Database):
         self._engine = engine
         with self.writing() as connection:
             known = "SELECT to_regnamespace(quote_ident(%s)) IS NOT NULL"
+            if connection.exec_driver_sql("SHOW fsync").scalar_one() == "off":
+                log.warning(
+                    "%s: the server has fsync = off: when its machine crashes, the state may be lost",
+                    self.name,
+                )
             if not connection.exec_driver_sql(known, (self._schema,)).scalar_one():
                 connection.exec_driver_sql(f'CREATE SCHEMA "{self._schema}"')
 

@@ -84,17 +84,20 @@ class PostgresDialect(Dialect):
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        with self._begun(isolation_level="REPEATABLE READ", postgresql_readonly=True) as connection:
+        with self._begun("REPEATABLE READ") as connection:
+            # Said here: as an option of the connection it would make the next transaction READ WRITE, over
+            # what the user has set.
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
             yield connection
 
     @contextmanager
     def writing(self, create: bool = False) -> Iterator[sa.Connection]:
-        with self._begun(isolation_level="READ COMMITTED") as connection:
+        with self._begun("READ COMMITTED") as connection:
             connection.exec_driver_sql("SELECT pg_catalog.pg_advisory_xact_lock(%s)", (self._lock,))
             yield connection
 
     @contextmanager
-    def _begun(self, **options: Any) -> Iterator[sa.Connection]:
+    def _begun(self, isolation: str) -> Iterator[sa.Connection]:
         if self._engine is None:
             self._engine = sa.create_engine(
                 "postgresql+psycopg://",
@@ -103,7 +106,7 @@ class PostgresDialect(Dialect):
                 pool_size=2,
                 use_native_hstore=False,
             )
-        with self._engine.execution_options(**options).begin() as connection:
+        with self._engine.execution_options(isolation_level=isolation).begin() as connection:
             yield connection
 
     def insert(self, table: Any) -> Any:
