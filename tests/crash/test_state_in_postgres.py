@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 import lockstep as ls
 from lockstep import keys
+from lockstep.cli.main import cli
 from lockstep.database import Access
 from lockstep.engine.lease import Lease
 from lockstep.errors import LeaseLost, StateError, StateInUse, StateUnreachable
@@ -242,6 +244,26 @@ def test_a_cut_cable_is_waited_out(tmp_path: Path, postgres_url: str, state_url:
     assert following.result.stopped == {}
     world.state = state_url
     world.assert_agreement()
+
+
+def test_the_command_line_takes_a_url_and_shows_no_secret(
+    tmp_path: Path, postgres_url: str, state_url: str
+) -> None:
+    world = made_world(tmp_path, postgres_url, state_url)
+    world.run()
+    secret = urlsplit(state_url).password or "?"
+    for command in (["status"], ["stuck"], ["status", "--json"]):
+        for said in (["--state", state_url, *command], [*command, "--state", state_url]):
+            found = CliRunner().invoke(cli, said)
+            assert found.exit_code == 0, found.output
+            assert secret not in found.output
+    assert "people" in CliRunner().invoke(cli, ["status"], env={"LOCKSTEP_STATE": state_url}).output
+    wrong = CliRunner().invoke(cli, ["--state", "mysql://a:pw@b/c", "status"])
+    assert wrong.exit_code == 2
+    assert "pw" not in wrong.output.replace("http", "")
+    empty = CliRunner().invoke(cli, ["--state", f"{state_url}?schema=empty", "status"])
+    assert "nothing has run yet" in empty.output
+    assert secret not in empty.output
 
 
 class Another:

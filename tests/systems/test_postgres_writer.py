@@ -17,7 +17,7 @@ import pytest
 from lockstep.errors import DeclarationError, Refused, TargetReplaced, Unreachable
 from lockstep.keys import encode
 from lockstep.ports import Target, Writer
-from lockstep.systems.postgres import Postgres
+from lockstep.systems.postgres import Postgres, client
 from lockstep.testing.proxy import Proxy
 from lockstep.values import Change, Fingerprint, Key, Meta, Outcome, Record, Status, Version, version
 
@@ -376,22 +376,35 @@ def test_a_deadlock_is_tried_again(writer: Writer, sql: SQL, postgres_url: str) 
 
 
 def test_a_lock_that_is_held_is_unknown_not_rejected(
-    writer: Writer, sql: SQL, postgres_url: str, opened: Callable[..., Writer]
+    writer: Writer, postgres_url: str, opened: Callable[..., Writer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with psycopg.connect(postgres_url) as connection:
         connection.execute("LOCK TABLE users")
-        other = opened(url=f"{postgres_url}", create=False)
-        import lockstep.systems.postgres.client as client
-
-        before = dict(client._TIMES)
-        client._TIMES["lock_timeout"] = "200ms"
-        try:
-            outcome = one(other.write([put(1, {})]))
-        finally:
-            client._TIMES.update(before)
+        other = opened(create=False)
+        monkeypatch.setitem(client._TIMES, "lock_timeout", "200ms")
+        outcome = one(other.write([put(1, {})]))
     assert outcome.status is Status.UNKNOWN
     assert "lock" in (outcome.reason or "")
     assert one(other.write([put(1, {})])).status is Status.APPLIED
+
+
+def test_a_statement_that_takes_too_long_is_unknown_not_rejected(
+    writer: Writer, sql: SQL, opened: Callable[..., Writer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is slow, or a trigger hangs: no row is to blame, and none is half-written."""
+    sql(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(60); RETURN new; END $$"
+    )
+    sql("CREATE TRIGGER slow BEFORE INSERT ON users FOR EACH ROW WHEN (new.id = 2) EXECUTE FUNCTION slow()")
+    monkeypatch.setattr(client, "WRITING_SECONDS", 1.0)
+    other = opened(create=False)
+    outcomes = other.write([put(number, {}) for number in range(4)])
+    assert {outcome.status for outcome in outcomes} == {Status.UNKNOWN}
+    assert "timeout" in (outcomes[0].reason or "")
+    assert sql("SELECT count(*) FROM users") == [(0,)]
+    sql("DROP TRIGGER slow ON users")
+    assert {one.status for one in other.write([put(number, {}) for number in range(4)])} == {Status.APPLIED}
 
 
 def test_a_connection_cut_in_mid_batch_leaves_nothing_half_written(
