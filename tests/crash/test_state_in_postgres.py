@@ -227,6 +227,20 @@ def test_what_is_said_when_it_cannot_be_used(state_url: str, store: Store) -> No
     assert "backup" in error.value.remedy
 
 
+@pytest.mark.parametrize("part", ["ledger", "journal"])
+def test_a_lost_half_heals(tmp_path: Path, postgres_url: str, state_url: str, part: str) -> None:
+    world = made_world(tmp_path, postgres_url, state_url)
+    world.run()
+    world.do(*CHANGES["child"], "DELETE FROM users WHERE id = 40")
+    with psycopg.connect(state_url, autocommit=True) as admin:
+        admin.execute(f"DROP SCHEMA lockstep_{part} CASCADE".encode())
+    world.run()
+    world.assert_agreement()
+    world.do(*CHANGES["links"], "DELETE FROM users WHERE id = 41")
+    world.run()
+    world.assert_agreement()
+
+
 def test_a_cut_cable_is_waited_out(tmp_path: Path, postgres_url: str, state_url: str) -> None:
     parts = urlsplit(state_url)
     proxy = Proxy("127.0.0.1", parts.port or 0)

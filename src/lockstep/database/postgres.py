@@ -150,7 +150,10 @@ def state_error(error: BaseException | None, name: str) -> StateError:
         "Look into the PostgreSQL server's log.",
     )
     if state in ("42P01", "3F000"):
-        remedy = f"{name} was removed or is not complete. Put back a backup of it, or remove it altogether."
+        remedy = (
+            f"{name} was removed or is not complete. Put back a backup of it, or drop the whole schema, and "
+            "start again: every key is then compared with the target."
+        )
     kind = StateUnreachable if state[:2] in _PASSING else StateError
     return kind(f"the state store {name} failed: {words}", remedy)
 
