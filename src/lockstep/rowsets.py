@@ -5,6 +5,7 @@ Executing a statement once per row costs the server and us several times as much
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,16 +13,19 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 
-def insert_of(
-    table: sa.Table, names: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> tuple[Any, dict[str, str]]:
-    """An INSERT of rows, without its ON CONFLICT; and its parameters."""
+@functools.lru_cache(maxsize=64)
+def insert_of(table: sa.Table, names: tuple[str, ...]) -> Any:
+    """An INSERT of the rows of `arrays`, without its ON CONFLICT."""
     columns = [
         sa.func.unnest(_array(sa.bindparam(f"c{place}", type_=sa.Text), table.c[name]))
         for place, name in enumerate(names)
     ]
-    given = {f"c{place}": array_text(values) for place, values in enumerate(zip(*rows, strict=True))}
-    return postgresql.insert(table).from_select(list(names), sa.select(*columns)), given
+    return postgresql.insert(table).from_select(list(names), sa.select(*columns))
+
+
+def arrays(rows: Iterable[Sequence[Any]]) -> dict[str, str]:
+    """The parameters of `insert_of`."""
+    return {f"c{place}": array_text(values) for place, values in enumerate(zip(*rows, strict=True))}
 
 
 def among(column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:

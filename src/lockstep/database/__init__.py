@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from lockstep.errors import StateError
 from lockstep.migrations import Migration, migrate, missing
 from lockstep.rowsets import among as among_array
-from lockstep.rowsets import array_text, insert_of
+from lockstep.rowsets import array_text, arrays, insert_of
 
 _AT_ONCE = 900
 """Keys in one statement that SQLAlchemy makes for SQLite."""
@@ -100,12 +100,17 @@ def upsert_rows(
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        statement, given = insert_of(table, names, rows)
-        keys = [column.name for column in table.primary_key]
-        rest = {name: statement.excluded[name] for name in names if name not in keys}
-        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest), given)
+        connection.execute(_replacing(table, names), arrays(rows))
     else:
         connection.exec_driver_sql(_upsert_sql(table, names), list(rows))
+
+
+@functools.cache
+def _replacing(table: sa.Table, names: tuple[str, ...]) -> Any:
+    statement = insert_of(table, names)
+    keys = [column.name for column in table.primary_key]
+    rest = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=rest)
 
 
 @functools.cache
@@ -124,7 +129,9 @@ def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, 
     """Inserts rows that are not there."""
     if connection.dialect.name == "postgresql":
         names = tuple(rows[0])
-        connection.execute(*insert_of(table, names, [tuple(row[name] for name in names) for row in rows]))
+        connection.execute(
+            insert_of(table, names), arrays([tuple(row[name] for name in names) for row in rows])
+        )
     else:
         connection.execute(table.insert(), list(rows))
 

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from lockstep.errors import LockstepError
-from lockstep.rowsets import among, insert_of
+from lockstep.rowsets import among, arrays, insert_of
 from lockstep.systems.postgres import names
 from lockstep.systems.postgres.cells import codec, declared, is_text
 from lockstep.systems.postgres.client import Address
@@ -119,8 +119,8 @@ class PostgresDialect(Dialect):
         self, connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]], newer: str
     ) -> None:
         columns = tuple(rows[0])
-        statement, given = insert_of(table, columns, [tuple(map(row.__getitem__, columns)) for row in rows])
-        connection.execute(replacing(statement, table, newer), given)
+        statement = replacing(insert_of(table, columns), table, newer)
+        connection.execute(statement, arrays([tuple(map(row.__getitem__, columns)) for row in rows]))
 
     def rows(self, table: str, key: Sequence[str], columns: Columns) -> Rows:
         return PostgresRows(self, table, key, columns)
