@@ -17,10 +17,12 @@ import lockstep as ls
 from lockstep import keys
 from lockstep.cli.main import cli
 from lockstep.database import Access
+from lockstep.database.postgres import connect
 from lockstep.engine.lease import Lease
 from lockstep.errors import LeaseLost, StateError, StateInUse, StateUnreachable
 from lockstep.place import StateUrl, place_of
 from lockstep.state.rows import Row, Settlement
+from lockstep.state.session_lock import SessionLock
 from lockstep.state.store import Store
 from lockstep.testing.proxy import Proxy
 from lockstep.testing.servers import PostgresHandle, PostgresServer
@@ -122,6 +124,22 @@ def test_a_session_that_was_lost_to_nobody_is_taken_again(store: Store, state_ur
         assert other.lock.holder() is None
         store.lock.confirm()
         assert "process" in (other.lock.holder() or "")
+
+
+def test_a_session_that_only_the_server_still_has_is_waited_for(store: Store, state_url: str) -> None:
+    """The cable was cut, and the server has not noticed: the lock is held by ourselves."""
+    with Another(state_url) as lost:
+        lost.lock.take()
+        assert isinstance(store.lock, SessionLock)
+        assert isinstance(lost.lock, SessionLock)
+        store.lock._shown = lost.lock._shown
+        store.lock._session = connect(StateUrl(state_url), "lockstep_ledger")
+        store.lock._session.close()
+        with pytest.raises(StateUnreachable, match="we lost"):
+            store.lock.confirm()
+    store.lock.confirm()
+    with Another(state_url) as other, pytest.raises(StateInUse):
+        other.lock.take()
 
 
 def test_an_epoch_is_not_drawn_beside_a_write_under_the_one_before(store: Store, state_url: str) -> None:

@@ -100,6 +100,7 @@ class Service:
     def _see(self) -> None:
         assert self._run is not None
         trimmed = time.monotonic()
+        said = ""
         while not self._stop.wait(1.0):
             try:
                 self._store.lock.confirm()
@@ -111,12 +112,15 @@ class Service:
                             consumer.keep_in_bounds()
                     self._store.trim()
                     passing("trimmed")
+                said = ""
             except StateInUse as error:  # another run took over while the state store was out of reach
                 log.error("%s. %s", error, error.remedy)
                 self.lost = error
                 self._stop.set()
             except LockstepError as error:
-                log.warning("%s. %s", error, error.remedy)
+                if said != str(error):
+                    log.warning("%s. %s", error, error.remedy)
+                said = str(error)
 
     def _retire_removed(self) -> None:
         """Consumers of mappings that are not declared any more, or now write elsewhere, rest."""

@@ -11,11 +11,12 @@ import contextlib
 import threading
 import time
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 
 from lockstep.database.postgres import connect, lock_number, state_error
-from lockstep.errors import StateInUse
+from lockstep.errors import StateInUse, StateUnreachable
 from lockstep.place import StateUrl
 from lockstep.state.lock import TRIES, WAIT, whoami
 
@@ -26,12 +27,16 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (l.classid::int8 << 32 | l.objid::int8) = %s::int8"""
 
+# The server notices within half a minute that a session's other end is gone; else it would keep the lock.
+_NOTICED = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
+
 
 class SessionLock:
     """A session of its own, whose name says who holds it."""
 
     def __init__(self, place: StateUrl) -> None:
         self._place = place
+        self._shown = _shown()
         self._number = lock_number(f"lockstep run {place.schema}")
         self._session: psycopg.Connection[Any] | None = None
         self._mine = threading.Lock()
@@ -39,8 +44,9 @@ class SessionLock:
     def take(self) -> None:
         """Takes the right to run. Raises StateInUse that says who holds it."""
         with self._mine:
-            session = connect(self._place, f"{self._place.schema}_ledger", application_name=_shown())
+            session = connect(self._place, f"{self._place.schema}_ledger", application_name=self._shown)
             try:
+                session.execute(_NOTICED)
                 if not self._locked(session):
                     raise StateInUse(
                         f"{self._place} is in use by {self._asked(session) or 'another process'}",
@@ -68,7 +74,15 @@ class SessionLock:
                 return
             except psycopg.Error:
                 self._session.close()
-        self.take()
+        try:
+            self.take()
+        except StateInUse as error:
+            if self._shown not in str(error):
+                raise
+            raise StateUnreachable(
+                f"{self._place}: the server still holds the lock for the session that we lost",
+                "It notices within half a minute, and Lockstep takes it again.",
+            ) from error
 
     def holder(self) -> str | None:
         """Who runs now, None when nobody does, or we do."""
@@ -106,6 +120,8 @@ class SessionLock:
 
 
 def _shown() -> str:
-    """Who we are, within the 63 bytes that a session's name has."""
+    """Who we are, within the 63 bytes that a session's name has; and which of our locks, so that one knows
+    itself again."""
     who, _, process = whoami().rpartition(", ")
-    return f"{who.encode()[: 60 - len(process)].decode(errors='ignore')}, {process}"
+    mark = f"{process} #{uuid4().hex[:4]}"
+    return f"{who.encode()[: 60 - len(mark)].decode(errors='ignore')}, {mark}"
