@@ -37,6 +37,10 @@ bench-changes: $(READY) ## Changes a second, and how long one takes, beside PGSy
 soak: $(READY) ## Ten minutes of mixed load with a fault every 20 seconds; LASTS=… EVERY=… RATE=… SEED=…
 	@$(BIN)/python -m tests.soak
 
+docs: $(READY) ## The pages that are written from the code and the tests
+	$(BIN)/python -m lockstep.cli.docs > docs/cli.md
+	$(BIN)/python -m tests.types.page
+
 servers: $(READY) ## Fetches the servers the tests start, ahead of time
 	$(BIN)/python -m lockstep.testing.servers.fetch
 
@@ -47,4 +51,4 @@ lock: ## Locks the dependencies anew
 clean: ## Removes what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
-.PHONY: help setup demo test check bench-load bench-changes soak servers lock clean
+.PHONY: help setup demo test check docs bench-load bench-changes soak servers lock clean

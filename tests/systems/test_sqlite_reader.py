@@ -100,14 +100,12 @@ def test_declared_types(db: Database, declared: str, stored: Any, value: Any) ->
         ("DATETIME", 1709195400, "integer"),
         ("DATETIME", "2024-02-29 09:30:00.1234567", "text"),
         ("DATETIME", "now", "text"),
-        ("TIME", "24:00:00", "text"),
+        ("TIME", "24:00:01", "text"),
         ("UUID", "0B3F2A4E-0000-4000-8000-00000000000A", "text"),
         ("UUID", "0b3f2a4e00004000800000000000000a", "text"),
         ("JSON", "{", "text"),
         ("JSON", "NaN", "text"),
         ("STRING", 12, "integer"),
-        ("POINT", 1, "integer"),
-        ("", "x", "text"),
     ],
 )
 def test_what_does_not_fit_is_an_error_that_names_it(
@@ -119,8 +117,7 @@ def test_what_does_not_fit_is_an_error_that_names_it(
         db.one("t", "v")
     assert error.value.remedy
     assert str(stored) not in str(error.value) or len(str(stored)) < 4, "errors do not show values"
-    if declared not in ("POINT", ""):
-        assert kind in str(error.value)
+    assert kind in str(error.value)
     assert db.one("t", "v", 2) is None, "another row is not harmed"
 
 

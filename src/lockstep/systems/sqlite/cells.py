@@ -20,7 +20,7 @@ from uuid import UUID
 
 from lockstep.errors import DataError
 from lockstep.systems.sqlite.schema import Column
-from lockstep.systems.sqlite.types import BLOB, BOOLEAN, INTEGER, JSON, TEXT, UNKNOWN
+from lockstep.systems.sqlite.types import BLOB, BOOLEAN, INTEGER, JSON, TEXT
 
 _STORED_NAMES = {int: "an integer", float: "a real", str: "a text", bytes: "a blob"}
 _NUMERIC = re.compile(r"[ \t\n\v\f\r]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t\n\v\f\r]*", re.ASCII)
@@ -47,11 +47,6 @@ def values(table: str, column: Column, stored: Sequence[Any]) -> Sequence[Any]:
 
 def _misfit(table: str, column: Column, stored: Any) -> DataError:
     what = _STORED_NAMES[type(stored)]
-    if column.kind is UNKNOWN:
-        return DataError(
-            f"{table}.{column.name} has a type without an exact form: {column.declared or 'none declared'}",
-            "Leave the column out of the model, or declare it with a type that Lockstep knows.",
-        )
     return DataError(
         f"{table}.{column.name} holds {what} that is no {column.kind.python} as {column.declared} means it",
         f"Correct the value in the source, or leave the column out of the model (typeof: {what}).",

@@ -17,7 +17,7 @@ from lockstep.errors import LockstepError, Refused
 from lockstep.systems.sqlite import install
 from lockstep.systems.sqlite.client import connect, mapped, names, quoted
 from lockstep.systems.sqlite.schema import Column, TableInfo, read_table, same_name, table_names
-from lockstep.systems.sqlite.types import DATETIME, JSON, UNKNOWN
+from lockstep.systems.sqlite.types import DATETIME, JSON
 from lockstep.values import Finding, Table
 
 
@@ -101,13 +101,6 @@ def _of_table(connection: sqlite3.Connection, table: Table) -> Iterator[Finding]
     if missing:
         return
     yield from _of_key(connection, info, table)
-    for name in asked:
-        if info.column(name).kind is UNKNOWN:
-            yield Finding(
-                f"{info.name}.{name}",
-                f"its type ({info.column(name).declared or 'none declared'}) has no exact form",
-                "Leave the column out of the model, or declare it with a type that Lockstep knows.",
-            )
     for name in table.joins:
         yield from _of_join(info, info.column(name))
     for name in (*table.key, *table.joins):

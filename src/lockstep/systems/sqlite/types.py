@@ -17,7 +17,7 @@ TIME                                        text 09:30:00        dt.time
 JSON, JSON TEXT                             text, number         what it says, fractions as Decimal
 UUID, GUID, UNIQUEIDENTIFIER                text, lower case     UUID
 
-A type that is not here (and a column without one) has no exact form, and cannot be read.
+A column without a type, or of one that is not here, is what it stores: int, float, str or bytes.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ UUID = Kind("UUID", frozenset(), moments.read_uuid, moments.uuid_forms)
 DATE = Kind("dt.date", frozenset(), moments.read_date, moments.date_forms)
 DATETIME = Kind("dt.datetime", frozenset(), moments.read_datetime, moments.datetime_forms)
 TIME = Kind("dt.time", frozenset(), moments.read_time, moments.time_forms)
-UNKNOWN = Kind("", frozenset(), _refuse, lambda value: (value,), ordered=True)
+UNKNOWN = Kind("Any", frozenset({int, float, str, bytes}), _refuse, lambda value: (value,), ordered=True)
 
 _BY_NAME = {
     **dict.fromkeys(("BOOLEAN", "BOOL"), BOOLEAN),

@@ -101,7 +101,8 @@ class SQLiteDialect(Dialect):
     def codec(self, declared: str) -> Codec:
         bare = declared.upper().replace("NOT NULL", "").strip()
         kind = types.kind_of(bare)
-        encode, decode, orders = _DIGITS if kind is types.DIGITS else _CODECS[kind.python or "Any?"]
+        name = "Any?" if kind is types.UNKNOWN else kind.python
+        encode, decode, orders = _DIGITS if kind is types.DIGITS else _CODECS[name]
         return Codec(declared, encode, decode, orders, text=encode is as_text)
 
     def unique(self, connection: sa.Connection, table: str, key: Sequence[str]) -> bool:
