@@ -43,9 +43,9 @@ number of seconds. So `None if isinstance(x, ls.Far) else x` says what a search 
 | --- | --- | --- |
 | OpenSearch, Elasticsearch | NaN and infinite numbers, which JSON does not have | let the mapping say them in another way |
 | | numbers of more than 1,000 digits; objects and lists more than 20 deep | hand them on as text; raise `index.mapping.depth.limit` |
-| | a word of more than 32,766 bytes in a `keyword` | `ignore_above`; `text` fields cut words by themselves |
+| | a word of more than 32,766 bytes in a `keyword` | `ignore_above`; a `text` field cuts words by itself |
 | | a date that its `date` field does not understand, such as `infinity` | a `keyword` field |
-| Tantivy | words of more than 65,530 bytes are kept and not found | |
+| Tantivy | nothing; a word of more than 65,530 bytes is held and not found | |
 | SQLite | NaN; DECIMAL and JSON columns keep numbers to 15 digits | DECIMAL TEXT, JSON TEXT |
 | PostgreSQL | NUL in text | BYTEA |
 | every | half a pair of surrogates in JSON, which is no text; JSON of more than 1,000 levels | |
