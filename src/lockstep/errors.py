@@ -10,6 +10,7 @@ LockstepError                 every error a person may meet; has a `remedy`
 ├── SystemError_              a source or target does not do what is asked
 │   ├── Unreachable           no answer; automation may retry
 │   │   └── TimedOut          it gave up on a statement that took too long: less at once may do
+│   ├── TooMuch               more than may be held at once: less at once will do
 │   ├── Refused               it answered no: privileges, wrong settings
 │   └── TargetReplaced        the target is not the one that the ledger speaks of
 ├── DataError                 one record cannot be read, derived or written; its key is stuck
@@ -72,6 +73,10 @@ class Unreachable(SystemError_):
 
 class TimedOut(Unreachable):
     """A system gave up on what was asked, as it took too long. Asking for less at once may do."""
+
+
+class TooMuch(SystemError_):
+    """What was asked for is more than may be held in memory at once. Asking for less at once will do."""
 
 
 class Refused(SystemError_):

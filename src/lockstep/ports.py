@@ -33,6 +33,10 @@ from lockstep.values import (
     Table,
 )
 
+MOST_ROWS = 50_000
+MOST_BYTES = 32 << 20
+"""What one read by values may bring at most. Streams have no bound, as nobody keeps their pages."""
+
 
 class KeyPage(NamedTuple):
     """Keys of a span, and the rest of it (None: this was all). `ordered`: in key order."""
@@ -50,7 +54,8 @@ class Snapshot(Protocol):
 
         A null in `values` matches nothing. An unknown key reads as no row. Text, uuid, number, date and
         time columns come back as the Python types that `lockstep explore` writes, exactly; a value that
-        has none raises DataError. Hashes depend on the values alone, not on session settings.
+        has none raises DataError. More than `MOST_ROWS` rows, or than about `MOST_BYTES` of values, raise
+        TooMuch before they are all in memory. Hashes depend on the values alone, not on session settings.
         """
         ...
 

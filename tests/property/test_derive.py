@@ -13,7 +13,7 @@ from lockstep import keys
 from lockstep.canonical import halves, mix, wrap64
 from lockstep.engine.derive import Derived, Deriver
 from lockstep.engine.expand import Expander
-from lockstep.errors import TimedOut
+from lockstep.errors import TimedOut, TooMuch
 from lockstep.mapping import Mapping
 from lockstep.shape import Node, resolve
 from lockstep.values import Hint, Key, Table
@@ -251,3 +251,26 @@ def test_a_source_too_slow_for_a_batch_is_read_in_smaller_ones() -> None:
     asked.clear()
     deriver.derive([keys.encode((number,)) for number in range(200, 210)], 0.0)
     assert asked == [10]
+
+
+def test_what_cannot_be_held_at_once_is_answered_in_parts() -> None:
+    """Nobody holds all answers of a batch whose rows are more than may be in memory."""
+    source = MemorySource(staff=[])
+
+    class Fat(Deriver):
+        def _together(self, wanted: Sequence[Key], now: float) -> dict[Key, Derived]:
+            if len(wanted) > 10 or fattest in wanted:
+                raise TooMuch("more than 50,000 rows of lines belong together", "")
+            return {key: Derived(key, None, [], 0, None, None) for key in wanted}
+
+    fattest = keys.encode((70,))
+    deriver = Fat(mapping_of(Staff, source), source)
+    left = [keys.encode((number,)) for number in range(100)]
+    failed: list[Key] = []
+    while left:
+        answers = deriver.some(left, 0.0)
+        assert 0 < len(answers) <= 10
+        assert list(answers) == left[: len(answers)]
+        failed += [key for key, one in answers.items() if one.error is not None]
+        left = left[len(answers) :]
+    assert failed == [fattest]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
 import lockstep.model as ls
 from lockstep import keys
-from lockstep.errors import LeaseLost, MappingStopped, StateUnreachable, Unreachable
+from lockstep.engine.derive import Derived, Deriver
+from lockstep.errors import LeaseLost, MappingStopped, StateUnreachable, TooMuch, Unreachable
 from lockstep.mapping import Keyed
 from lockstep.place import Place
 from lockstep.state.ledger import Ledger
@@ -292,3 +296,25 @@ def test_normalised_records_are_not_written_again(place: Place) -> None:
     one.ask(trust=Trust.TARGET)
     one.work()
     assert one.held() == {K(1): {"email": "a"}}
+
+
+def test_a_batch_of_fat_roots_is_written_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its positions are settled with the last part: a crash before that takes all of it again."""
+    one = works(tmp_path, plain)
+    whole = Deriver._together
+    source = one.source.tables["users"]
+
+    def little(self: Deriver, wanted: Sequence[Key], now: float) -> dict[Key, Derived]:
+        if len(wanted) > 4:
+            raise TooMuch("33,554,433 bytes of users belong together", "")
+        return whole(self, wanted, now)
+
+    monkeypatch.setattr(Deriver, "_together", little)
+    source += [row(number, "a") for number in range(1, 11)]
+    one.hint(*[Hint("users", key=K(number)) for number in range(1, 11)])
+    sizes = []
+    while (counts := one.loop.step()) is not None:
+        sizes.append(counts.keys)
+        assert (one.taker.behind(Lane.LIVE) == 0) == (sum(sizes) == 10)
+    assert max(sizes) <= 4
+    assert len(one.held()) == 10

@@ -46,8 +46,15 @@ class Deriver:
 
         Raises Unreachable or Refused when the source does not answer.
         """
-        answers, slow = self._portions.read(wanted, lambda some: self._together(some, now))
-        for key, error in slow.items():
+        answers: dict[Key, Derived] = {}
+        while len(answers) < len(wanted):
+            answers |= self.some(wanted[len(answers) :], now)
+        return answers
+
+    def some(self, wanted: Sequence[Key], now: float) -> dict[Key, Derived]:
+        """As `derive`, for the first keys only: as many as may be held in memory at once."""
+        answers, failed = self._portions.some(wanted, lambda some: self._together(some, now))
+        for key, error in failed.items():
             answers[key] = Derived(key, None, [], 0, None, error)
         return answers
 

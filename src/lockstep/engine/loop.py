@@ -174,8 +174,9 @@ class Loop:
         passing("drawn")
         now = time.time()
         rows = self._ledger.rows(self._consumer, wanted)
-        derived = self._deriver.derive(wanted, now)
+        derived = self._deriver.some(wanted, now) if wanted else {}
         passing("derived")
+        wanted, rest = wanted[: len(derived)], [*wanted[len(derived) :], *rest]
         # A row in short form outlives a mapping that now keys its records otherwise.
         known = {key: owned(rows.get(key), self._mapping.default_key) for key in wanted}
         decisions = self._decide(batch, rows, derived, known)

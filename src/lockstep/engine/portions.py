@@ -1,4 +1,5 @@
-"""How many keys are read at once: a whole batch, or fewer where the source gives up on that many."""
+"""How many keys are read at once: a whole batch, or fewer where the source gives up on that many, or where
+their rows are more than may be held in memory."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from lockstep.errors import DataError, TimedOut
+from lockstep.errors import DataError, TimedOut, TooMuch
 from lockstep.values import Key
 
 log = logging.getLogger("lockstep")
@@ -25,29 +26,28 @@ class Portions:
         self._at_once: int | None = None  # None: a whole batch
         self._went_well = 0
 
-    def read(
+    def some(
         self, wanted: Sequence[Key], read: Callable[[Sequence[Key]], dict[Key, T]]
     ) -> tuple[dict[Key, T], dict[Key, DataError]]:
-        """What `read` answers for all keys, and which keys take too long even alone."""
-        answers: dict[Key, T] = {}
-        slow: dict[Key, DataError] = {}
-        at = 0
-        while at < len(wanted):
-            some = wanted[at : at + self._at_once] if self._at_once else wanted[at:]
+        """What `read` answers for the first keys, as many as can be read at once; or, if it is the first one
+        alone that cannot be, why."""
+        while True:
+            first = wanted[: self._at_once] if self._at_once else wanted
             try:
-                answers |= read(some)
-            except TimedOut as error:
-                if len(some) > 1:
-                    self._fewer(len(some) // 2, error)
-                    continue
-                slow[some[0]] = _too_slow(error)
+                answers = read(first)
+            except (TimedOut, TooMuch) as error:
+                if len(first) <= 1:
+                    return {}, {first[0]: _alone(error)}
+                self._fewer(len(first) // 2, error)
             else:
-                self._more(len(some))
-            at += len(some)
-        return answers, slow
+                self._more(len(first))
+                return answers, {}
 
-    def _fewer(self, at_once: int, error: TimedOut) -> None:
+    def _fewer(self, at_once: int, error: TimedOut | TooMuch) -> None:
         self._at_once, self._went_well = at_once, 0
+        if isinstance(error, TooMuch):  # nothing to mend: fewer at a time are as good
+            log.info("mapping %s: %s: its keys are read %d at a time", self._mapping, error, at_once)
+            return
         log.warning(
             "mapping %s: %s. Its keys are read %d at a time for now. An index that leads from a row to its "
             "related rows may be missing: `lockstep check` says which.",
@@ -62,7 +62,12 @@ class Portions:
             self._at_once, self._went_well = self._at_once * 2, 0
 
 
-def _too_slow(error: TimedOut) -> DataError:
+def _alone(error: TimedOut | TooMuch) -> DataError:
+    if isinstance(error, TooMuch):
+        return DataError(
+            f"all that hangs on this key is more than may be held at once: {error}",
+            "Leave its largest relation out of the shape, or make a record of each related row instead.",
+        )
     return DataError(
         f"reading this key alone takes too long: {error}",
         "An index that leads from a row to its related rows may be missing: `lockstep check` names it. Else "

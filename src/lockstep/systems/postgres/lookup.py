@@ -29,6 +29,13 @@ def statement(info: TableInfo, fetch: Fetch) -> str:
     return f"SELECT {', '.join(selected)} FROM {info.sql} AS t WHERE {_condition(by)}"
 
 
+def sizes(info: TableInfo, fetch: Fetch) -> str:
+    """SQL for how many bytes the values that `statement` reads take in the table, with its parameters."""
+    each = " + ".join(f"coalesce(pg_column_size(t.{quoted(name)}), 0)" for name in fetch.columns)
+    by = [info.column(name) for name in fetch.by]
+    return f"SELECT coalesce(sum({each}), 0)::int8 FROM {info.sql} AS t WHERE {_condition(by)}"
+
+
 def _condition(by: Sequence[Column]) -> str:
     if len(by) == 1 and by[0].known.cast == by[0].known.param:
         return f"t.{quoted(by[0].name)} = ANY($1::{by[0].known.param}[])"

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from lockstep.errors import Refused, Unreachable
-from lockstep.ports import KeyPage
+from lockstep.errors import Refused, TooMuch, Unreachable
+from lockstep.ports import MOST_BYTES, MOST_ROWS, KeyPage
 from lockstep.systems.postgres import lookup, tables, visibility, walk
 from lockstep.systems.postgres.client import LOCK_TIMEOUT, Address, Connection
 from lockstep.systems.postgres.faults import mapped
@@ -26,13 +26,17 @@ from lockstep.systems.postgres.values import decoded, slowly
 from lockstep.values import Fetch, Span, Table
 
 CHUNK = 5_000
+_LIMIT = f" LIMIT {MOST_ROWS + 1}"
+_FEWER = "Lockstep reads fewer at once by itself."
 COUNTED = 20_000
 """Tables thought to be smaller than this are counted."""
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
 _LOCK_SOON = f"SET LOCAL lock_timeout = '200ms'; {{}}; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; "
-_VERSIONS = """SELECT c.oid::int8, c.xmin::text, sum(a.xmin::text::int8)::text, count(*)
-FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.oid IN ({}) GROUP BY c.oid, c.xmin"""
+_VERSIONS = """SELECT c.oid::int8, c.xmin::text, sum(a.xmin::text::int8)::text, count(*),
+       c.relkind = 'p' OR coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0) = 0
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.oid IN ({})
+GROUP BY c.oid, c.xmin, c.relkind, c.reltoastrelid"""
 _REWRITTEN = """SELECT count(*) FROM pg_class c
 WHERE (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_partition_tree($1::oid::regclass)))
   AND c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid)"""
@@ -40,28 +44,47 @@ WHERE (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_partition_tree($1::oid::regc
 T = TypeVar("T")
 Row = tuple[Any, ...]
 Versions = dict[int, tuple[Any, ...]]
+Texts = dict[Fetch, tuple[TableInfo, str]]
+"""The SQL of what is fetched, made once for each way a table was found to be."""
 
 
 class PostgresSnapshot:
     """One moment of the database."""
 
-    def __init__(self, connection: Connection, known: dict[str, TableInfo]) -> None:
+    def __init__(
+        self, connection: Connection, known: dict[str, TableInfo], texts: Texts, narrow: set[int]
+    ) -> None:
+        """`narrow`: relations, by oid, whose rows all fit their page."""
         self._connection = connection
         self._known = known
+        self._texts = texts
+        self._narrow = narrow
         self._streams = 0
         self.learnt: dict[str, TableInfo] = {}
 
     def rows(self, fetch: Fetch, values: Sequence[Row]) -> list[Row]:
         info = self._info(fetch.table)
-        text = lookup.statement(info, fetch)
+        text = self._text(info, fetch)
         found: list[Row] = []
         for given in lookup.chunks(info, fetch, values, CHUNK):
-            found += self._query(info, fetch.columns, text, given)
+            self._weigh(info, fetch, given)
+            found += self._query(info, fetch.columns, text + _LIMIT, given)
+            if len(found) > MOST_ROWS:
+                raise TooMuch(f"more than {MOST_ROWS:,} rows of {info.name} belong together", _FEWER)
         return found
+
+    def _weigh(self, info: TableInfo, fetch: Fetch, given: Sequence[str]) -> None:
+        """Where rows may be wide, asks for their size first: the driver has them all in memory at once."""
+        if self._narrow.issuperset(info.relations):
+            return
+        text = lookup.sizes(info, fetch)
+        ((size,),) = self._query(info, (), text, given)
+        if size > MOST_BYTES:
+            raise TooMuch(f"{size:,} bytes of {info.name} belong together", _FEWER)
 
     def stream(self, fetch: Fetch, values: Sequence[Row]) -> Iterator[list[Row]]:
         info = self._info(fetch.table)
-        text = lookup.statement(info, fetch)
+        text = self._text(info, fetch)
         for given in lookup.chunks(info, fetch, values, CHUNK):
             self._streams += 1
             cursor = psycopg.RawServerCursor(self._connection, f"lockstep_{self._streams}")
@@ -79,6 +102,12 @@ class PostgresSnapshot:
             return self._query(info, columns, text, given)
 
         return walk.page(query, way, span, limit)
+
+    def _text(self, info: TableInfo, fetch: Fetch) -> str:
+        made = self._texts.get(fetch)
+        if made is None or made[0] is not info:
+            made = self._texts[fetch] = (info, lookup.statement(info, fetch))
+        return made[1]
 
     def _query(self, info: TableInfo, columns: Sequence[str], text: str, given: Sequence[str]) -> list[Row]:
         with mapped(f"reading {info.name}"), self._connection.cursor(binary=True) as cursor:
@@ -121,11 +150,12 @@ class PostgresReader:
         self._idle: list[Connection] = []
         self._known: dict[str, TableInfo] = {}
         self._versions: Versions = {}
+        self._texts: Texts = {}
 
     @contextmanager
     def snapshot(self) -> Iterator[PostgresSnapshot]:
-        connection, known = self._begun()
-        snapshot = PostgresSnapshot(connection, known)
+        connection, known, narrow = self._begun()
+        snapshot = PostgresSnapshot(connection, known, self._texts, narrow)
         try:
             yield snapshot
             if snapshot.learnt:
@@ -183,12 +213,12 @@ class PostgresReader:
 
     # Beginning a snapshot
 
-    def _begun(self) -> tuple[Connection, dict[str, TableInfo]]:
+    def _begun(self) -> tuple[Connection, dict[str, TableInfo], set[int]]:
         """A connection with a snapshot open, and what is known of tables, as of that moment."""
         with mapped("opening a snapshot"):
             while (connection := self._taken()) is not None:
                 try:
-                    return connection, self._begin(connection)
+                    return connection, *self._begin(connection)
                 except BaseException as error:
                     broken = connection.closed and isinstance(error, psycopg.Error)
                     connection.close()
@@ -196,12 +226,12 @@ class PostgresReader:
                         raise
             connection = self._address.connect()
             try:
-                return connection, self._begin(connection)
+                return connection, *self._begin(connection)
             except BaseException:
                 connection.close()
                 raise
 
-    def _begin(self, connection: Connection) -> dict[str, TableInfo]:
+    def _begin(self, connection: Connection) -> tuple[dict[str, TableInfo], set[int]]:
         with self._lock:
             known, versions = dict(self._known), dict(self._versions)
         if known:
@@ -210,9 +240,9 @@ class PostgresReader:
                 with connection.execute(text.encode()) as cursor:
                     while cursor.nextset():
                         pass
-                    now = {int(row[0]): tuple(row[1:]) for row in cursor.fetchall()}
-                if now == versions:
-                    return known
+                    rows = cursor.fetchall()
+                if {int(row[0]): tuple(row[1:-1]) for row in rows} == versions:
+                    return known, {int(row[0]) for row in rows if row[-1]}
                 connection.execute(b"ROLLBACK")
                 self._forget()
             except (psycopg.ProgrammingError, psycopg.NotSupportedError):  # a table that we know is gone
@@ -221,7 +251,7 @@ class PostgresReader:
             except psycopg.errors.LockNotAvailable:  # one is being altered, and may not be needed now
                 connection.execute(b"ROLLBACK")
         with connection.execute((_BEGIN + "SELECT 1").encode()):
-            return {}
+            return {}, set()
 
     def _forget(self) -> None:
         with self._lock:
@@ -233,7 +263,7 @@ class PostgresReader:
             now = connection.execute(_versions_sql(learnt).encode()).fetchall()
             with self._lock:
                 self._known.update(learnt)
-                self._versions.update({int(row[0]): tuple(row[1:]) for row in now})
+                self._versions.update({int(row[0]): tuple(row[1:-1]) for row in now})
 
 
 def _lock(infos: Any) -> str:

@@ -67,7 +67,7 @@ class ReplicaReader(PostgresReader):
         super().close()
         self._primary.close()
 
-    def _begin(self, connection: Connection) -> dict[str, TableInfo]:
+    def _begin(self, connection: Connection) -> tuple[dict[str, TableInfo], set[int]]:
         if self._floor:
             replayed, _ = self._replayed(connection)
             if replayed < self._floor:

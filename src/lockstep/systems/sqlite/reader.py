@@ -15,8 +15,8 @@ from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
-from lockstep.errors import LockstepError
-from lockstep.ports import KeyPage
+from lockstep.errors import LockstepError, TooMuch
+from lockstep.ports import MOST_BYTES, MOST_ROWS, KeyPage
 from lockstep.systems.sqlite import cells, sums, walk
 from lockstep.systems.sqlite.client import BUSY_SECONDS, connect, file_of, mapped, names, quoted
 from lockstep.systems.sqlite.schema import TableInfo, read_table
@@ -25,7 +25,7 @@ from lockstep.values import Fetch, Span, Table
 CHUNK_VALUES = 4096
 """How many values one statement asks for."""
 
-PAGE_ROWS = 4096
+PAGE_ROWS = 256
 """How many rows are held at once while they are streamed."""
 
 
@@ -65,7 +65,17 @@ class SQLiteSnapshot:
         self._connection = session.connection
 
     def rows(self, fetch: Fetch, values: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        return list(chain.from_iterable(self.stream(fetch, values)))
+        found: list[tuple[Any, ...]] = []
+        size = 0
+        for page in self.stream(fetch, values):
+            found += page
+            size += sum(map(_weight, zip(*page, strict=True)))
+            if len(found) > MOST_ROWS or size > MOST_BYTES:
+                raise TooMuch(
+                    f"{len(found):,} rows of {fetch.table} and more, {size:,} bytes, belong together",
+                    "Lockstep reads fewer at once by itself.",
+                )
+        return found
 
     def stream(self, fetch: Fetch, values: Sequence[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
         with mapped(self._path):
@@ -207,3 +217,8 @@ def estimate(connection: sqlite3.Connection, info: TableInfo) -> int:
         for side in ("min", "max")
     )
     return 0 if low is None else int(high - low + 1)
+
+
+def _weight(column: Sequence[Any]) -> int:
+    """About how many bytes the texts and bytes of a column take."""
+    return sum(len(value) for value in column if type(value) is str or type(value) is bytes)
