@@ -147,3 +147,17 @@ def test_what_comes_after_a_doubtful_change_of_one_key_is_sent_again_after_it() 
     known = [Outcome(Status.UNKNOWN), Outcome(Status.APPLIED), Outcome(Status.APPLIED)]
     assert {one.status for one in resolved(send, changes, known)} == {Status.APPLIED}
     assert sent == [changes[0], changes[2]]
+
+
+def test_a_target_that_comes_back_meanwhile_has_not_accused_anybody() -> None:
+    """The search for the record at fault has come down to one when the target answers again."""
+    meta = Meta("m", K(1), Fingerprint(1), 1, version(1, 1))
+    changes = [Change(K(n), {}, meta) for n in range(8)]
+    away = iter(range(6))  # 4, 2, 1 and 1 twice more: the first one is accused; then the next is sent
+
+    def send(part: Sequence[Change]) -> list[Outcome]:
+        status = Status.APPLIED if next(away, None) is None else Status.UNKNOWN
+        return [Outcome(status)] * len(part)
+
+    found = resolved(send, changes, [Outcome(Status.UNKNOWN)] * 8)
+    assert {one.status for one in found} == {Status.APPLIED}

@@ -55,6 +55,11 @@ def resolved(
             waiting += _halves(left)
     if not answered and len(changes) > 1:
         raise silence(changes, found)
+    for place in [place for place in first if found[place].status is Status.UNKNOWN]:
+        # The target may have come back only after it was accused: now others have been answered.
+        same = [later for later in first if later >= place and changes[later].key == changes[place].key]
+        for later, outcome in zip(same, send([changes[later] for later in same]), strict=True):
+            found[later] = outcome
     return found
 
 
