@@ -211,3 +211,17 @@ def test_half_an_answer_from_the_shards_is_none(
     between.before = lambda path, _: (200, json.dumps(answer).encode()) if "_search" in path else None
     with pytest.raises(Unreachable):
         writer.scan(None, 5)
+
+
+def test_no_answer_in_time_is_unknown_though_it_was_applied(
+    target: SearchIndex, writer: Writer, between: HttpProxy
+) -> None:
+    impatient = OpenSearch(between.url, timeout=1).index(target.index)
+    between.after = lambda path, _: Fault.STALL if "_bulk" in path else None
+    with contextlib.closing(impatient.open(1)) as other:
+        outcomes = other.write(changes(target, 3))
+    assert statuses(outcomes) == ["unknown"] * 3
+    assert "did not answer in full" in str(outcomes[0].reason)
+    between.after = None
+    assert len(writer.scan(None, 5)) == 3
+    assert statuses(writer.write(changes(target, 3))) == ["applied"] * 3
