@@ -18,6 +18,9 @@ _KINDS: dict[Any, str] = {
     dt.time: "a time",
     dt.datetime: "an instant or a local time",
 }
+_BY_TEXT = {
+    ("dt." if one.__module__ == "datetime" else "") + one.__name__: kind for one, kind in _KINDS.items()
+}
 
 
 def kind_of(hint: Any) -> str | None:
@@ -26,6 +29,11 @@ def kind_of(hint: Any) -> str | None:
     if len(parts) == 1 and get_origin(hint) in (Union, types.UnionType):
         hint = parts[0]
     return _KINDS.get(hint) if isinstance(hint, type) and get_origin(hint) is None else None
+
+
+def kind_of_text(annotation: str) -> str | None:
+    """The same of an annotation as `explore` writes it, such as "dt.date"."""
+    return _BY_TEXT.get(annotation)
 
 
 def kind_of_value(value: Any) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lockstep.catalog import CatalogReference, CatalogTable
 from lockstep.exploration import names, style
 from lockstep.exploration.naming import Named
+from lockstep.kinds import kind_of_text
 
 _SHAPES = 3
 _RELATIONS = 6
@@ -60,6 +61,8 @@ def _relations(table: CatalogTable, named: Named) -> list[Relation]:
     model = named.classes[table.name]
     out = named.references(table)
     for reference in out:
+        if not _can_be_equal(table, reference, named):
+            continue
         to = named.classes[reference.to]
         nullable = any(
             c.nullable for c in table.columns if c.name in reference.columns and c.name not in table.key
@@ -74,13 +77,15 @@ def _relations(table: CatalogTable, named: Named) -> list[Relation]:
         link = _link(other, named)
         if link is not None:
             near, far = link if link[0].to == table.name else link[::-1]
-            if near.to != far.to:
+            if near.to != far.to and all(_can_be_equal(other, side, named) for side in link):
                 far_class, link_class = named.classes[far.to], named.classes[other.name]
                 add(_many(far_class), f"list[{far_class}]", f" = ls.many(through={link_class})")
             continue
         related = named.classes[other.name]
         alone = len(back) == 1
         for reference in back:
+            if not _can_be_equal(other, reference, named):
+                continue
             said = "" if alone else f" = ls.many(on={_on(other, reference, named)})"
             wanted = (
                 _many(related)
@@ -89,6 +94,17 @@ def _relations(table: CatalogTable, named: Named) -> list[Relation]:
             )
             add(wanted, f"list[{related}]", said)
     return found
+
+
+def _can_be_equal(table: CatalogTable, reference: CatalogReference, named: Named) -> bool:
+    """Whether a shape takes this foreign key: SQLite lets a number refer to a text, and finds nothing."""
+    (to,) = (one for one in named.tables if one.name == reference.to)
+    own, others = ({column.name: column.python for column in side.columns} for side in (table, to))
+    for name, other in zip(reference.columns, reference.of, strict=True):
+        kinds = {kind_of_text(own[name] or ""), kind_of_text(others[other] or "")}
+        if None not in kinds and len(kinds) > 1:
+            return False
+    return True
 
 
 def _link(table: CatalogTable, named: Named) -> tuple[CatalogReference, CatalogReference] | None:
