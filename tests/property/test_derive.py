@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lockstep.model as ls
 from lockstep import keys
 from lockstep.canonical import halves, mix, wrap64
 from lockstep.engine.derive import Derived, Deriver
@@ -274,3 +275,19 @@ def test_what_cannot_be_held_at_once_is_answered_in_parts() -> None:
         failed += [key for key, one in answers.items() if one.error is not None]
         left = left[len(answers) :]
     assert failed == [fattest]
+
+
+def test_a_key_that_does_not_tell_rows_apart_makes_no_record() -> None:
+    """Which of the rows is meant nobody can say; the first or the last would be wrong data."""
+
+    class Plain(ls.Model, table="tags"):
+        id: int = ls.key()
+        code: str
+
+    rows: list[Row] = [{"id": 1, "code": "one"}, {"id": 2, "code": "two"}, {"id": 1, "code": "uno"}]
+    source = MemorySource(tags=rows)
+    one, two = (keys.encode((number,)) for number in (1, 2))
+    derived = Deriver(mapping_of(Plain, source), source).derive([one, two], 0.0)
+    assert "2 rows of tags have the key" in str(derived[one].error)
+    assert derived[two].error is None
+    assert derived[two].root.code == "two"

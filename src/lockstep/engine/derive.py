@@ -6,6 +6,7 @@ root. The source's own row hashes come with the rows; their sum per root is what
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,7 +106,20 @@ class Deriver:
         named = {keys.decode(key): key for key in wanted}
         values, shown, sums = self._plan.roots(snapshot, list(named), bad)
         found = [named.get(one) or keys.encode(one) for one in values]
-        return dict(zip(found, zip(shown, sums, strict=True), strict=True))
+        roots = dict(zip(found, zip(shown, sums, strict=True), strict=True))
+        if len(roots) < len(found):  # a key that does not tell the rows apart: none of them is the record
+            for key, count in Counter(found).items():
+                if count > 1:
+                    roots[key] = _repeated(self._mapping, key, count), 0
+        return roots
+
+
+def _repeated(mapping: Mapping, key: Key, count: int) -> DataError:
+    table = mapping.root.table
+    return DataError(
+        f"{count} rows of {table.name} have the key {keys.text(key)}, and a record is made of one",
+        f"Make ({', '.join(table.key)}) unique in {table.name}, or mark the columns that are as its key.",
+    )
 
 
 _ABSENT: tuple[None, int] = (None, 0)

@@ -75,7 +75,7 @@ class PostgresSnapshot:
 
     def _weigh(self, info: TableInfo, fetch: Fetch, given: Sequence[str]) -> None:
         """Where rows may be wide, asks for their size first: the driver has them all in memory at once."""
-        if self._narrow.issuperset(info.relations):
+        if not fetch.columns or self._narrow.issuperset(info.relations):
             return
         text = lookup.sizes(info, fetch)
         ((size,),) = self._query(info, (), text, given)
