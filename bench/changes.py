@@ -18,11 +18,10 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import psycopg
-from rich.console import Console
 from rich.table import Table
 
 from bench.flights import Lockstep, World, world
-from bench.measure import cpu_seconds, machine, percentile, save, size
+from bench.measure import cpu_seconds, machine, percentile, save, size, wide
 from bench.peer import PGSync, Unavailable
 
 STEADY_RATE = 50
@@ -241,7 +240,7 @@ def _reported(rivals: dict[str, Any], name: str) -> Iterator[None]:
 def main() -> None:
     name, flights = size(20_000, 200_000)
     seconds, burst = (20.0, 10_000) if name == "small" else (60.0, 100_000)
-    console = Console()
+    console = wide()
     console.print(
         f"Changes of {flights:,} flights: {seconds:.0f} s at {STEADY_RATE}/s, then {burst:,} at once …"
     )

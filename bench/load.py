@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from bench.bare import BulkClient, Line, Recorder
 from bench.flights import Lockstep, World, world
-from bench.measure import cpu_seconds, machine, median, rounds, save, size
+from bench.measure import cpu_seconds, machine, median, rounds, save, size, wide
 from bench.peer import PGSync, Unavailable, install
 
 ROUNDS = 3
@@ -117,7 +116,7 @@ def record(world: World) -> tuple[list[Line], dict[str, Any]]:
 
 def main() -> None:
     name, flights = size(50_000, 336_776)
-    console = Console()
+    console = wide()
     console.print(f"flights → OpenSearch, {flights:,} documents, {ROUNDS} rounds …")
     facts = machine()
     without: str | None = None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from rich.console import Console
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -82,3 +83,9 @@ def rounds(count: int, *rivals: Callable[[int], None]) -> None:
     for turn in range(count):
         for rival in rivals if turn % 2 == 0 else reversed(rivals):
             rival(turn)
+
+
+def wide() -> Console:
+    """A console whose tables are not broken where nobody says how wide it is: a log, a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=132)

@@ -33,7 +33,7 @@ class IndexWriter:
     a part of the batch may have been written.
     """
 
-    features = Features(versions=True, normalises=False, parallel=2)
+    features = Features(versions=True, normalises=False, parallel=3)
 
     def __init__(
         self,
