@@ -28,7 +28,7 @@ class Captured:
     def __init__(self, path: Path, ddl: str, table: Table, *, pragmas: Iterable[str] = ()) -> None:
         self.path = path
         self.table = table
-        self.app = sqlite3.connect(path, isolation_level=None)
+        self.app = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         for pragma in pragmas:
             self.app.execute(f"PRAGMA {pragma}")
         self.app.executescript(ddl)

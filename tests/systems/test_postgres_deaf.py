@@ -46,8 +46,8 @@ def test_a_log_that_falls_silent_is_noticed(db: Db, proxy: Proxy, monkeypatch: p
     follower = db.follow(B)
     with follower.open() as stream:
         next(stream)
-        db.execute("INSERT INTO b VALUES (1)")
         proxy.deaf()
+        db.execute("INSERT INTO b VALUES (1)")  # not before: what is heard of a table is asked about first
         began = time.monotonic()
         with pytest.raises(Unreachable, match="has not answered for"):
             exhaust(stream)

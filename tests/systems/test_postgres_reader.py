@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 from collections.abc import Iterator
 
@@ -179,6 +180,21 @@ def test_a_kept_connection_that_broke_is_replaced(db: Db) -> None:
         assert db.ask(kill) >= 1
         question()
         question()
+
+
+def test_a_stream_that_is_left_when_its_connection_is_gone_leaves_nothing_open(db: Db) -> None:
+    db.execute("INSERT INTO t SELECT n, n FROM generate_series(10, 20000) n")
+    with contextlib.closing(db.source.reader()) as reader, reader.snapshot() as snapshot:
+        stream = snapshot.stream(ONE, [(n,) for n in range(10, 20000)])
+        next(stream)
+        db.ask(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        with pytest.raises(Unreachable):
+            stream.close()  # type: ignore[attr-defined]
+        del stream
+        gc.collect()  # a cursor that is still open says so here
 
 
 def test_a_cut_connection_is_unreachable_and_then_all_is_well(db: Db) -> None:

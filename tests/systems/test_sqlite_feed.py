@@ -182,6 +182,18 @@ class TestFollowing:
             list(stream)
         one.close()
 
+    def test_a_database_that_is_locked_while_following_begins_is_waited_for(self, tmp_path: Path) -> None:
+        one = Captured(tmp_path / "app.db", DDL, T)
+        one.app.execute("BEGIN EXCLUSIVE")
+        change(one)
+        end = threading.Timer(3 * feed.BUSY_SECONDS, one.app.execute, ["COMMIT"])
+        end.start()
+        try:
+            assert next(one.feed.follow(one.position)).hints
+        finally:
+            end.join()
+            one.close()
+
     def test_lag_counts_changes(self, one: Captured) -> None:
         one.catch()
         change(one, 5)

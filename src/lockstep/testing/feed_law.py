@@ -157,9 +157,11 @@ class FeedLaw:
         writer = threading.Thread(target=write)
         writer.start()
         hints = []
-        while writer.is_alive():
-            hints += following.catch()
-        writer.join()
+        try:
+            while writer.is_alive():
+                hints += following.catch()
+        finally:
+            writer.join()  # it uses the world's connection, which is closed when this ends
         hints += following.catch()
         after = world.state()
         assert len(differing(world, before, after)) == 200

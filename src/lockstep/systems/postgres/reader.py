@@ -87,8 +87,8 @@ class PostgresSnapshot:
         text = self._text(info, fetch)
         for given in lookup.chunks(info, fetch, values, CHUNK):
             self._streams += 1
-            cursor = psycopg.RawServerCursor(self._connection, f"lockstep_{self._streams}")
-            with mapped(f"reading {info.name}"), cursor:
+            name = f"lockstep_{self._streams}"
+            with mapped(f"reading {info.name}"), _portal(self._connection, name) as cursor:
                 cursor.execute(text.encode(), given, binary=True)
                 while page := self._fetched(cursor, info, fetch.columns, CHUNK):
                     yield page
@@ -264,6 +264,18 @@ class PostgresReader:
             with self._lock:
                 self._known.update(learnt)
                 self._versions.update({int(row[0]): tuple(row[1:-1]) for row in now})
+
+
+@contextmanager
+def _portal(connection: Connection, name: str) -> Iterator[psycopg.RawServerCursor[Row]]:
+    cursor = psycopg.RawServerCursor(connection, name)
+    try:
+        yield cursor
+    finally:
+        try:
+            cursor.close()
+        finally:
+            psycopg.Cursor.close(cursor)  # where the server can't be asked, it would stay open
 
 
 def _lock(infos: Any) -> str:

@@ -27,6 +27,7 @@ from lockstep.values import FeedMark, Hint, Table
 POLL_SECONDS = 0.025
 IDLE_SECONDS = 0.5
 BUSY_SECONDS = 0.4
+"""How long one look waits for a lock."""
 LOCKED_SECONDS = 60.0
 """How long the database may be locked before following gives up."""
 
@@ -67,8 +68,8 @@ class SQLiteFeed:
         return tuple(one.table for name, one in self._wanted.items() if name in begun)
 
     @contextlib.contextmanager
-    def _connection(self, busy: float = 5.0) -> Iterator[sqlite3.Connection]:
-        connection = connect(self._path, busy=busy)
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        connection = connect(self._path)
         try:
             yield connection
         finally:
@@ -79,7 +80,9 @@ class SQLiteFeed:
             raise Refused("the feed was not prepared", "Call `prepare` with the tables first.")
         file = file_of(self._path)
         self._followed = after
-        with self._connection(BUSY_SECONDS) as connection:
+        with self._connection() as connection:
+            # Not before it is open, which has no second try: a look has one every few milliseconds.
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
             follower = Follower(connection, self._wanted, positions.place_of(after), self._announced)
             spoke = looked = time.monotonic()
             told = ""  # the first look is answered at once, even if it finds nothing
