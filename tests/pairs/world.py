@@ -240,7 +240,7 @@ class Following:
         assert not self._thread.is_alive()
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Waits for a condition; fails when it does not come."""
     end = time.monotonic() + seconds
     while not condition():
@@ -250,7 +250,8 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     root, url, target, once, state = json.loads(arguments[0])
-    ls.run(World(Path(root), url, target, state).pipeline(), once=once)
+    ended = ls.run(World(Path(root), url, target, state).pipeline(), once=once)
+    print(ended.outcome, ended.stopped, file=sys.stderr)  # noqa: T201 - what is shown of a test that fails
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # noqa: T201 - `peak` reads it
 
 
