@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import resource
@@ -244,7 +245,9 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Waits for a condition; fails when it does not come."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
+        if time.monotonic() > end:
+            faulthandler.dump_traceback(all_threads=True)  # for whoever has to find out
+            raise AssertionError("it did not come true in time")
         time.sleep(0.05)
 
 

@@ -180,9 +180,9 @@ class SourceFlow(threading.Thread):
         self._capturer.begin(capture)
         self._begun = begun
         if threads:
-            self.consumers = threads
             for one in threads:
                 one.start()
+            self.consumers = threads  # not before: one that has not started looks like one that has ended
         self._wake()
 
     def _consumer(self, mapping: Mapping) -> tuple[Consumer, bool]:
