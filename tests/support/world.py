@@ -10,6 +10,7 @@ import contextlib
 import multiprocessing
 import sqlite3
 from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -305,10 +306,16 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.support.world"])
 
 
-def in_process(function: Callable[..., None], *arguments: object) -> int:
-    """Runs a function in a process of its own; its exit code, -9 where it was killed."""
+def started(function: Callable[..., None], *arguments: object) -> BaseProcess:
+    """A function at work in a process of its own."""
     process = _context.Process(target=function, args=arguments)
     process.start()
+    return process
+
+
+def in_process(function: Callable[..., None], *arguments: object) -> int:
+    """Runs a function in a process of its own; its exit code, -9 where it was killed."""
+    process = started(function, *arguments)
     process.join(60)
     if process.exitcode is None:
         process.kill()

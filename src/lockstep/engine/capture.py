@@ -22,7 +22,8 @@ _LAG_EVERY = 5.0
 class Capturer:
     """Follows one source. Never queries its tables, so it is never slower than its log.
 
-    `on_append` is called after hints were made durable. `alive`: the log answers.
+    `on_append` is called after hints were made durable. `still_ours` raises LeaseLost when another run has
+    taken over: its mark must not be set back. `alive`: the log answers.
     """
 
     def __init__(
@@ -32,12 +33,14 @@ class Capturer:
         tables: Sequence[Table],
         journal: Journal,
         on_append: Callable[[], None],
+        still_ours: Callable[[], None],
     ) -> None:
         self._source = source
         self._feed = feed
         self._tables = tables
         self._journal = journal
         self._on_append = on_append
+        self._still_ours = still_ours
         self.position: str | None = None
         self.last_change: float | None = None
         self.alive = False
@@ -62,6 +65,7 @@ class Capturer:
             self.alive = True
             self.pulse.beat()
             passing("caught")
+            self._still_ours()
             entries = self._entries(caught.hints)
             now = time.monotonic()
             if caught.position is None:

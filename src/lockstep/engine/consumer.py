@@ -151,6 +151,8 @@ class ConsumerThread(threading.Thread):
         self.error = error
         log.error("mapping %s stopped: %s. %s", self.mapping.name, error, error.remedy)
         reason = f"{error}. {error.remedy}".rstrip(". ") + "."
+        if isinstance(error, LeaseLost):
+            return  # the books are another's now, who works this mapping
         with contextlib.suppress(LockstepError):  # the state store itself may be what failed
             self._say("stopped", reason)
 

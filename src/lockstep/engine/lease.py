@@ -17,6 +17,10 @@ class Epochs(Protocol):
 
     def draw_epoch(self, at_least: int = 0, held: int | None = None) -> int: ...
 
+    def require_newest(self, epoch: int) -> None:
+        """Raises LeaseLost when a newer one was drawn."""
+        ...
+
 
 class Lease:
     """All partitions, held by this process. Shared by its workers; only its newest epoch is used."""
@@ -57,6 +61,10 @@ class Lease:
                 with self._lock:  # waits for a draw under way
                     if epoch == self._epoch:
                         raise
+
+    def check(self) -> None:
+        """Raises LeaseLost when another process drew a newer epoch: before what is not written under one."""
+        self.under(self._epochs.require_newest)
 
     def redraw(self) -> None:
         """Draws a newer epoch: a write of this one was superseded.

@@ -16,7 +16,7 @@ from lockstep.engine.consumer import ConsumerThread
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.sample import changed_meaning
-from lockstep.errors import LockstepError, Refused, StateError, SystemError_
+from lockstep.errors import LeaseLost, LockstepError, Refused, StateError, SystemError_
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Capture, Reader, Source
@@ -46,7 +46,9 @@ class SourceFlow(threading.Thread):
         self._stop_event = stop
         self._mappings = [one for one in pipeline.mappings.values() if one.source.name == source.name]
         self._capturer = Capturer(
-            source.name, source.feed(), pipeline.tables(source.name), store.journal, self._wake
+            *(source.name, source.feed(), pipeline.tables(source.name), store.journal),
+            on_append=self._wake,
+            still_ours=lease.check,
         )
         self._once = threading.Event()
         self._goal: str | None = None
@@ -94,6 +96,10 @@ class SourceFlow(threading.Thread):
                 capture = self._capturer.prepare()
                 self._begin(capture)
                 self._capturer.follow(capture, self._stop_event)
+            except LeaseLost as error:
+                self._error = error
+                log.error("source %s stopped: %s. %s", self.source.name, error, error.remedy)
+                break
             except (SystemError_, StateError) as error:
                 if self._capturer.alive:
                     wait = 0.1

@@ -143,6 +143,11 @@ class Store:
         self.journal.keep_generations(self.generations.all_live())
         self.journal.note_pair(source, pair)
 
+    def require_newest(self, epoch: int) -> None:
+        """Raises LeaseLost when a newer epoch was drawn."""
+        with self._database.reading() as connection:
+            fence(connection, epoch)
+
     def draw_epoch(self, at_least: int = 0, held: int | None = None) -> int:
         """A new epoch over all partitions, above every earlier one and above `at_least`.
 
