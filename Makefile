@@ -37,6 +37,9 @@ bench-changes: $(READY) ## Changes a second, and how long one takes, beside PGSy
 soak: $(READY) ## Ten minutes of mixed load with a fault every 20 seconds; LASTS=… EVERY=… RATE=… SEED=…
 	@$(BIN)/python -m tests.soak
 
+model: $(READY) ## The model-based test with new random walks, for some minutes; MODEL_EXAMPLES=…
+	MODEL_EXAMPLES=$${MODEL_EXAMPLES:-60} $(BIN)/pytest -n 2 tests/model
+
 docs: $(READY) ## The pages that are written from the code and the tests
 	$(BIN)/python -m lockstep.cli.docs > docs/cli.md
 	$(BIN)/python -m tests.types.page
@@ -51,4 +54,4 @@ lock: ## Locks the dependencies anew
 clean: ## Removes what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
-.PHONY: help setup demo test check docs bench-load bench-changes soak servers lock clean
+.PHONY: help setup demo test check docs bench-load bench-changes soak model servers lock clean
