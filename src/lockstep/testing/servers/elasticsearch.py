@@ -5,6 +5,7 @@ and is not answered; what it does have behaves as in the full one.
 """
 
 import hashlib
+import json
 import os
 import pwd
 import secrets
@@ -46,7 +47,10 @@ class Elasticsearch9Server(SearchServer, ElasticsearchHandle):
         credentials: tuple[str, str] | None = None,
     ) -> None:
         """With `credentials` the server has security on, and these are a superuser's."""
-        secured = {"xpack.security.enabled": "true" if credentials else "false"}
+        secured = {
+            "xpack.security.enabled": "true" if credentials else "false",
+            "resource.reload.interval.high": "200ms",  # how soon `account` takes effect
+        }
         super().__init__(settings=secured | dict(settings or {}), jvm_options=jvm_options)
         self._credentials = credentials
         self._user: pwd.struct_passwd | None = None
@@ -72,14 +76,30 @@ class Elasticsearch9Server(SearchServer, ElasticsearchHandle):
         options = [*self._jvm_options, f"-Djava.io.tmpdir={home}/tmp"]
         (configuration / "jvm.options").write_text("".join(f"{option}\n" for option in options))
         if self._credentials:
-            name, password = self._credentials
-            (configuration / "users").write_text(f"{name}:{_hashed(password)}\n")
-            (configuration / "users_roles").write_text(f"superuser:{name}\n")
+            self._write_users(configuration)
         for name in ("data", "logs", "tmp", "snapshots"):
             (home / name).mkdir()
         if self._user is not None:
             for path in [home, *home.rglob("*")]:
                 os.chown(path, self._user.pw_uid, self._user.pw_gid)
+
+    def account(self, name: str, password: str, privileges: Mapping[str, Sequence[str]]) -> None:
+        """Beside the superuser one user, who may do so much with which indexes. Takes effect within seconds.
+
+        In files, as the index that the server's interface keeps users in needs a module that is not there.
+        """
+        configuration = self._started().home / "config"
+        indices = [{"names": [names], "privileges": list(may)} for names, may in privileges.items()]
+        role = {"cluster": ["monitor"], "indices": indices}
+        (configuration / "roles.yml").write_text(json.dumps({"account": role}))
+        self._write_users(configuration, (name, password))
+
+    def _write_users(self, configuration: Path, *others: tuple[str, str]) -> None:
+        assert self._credentials is not None
+        users = [self._credentials, *others]
+        (configuration / "users").write_text("".join(f"{name}:{_hashed(word)}\n" for name, word in users))
+        roles = "".join(f"account:{name}\n" for name, _ in others)
+        (configuration / "users_roles").write_text(f"superuser:{self._credentials[0]}\n{roles}")
 
     def _spawn(self, supervisor: Supervisor) -> None:
         java, files, home = newer_java(self._how_to_get), self.fetch(), supervisor.home
