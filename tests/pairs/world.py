@@ -144,6 +144,7 @@ class World:
 
     def __init__(self, root: Path, url: str, target: str, state: str | None = None) -> None:
         self.state = state or str(root / "state")
+        self.generation = 1
         self.root = root
         self.url = url
         self.target = target
@@ -186,7 +187,7 @@ class World:
             return {str(key): json.loads(body) for key, body in connection.execute(TRUTH.encode())}
 
     def actual(self) -> dict[str, Any]:
-        writer = target_of(self.target).open(1)
+        writer = target_of(self.target).open(self.generation)
         try:
             held = writer.scan(None, 10_000)
         finally:
