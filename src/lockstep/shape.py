@@ -59,7 +59,7 @@ class Node:
 
 def resolve(shape: type[Model]) -> Node:
     """The tree of a shape. Raises DeclarationError where the annotations have no one meaning."""
-    return _node(describe(shape), "", "", False, False, (), (), ())
+    return _node(describe(shape), "", "", False, False, "", (), (), ())
 
 
 def _node(
@@ -68,10 +68,12 @@ def _node(
     field: str,
     many: bool,
     optional: bool,
+    over: str,
     down: tuple[str, ...],
     up: tuple[str, ...],
     above: tuple[type[Model], ...],
 ) -> Node:
+    """`over`: the table of the node above, whose `down` columns equal `up` here."""
     if described.cls in above:
         chain = " → ".join(cls.__name__ for cls in (*above, described.cls))
         end = path.rpartition(".")[2]
@@ -86,7 +88,7 @@ def _node(
     )
     return Node(
         path,
-        _table(described, up),
+        _table(described, up, over, down),
         described.cls,
         described.fields,
         field,
@@ -109,11 +111,13 @@ def _plain_base(cls: type[Model]) -> str:
     return f"a model of {cls.__name__}'s table"
 
 
-def _table(described: Described, up: tuple[str, ...]) -> Table:
+def _table(described: Described, up: tuple[str, ...], over: str, down: tuple[str, ...]) -> Table:
     key = tuple(column.name for column in described.key)
     columns = tuple(column.name for column in described.columns)
     types = tuple((column.name, column.python) for column in described.columns if column.python)
-    return Table(described.table, columns, key, tuple(name for name in up if name not in key), types)
+    joins = tuple(name for name in up if name not in key)
+    meets = tuple((name, over, other) for name, other in zip(up, down, strict=True))
+    return Table(described.table, columns, key, joins, types, meets)
 
 
 def _related(parent: Described, relation: RelationField, path: str, above: tuple[type[Model], ...]) -> Node:
@@ -123,7 +127,9 @@ def _related(parent: Described, relation: RelationField, path: str, above: tuple
         return _through(parent, related, relation, path, above, where)
     down, up = _join(parent, related, relation, where)
     _require_one_type(where, parent, down, related, up)
-    return _node(related, path, relation.field, relation.many, relation.optional, down, up, above)
+    return _node(
+        related, path, relation.field, relation.many, relation.optional, parent.table, down, up, above
+    )
 
 
 def _through(
@@ -152,22 +158,23 @@ def _through(
         relation.field,
         False,
         False,
+        link.table,
         _names(link, far.columns),
         _names(related, far.of),
         above,
     )
-    up = _names(link, near.columns)
-    _require_one_type(where, parent, _names(parent, near.of), link, up)
+    up, down = _names(link, near.columns), _names(parent, near.of)
+    _require_one_type(where, parent, down, link, up)
     _require_one_type(where, link, _names(link, far.columns), related, _names(related, far.of))
     return Node(
         f"{path}~{link.table}",
-        _table(link, up),
+        _table(link, up, parent.table, down),
         None,
         link.columns,
         relation.field,
         True,
         False,
-        _names(parent, near.of),
+        down,
         up,
         (child,),
     )

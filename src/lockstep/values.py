@@ -59,6 +59,7 @@ class Table(Struct, frozen=True):
     from another one. A feed reports the values of `key` and `joins`, before and after every change.
     `types` says what the models take columns for, in the words of `lockstep explore` ("dt.date"); a column
     that is not in it may be of any type.
+    `meets` are the pairs that relations hold to be equal: a column of this table, another table, its column.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Table(Struct, frozen=True):
     key: tuple[str, ...]
     joins: tuple[str, ...] = ()
     types: tuple[tuple[str, str], ...] = ()
+    meets: tuple[tuple[str, str, str], ...] = ()
 
     def together(self, other: Table) -> Table:
         """The same table as two shapes need it."""
@@ -75,6 +77,7 @@ class Table(Struct, frozen=True):
             self.key,
             tuple(dict.fromkeys(self.joins + other.joins)),
             tuple(dict.fromkeys(self.types + other.types)),
+            tuple(dict.fromkeys(self.meets + other.meets)),
         )
 
 

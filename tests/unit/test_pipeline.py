@@ -143,7 +143,12 @@ def test_tables_are_merged() -> None:
     assert set(made.tables("memory")) == {
         Table("companies", ("id",), ("id",), (), (("id", "int"),)),
         Table(
-            "users", ("id", "company_id"), ("id",), ("company_id",), (("id", "int"), ("company_id", "int"))
+            "users",
+            ("id", "company_id"),
+            ("id",),
+            ("company_id",),
+            (("id", "int"), ("company_id", "int")),
+            (("company_id", "companies", "id"),),
         ),
     }
     assert made.tables("other") == ()

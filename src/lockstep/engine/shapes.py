@@ -282,11 +282,13 @@ _NAN = Decimal("NaN")
 
 
 def _equal(column: Sequence[Any]) -> Sequence[Any]:
-    """A column whose values equal each other as they do in a database, where NaN is equal to NaN."""
+    """A column whose values equal each other as they do in a database and as keys do: NaN is equal to NaN,
+    and a float to the number of its shortest text."""
     first = next((value for value in column if value is not None), None)
     if type(first) is not float and type(first) is not Decimal:
         return column
-    return [_NAN if value != value else value for value in column]
+    exact = [Decimal(repr(value)) if type(value) is float else value for value in column]
+    return [_NAN if value != value else value for value in exact]
 
 
 def _as_rows(values: set[Any], width: int) -> list[Row]:

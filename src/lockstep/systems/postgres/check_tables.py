@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from lockstep.errors import Refused
 from lockstep.systems.postgres import names, tables
 from lockstep.systems.postgres.client import Connection
+from lockstep.systems.postgres.meeting import meeting
 from lockstep.systems.postgres.reader import estimated
 from lockstep.systems.postgres.tables import Column, TableInfo
 from lockstep.values import Finding, Table
@@ -69,6 +70,7 @@ def _unfollowable(connection: Connection, table: Table, infos: dict[str, TableIn
         if all(name in info.columns for name in (*table.key, *table.joins)):
             yield from _key(table, info)
             yield from _followed_columns(table, info)
+            yield from meeting(table, infos)
             yield from _identity(connection, table, info)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from lockstep.errors import LockstepError, Refused
 from lockstep.systems.sqlite import install
 from lockstep.systems.sqlite.client import connect, mapped, names, quoted
+from lockstep.systems.sqlite.meeting import meeting
 from lockstep.systems.sqlite.schema import Column, TableInfo, read_table, same_name, table_names
 from lockstep.systems.sqlite.types import DATETIME, JSON
 from lockstep.values import Finding, Table
@@ -101,6 +102,7 @@ def _of_table(connection: sqlite3.Connection, table: Table) -> Iterator[Finding]
     if missing:
         return
     yield from _of_key(connection, info, table)
+    yield from meeting(connection, table)
     for name in table.joins:
         yield from _of_join(info, info.column(name))
     for name in (*table.key, *table.joins):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lockstep.errors import Refused, Unreachable
 from lockstep.ports import Capture, Caught, FeedLag
-from lockstep.systems.sqlite import install
+from lockstep.systems.sqlite import install, meeting
 from lockstep.systems.sqlite import position as positions
 from lockstep.systems.sqlite.client import connect, error_of, file_of, is_busy, mapped
 from lockstep.systems.sqlite.follow import Follower
@@ -52,11 +52,12 @@ class SQLiteFeed:
             end = positions.end(connection)
             self._announced = end.n
             hole = None if mark is None else positions.hole(connection, identity, mark)
+            held = {table.name: why for table in tables if (why := meeting.held(connection, table))}
             if mark is None or hole is not None:
                 started = tuple(one.table for one in wanted.values())
-                return Capture(identity, started, None, end.text, hole)
+                return Capture(identity, started, None, end.text, hole, held)
             started = self._begun(connection, positions.place_of(mark.position).n)
-        return Capture(identity, started, None, mark.position, None)
+        return Capture(identity, started, None, mark.position, None, held)
 
     def _begun(self, connection: sqlite3.Connection, after: int) -> tuple[str, ...]:
         """The wanted tables whose capture began after a place: what the log says, so a crash loses none."""
