@@ -36,6 +36,7 @@ class FileDatabase(Database):
             poolclass=sa.QueuePool,
             pool_size=16,
             max_overflow=32,
+            pool_use_lifo=True,  # each has a cache of its own, so few are better than all in turn
         )
         sa.event.listen(engine, "connect", _look_pragmas if access is Access.LOOK else _pragmas)
         sa.event.listen(engine, "begin", _begin)
@@ -121,7 +122,7 @@ def _pragmas(connection: Any, _record: object) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
-        "cache_size=-64000",
+        "cache_size=-4000",  # of each connection: more is no faster, as the system keeps the file anyway
         "wal_autocheckpoint=4000",
     ):
         connection.execute(f"PRAGMA {pragma}")
