@@ -14,11 +14,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "types.md"
 
 HEAD = """# Types
 
-<!-- Written by `make docs` from tests/types, where every line is a test. -->
+<!-- Written by `make docs` from tests/types, where every line of a type is a test. -->
 
 Every value of every type is carried exactly, or its key is stuck with the reason; nothing is rounded, cut or left out
-in silence. Each line below is a test: it is read in a snapshot, inserted live, changed from null, carried to every
-target, read back and compared; then one value is spoilt in the target, and `verify` finds exactly that.
+in silence. Each line of the tables of types, the last ones on this page, is a test: it is read in a snapshot, inserted
+live, changed from null, carried to every target, read back and compared; then one value is spoilt in the target, and
+`verify` finds exactly that.
 
 ## What is equal
 
