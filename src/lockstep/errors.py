@@ -11,6 +11,7 @@ LockstepError                 every error a person may meet; has a `remedy`
 │   ├── Unreachable           no answer; automation may retry
 │   │   └── TimedOut          it gave up on a statement that took too long: less at once may do
 │   ├── TooMuch               more than may be held at once: less at once will do
+│   ├── CannotSum             it does not sum what it holds by itself: it is read instead
 │   ├── Refused               it answered no: privileges, wrong settings
 │   └── TargetReplaced        the target is not the one that the ledger speaks of
 ├── DataError                 one record cannot be read, derived or written; its key is stuck
@@ -77,6 +78,10 @@ class TimedOut(Unreachable):
 
 class TooMuch(SystemError_):
     """What was asked for is more than may be held in memory at once. Asking for less at once will do."""
+
+
+class CannotSum(SystemError_):
+    """A system does not sum by itself what it is asked to: whoever wants sums reads it instead."""
 
 
 class Refused(SystemError_):

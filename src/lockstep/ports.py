@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from lockstep.catalog import Catalog
 from lockstep.errors import Refused
 from lockstep.values import (
+    Branch,
     Change,
     Contents,
     Entry,
@@ -27,10 +28,12 @@ from lockstep.values import (
     Identity,
     Key,
     Lane,
+    Mark,
     Outcome,
     Span,
     Stream,
     Table,
+    Tally,
 )
 
 MOST_ROWS = 50_000
@@ -69,6 +72,28 @@ class Snapshot(Protocol):
         Adjoining spans hold what their union holds. Where an index serves key order, keys come in it;
         where none does, in the index's own order with `ordered` False and a `cursor` in the rest.
         """
+        ...
+
+
+@runtime_checkable
+class SummingSnapshot(Protocol):
+    """A snapshot whose system sums by itself, without sending rows.
+
+    The *number* of a root is the sum over all its rows, on all paths, of `canonical.mix(hash of the row's
+    columns, hash of the root's key ^ constant)` modulo 2^64: what the ledger keeps of the key that was derived.
+    Raises CannotSum, with the reason, where it can't for this shape or these keys.
+    """
+
+    def sums(self, root: Branch, cuts: Sequence[Key]) -> list[Tally]:
+        """How many roots each of `len(cuts) + 1` spans holds, and the sum of their numbers.
+
+        `cuts` ascend; span n holds the keys k with cuts[n - 1] < k <= cuts[n], the first and the last are
+        open. The tables are read once, however many spans there are.
+        """
+        ...
+
+    def numbers(self, root: Branch, span: Span) -> Iterator[list[tuple[Key, int]]]:
+        """The number of every root in a span, in any order, in pages."""
         ...
 
 
@@ -226,6 +251,25 @@ class Writer(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class SummingWriter(Protocol):
+    """A writer whose target sums by itself what its records say of themselves. It sees all that was
+    acknowledged before. Raises CannotSum, with the reason, where the target will not."""
+
+    def sums(self, mapping: str, cuts: Sequence[Key]) -> list[Tally]:
+        """Of a mapping's records: how many there are, and the sum of their stored fingerprints, for each of
+        `len(cuts) + 1` spans of *source* keys. Spans are as in `SummingSnapshot.sums`."""
+        ...
+
+    def marks(self, mapping: str, span: Span) -> Iterator[list[Mark]]:
+        """What every record of a mapping whose source key is in the span says, in any order, in pages."""
+        ...
+
+    def strangers(self, mappings: Sequence[str], limit: int) -> tuple[int, list[Key]]:
+        """Records that none of these mappings wrote: how many there are, and the keys of some."""
+        ...
 
 
 class Target(Protocol):

@@ -162,6 +162,34 @@ class Entry(Struct, frozen=True):
     offset: int = 0
 
 
+class Tally(Struct, frozen=True):
+    """How many records there are in a span, and the sum of their 64-bit numbers modulo 2^64, signed."""
+
+    records: int
+    total: int
+
+
+class Mark(Struct, frozen=True):
+    """What a target record says of itself: its own key, and what Lockstep keeps beside it."""
+
+    key: Key
+    meta: Meta
+
+
+class Branch(Struct, frozen=True):
+    """One table of a shape, for who sums its rows: `up` are its columns, `down` its parent's, that are equal.
+
+    `constant` is what its path contributes to the hash of its rows (see `canonical.path_constant`). Every
+    row that hangs on a root counts, as often as it hangs there.
+    """
+
+    table: Table
+    constant: int
+    down: tuple[str, ...] = ()
+    up: tuple[str, ...] = ()
+    below: tuple[Branch, ...] = ()
+
+
 class FeedMark(Struct, frozen=True):
     """How far a source's own log is durably in the journal. `identity` names the physical source."""
 

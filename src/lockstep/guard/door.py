@@ -5,12 +5,12 @@ A plan passes every policy or is held. Who only looks (plan, explain, verify) ho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from lockstep.errors import LockstepError
-from lockstep.ports import Writer
-from lockstep.values import Change, Contents, Held, Identity, Key, Outcome
+from lockstep.errors import CannotSum, LockstepError
+from lockstep.ports import SummingWriter, Writer
+from lockstep.values import Change, Contents, Held, Identity, Key, Mark, Outcome, Span, Tally
 
 
 class Numbers(NamedTuple):
@@ -105,6 +105,21 @@ class Door:
 
     def scan(self, after: Key | None, limit: int) -> list[Held]:
         return self._writer.scan(after, limit)
+
+    def sums(self, mapping: str, cuts: Sequence[Key]) -> list[Tally]:
+        """See `SummingWriter`; so with the two below. Raises CannotSum."""
+        return self._summing().sums(mapping, cuts)
+
+    def marks(self, mapping: str, span: Span) -> Iterator[list[Mark]]:
+        return self._summing().marks(mapping, span)
+
+    def strangers(self, mappings: Sequence[str], limit: int) -> tuple[int, list[Key]]:
+        return self._summing().strangers(mappings, limit)
+
+    def _summing(self) -> SummingWriter:
+        if isinstance(self._writer, SummingWriter):
+            return self._writer
+        raise CannotSum("this target does not sum by itself what its records say")
 
     def write(self, plan: Plan) -> list[Outcome]:
         """Writes a plan. Raises HeldBack when a policy holds it."""
