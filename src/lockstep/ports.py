@@ -80,8 +80,8 @@ class SummingSnapshot(Protocol):
     """A snapshot whose system sums by itself, without sending rows.
 
     The *number* of a root is the sum over all its rows, on all paths, of `canonical.mix(hash of the row's
-    columns, hash of the root's key ^ constant)` modulo 2^64: what the ledger keeps of the key that was derived.
-    Raises CannotSum, with the reason, where it can't for this shape or these keys.
+    columns, hash of the root's key ^ constant)` modulo 2^64: what the ledger keeps of a key that was
+    derived. Raises CannotSum, with the reason, where it can't for this shape or these keys.
     """
 
     def sums(self, root: Branch, cuts: Sequence[Key]) -> list[Tally]:
