@@ -129,7 +129,7 @@ def test_a_project_from_the_first_look_to_proof(project: Project) -> None:
 
     assert project.run("plan", "users").startswith("Nothing to write")
     assert "in agreement" in project.run("explain", "users", "1")
-    verdict = project.run("verify")
+    verdict = project.run("verify", "--deep")
     assert verdict.startswith(
         "✓ users is in agreement.\n  compared  3 records, derived from 3 source keys,\n"
     )
@@ -153,13 +153,15 @@ def test_changes_reach_the_target_and_are_planned_field_by_field_before(project:
     assert "+ create 4\n" in planned
     assert "- delete 2\n" in planned
     assert "1 create, 1 update, 1 delete. Nothing was written.\n" in planned
-    report = project.json("verify", code=1)["reports"][0]
-    assert report["counts"] == {"different": 1, "missing": 1, "extra": 1}
-    assert "✗ users is not in agreement: 1 missing, 1 different, 1 extra." in project.run("verify", code=1)
+    report = project.json("verify", "--deep", code=1)["reports"][0]
+    assert report["counts"] == {"stale": 1, "missing": 1, "extra": 1}
+    assert "✗ users is not in agreement: 1 missing, 1 stale, 1 extra." in project.run(
+        "verify", "--deep", code=1
+    )
     assert "does not hold what the source means" in project.run("explain", "users", "1")
 
     project.run("run", "--once")
-    assert project.json("verify")["agreement"] is True
+    assert project.json("verify", "--deep")["agreement"] is True
     assert project.json("search", "users", "hopper")["hits"] == []
 
 
@@ -171,14 +173,14 @@ def test_a_key_that_fails_is_stuck_and_holds_up_nobody(project: Project) -> None
     shown = project.run("stuck", "users")
     assert "users 2\n" in shown
     assert "the mapping raised ValueError: 'nowhere' is no address (pipeline.py:" in shown
-    assert project.json("verify", code=1)["reports"][0]["counts"] == {"failed": 1}
+    assert project.json("verify", "--deep", code=1)["reports"][0]["counts"] == {"failed": 1}
     assert "stuck" in project.run("explain", "users", "2")
 
     project.sql("UPDATE users SET email = 'grace@example.org' WHERE id = 2")
     assert "Asked for 1 key of users." in project.run("retry", "users")
     project.run("run", "--once")
     assert project.run("stuck") == "No key is stuck.\n"
-    assert project.json("verify")["agreement"] is True
+    assert project.json("verify", "--deep")["agreement"] is True
 
 
 def test_a_run_follows_until_it_is_told_to_stop(project: Project) -> None:
@@ -208,7 +210,7 @@ def test_a_run_follows_until_it_is_told_to_stop(project: Project) -> None:
     assert events[-1]["outcome"] == "stopped"
     assert events[-1]["stopped"] == {}
     project.run("run", "--once")
-    assert project.json("verify")["agreement"] is True
+    assert project.json("verify", "--deep")["agreement"] is True
 
 
 def test_a_lost_target_is_built_anew(project: Project) -> None:
@@ -217,7 +219,7 @@ def test_a_lost_target_is_built_anew(project: Project) -> None:
     assert asked["generation"] == 2
     assert asked["running"] is None
     project.run("run", "--once")
-    assert project.json("verify")["agreement"] is True
+    assert project.json("verify", "--deep")["agreement"] is True
     assert hits(project, "turing") == ["3"]
 
 

@@ -113,7 +113,7 @@ def test_verified_is_a_part_of_ready_where_it_is_asked_for(product: Product) -> 
         assert probe(product, "--ready", "--verified-within", "1d") == (0, "ready\n")
         assert probe(product, "--ready", "--verified-within", "0s")[0] == 1
         product.spoil()
-        ls.verify(product.pipeline(), "people")
+        ls.verify(product.pipeline(), "people", method="deep")
         code, said = probe(product, "--ready", "--verified-within", "1d")
         assert code == 1
         assert "it was not in agreement" in said

@@ -75,7 +75,7 @@ def test_one_gives_a_key_up_and_the_other_takes_it(tmp_path: Path, taker: str, p
     assert held(tmp_path)["new"] == f"{noun[gives]} 1"
     assert len(held(tmp_path)) == 4
     for name in ("users", "companies"):
-        assert verify(both, name).agreement
+        assert verify(both, name, method="deep").agreement
 
 
 def test_a_second_mapping_does_not_take_what_the_first_holds(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_mapping_that_keys_its_records_anew_leaves_no_old_ones(tmp_path: Path)
     made.mappings["mapping"].version = "another"
     run_quickly(made)
     assert held(tmp_path) == {"c": "company 1", "d": "company 2"}
-    assert verify(made, "mapping").agreement
+    assert verify(made, "mapping", method="deep").agreement
 
 
 def test_two_sources_begin_one_target_together(tmp_path: Path) -> None:

@@ -85,8 +85,10 @@ class Shop:
 
     def assert_agreement(self) -> None:
         """By `verify`, and by the SQL statement."""
-        report = ls.verify(self.pipeline, "customers")
-        assert report.agreement, (report.counts, report.divergences[:3])
+        for method in ("fast", "deep"):
+            report = ls.verify(self.pipeline, "customers", method=method)
+            assert report.agreement, (method, report.counts, report.divergences[:3])
+            assert not report.differing, method
         assert self.documents() == self.expected()
 
     @contextlib.contextmanager

@@ -46,7 +46,7 @@ class Airline:
 
     def assert_agreement(self) -> None:
         for name in BOTH:
-            report = ls.verify(self.pipeline, name)
+            report = ls.verify(self.pipeline, name, method="deep")
             assert report.agreement, (name, report.counts, report.divergences[:3])
 
     def documents(self, key: int) -> list[dict[str, Any]]:

@@ -125,7 +125,7 @@ def test_a_commit_that_waits_for_a_standby(tmp_path: Path, private_postgres: Pos
                     admin.execute("SELECT pg_reload_conf()")
                     commit.join()
         until(lambda: world.held()[1] == ("new", []))
-    assert ls.verify(world.pipeline(), "notes").agreement
+    assert ls.verify(world.pipeline(), "notes", method="deep").agreement
 
 
 def test_a_table_that_joins_while_a_transaction_is_open(
@@ -143,7 +143,7 @@ def test_a_table_that_joins_while_a_transaction_is_open(
         until(lambda: f"pid {early.info.backend_pid}" in world.reasons())
         early.commit()
         until(lambda: world.held()[1] == ("n1", ["early"]))
-    assert ls.verify(world.pipeline(), "notes").agreement
+    assert ls.verify(world.pipeline(), "notes", method="deep").agreement
 
 
 def _published(world: World) -> set[str]:
@@ -193,7 +193,7 @@ def test_orphans_among_keys_that_the_source_orders_otherwise(
         do("INSERT INTO named VALUES ('Ä', 'new')")
         ls.run(pipeline(), once=True)
     assert held() == set(names) - gone | {"Ä"}
-    report = ls.verify(pipeline(), "named")
+    report = ls.verify(pipeline(), "named", method="deep")
     assert report.agreement, report.divergences
 
 
@@ -230,7 +230,7 @@ def test_a_held_mapping_blocks_no_other_and_loses_nothing(tmp_path: Path, postgr
     ls.run(both(), once=True)
     assert held("bad") == held("good")
     for name in ("good", "bad"):
-        assert ls.verify(both(), name).agreement
+        assert ls.verify(both(), name, method="deep").agreement
 
 
 def _document(note: Note) -> dict[str, object]:

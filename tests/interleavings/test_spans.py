@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lockstep.agreement.verify import Progress
+from lockstep.agreement.report import Progress
 from lockstep.engine import points, take
 from lockstep.operations.backfill import backfill
 from lockstep.operations.verify import verify
@@ -74,7 +74,7 @@ def test_no_transaction_of_the_state_store_outlives_a_page_of_a_check(tmp_path: 
         looks.append(progress.stage)
         assert not _held_open(tmp_path / "state")
 
-    assert verify(world.pipeline(), "people", on_progress=look).agreement
+    assert verify(world.pipeline(), "people", on_progress=look, method="deep").agreement
     assert set(looks) == {"source", "target"}
     backfill(world.pipeline(), "people")
     assert not _held_open(tmp_path / "state")

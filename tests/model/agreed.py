@@ -15,10 +15,11 @@ def assert_agreed(world: World) -> None:
     """Every record is derived by somebody, who is not stuck has all of its own, the books are closed."""
     stuck = assert_records(world)
     for name in world.mappings():
-        report = ls.verify(world.pipeline(), name)
         waiting = {str(key) for mapping, key in stuck if mapping == name}
-        unexcused = [one for one in report.divergences if one.key not in waiting]
-        assert unexcused == [], (name, report.counts, unexcused[:3])
+        for method in ("fast", "deep"):
+            report = ls.verify(world.pipeline(), name, method=method)
+            unexcused = [one for one in report.divergences if one.key not in waiting]
+            assert unexcused == [], (name, method, report.counts, unexcused[:3])
     with contextlib.closing(sqlite3.connect(world.root / "state" / "ledger.db")) as ledger:
         for question in (
             "SELECT count(*) FROM intents",

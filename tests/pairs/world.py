@@ -208,9 +208,10 @@ class World:
     def assert_agreement(self) -> None:
         """By brute force, and by `verify`."""
         assert self.actual() == self.expected()
-        report = ls.verify(self.pipeline(), "people")
-        kinds = {kind: count for kind, count in report.counts.items() if kind != "failed"}
-        assert kinds == {}, report.divergences[:5]
+        for method in ("fast", "deep"):
+            report = ls.verify(self.pipeline(), "people", method=method)
+            kinds = {kind: count for kind, count in report.counts.items() if kind != "failed"}
+            assert kinds == {}, (method, report.divergences[:5])
 
 
 def _number(key: bytes) -> str:

@@ -78,7 +78,7 @@ def every_change_arrives(
         truth = execute(TRUTH.format(schema))
         assert truth[0][2] in (1, 2), "the database does not see the relation that is tested"
         assert held(root) == truth, statements
-    report = ls.verify(made, "children")
+    report = ls.verify(made, "children", method="deep")
     assert report.agreement, report.divergences
 
 

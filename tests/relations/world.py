@@ -80,8 +80,10 @@ class World:
         return Truth(self.read()).documents()
 
     def assert_agreement(self, build: str = "a") -> None:
-        report = ls.verify(self.pipeline(build), "hubs")
-        assert report.agreement, (report.counts, report.divergences[:3])
+        for method in ("fast", "deep"):
+            report = ls.verify(self.pipeline(build), "hubs", method=method)
+            assert report.agreement, (method, report.counts, report.divergences[:3])
+            assert not report.differing, f"{report.differing} spans differ, and nobody changed anything"
 
 
 class InSQLite(World):

@@ -139,8 +139,9 @@ class Shop:
     def assert_agreement(self) -> None:
         assert self.actual() == self.expected()
         for mapping in ("items", "others"):
-            report = ls.verify(self.pipeline(), mapping)
-            assert report.counts == {}, report.divergences[:5]
+            for method in ("fast", "deep"):
+                report = ls.verify(self.pipeline(), mapping, method=method)
+                assert report.counts == {}, (method, report.divergences[:5])
             assert ls.stuck(self.root / "state", mapping) == []
 
 

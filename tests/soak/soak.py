@@ -189,9 +189,10 @@ def _judged(
             for key in wanted.keys() | found.keys():
                 if wanted.get(key) != found.get(key):
                     wrong.append(f"{mapping} {key}: {found.get(key)} where {wanted.get(key)}")
-            report = ls.verify(pipeline, mapping)
-            if not report.agreement:
-                wrong.append(f"verify {mapping}: {report.counts} {report.divergences[:3]}")
+            for method in ("fast", "deep"):
+                report = ls.verify(pipeline, mapping, method=method)
+                if not report.agreement:
+                    wrong.append(f"verify {mapping} {method}: {report.counts} {report.divergences[:3]}")
         (retained,) = connection.execute(
             "SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)), 0)::int8"
             " FROM pg_replication_slots"

@@ -219,8 +219,9 @@ class World:
         assert actual["people"] == wanted["people"]
         assert not self.claims or actual["addresses"] == wanted["addresses"]
         for name in self.mappings():
-            report = verify(self.pipeline(), name)
-            assert report.agreement, (name, report.counts, report.divergences[:3])
+            for method in ("fast", "deep"):
+                report = verify(self.pipeline(), name, method=method)
+                assert report.agreement, (name, method, report.counts, report.divergences[:3])
 
     def actual(self) -> dict[str, list[dict[str, Any]]]:
         """What the targets hold, by key."""

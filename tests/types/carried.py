@@ -51,7 +51,7 @@ def carried(one: World, do: Callable[..., None]) -> None:
         for name, form in fields.items():
             assert actual[number][name] == form, (number, name)
     assert actual.keys() == expected.keys()
-    report = ls.verify(one.pipeline, "everything")
+    report = ls.verify(one.pipeline, "everything", method="deep")
     missing = {d.key for d in report.divergences if d.kind != "failed"}
     assert missing == rejected
 
@@ -64,7 +64,7 @@ def carried(one: World, do: Callable[..., None]) -> None:
         spoilt[number] = {**records[number], cell.column: one.another(cell, number)}
         places[str(number)] = [cell.column]
     one.spoil(spoilt)
-    report = ls.verify(one.pipeline, "everything")
+    report = ls.verify(one.pipeline, "everything", method="deep")
     found = {
         d.key: [re.split(r"[.\[]", field.path)[0] for field in d.fields]
         for d in report.divergences

@@ -89,7 +89,7 @@ def test_what_a_search_field_refuses_is_one_stuck_key(
     db.execute("UPDATE x SET word = 'short', at = now() WHERE id IN (1, 2)")
     edge.run()
     assert edge.stuck() == {}
-    assert ls.verify(edge.pipeline, "all").agreement
+    assert ls.verify(edge.pipeline, "all", method="deep").agreement
 
 
 def test_large_values_in_embedded_targets_and_toast(db: Db, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_large_values_in_embedded_targets_and_toast(db: Db, tmp_path: Path) -> N
     after = edge.held()[1]
     assert after == {**before, "n": 2, "m": 4, **({"v": 6} if "v" in before else {})}
     assert len(after["t"]) == 1_000_000
-    assert ls.verify(edge.pipeline, "all").agreement
+    assert ls.verify(edge.pipeline, "all", method="deep").agreement
 
 
 def test_types_that_are_altered_meanwhile(db: Db, tmp_path: Path) -> None:
@@ -160,4 +160,4 @@ def test_many_columns_and_strange_names(db: Db, tmp_path: Path) -> None:
     edge.run()
     (record,) = edge.held().values()
     assert sorted(value for value in record.values() if type(value) is int) == [7] * (len(names) - 1) + [8]
-    assert ls.verify(edge.pipeline, "all").agreement
+    assert ls.verify(edge.pipeline, "all", method="deep").agreement

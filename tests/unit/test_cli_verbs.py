@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lockstep.agreement.fields import FieldDiff
-from lockstep.agreement.verify import Divergence, Report
+from lockstep.agreement.report import Divergence, Report
 from lockstep.operations.backfill import Asked
 from lockstep.operations.plan import Planned
 from lockstep.operations.run import RunResult

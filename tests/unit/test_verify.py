@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from lockstep.agreement import verify as checking
+from lockstep.agreement.report import Progress
 from lockstep.engine.derive import Derived, Deriver
 from lockstep.operations.verify import verify
 from lockstep.pipeline import Pipeline
@@ -25,18 +23,17 @@ LONG = Decimal("0.1234567890123456789012345")
 class Costs:
     def __init__(self) -> None:
         self.derived: list[int] = []
-        self.slept = 0.0
+        self.waited = 0
 
 
-def waiting(monkeypatch: pytest.MonkeyPatch, sleep: Callable[[float], None]) -> None:
-    """Says what the check does where it would wait; nobody else waits otherwise."""
-    clock = SimpleNamespace(time=time.time, sleep=sleep)
-    monkeypatch.setattr("lockstep.agreement.verify.time", clock)
+def waiting(monkeypatch: pytest.MonkeyPatch, wait: Callable[[], str | None]) -> None:
+    """Says what happens where the check waits for what is on its way."""
+    monkeypatch.setattr("lockstep.operations.verify.barrier", lambda *_: wait)
 
 
 @pytest.fixture
 def costs(monkeypatch: pytest.MonkeyPatch) -> Costs:
-    """Counts what a check derives and sleeps, and lets it not sleep."""
+    """Counts what a check derives, and how often it waits."""
     counted = Costs()
     derive = Deriver.derive
 
@@ -45,11 +42,11 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> Costs:
             counted.derived.append(len(wanted))
         return derive(self, wanted, now)
 
-    def sleep(seconds: float) -> None:
-        counted.slept += seconds
+    def wait() -> None:
+        counted.waited += 1
 
     monkeypatch.setattr(Deriver, "derive", counting)
-    waiting(monkeypatch, sleep)
+    waiting(monkeypatch, wait)
     return counted
 
 
@@ -76,10 +73,10 @@ def normalising(world: World) -> Pipeline:
 
 def test_a_lost_change_shows_although_the_target_normalises(world: World, costs: Costs) -> None:
     run_quickly(normalising(world))
-    assert verify(normalising(world), "people").agreement
+    assert verify(normalising(world), "people", method="deep").agreement
     world.do("UPDATE users SET email = 'changed' WHERE id = 7")
-    report = verify(normalising(world), "people")
-    assert (report.agreement, report.counts) == (False, {"different": 1})
+    report = verify(normalising(world), "people", method="deep")
+    assert (report.agreement, report.counts) == (False, {"stale": 1})
     paths = {field.path for field in report.divergences[0].fields}
     assert (report.divergences[0].key, "email" in paths) == ("7", True)
 
@@ -87,35 +84,34 @@ def test_a_lost_change_shows_although_the_target_normalises(world: World, costs:
 def test_drift_of_a_normalised_record_shows(world: World, costs: Costs) -> None:
     run_quickly(normalising(world))
     world.spoil("UPDATE people SET score = 0.5 WHERE id = 7")
-    assert verify(normalising(world), "people").counts == {"different": 1}
+    assert verify(normalising(world), "people", method="deep").counts == {"different": 1}
 
 
 def test_what_agrees_is_derived_once(world: World, costs: Costs) -> None:
     world.run()
     costs.derived.clear()
-    report = verify(world.pipeline(), "people")
+    report = verify(world.pipeline(), "people", method="deep")
     assert (report.agreement, report.target_records, report.records_compared) == (True, 50, 50)
-    assert (costs.derived, costs.slept) == ([50], 0.0)
+    assert (costs.derived, costs.waited) == ([50], 0)
 
 
 def test_what_differs_or_is_missing_makes_no_extras(world: World, costs: Costs) -> None:
     world.run()
     world.spoil("UPDATE people SET email = 'x' WHERE id = 7", "DELETE FROM people WHERE id = 8")
     costs.derived.clear()
-    report = verify(world.pipeline(), "people")
+    report = verify(world.pipeline(), "people", method="deep")
     assert report.counts == {"different": 1, "missing": 1}
-    assert costs.derived == [50, *[2] * checking.SETTLE_TRIES]
+    assert (costs.derived, costs.waited) == ([50, 2, 2], 1)
 
 
 def test_extras_of_a_page_are_settled_together(world: World, costs: Costs) -> None:
     world.run()
     world.do("DELETE FROM users WHERE id > 10")
     costs.derived.clear()
-    report = verify(world.pipeline(), "people")
+    report = verify(world.pipeline(), "people", method="deep")
     assert report.counts == {"extra": 40}
     assert [d.key for d in report.divergences] == [str(n) for n in range(11, 51)]
-    assert costs.derived == [10, 50, *[40] * checking.SETTLE_TRIES]
-    assert costs.slept == pytest.approx(checking.SETTLE_WAIT)
+    assert (costs.derived, costs.waited) == ([10, 40, 40, 40], 1)
 
 
 def test_extras_that_come_right_are_settled(
@@ -123,22 +119,22 @@ def test_extras_that_come_right_are_settled(
 ) -> None:
     world.run()
     world.do("DELETE FROM users WHERE id > 10")
-    waiting(monkeypatch, lambda _: world.spoil("DELETE FROM people WHERE id > 12"))
-    report = verify(world.pipeline(), "people")
-    assert (report.counts, report.settled) == ({"extra": 2}, 38)
+    waiting(monkeypatch, lambda: world.spoil("DELETE FROM people WHERE id > 12"))
+    report = verify(world.pipeline(), "people", method="deep")
+    assert (report.counts, report.settled) == ({"extra": 2, "ledger": 38}, 0)
 
 
 def test_a_record_that_goes_meanwhile_does_not_hide_an_extra(world: World, costs: Costs) -> None:
     world.run()
     world.do("DELETE FROM users WHERE id = 5")
 
-    def meanwhile(progress: checking.Progress) -> None:
+    def meanwhile(progress: Progress) -> None:
         if progress.stage == "source":
             world.do("DELETE FROM users WHERE id = 6")
             world.spoil("DELETE FROM people WHERE id = 6")
 
     # 49 were compared, 49 are held: as many, and not the same.
-    report = verify(world.pipeline(), "people", on_progress=meanwhile)
+    report = verify(world.pipeline(), "people", on_progress=meanwhile, method="deep")
     assert (report.target_records, report.records_compared) == (49, 49)
     assert [(d.kind, d.key) for d in report.divergences] == [("extra", "5")]
 
@@ -147,10 +143,10 @@ def test_a_stranger_is_an_extra_once_and_hides_none(world: World, costs: Costs) 
     world.run()
     world.spoil("INSERT INTO people (id, email) VALUES (99, 'stranger')")
     costs.derived.clear()
-    report = verify(world.pipeline(), "people")
+    report = verify(world.pipeline(), "people", method="deep")
     assert [(d.kind, d.key, d.target_key) for d in report.divergences] == [("extra", None, "99")]
     assert costs.derived == [50]
     world.do("DELETE FROM users WHERE id = 5")
-    report = verify(world.pipeline(), "people")
+    report = verify(world.pipeline(), "people", method="deep")
     assert report.counts == {"extra": 2}
     assert sorted(d.target_key or "" for d in report.divergences) == ["5", "99"]

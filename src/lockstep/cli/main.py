@@ -33,7 +33,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "search": "Search an embedded index.",
     },
     "Prove and mend": {
-        "verify": "Compare everything, record by record: are they the same?",
+        "verify": "Are they the same? Compares source and target.",
         "stuck": "Show the keys that failed, and why.",
         "retry": "Try keys that failed again, now.",
     },

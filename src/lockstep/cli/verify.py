@@ -14,37 +14,80 @@ from lockstep.cli.verb import print_json, settings, verb
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lockstep.agreement.verify import Divergence, Progress, Report
+    from lockstep.agreement.report import Divergence, Progress, Report
 
-_KINDS = ("missing", "different", "extra", "failed")
+_KINDS = ("missing", "stale", "different", "extra", "failed", "unsettled", "ledger")
+
+
+_STAGES = {
+    "sums": "summing both sides",
+    "spans": "reading spans that differ",
+    "source": "reading the source",
+    "target": "reading the target",
+}
+
+
+class _Share(click.ParamType[float]):
+    """A share of all keys: 1%, or 0.01."""
+
+    name = "SHARE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value).strip()
+        try:
+            share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            share = 0.0
+        if not 0 < share <= 1:
+            self.fail(f"{value!r} is no share: write 1%, or 0.01", param, ctx)
+        return share
 
 
 @verb(
     name="verify",
     example="""
     lockstep verify
-    lockstep verify users --json | jq .agreement
+    lockstep verify users --deep
+    lockstep verify users --sample 1%
+    lockstep verify --json | jq .agreement
     """,
     answer="""
     {"agreement": false,
-     "reports": [{"mapping", "agreement", "started_at", "ended_at",
+     "reports": [{"mapping", "method", "agreement", "started_at", "ended_at",
                   "source_keys", "target_records", "records_compared",
-                  "settled", "counts": {KIND: 1},
+                  "spans", "differing", "settled", "moving", "behind", "notes",
+                  "counts": {KIND: 1},
                   "divergences": [{"kind", "key", "target_key", "reason",
                       "fields": [{"path", "expected", "actual"}]}]}]}
-    kind: missing, different, extra, failed. The first thousand divergences.
+    kind: missing, stale, different, extra, failed, unsettled, ledger. The
+    first thousand divergences. method: fast, deep, sample.
     """,
 )
 @click.argument("mappings", metavar="[MAPPING]...", nargs=-1, shell_complete=names.mappings)
+@click.option("--deep", is_flag=True, help="Trust nothing stored: derive, read and compare everything.")
+@click.option("--sample", type=_Share(), metavar="SHARE", help="As --deep, for a share of the keys: 1%.")
+@click.option(
+    "--patience",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Wait at most so long for changes on their way.",
+)
 @click.option("--limit", metavar="N", default=20, show_default=True, help="Show at most so many divergences.")
-def command(mappings: tuple[str, ...], limit: int) -> None:
-    """Compare everything, record by record: are they the same? Writes nothing.
+def command(mappings: tuple[str, ...], deep: bool, sample: float | None, patience: float, limit: int) -> None:
+    """Are they the same? Compares source and target; writes nothing.
 
-    Trusts nothing stored: derives every record of the sources again, reads every record of the targets, and
-    compares them field by field. Works beside a live run. Exits with 0 only when all are in agreement.
+    By default each side is compared with the ledger by sums that the systems compute themselves, and only
+    what differs is read: fast enough to ask every few minutes. It trusts that a record is what its
+    fingerprint says; --deep does not. Works beside a live run: a change on its way is no difference. Exits
+    with 0 only when all are in agreement.
     """
     from lockstep.operations.verify import verify
 
+    if deep and sample is not None:
+        raise click.UsageError("--deep looks at all keys, and --sample at some: give one of them.")
+    method = "deep" if deep else "fast" if sample is None else "sample"
     pipeline = settings().load()
     names = list(dict.fromkeys(mappings)) or list(pipeline.mappings)
     for name in names:
@@ -53,11 +96,14 @@ def command(mappings: tuple[str, ...], limit: int) -> None:
     reports: list[Report] = []
     for name in names:
         with _progress(name) as advance:
-            reports.append(verify(pipeline, name, on_progress=advance))
+            report = verify(
+                pipeline, name, method=method, share=sample or 1.0, patience=patience, on_progress=advance
+            )
+        reports.append(report)
         if not settings().json:
             if len(reports) > 1:
                 out.print()
-            _print(out, reports[-1], limit)
+            _print(out, report, limit)
     agreement = all(report.agreement for report in reports)
     if settings().json:
         print_json({"agreement": agreement, "reports": reports})
@@ -84,7 +130,7 @@ def _progress(name: str) -> Iterator[Callable[[Progress], None] | None]:
         task = shown.add_task(f"{name}: reading", total=None, said="")
 
         def advance(now: Progress) -> None:
-            words = f"{name}: reading the {now.stage}"
+            words = f"{name}: {_STAGES.get(now.stage, now.stage)}"
             said = f"{now.done:,} of {now.total:,}"
             shown.update(task, description=words, completed=now.done, total=now.total or None, said=said)
 
@@ -102,14 +148,21 @@ def _print(out: Console, report: Report, limit: int) -> None:
         verdict = f" is not in agreement: {counted}."
         out.print(Text.assemble(("✗ ", "bold red"), (report.mapping, "bold"), verdict))
     took = output.span(report.ended_at - report.started_at)
-    compared = output.count(report.records_compared, "record")
-    out.print(f"  compared  {compared}, derived from {output.count(report.source_keys, 'source key')},")
-    out.print(f"            with {output.count(report.target_records, 'target record')}, field by field")
+    for label, words in _compared(report):
+        out.print(f"  {label:<8}  {words}")
     out.print(f"  when      {output.clock(report.started_at)}, in {took}")
     if report.settled:
         out.print(
             f"  excused   {output.count(report.settled, 'change')} on the way, settled by reading again"
         )
+    if report.moving:
+        out.print(f"  moving    {output.count(report.moving, 'key')} changed each time they were looked at")
+    if report.behind:
+        out.print(
+            f"  noted     {output.count(report.behind, 'key')} whose rows changed and whose records did not"
+        )
+    for note in report.notes:
+        out.print(f"  note      {note}")
     for one in report.divergences[:limit]:
         _print_divergence(out, one)
     total = sum(report.counts.values())
@@ -123,6 +176,25 @@ def _print(out: Console, report: Report, limit: int) -> None:
             out.print(f"  `lockstep backfill {report.mapping} --trust-target` mends what the target holds.")
         if "failed" in report.counts:
             out.print(f"  `lockstep stuck {report.mapping}` says what to do about keys that fail.")
+
+
+def _compared(report: Report) -> Iterator[tuple[str, str]]:
+    """What was compared, line by line."""
+    records = output.count(report.target_records, "target record")
+    keys = output.count(report.source_keys, "source key")
+    if report.method == "fast":
+        spans = output.count(report.spans, "span")
+        yield "compared", f"{keys} with {records}, by sums in {spans}"
+        if report.differing:
+            differing = output.count(report.differing, "span")
+            yield "read", f"{differing} key by key, where the sums differed"
+    elif report.method == "deep":
+        compared = output.count(report.records_compared, "record")
+        yield "compared", f"{compared}, derived from {keys},"
+        yield "", f"with {records}, field by field"
+    else:
+        compared = output.count(report.records_compared, "record")
+        yield "compared", f"{compared}, derived from a sample of {keys}, field by field"
 
 
 def _print_divergence(out: Console, one: Divergence) -> None:

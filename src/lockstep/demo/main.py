@@ -14,7 +14,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.text import Text
 
-from lockstep.agreement.verify import Report
+from lockstep.agreement.report import Report
 from lockstep.demo.app import connect, create
 from lockstep.demo.pipeline import declare
 from lockstep.demo.traffic import Traffic
@@ -191,7 +191,7 @@ class _Story:
 
     def _check(self, question: str) -> Report:
         self._chapter(5, question)
-        report = verify(self._pipeline, MAPPING)
+        report = verify(self._pipeline, MAPPING, method="deep")
         verdict = "[green]in agreement[/green]" if report.agreement else "[red]not in agreement[/red]"
         took = report.ended_at - report.started_at
         self._say(
@@ -203,7 +203,7 @@ class _Story:
     def _sabotage(self) -> tuple[int, int]:
         self._chapter(6, "Somebody edits the index behind Lockstep's back")
         planted = self._plant()
-        report = verify(self._pipeline, MAPPING)
+        report = verify(self._pipeline, MAPPING, method="deep")
         for divergence in report.divergences[:4]:
             fields = ", ".join(
                 f"{field.path}: {field.expected!r} became {field.actual!r}" for field in divergence.fields
@@ -234,7 +234,7 @@ class _Story:
         took = time.monotonic() - started
         wrote = result.mappings[0].gauges["applied"]
         self._say(f"   Every key compared with the index as it is, in {took:.1f} s; {wrote} written.")
-        report = verify(self._pipeline, MAPPING)
+        report = verify(self._pipeline, MAPPING, method="deep")
         verdict = "[green]in agreement[/green]" if report.agreement else "[red]not in agreement[/red]"
         self._say(f"   Checked again, {report.records_compared:,} records: {verdict}.")
         return report

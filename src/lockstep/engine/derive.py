@@ -61,17 +61,41 @@ class Deriver:
 
     def _together(self, wanted: Sequence[Key], now: float) -> dict[Key, Derived]:
         """All of them, as of one moment."""
+        found = self._moment(
+            wanted
+        )  # the snapshot is closed: a slow mapping holds nothing open at the source
+        return self._derive(found, wanted, now)
+
+    def _moment(self, wanted: Sequence[Key]) -> dict[Key, tuple[Any, int]]:
+        """What the source holds of them, as of one moment; a DataError stands for what cannot be read."""
         bad: Bad = {}
         while True:
             try:
                 with self._reader.snapshot() as snapshot:
-                    found = self._read(snapshot, wanted, bad)
+                    return self._read(snapshot, wanted, bad)
             except UnreadableRows as failed:  # the next round passes over what cannot be read
                 # Together they cannot be read, and each alone can: then nobody says which it was.
                 blame = blamed(self._reader, failed) or dict.fromkeys(failed.values, failed.error)
                 bad = {**bad, failed.path: {**bad.get(failed.path, {}), **blame}}
-            else:  # the snapshot is closed: a slow mapping holds nothing open at the source
-                return self._derive(found, wanted, now)
+
+    def numbers(self, wanted: Sequence[Key]) -> dict[Key, int]:
+        """The source sums of these roots, without running the mapping; those the source lacks are left out,
+        and of one that cannot be read it is 0.
+
+        Raises Unreachable or Refused when the source does not answer.
+        """
+        found: dict[Key, int] = {}
+        left = list(wanted)
+        while left:
+            some, failed = self._portions.some(left, self._summed)
+            found |= {key: number for key, number in some.items() if number is not None}
+            found |= dict.fromkeys(failed, 0)
+            left = left[len(some) + len(failed) :]
+        return found
+
+    def _summed(self, wanted: Sequence[Key]) -> dict[Key, int | None]:
+        found = self._moment(wanted)
+        return {key: found[key][1] if key in found else None for key in wanted}
 
     def roots(self, wanted: Sequence[Key]) -> dict[Key, Any]:
         """The shapes of these roots, without running the mapping; a key may have none."""

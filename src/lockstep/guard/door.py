@@ -119,7 +119,7 @@ class Door:
     def _summing(self) -> SummingWriter:
         if isinstance(self._writer, SummingWriter):
             return self._writer
-        raise CannotSum("this target does not sum by itself what its records say")
+        raise CannotSum("it does not sum by itself")
 
     def write(self, plan: Plan) -> list[Outcome]:
         """Writes a plan. Raises HeldBack when a policy holds it."""

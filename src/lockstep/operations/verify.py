@@ -1,52 +1,96 @@
-"""verify: the deep check of one mapping."""
+"""verify: whether a mapping's source and target agree."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from lockstep.agreement.verify import Progress, Report
-from lockstep.agreement.verify import verify as check
+from lockstep.agreement.barrier import PATIENCE, barrier
+from lockstep.agreement.deep import deep, sample
+from lockstep.agreement.fast import Scope, fast
+from lockstep.agreement.report import Progress, Report
 from lockstep.database import Access
-from lockstep.engine.decide import owned
-from lockstep.errors import StateError
+from lockstep.errors import DeclarationError, StateError
+from lockstep.journal.sql import SqlJournal
 from lockstep.operations.opened import closed_door, existing
 from lockstep.pipeline import Pipeline
-from lockstep.state.rows import Owned
-from lockstep.values import Key
+from lockstep.state.rows import Row
+from lockstep.state.store import Store
+from lockstep.values import Key, Lane, Stream
+
+OnProgress = Callable[[Progress], None]
 
 
 def verify(
-    pipeline: Pipeline, mapping: str, *, on_progress: Callable[[Progress], None] | None = None
+    pipeline: Pipeline,
+    mapping: str,
+    *,
+    method: str = "fast",
+    share: float = 0.01,
+    patience: float = PATIENCE,
+    on_progress: OnProgress | None = None,
 ) -> Report:
-    """Derives everything again, reads every target record, and compares them field by field.
+    """Checks one mapping, beside a live run or without one. Nothing is written to the target, nothing hinted.
 
-    Works beside a live run: what differs is read again before it is reported. Raises StateError when
-    the mapping never ran.
+    `method`: "fast" compares each side with the ledger by sums, and reads what differs; "deep" derives
+    everything again, reads every target record and compares field by field; "sample" does so for a `share` of
+    the keys. `patience`: seconds to wait at most for changes on their way. Raises StateError when the mapping
+    never ran.
     """
     declared = pipeline.named(mapping)
+    if method not in ("fast", "deep", "sample"):
+        raise DeclarationError(f"there is no method {method!r}", "Use fast, deep or sample.")
     with existing(pipeline, Access.CHANGE) as store:
         consumer = store.generations.consumer(mapping, declared.target.name)
         if consumer is None:
             raise StateError(f"mapping {mapping} has never run", "Start it with `lockstep run` first.")
 
-        def ledger(wanted: Sequence[Key]) -> dict[Key, Mapping[Key, Owned]]:
-            rows = store.ledger.rows(consumer.id, wanted)
-            return {key: owned(row, declared.default_key) for key, row in rows.items()}
+        def rows(wanted: Sequence[Key]) -> dict[Key, Row]:
+            return store.ledger.rows(consumer.id, wanted)
 
         sharing = [
             other.name
             for other in pipeline.mappings.values()
             if other.target.name == declared.target.name and other.name != mapping
         ]
-        reader = declared.source.reader()
+        reader, feed = declared.source.reader(), declared.source.feed()
         try:
             with closed_door(declared, consumer.number) as door:
-                report = check(
-                    declared, reader, door, ledger=ledger, sharing=sharing, on_progress=on_progress
-                )
+                wait = barrier(_Standing(store), feed, consumer, patience)
+                spans = store.spans(consumer.id)
+                scope = Scope(declared, reader, door, spans, rows, sharing, wait)
+                if method == "fast":
+                    report = fast(scope, on_progress)
+                elif method == "deep":
+                    report = deep(scope, on_progress)
+                else:
+                    report = sample(scope, share, on_progress)
         finally:
+            feed.close()
             reader.close()
         found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.counts.items()))
         verdict = "agreement" if report.agreement else found
         store.generations.note_verified(consumer.id, report.started_at, verdict)
         return report
+
+
+class _Standing:
+    """What the state store says of a live run."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def journal(self) -> SqlJournal:
+        return self._store.journal
+
+    def working(self) -> bool:
+        return self._store.lock.holder() is not None
+
+    def followed(self, source: str) -> tuple[str, ...]:
+        """As the journal has it, and as the run says, which is newer when nothing changes."""
+        mark, run = self._store.journal.mark(source), self._store.runs.last()
+        shown = run.gauges.get("sources", {}).get(source, {}).get("position") if run else None
+        return tuple(one for one in (mark and mark.position, shown) if one)
+
+    def settled(self, consumer: int) -> dict[tuple[Stream, Lane], dict[int, int]]:
+        return self._store.ledger.positions(consumer)

@@ -29,6 +29,7 @@ from lockstep.state.ledger import Ledger
 from lockstep.state.lock import RunLock, whoami
 from lockstep.state.runs import Backfills, Runs
 from lockstep.state.settling import fence
+from lockstep.state.spans import LedgerSpans
 from lockstep.state.stuck import StuckKeys
 from lockstep.values import PARTITIONS, Lane, Stream, consumer_stream
 
@@ -91,6 +92,10 @@ class Store:
         self.journal.close()
         self._database.close()
         self.lock.close()
+
+    def spans(self, consumer: int) -> LedgerSpans:
+        """A consumer's part of the ledger, span by span."""
+        return LedgerSpans(self._database, consumer)
 
     def journal_hole(self, source: str) -> str | None:
         """Why journal and ledger do not belong together, as far as a source goes, in words."""

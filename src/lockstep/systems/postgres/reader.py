@@ -16,14 +16,16 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from lockstep.errors import Refused, TooMuch, Unreachable
+from lockstep import keys
+from lockstep.canonical import wrap64
+from lockstep.errors import CannotSum, Refused, TimedOut, TooMuch, Unreachable
 from lockstep.ports import MOST_BYTES, MOST_ROWS, KeyPage
-from lockstep.systems.postgres import lookup, tables, visibility, walk
+from lockstep.systems.postgres import lookup, summing, tables, visibility, walk
 from lockstep.systems.postgres.client import LOCK_TIMEOUT, Address, Connection
 from lockstep.systems.postgres.faults import mapped
 from lockstep.systems.postgres.tables import TableInfo
 from lockstep.systems.postgres.values import decoded, slowly
-from lockstep.values import Fetch, Span, Table
+from lockstep.values import Branch, Fetch, Key, Span, Table, Tally
 
 CHUNK = 5_000
 _LIMIT = f" LIMIT {MOST_ROWS + 1}"
@@ -102,6 +104,36 @@ class PostgresSnapshot:
             return self._query(info, columns, text, given)
 
         return walk.page(query, way, span, limit)
+
+    def sums(self, root: Branch, cuts: Sequence[Key]) -> list[Tally]:
+        infos = self._infos(root)
+        found: list[Row] = []
+        with _summed(root), self._connection.cursor(binary=True) as cursor:
+            for text in summing.sums_sql(infos, self._references(infos), root, cuts):
+                cursor.execute(text.encode())
+                found += cursor.fetchall()
+        return summing.tallied(found, len(cuts) + 1)
+
+    def numbers(self, root: Branch, span: Span) -> Iterator[list[tuple[Key, int]]]:
+        infos = self._infos(root)
+        text = summing.numbers_sql(infos, self._references(infos), root, span)
+        self._streams += 1
+        with _summed(root), _portal(self._connection, f"lockstep_{self._streams}") as cursor:
+            cursor.execute(text.encode(), (), binary=True)
+            while page := self._fetched(cursor, infos[root.table.name], root.table.key, CHUNK):
+                yield [(keys.encode(row[:-1]), wrap64(int(row[-1]))) for row in page]
+
+    def _references(self, infos: dict[str, TableInfo]) -> summing.References:
+        oids = "{" + ",".join(str(info.oid) for info in infos.values()) + "}"
+        found = self._connection.execute(summing.REFERENCES.encode(), [oids]).fetchall()
+        return summing.references(found)
+
+    def _infos(self, root: Branch) -> dict[str, TableInfo]:
+        """What is known of all the tables of a shape."""
+        found = {root.table.name: self._info(root.table.name)}
+        for child in root.below:
+            found |= self._infos(child)
+        return found
 
     def _text(self, info: TableInfo, fetch: Fetch) -> str:
         made = self._texts.get(fetch)
@@ -276,6 +308,16 @@ def _portal(connection: Connection, name: str) -> Iterator[psycopg.RawServerCurs
             cursor.close()
         finally:
             psycopg.Cursor.close(cursor)  # where the server can't be asked, it would stay open
+
+
+@contextmanager
+def _summed(root: Branch) -> Iterator[None]:
+    """What keeps the server from summing is no error: it is read instead."""
+    try:
+        with mapped(f"summing {root.table.name}"):
+            yield
+    except TimedOut as error:
+        raise CannotSum(str(error), error.remedy) from error
 
 
 def _lock(infos: Any) -> str:

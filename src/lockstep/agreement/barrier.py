@@ -1,0 +1,77 @@
+"""Waits until what is on its way has arrived: every change that the source has by now, worked to the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from lockstep.ports import Feed, Journal
+from lockstep.state.generations import Consumer
+from lockstep.values import Lane, Stream, consumer_stream, source_stream
+
+PATIENCE = 30.0
+_POLL = 0.05
+
+Barrier = Callable[[], str | None]
+"""Returns None once nothing is on its way, or why that cannot be waited for, in words."""
+
+
+class Standing(Protocol):
+    """What a barrier asks of the state store."""
+
+    @property
+    def journal(self) -> Journal: ...
+
+    def working(self) -> bool:
+        """Whether a run is alive."""
+        ...
+
+    def followed(self, source: str) -> Sequence[str]:
+        """Positions up to which a source's hints are in the journal, as far as anybody says."""
+        ...
+
+    def settled(self, consumer: int) -> dict[tuple[Stream, Lane], dict[int, int]]: ...
+
+
+def barrier(standing: Standing, feed: Feed, consumer: Consumer, patience: float = PATIENCE) -> Barrier:
+    """The barrier of one consumer. Where no run is alive nothing is on its way, and it does not wait."""
+
+    def wait() -> str | None:
+        deadline = time.monotonic() + patience
+        goal = feed.reached()
+
+        def until(done: Callable[[], bool]) -> bool:
+            while not done():
+                if time.monotonic() > deadline or not standing.working():
+                    return False
+                time.sleep(_POLL)
+            return True
+
+        def journalled() -> bool:
+            return any(feed.passed(one, goal) for one in standing.followed(consumer.source))
+
+        if not standing.working():
+            return None
+        if not until(journalled):
+            return _why(standing, "the source's log is not followed to its end", patience)
+        end = standing.journal.end()
+        if not until(lambda: not _waiting(standing, consumer, end)):
+            return _why(standing, "hints of this mapping wait to be worked", patience)
+        return None
+
+    return wait
+
+
+def _waiting(standing: Standing, consumer: Consumer, end: int) -> int:
+    """How many hints that were there at `end` are not settled."""
+    settled = standing.settled(consumer.id)
+    return sum(
+        standing.journal.waiting(stream, lane, max(settled.get((stream, lane), {}).values(), default=0), end)
+        for stream in (source_stream(consumer.source), consumer_stream(consumer.id))
+        for lane in Lane
+    )
+
+
+def _why(standing: Standing, what: str, patience: float) -> str | None:
+    return f"{what}, after {patience:.0f} seconds" if standing.working() else None

@@ -1,0 +1,85 @@
+"""What a check found, and what it compared."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from lockstep.agreement.fields import FieldDiff
+
+SHOWN = 1_000
+
+
+class Divergence(Struct, frozen=True):
+    """One record on which the sides do not agree.
+
+    kind
+      missing    the target lacks it
+      extra      the target holds it and nobody derives it
+      stale      the target holds what Lockstep wrote of an earlier state of the source
+      different  the target holds something else
+      failed     it cannot be derived
+      unsettled  it differs, and what was on its way when that was seen has not been worked in time
+      ledger     both sides agree, and the ledger says something else
+    `key` is the source key, None for an extra that Lockstep did not write.
+    """
+
+    kind: str
+    key: str | None
+    target_key: str | None
+    fields: tuple[FieldDiff, ...] = ()
+    reason: str | None = None
+
+
+class Report(Struct, frozen=True):
+    """What a check compared, and what it found.
+
+    method       fast (sums of both sides against the ledger; what differs is read), deep (everything derived
+                 and read again), sample (a share of the keys, likewise)
+    settled      records that differed at first sight: changes on their way
+    moving       of those, keys that changed each time they were looked at
+    behind       ledger rows with the number of an earlier state whose records agree all the same
+    spans        compared by their sums; `differing` of them were read by key
+    notes        what a person should know of how it was compared: which side was read for want of sums
+    divergences  the first thousand; `counts` holds all of them by kind
+    """
+
+    mapping: str
+    agreement: bool
+    started_at: float
+    ended_at: float
+    source_keys: int
+    target_records: int
+    records_compared: int
+    settled: int
+    counts: dict[str, int]
+    divergences: tuple[Divergence, ...]
+    method: str = "deep"
+    moving: int = 0
+    behind: int = 0
+    spans: int = 0
+    differing: int = 0
+    notes: tuple[str, ...] = ()
+
+
+class Progress(NamedTuple):
+    """How far a check has come; `total` is an estimate."""
+
+    stage: str
+    done: int
+    total: int
+
+
+class Findings:
+    """Collects what a check finds."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.shown: list[Divergence] = []
+        self.settled = self.moving = self.behind = 0
+
+    def add(self, divergence: Divergence) -> None:
+        self.counts[divergence.kind] = self.counts.get(divergence.kind, 0) + 1
+        if len(self.shown) < SHOWN:
+            self.shown.append(divergence)

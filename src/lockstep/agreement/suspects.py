@@ -1,0 +1,174 @@
+"""Suspects: keys that seem to differ, looked at until it is certain what they are.
+
+A change on its way is no divergence. So a suspect is derived, then whatever was on its way at that moment is
+waited for, then the target is read, and then it is derived once more: if the source means the same before and
+after, the target had every chance to hold it. A key that changes each time it is looked at is counted as
+moving. Nothing is written, nothing is hinted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from lockstep import keys
+from lockstep.agreement.barrier import Barrier
+from lockstep.agreement.fields import diff
+from lockstep.agreement.report import Divergence, Findings
+from lockstep.canonical import canonical, fingerprint
+from lockstep.engine.decide import owned
+from lockstep.engine.derive import Derived, Deriver
+from lockstep.guard.door import Door
+from lockstep.mapping import Desired
+from lockstep.mapping import Mapping as Declared
+from lockstep.state.rows import Owned, Row
+from lockstep.values import Held, Key
+
+AT_ONCE = 5_000
+_ROUNDS = 5
+
+Rows = Callable[[Sequence[Key]], dict[Key, Row]]
+"""What the ledger says of source keys."""
+
+Suspects = Mapping[Key, set[Key]]
+"""Source keys, each with target keys at which a record says that it is from there."""
+
+
+class Settler:
+    """Settles the suspects of one mapping."""
+
+    def __init__(
+        self,
+        mapping: Declared,
+        deriver: Deriver,
+        door: Door,
+        rows: Rows,
+        barrier: Barrier,
+        findings: Findings,
+    ) -> None:
+        self._mapping = mapping
+        self._deriver = deriver
+        self._door = door
+        self._rows = rows
+        self._barrier = barrier
+        self._findings = findings
+
+    def settle(self, suspects: Suspects) -> None:
+        """Adds what is certain to the findings, in the order of the keys."""
+        wanted = sorted(suspects)
+        for start in range(0, len(wanted), AT_ONCE):
+            self._some({key: suspects[key] for key in wanted[start : start + AT_ONCE]})
+
+    def _some(self, suspects: Suspects) -> None:
+        left = dict(suspects)
+        found: dict[Key, list[Divergence]] = {}
+        now = self._deriver.derive(list(left), time.time())
+        before: dict[Key, Derived] = {}
+        waits: str | None = None
+        for _ in range(_ROUNDS):
+            rows = self._rows(list(left))
+            held = self._held(now, rows, left)
+            if before:
+                now = self._deriver.derive(list(left), time.time())
+            judged = {key: list(self._judge(one, rows.get(key), held, left[key])) for key, one in now.items()}
+            for key, one in now.items():
+                if not judged[key]:
+                    self._findings.settled += 1
+                    self._findings.behind += _behind(one, rows.get(key))
+                elif key in before and _same(before[key], one):
+                    found[key] = judged[key]
+                else:
+                    continue
+                del left[key]
+            if not left or waits is not None:
+                break
+            before = now = {key: now[key] for key in left}
+            waits = self._barrier()  # not before the first look: most suspects agree by then
+        self._findings.moving += len(left)
+        for key in sorted(found):
+            for divergence in found[key]:
+                self._findings.add(divergence if waits is None else _unsettled(divergence, waits))
+
+    def _held(
+        self, derived: Mapping[Key, Derived], rows: Mapping[Key, Row], left: Suspects
+    ) -> dict[Key, Held]:
+        """What the target holds of all that these keys may have to do with."""
+        wanted: set[Key] = set()
+        for key, one in derived.items():
+            wanted.update(item.key for item in one.desired)
+            wanted.update(owned(rows.get(key), self._mapping.default_key))
+            wanted.update(left[key])
+        return self._door.read(list(wanted)) if wanted else {}
+
+    def _judge(
+        self, one: Derived, row: Row | None, held: Mapping[Key, Held], seen: set[Key]
+    ) -> Iterator[Divergence]:
+        source = keys.text(one.key)
+        if one.error is not None:
+            yield Divergence("failed", source, None, reason=str(one.error))
+            return
+        known = owned(row, self._mapping.default_key)
+        wanted = {item.key: item for item in one.desired}
+        agrees = True
+        for target_key, item in wanted.items():
+            found = held.get(target_key)
+            divergence = self._differs(one, item, found, known.get(target_key))
+            if divergence is not None:
+                agrees = False
+                yield divergence
+        for target_key in {*known, *seen}.difference(wanted):
+            if (found := held.get(target_key)) is not None and self._mine(one.key, found):
+                agrees = False
+                yield Divergence("extra", source, keys.text(target_key))
+        if agrees and (row is None or not row.void):
+            said = {key: item.sent for key, item in known.items()}
+            if said != {key: item.fingerprint for key, item in wanted.items()}:
+                reason = (
+                    "the ledger says something else was written" if said else "the ledger does not know it"
+                )
+                yield Divergence("ledger", source, None, reason=reason)
+
+    def _differs(
+        self, one: Derived, item: Desired, found: Held | None, known: Owned | None
+    ) -> Divergence | None:
+        source, target = keys.text(one.key), keys.text(item.key)
+        if found is None:
+            return Divergence("missing", source, target)
+        actual = fingerprint(item.key, canonical(found.record))
+        if not self._mine(one.key, found):
+            return Divergence("different", source, target, reason="it does not say it is from here")
+        meta = found.meta
+        assert meta is not None
+        if actual == item.fingerprint:
+            if meta.fingerprint == item.fingerprint:
+                return None
+            return Divergence("different", source, target, reason="it carries another record's fingerprint")
+        if known is not None and known.sent == item.fingerprint and known.held == actual:
+            return None  # sent as it is derived now; the target made this of it
+        intact = actual == meta.fingerprint or (known is not None and known.held == actual)
+        kind = "stale" if intact and meta.sum != one.sum else "different"
+        return Divergence(kind, source, target, tuple(diff(item.record, found.record)))
+
+    def _mine(self, key: Key, found: Held) -> bool:
+        return found.meta is not None and (found.meta.mapping, found.meta.key) == (self._mapping.name, key)
+
+
+def _same(before: Derived, after: Derived) -> bool:
+    """Whether the source meant the same at both looks."""
+    if before.error is not None or after.error is not None:
+        return before.error is not None and after.error is not None
+    return {item.key: item.fingerprint for item in before.desired} == {
+        item.key: item.fingerprint for item in after.desired
+    }
+
+
+def _behind(one: Derived, row: Row | None) -> bool:
+    """Whether the ledger has the number of another state of the source, though the records agree."""
+    if row is None:
+        return one.root is not None
+    return row.void or row.sum != one.sum
+
+
+def _unsettled(one: Divergence, waits: str) -> Divergence:
+    reason = f"{waits}: a change of it may be on its way"
+    return Divergence("unsettled", one.key, one.target_key, one.fields, reason)
