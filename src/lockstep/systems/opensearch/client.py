@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import httpx
@@ -69,7 +70,20 @@ class Client:
 
         `repeat=False` for what must not be done twice.
         """
-        status, answer = self._answered(method, path, body, _TRIES if repeat else 1)
+        content = None if body is None else self.content(body)
+        status, answer = self._answered(method, path, content, _TRIES if repeat else 1)
+        return self._judged(status, answer)
+
+    def ask_many(self, path: str, requests: Sequence[Any]) -> list[dict[str, Any]]:
+        """The answers to many searches in one request, in order; each may hold an error of its own."""
+        content = b"".join(self.content(one) + b"\n" for one in requests)
+        answer = self._judged(*self._answered("POST", path, content, _TRIES, lines=True))
+        found = answer.get("responses") if answer else None
+        if not isinstance(found, list) or 2 * len(found) != len(requests):
+            raise self.rubbish(repr(answer).encode())
+        return found
+
+    def _judged(self, status: int, answer: bytes) -> Any:
         if status == 404 and reason(answer).kind == "index_not_found_exception":
             return None
         if status not in (200, 201):
@@ -92,12 +106,13 @@ class Client:
             version = {}
         return Greeting(version.get("distribution"), str(version.get("number", "")), said.get("cluster_uuid"))
 
-    def _answered(self, method: str, path: str, body: Any, tries: int) -> tuple[int, bytes]:
+    def _answered(
+        self, method: str, path: str, content: bytes | None, tries: int, *, lines: bool = False
+    ) -> tuple[int, bytes]:
         """An answer of any kind but busy, tried for again. Raises Unreachable."""
-        content = None if body is None else self.content(body)
         for attempt in range(1, tries + 1):
             try:
-                status, answer = self.send(method, path, content)
+                status, answer = self.send(method, path, content, lines=lines)
                 if status not in BUSY:
                     return status, answer
                 failure: SystemError_ = self.failure(status, answer)

@@ -58,7 +58,7 @@ class Scanner:
 
     def contents(self) -> Contents:
         """What the last refresh has made visible."""
-        hits = self._answer(_HIGHEST)
+        hits = self.answer(_HIGHEST)
         try:
             highest = max([0, *(hit["sort"][0] or 0 for hit in hits["hits"])])
             return Contents(hits["total"]["value"], Version(highest))
@@ -158,23 +158,23 @@ class Scanner:
 
     def _foreign_ids(self) -> list[str] | None:
         """The ids of documents that Lockstep did not write, in order; None if they are too many."""
-        many = self._answer({"query": _FOREIGN, "size": 0, "track_total_hits": MOST_FOREIGN + 1})
+        many = self.answer({"query": _FOREIGN, "size": 0, "track_total_hits": MOST_FOREIGN + 1})
         total = many["total"]["value"]
         if total > MOST_FOREIGN:
             return None
         if not total:
             return []
         request = {"query": _FOREIGN, "size": MOST_FOREIGN, "_source": False, "sort": ["_doc"]}
-        return sorted((hit["_id"] for hit in self._answer(request)["hits"]), key=bulk.key_of)
+        return sorted((hit["_id"] for hit in self.answer(request)["hits"]), key=bulk.key_of)
 
     def _search(self, query: Any, by: str, start: str | None, size: int) -> list[dict[str, Any]]:
         request = {"query": query, "size": size, "track_total_hits": False, "sort": [{by: "asc"}]}
         if start is not None:
             request["search_after"] = [start]
-        hits: list[dict[str, Any]] = self._answer(request)["hits"]
+        hits: list[dict[str, Any]] = self.answer(request)["hits"]
         return hits
 
-    def _answer(self, request: Any) -> Any:
+    def answer(self, request: Any) -> Any:
         """The hits of a search that every shard answered in full."""
         path = f"/{self._index}/_search?allow_partial_search_results=false&{self._client.flavour.copies}"
         answer = self._client.ask("POST", path, request)

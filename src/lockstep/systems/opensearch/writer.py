@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lockstep.errors import Refused, SystemError_, Unreachable
@@ -14,7 +14,8 @@ from lockstep.systems.opensearch.pace import Pace
 from lockstep.systems.opensearch.reasons import BUSY, reason
 from lockstep.systems.opensearch.scan import Scanner
 from lockstep.systems.opensearch.standing import standing
-from lockstep.values import Change, Contents, Held, Identity, Key, Outcome, Status
+from lockstep.systems.opensearch.summing import Summing
+from lockstep.values import Change, Contents, Held, Identity, Key, Mark, Outcome, Span, Status, Tally
 
 LARGEST_REQUEST = 8 << 20
 _TOO_MANY_REFUSALS = 32
@@ -49,6 +50,7 @@ class IndexWriter:
         self._settings = settings
         self._pace = Pace(largest)
         self._scanner = Scanner(client, names.index)
+        self._summing = Summing(client, names.index, self._scanner)
 
     def identity(self) -> Identity | None:
         """Cluster, index and marker, as the cluster's state has them: no shard is asked."""
@@ -208,6 +210,15 @@ class IndexWriter:
 
     def scan(self, after: Key | None, limit: int) -> list[Held]:
         return self._scanner.page(after, limit)
+
+    def sums(self, mapping: str, cuts: Sequence[Key]) -> list[Tally]:
+        return self._summing.sums(mapping, cuts)
+
+    def marks(self, mapping: str, span: Span) -> Iterator[list[Mark]]:
+        return self._summing.marks(mapping, span)
+
+    def strangers(self, mappings: Sequence[str], limit: int) -> tuple[int, list[Key]]:
+        return self._summing.strangers(mappings, limit)
 
     def close(self) -> None:
         self._client.close()

@@ -1,0 +1,130 @@
+"""What documents say of themselves, added up by the cluster, span after span of source keys.
+
+A sum of the cluster's is a double, which holds 53 bits: so halves of fingerprints are summed, by scripts
+that are compiled once. A span is a range of `_lockstep.key`, which is indexed; many go into one request.
+
+A copy of one of our documents under another id counts as what it says it is: within the server's sums nobody
+knows a document's id. The deep check finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lockstep.canonical import wrap64
+from lockstep.errors import CannotSum
+from lockstep.systems.opensearch import bulk, wire
+from lockstep.systems.opensearch.client import Client
+from lockstep.systems.opensearch.reasons import reason_of
+from lockstep.systems.opensearch.scan import Scanner
+from lockstep.values import Fingerprint, Key, Mark, Meta, Span, Tally, Version
+
+_TOGETHER = 100
+"""Spans in one request."""
+
+_PAGE = 10_000
+"""A cluster's limit, where nobody has raised it."""
+
+_FIELD = f"doc['{wire.META}.fingerprint']"
+_HALVES = {"high": ">> 32", "low": "& 0xffffffffL"}
+_REPLY = ",".join(
+    f"responses.{part}" for part in ("hits.total", "aggregations", "_shards", "timed_out", "error")
+)
+_NAMES = ("id", "key", "fingerprint", "sum", "version")
+
+
+class Summing:
+    """The sums of one index."""
+
+    def __init__(self, client: Client, index: str, scanner: Scanner) -> None:
+        self._client = client
+        self._index = index
+        self._scanner = scanner
+        self._header = {"index": index, **dict([client.flavour.copies.split("=")])}
+
+    def sums(self, mapping: str, cuts: Sequence[Key]) -> list[Tally]:
+        self._scanner.refresh()
+        spans = [Span(*pair) for pair in zip([None, *cuts], [*cuts, None], strict=True)]
+        found: list[Tally] = []
+        for start in range(0, len(spans), _TOGETHER):
+            requests: list[Any] = []
+            for span in spans[start : start + _TOGETHER]:
+                requests += [self._header, _summed(_within(mapping, span))]
+            found += map(self._tally, self._client.ask_many(f"/_msearch?filter_path={_REPLY}", requests))
+        return found
+
+    def _tally(self, answer: dict[str, Any]) -> Tally:
+        if (error := answer.get("error")) is not None:
+            why = reason_of(error)
+            if "script" in f"{why}":
+                raise CannotSum(f"the cluster runs no scripts of ours: {why}")
+            raise self._client.failure(503, wire.plain({"error": error}))
+        try:
+            if answer["timed_out"] or answer["_shards"]["failed"]:
+                raise self._client.failure(503, wire.plain({"error": answer["_shards"]}))
+            high, low = (int(answer["aggregations"][half]["value"]) for half in ("high", "low"))
+            return Tally(answer["hits"]["total"]["value"], wrap64((high << 32) + low))
+        except (KeyError, TypeError) as error:
+            raise self._client.rubbish(repr(answer).encode()) from error
+
+    def marks(self, mapping: str, span: Span) -> Iterator[list[Mark]]:
+        self._scanner.refresh()
+        after: list[Any] | None = None
+        while True:
+            request = {
+                "size": _PAGE,
+                "track_total_hits": False,
+                "_source": False,
+                "query": _within(mapping, span),
+                "docvalue_fields": [f"{wire.META}.{name}" for name in _NAMES],
+                "sort": [{f"{wire.META}.id": "asc"}],
+            }
+            hits = self._scanner.answer(request if after is None else request | {"search_after": after})[
+                "hits"
+            ]
+            try:
+                yield [_mark(mapping, hit) for hit in hits]
+            except (KeyError, TypeError, ValueError) as error:
+                raise self._client.rubbish(repr(hits).encode()) from error
+            if len(hits) < _PAGE:
+                return
+            after = hits[-1]["sort"]
+
+    def strangers(self, mappings: Sequence[str], limit: int) -> tuple[int, list[Key]]:
+        self._scanner.refresh()
+        ours = {"terms": {f"{wire.META}.mapping": list(mappings)}}
+        request = {"query": {"bool": {"must_not": [ours]}}, "size": limit, "track_total_hits": True}
+        hits = self._scanner.answer(request | {"_source": False, "sort": ["_doc"]})
+        return hits["total"]["value"], sorted(bulk.key_of(hit["_id"]) for hit in hits["hits"])
+
+
+def _within(mapping: str, span: Span) -> dict[str, Any]:
+    """A query for a mapping's documents whose source keys are in a span."""
+    bounds = {"gt": span.after and span.after.hex(), "lte": span.upto and span.upto.hex()}
+    given = {name: bound for name, bound in bounds.items() if bound is not None}
+    key = f"{wire.META}.key"
+    inside = {"range": {key: given}} if given else {"exists": {"field": key}}
+    return {"bool": {"filter": [{"term": {f"{wire.META}.mapping": mapping}}, inside]}}
+
+
+def _summed(query: dict[str, Any]) -> dict[str, Any]:
+    halves = {
+        name: {"sum": {"script": {"source": f"{_FIELD}.size() == 0 ? 0L : {_FIELD}.value {half}"}}}
+        for name, half in _HALVES.items()
+    }
+    return {"size": 0, "track_total_hits": True, "query": query, "aggs": halves}
+
+
+def _mark(mapping: str, hit: dict[str, Any]) -> Mark:
+    """What a document says. One that says not enough, as somebody wrote into it, says 0 of the rest."""
+    found = hit.get("fields", {})
+    said = {name: found.get(f"{wire.META}.{name}", [0])[0] for name in _NAMES}
+    meta = Meta(
+        mapping,
+        Key(bytes.fromhex(said["key"])),
+        Fingerprint(int(said["fingerprint"])),
+        int(said["sum"]),
+        Version(int(said["version"])),
+    )
+    return Mark(bulk.key_of(hit["_id"]), meta)
