@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lockstep import keys
 from lockstep.canonical import MASK31, halves, wrap64
@@ -70,7 +70,7 @@ def sums_sql(infos: Infos, named: References, root: Branch, cuts: Sequence[Key])
     """Statements for (span, roots, sum of numbers), spans without rows left out. What all say adds up."""
     made = []
     for run in _runs(infos, named, root):
-        key = _ordered(infos, run)
+        key = _ordered(infos, run) if cuts else []
         span = _span_of(key, [_bound(key, cut) for cut in cuts], 0, len(cuts))
         count = "count(*)" if run.parts[0].branch is root and run.parts[0].counts else "0::int8"
         total = " + ".join(f"sum({one})" for one in _mixed(run))
@@ -218,33 +218,46 @@ def _rows(
 # Spans
 
 
-def _ordered(infos: Infos, run: _Run) -> list[tuple[Column, str]]:
-    """The columns of the root's key, each as SQL whose order is that of key bytes. Raises CannotSum."""
+class _Ordered(NamedTuple):
+    """A column of the root's key, as SQL whose order is that of key bytes, and what a bound is cast to."""
+
+    column: Column
+    sql: str
+    cast: str
+
+
+def _ordered(infos: Infos, run: _Run) -> list[_Ordered]:
+    """The columns of the root's key. Raises CannotSum."""
     found = []
     for name in run.key:
         column = infos[run.parts[0].branch.table.name].column(name)
-        if column.known.by_value is False:
+        known = column.known
+        if known.by_value:
+            found.append(_Ordered(column, f"t.{quoted(name)}", known.cast))
+        elif known.by_value is None:
+            found.append(_Ordered(column, f't.{quoted(name)} COLLATE "C"', known.cast))
+        elif known.python == "str":  # an enum, and whatever else is a text to us
+            found.append(_Ordered(column, f'({column.read_sql}) COLLATE "C"', "text"))
+        else:
             raise CannotSum(f"the server does not order {column.label} as keys are ordered")
-        collate = ' COLLATE "C"' if column.known.by_value is None else ""
-        found.append((column, f"(t.{quoted(name)}{collate})"))
     return found
 
 
-def _bound(key: Sequence[tuple[Column, str]], cut: Key) -> str:
+def _bound(key: Sequence[_Ordered], cut: Key) -> str:
     """A key as the right side of a comparison of rows. Raises CannotSum for one that does not fit."""
     values = keys.decode(cut)
     if len(values) != len(key):
         raise CannotSum(f"{keys.text(cut)} is no key of this table")
     parts = []
-    for (column, _), value in zip(key, values, strict=True):
-        text = column.known.bind(value)
+    for one, value in zip(key, values, strict=True):
+        text = one.column.known.bind(value)
         if text is None:
-            raise CannotSum(f"{keys.text(cut)} is no key that {column.name} can hold")
-        parts.append(f"{literal(text)}::{column.known.cast}")
+            raise CannotSum(f"{keys.text(cut)} is no key that {one.column.name} can hold")
+        parts.append(f"{literal(text)}::{one.cast}")
     return f"({', '.join(parts)})"
 
 
-def _span_of(key: Sequence[tuple[Column, str]], bounds: Sequence[str], low: int, high: int) -> str:
+def _span_of(key: Sequence[_Ordered], bounds: Sequence[str], low: int, high: int) -> str:
     """SQL for the number of the span, among low…high, that a row is in."""
     if low == high:
         return str(low)
@@ -254,8 +267,8 @@ def _span_of(key: Sequence[tuple[Column, str]], bounds: Sequence[str], low: int,
     return f"CASE WHEN {_left(key)} <= {bounds[middle]} THEN {lower} ELSE {upper} END"
 
 
-def _left(key: Sequence[tuple[Column, str]]) -> str:
-    return f"({', '.join(sql for _, sql in key)})"
+def _left(key: Sequence[_Ordered]) -> str:
+    return f"({', '.join(one.sql for one in key)})"
 
 
 def _inside(infos: Infos, run: _Run, span: Span) -> str:

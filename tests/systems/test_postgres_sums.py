@@ -1,0 +1,278 @@
+"""What the server sums by itself is what is summed of the rows that are read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from tests.systems.postgres_db import Db
+
+import lockstep as ls
+from lockstep import keys
+from lockstep.agreement.branches import branch
+from lockstep.canonical import wrap64
+from lockstep.engine.derive import Deriver
+from lockstep.errors import CannotSum
+from lockstep.mapping import Mapping
+from lockstep.ports import SummingSnapshot
+from lockstep.values import EVERYTHING, Branch, Key, Span, Tally
+
+DDL = (
+    "CREATE TABLE teams(id int PRIMARY KEY, name text)",
+    "CREATE TABLE people(id int PRIMARY KEY, team int, name text, score float8, seen timestamptz)",
+    "CREATE TABLE groups(id text PRIMARY KEY, name text)",
+    # no foreign key: rows that hang on nobody
+    "CREATE TABLE memberships(person int NOT NULL, grp text NOT NULL, PRIMARY KEY (person, grp))",
+    # one that names the root's key, and may be null
+    "CREATE TABLE orders(id int PRIMARY KEY, person int REFERENCES people, total numeric)",
+    "CREATE TABLE lines(id int PRIMARY KEY, order_id int NOT NULL REFERENCES orders, text text)",
+    # of the root's key, and of another type
+    "CREATE TABLE notes(id int PRIMARY KEY, person bigint, text text)",
+    "INSERT INTO teams SELECT n, 'team ' || n FROM generate_series(1, 7) n",
+    "INSERT INTO people SELECT n, nullif(n % 9, 8), 'p' || n, n / 3.0, now()"
+    " FROM generate_series(-20, 200) n",
+    "INSERT INTO groups SELECT 'g' || n, 'group ' || n FROM generate_series(1, 5) n",
+    "INSERT INTO memberships SELECT n * 7 % 300, 'g' || n % 6 FROM generate_series(1, 400) n"
+    " ON CONFLICT DO NOTHING",
+    "INSERT INTO orders SELECT n, nullif(n % 150, 0), n * 1.10 FROM generate_series(1, 500) n",
+    "INSERT INTO lines SELECT n, 1 + n % 500, 'line, \"' || n FROM generate_series(1, 900) n",
+    "INSERT INTO notes SELECT n, n % 230, null FROM generate_series(1, 300) n",
+)
+
+
+class Team(ls.Model, table="public.teams"):
+    id: int = ls.key()
+    name: str | None
+
+
+class Group(ls.Model, table="public.groups"):
+    id: str = ls.key()
+    name: str | None
+
+
+class Person(ls.Model, table="public.people"):
+    id: int = ls.key()
+    team: int | None = ls.ref("Team.id")
+    name: str | None
+    score: float | None
+    seen: dt.datetime | None
+
+
+class Membership(ls.Model, table="public.memberships"):
+    person: int = ls.key(ref="Person.id")
+    grp: str = ls.key(ref="Group.id")
+
+
+class Line(ls.Model, table="public.lines"):
+    id: int = ls.key()
+    order_id: int = ls.ref("Order.id")
+    text: str | None
+
+
+class Order(ls.Model, table="public.orders"):
+    id: int = ls.key()
+    person: int | None = ls.ref("Person.id")
+    total: Decimal | None
+
+
+class Note(ls.Model, table="public.notes"):
+    id: int = ls.key()
+    person: int | None = ls.ref("Person.id")
+    text: str | None
+
+
+class Bill(Order):
+    lines: list[Line]
+
+
+class Alone(Person):
+    pass
+
+
+class InTeam(Person):
+    home: Team | None = ls.one(on=Person.team)
+
+
+class Whole(Person):
+    home: Team | None = ls.one(on=Person.team)
+    groups: list[Group] = ls.many(through=Membership)
+    orders: list[Bill]
+    notes: list[Note]
+
+
+class Paid(Line):
+    """A root whose relation has one of its own."""
+
+    order: Ordered | None = ls.one(on=Line.order_id)
+
+
+class Ordered(Order):
+    by: Whole | None = ls.one(on=Order.person)
+
+
+@pytest.fixture
+def db(postgres_url: str) -> Iterator[Db]:
+    with Db(postgres_url, *DDL) as db:
+        yield db
+
+
+def numbers(db: Db, shape: type[ls.Model]) -> tuple[Branch, dict[Key, int]]:
+    """What the ledger would keep of every root."""
+
+    def means(root: Any) -> dict[str, object]:
+        return {}
+
+    means.__annotations__ = {"root": shape, "return": dict[str, object]}
+    mapping = Mapping(
+        means, db.source, ls.SQLite("/nowhere.db").table("t"), name="m", key=None, version="1", zone="UTC"
+    )
+    reader = db.reader()
+    with reader.snapshot() as snapshot:
+        found = snapshot.keys(mapping.root.table, EVERYTHING, 10_000).keys
+    return branch(mapping.root), Deriver(mapping, reader).numbers(found)
+
+
+def tallies(known: dict[Key, int], cuts: list[Key]) -> list[Tally]:
+    found = []
+    for after, upto in zip([None, *cuts], [*cuts, None], strict=True):
+        inside = [n for key, n in known.items() if (not after or key > after) and (not upto or key <= upto)]
+        found.append(Tally(len(inside), wrap64(sum(inside))))
+    return found
+
+
+def summed(db: Db, root: Branch) -> list[Tally]:
+    with db.reader().snapshot() as snapshot:
+        assert isinstance(snapshot, SummingSnapshot)
+        return snapshot.sums(root, [])
+
+
+def assert_summed(db: Db, shape: type[ls.Model]) -> None:
+    root, known = numbers(db, shape)
+    chance = random.Random(shape.__name__)
+    with db.reader().snapshot() as snapshot:
+        assert isinstance(snapshot, SummingSnapshot)
+        for count in (0, 1, 2, 17, len(known)):
+            cuts = sorted(chance.sample(sorted(known), min(count, len(known))))
+            assert snapshot.sums(root, cuts) == tallies(known, cuts), (shape, count)
+            for after, upto in ((None, None), (cuts[0], None), (None, cuts[-1])) if cuts else ():
+                listed = dict(pair for page in snapshot.numbers(root, Span(after, upto)) for pair in page)
+                assert listed == {
+                    key: number
+                    for key, number in known.items()
+                    if (not after or key > after) and (not upto or key <= upto)
+                }
+
+
+@pytest.mark.parametrize("shape", [Alone, InTeam, Whole, Bill, Paid])
+def test_sums_are_those_of_the_rows_that_are_read(db: Db, shape: type[ls.Model]) -> None:
+    assert_summed(db, shape)
+    db.execute(
+        "UPDATE memberships SET grp = 'g9' WHERE person = 21",  # a group that is not there
+        "DELETE FROM notes WHERE person < 50",
+        "UPDATE people SET score = 'NaN', name = null WHERE id % 10 = 0",
+    )
+    assert_summed(db, shape)
+
+
+class Spoke(ls.Model, table="public.spokes"):
+    id: int = ls.key()
+    hub: Decimal = ls.ref("Hub.id")
+
+
+class Hub(ls.Model, table="public.hubs"):
+    id: Decimal = ls.key()
+
+
+class Wheel(Hub):
+    spokes: list[Spoke]
+
+
+def test_a_foreign_key_that_is_equal_and_has_another_text(db: Db) -> None:
+    db.execute(
+        "CREATE TABLE hubs(id numeric PRIMARY KEY)",
+        "CREATE TABLE spokes(id int PRIMARY KEY, hub int REFERENCES hubs)",
+        "INSERT INTO hubs VALUES (1.00), (2), (3.000)",
+        "INSERT INTO spokes SELECT n, 1 + n % 3 FROM generate_series(1, 9) n",
+    )
+    assert_summed(db, Wheel)
+
+
+def test_two_links_exchanged_and_two_errors_that_cancel_show(db: Db) -> None:
+    db.execute(
+        "INSERT INTO people(id) VALUES (901), (902)",
+        "INSERT INTO memberships VALUES (901, 'g1'), (902, 'g2')",
+        "INSERT INTO orders VALUES (901, 901, 10), (902, 902, 20)",
+    )
+    root, before = numbers(db, Whole)
+    assert summed(db, root) == tallies(before, [])
+    db.execute(
+        "DELETE FROM memberships WHERE person > 900",
+        "INSERT INTO memberships VALUES (901, 'g2'), (902, 'g1')",
+    )
+    assert summed(db, root) != tallies(before, [])
+    root, before = numbers(db, Whole)
+    db.execute("UPDATE orders SET total = CASE id WHEN 901 THEN 20 ELSE 10 END WHERE id > 900")
+    assert summed(db, root) != tallies(before, [])
+
+
+KEYS: dict[str, list[Any]] = {
+    "text": ["", "a", "A", "ä", "z", "Z", "雪", "🎿", "a b", "'quoted'", "\\"],
+    'varchar(9) COLLATE "C"': ["", "a", "A", "é"],
+    "bigint": [-(1 << 63), -1, 0, 1, 255, 256, (1 << 63) - 1],
+    "numeric": [Decimal(text) for text in ("-1.5", "0", "0.05", "1", "1.5", "1e30", "NaN", "-Infinity")],
+    "float8": [float(text) for text in ("-inf", "-1.5", "0", "1e300", "nan")],
+    "uuid": [UUID(int=n << 64) for n in (0, 1, 1 << 40, (1 << 63) + 5)],
+    "date": [dt.date(1, 1, 1), dt.date(2000, 2, 29), dt.date(9999, 12, 31)],
+    "timestamptz": [dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime(2026, 3, 8, 9, 30, 0, 5, dt.UTC)],
+    "bytea": [b"", b"\0", b"\0\xff", b"a"],
+    "bool": [False, True],
+}
+
+
+class Keyed(ls.Model, table="public.keyed"):
+    k: Any = ls.key()
+    n: int = ls.key()
+    v: int | None
+
+
+class KeyedOne(ls.Model, table="public.keyed"):
+    k: Any = ls.key()
+    v: int | None
+
+
+@pytest.mark.parametrize("declared", KEYS)
+@pytest.mark.parametrize("shape", [Keyed, KeyedOne])
+def test_keys_of_every_order(db: Db, declared: str, shape: type[ls.Model]) -> None:
+    key = "k, n" if shape is Keyed else "k"
+    db.execute(f"CREATE TABLE keyed(k {declared}, n int, v int, PRIMARY KEY ({key}))")
+    for value in KEYS[declared]:
+        for n in range(2 if shape is Keyed else 1):
+            db.app.execute("INSERT INTO keyed VALUES (%s, %s, 1)", (value, n))
+    assert_summed(db, shape)
+
+
+def test_enums_and_other_texts_are_ordered_as_texts(db: Db) -> None:
+    db.execute("CREATE TYPE size AS ENUM ('small', 'large', 'huge')")
+    for declared, values in {
+        "size": ("small", "large", "huge"),
+        "inet": ("10.0.0.9", "10.0.0.10/8", "::1"),
+    }.items():
+        db.execute(f"CREATE TABLE keyed(k {declared} PRIMARY KEY, v int)")
+        for value in values:
+            db.app.execute("INSERT INTO keyed VALUES (%s, 1)", (value,))
+        assert_summed(db, KeyedOne)
+        db.execute("DROP TABLE keyed")
+
+
+def test_a_bound_that_is_no_key_of_the_table_is_said(db: Db) -> None:
+    root, _ = numbers(db, Alone)
+    with db.reader().snapshot() as snapshot:
+        assert isinstance(snapshot, SummingSnapshot)
+        for cut in (keys.encode(("text",)), keys.encode((1, 2)), keys.encode((1 << 40,))):
+            with pytest.raises(CannotSum, match="no key"):
+                snapshot.sums(root, [cut])
