@@ -14,6 +14,7 @@ from lockstep.ports import Target
 from lockstep.systems.opensearch import Elasticsearch, OpenSearch, SearchCluster, SearchIndex
 from lockstep.testing.proxy import Proxy
 from lockstep.testing.servers import SearchHandle
+from lockstep.testing.summing_law import SummingLaw
 from lockstep.testing.writer_law import WriterLaw
 from lockstep.values import Key, Record
 
@@ -23,7 +24,7 @@ MAPPINGS: dict[str, Any] = {
 }
 
 
-class SearchLaw(WriterLaw):
+class SearchLaw(WriterLaw, SummingLaw):
     """On the server of the fixture `handle`."""
 
     system: ClassVar[type[SearchCluster]]
@@ -88,6 +89,7 @@ class TestOpenSearch3(SearchLaw):
 
 class TestElasticsearch8(SearchLaw):
     system = Elasticsearch
+    cannot_sum = "painless"  # not in the servers that can be had here
 
     @pytest.fixture
     def handle(self, elasticsearch8_server: SearchHandle) -> SearchHandle:
@@ -96,6 +98,7 @@ class TestElasticsearch8(SearchLaw):
 
 class TestElasticsearch9(SearchLaw):
     system = Elasticsearch
+    cannot_sum = "painless"  # not in the servers that can be had here
 
     @pytest.fixture
     def handle(self, elasticsearch9_server: SearchHandle) -> SearchHandle:

@@ -135,7 +135,7 @@ class _Fast:
         except CannotSum as error:
             self._notes.append(f"the target was read: {error}")
         marks = (
-            [(mark.meta.key, mark.meta.fingerprint) for mark in page] for page in self._marks_read(EVERYTHING)
+            [(mark.meta.key, mark.meta.fingerprint) for mark in page] for page in self._marks(EVERYTHING)
         )
         return _tallied(marks, cuts)
 

@@ -1,0 +1,149 @@
+"""The law of `lockstep.ports.SummingWriter`, as a test class beside `WriterLaw`:
+
+    class TestOurs(WriterLaw, SummingLaw): ...
+
+A checksum of spans is the checksum of what a scan of them says. A server that does not sum, as built or as
+set, says so (`cannot_sum`); then the rest of the law still holds.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import pytest
+
+from lockstep import keys
+from lockstep.canonical import wrap64
+from lockstep.errors import CannotSum
+from lockstep.ports import SummingWriter, Target, Writer
+from lockstep.testing.writer_hooks import WriterHooks, write
+from lockstep.values import EVERYTHING, Change, Fingerprint, Key, Mark, Meta, Span, Tally, version
+
+SOURCES: tuple[tuple[Any, ...], ...] = (
+    *((n,) for n in (-300, -1, 0, 1, 9, 10, 255, 256, 1 << 40)),
+    *((text,) for text in ("", "a", "a\0b", "B", "ä", "雪", "z" * 300)),
+    *((text, n) for text in ("acme", "acme|", "beta") for n in (1, 2, 300)),
+)
+"""Source keys of several types, as metadata holds them."""
+
+MARKS = (0, 1, -1, (1 << 63) - 1, -(1 << 63), (1 << 32) - 1, 1 << 32, -(1 << 32), (1 << 53) + 1)
+
+
+class SummingLaw(WriterHooks):
+    """What every `SummingWriter` must do, against its real server."""
+
+    cannot_sum: ClassVar[str | None] = None
+    """A pattern of the reason that this server gives for not summing."""
+
+    def sums(self, writer: Writer, mapping: str, cuts: Sequence[Key] = ()) -> list[Tally]:
+        """What the server sums; where it does not, what it lists, once it has said why."""
+        summing = assert_summing(writer)
+        if self.cannot_sum is None:
+            return summing.sums(mapping, cuts)
+        with pytest.raises(CannotSum, match=self.cannot_sum):
+            summing.sums(mapping, cuts)
+        return [tally(mark.meta.fingerprint for mark in marks(writer, mapping, span)) for span in spans(cuts)]
+
+    def assert_summed(self, writer: Writer, cuts: int = 5) -> None:
+        """Sums and marks, for some cuts, against the scan."""
+        held = [Mark(one.key, one.meta) for one in writer.scan(None, 100_000) if one.meta is not None]
+        sources = sorted({mark.meta.key for mark in held})
+        outside = [Key(b"\0"), Key(b"\xff")]
+        for some in ([], sources[:1], sources[-1:], sorted(random.Random(3).sample(sources, cuts)), outside):
+            inside = [[mark for mark in held if _in(span, mark.meta.key)] for span in spans(some)]
+            assert self.sums(writer, "law", some) == [
+                tally(m.meta.fingerprint for m in one) for one in inside
+            ]
+            for span, wanted in list(zip(spans(some), inside, strict=True))[:3]:
+                assert by_key(marks(writer, "law", span)) == by_key(wanted)
+
+    def _said(self, target: Target, mapping: str = "law", more: int = 0) -> list[Change]:
+        """Changes whose metadata varies as it may."""
+        chance = random.Random(7)
+        sources = [keys.encode(values) for values in SOURCES] + [
+            keys.encode((n + 1000,)) for n in range(more)
+        ]
+        found = []
+        for n, source in enumerate(sources):
+            mark = MARKS[n] if n < len(MARKS) else chance.randrange(-(1 << 63), 1 << 63)
+            meta = Meta(mapping, source, Fingerprint(mark), n - 5, version(1, 1 + n))
+            found.append(Change(self.key(target, n), self.record(n), meta))
+        return found
+
+    def test_sums_are_those_of_a_scan(self, target: Target, writer: Writer) -> None:
+        assert self.sums(writer, "law") == [Tally(0, 0)]
+        write(writer, *self._said(target))
+        self.assert_summed(writer)
+        assert self.sums(writer, "another", [keys.encode((1,))]) == [Tally(0, 0)] * 2
+
+    def test_sums_see_every_write_that_was_acknowledged(self, target: Target, writer: Writer) -> None:
+        said = self._said(target)
+        write(writer, *said)
+        self.assert_summed(writer)
+        one, other = said[3], said[4]
+        changed = Meta("law", one.meta.key, Fingerprint(77), 0, version(2, 1))
+        write(writer, Change(one.key, self.record(900), changed))
+        gone = Meta("law", other.meta.key, Fingerprint(0), 0, version(2, 1))
+        write(writer, Change(other.key, None, gone))
+        assert self.sums(writer, "law")[0].records == len(said) - 1
+        self.assert_summed(writer)
+
+    def test_each_mapping_has_sums_of_its_own(self, target: Target, writer: Writer) -> None:
+        mine = self._said(target)
+        half = len(mine) // 2
+        theirs = [
+            Change(one.key, one.record, Meta("other", one.meta.key, Fingerprint(5), 0, version(1, 1)))
+            for one in mine[half:]
+        ]
+        write(writer, *mine[:half], *theirs)
+        summing = assert_summing(writer)
+        assert self.sums(writer, "law") == [tally(mark.meta.fingerprint for mark in marks(writer, "law"))]
+        assert self.sums(writer, "other") == [Tally(len(theirs), 5 * len(theirs))]
+        assert summing.strangers(["law", "other"], 10) == (0, [])
+        assert summing.strangers(["law"], 3)[0] == len(theirs)
+
+    def test_strangers_are_counted_and_some_are_named(self, target: Target, writer: Writer) -> None:
+        write(writer, *self._said(target))
+        summing = assert_summing(writer)
+        strange = sorted(self.key(target, n) for n in (700, 701, 702))
+        if not all(self.plant(target, key, self.record(1)) for key in strange):
+            return
+        assert summing.strangers(["law"], 10) == (3, strange)
+        count, some = summing.strangers(["law"], 2)
+        assert (count, len(some)) == (3, 2)
+        assert self.sums(writer, "law")[0].records == len(SOURCES)
+
+    def test_thousands_are_summed_exactly(self, target: Target, writer: Writer) -> None:
+        said = self._said(target, more=max(self.bulk, 12_000))
+        for start in range(0, len(said), 5_000):
+            write(writer, *said[start : start + 5_000])
+        self.assert_summed(writer, cuts=200)
+        assert sum(len(page) for page in assert_summing(writer).marks("law", EVERYTHING)) == len(said)
+
+
+def assert_summing(writer: Writer) -> SummingWriter:
+    assert isinstance(writer, SummingWriter)
+    return writer
+
+
+def spans(cuts: Sequence[Key]) -> list[Span]:
+    return [Span(*pair) for pair in zip([None, *cuts], [*cuts, None], strict=True)]
+
+
+def marks(writer: Writer, mapping: str, span: Span = EVERYTHING) -> list[Mark]:
+    return [mark for page in assert_summing(writer).marks(mapping, span) for mark in page]
+
+
+def by_key(found: Sequence[Mark]) -> list[Mark]:
+    return sorted(found, key=lambda mark: mark.key)
+
+
+def tally(fingerprints: Any) -> Tally:
+    found = list(fingerprints)
+    return Tally(len(found), wrap64(sum(found)))
+
+
+def _in(span: Span, key: Key) -> bool:
+    return (span.after is None or key > span.after) and (span.upto is None or key <= span.upto)
