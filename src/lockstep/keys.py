@@ -312,9 +312,19 @@ def _take_number(key: bytes, tag: int, at: int) -> tuple[Any, int]:
 def text(key: Key) -> str:
     """A key as people and search indexes see it: `7`, `acme|7`.
 
-    Composite keys are joined by "|"; a "|" or "\\" inside a part is escaped by "\\".
+    Composite keys are joined by "|"; a "|" or "\\" inside a part is escaped by "\\". Bytes that are no key,
+    as in a damaged ledger, show as hex.
     """
-    return text_of(decode(key))
+    return text_of(decode(key)) if readable(key) else f"0x{key.hex()}"
+
+
+def readable(key: Key) -> bool:
+    """Whether bytes are a key at all."""
+    try:
+        decode(key)
+    except (ValueError, IndexError, ArithmeticError):
+        return False
+    return True
 
 
 def text_of(values: Sequence[Any]) -> str:

@@ -23,7 +23,7 @@ from lockstep.engine.decide import owned
 from lockstep.engine.derive import Derived, Deriver
 from lockstep.mapping import Mapping as Declared
 from lockstep.ports import Reader
-from lockstep.state.rows import Owned
+from lockstep.state.rows import Row
 from lockstep.values import EVERYTHING, Held, Key, Span
 
 PAGE = 1_000
@@ -32,13 +32,13 @@ _BUCKETS = 1_024
 OnProgress = Callable[[Progress], None]
 
 
-def deep(scope: Scope, on_progress: OnProgress | None = None) -> Report:
+def deep(scope: Scope, on_progress: OnProgress | None = None, *notes: str) -> Report:
     """Compares everything, field by field."""
     check = _Deep(scope, on_progress)
     started = time.time()
     source_keys = check.over_source()
     target_records = check.over_target()
-    return check.report("deep", started, source_keys, target_records)
+    return check.report("deep", started, source_keys, target_records, *notes)
 
 
 def sample(scope: Scope, share: float, on_progress: OnProgress | None = None) -> Report:
@@ -181,16 +181,18 @@ class _Deep:
         for key, one in derived.items():
             met = (item.key for item in one.desired if self._from(key, held.get(item.key)))
             self._met[_bucket(key)] += sum(_mark(target_key, key) for target_key in met)
-        doubtful = [key for key, one in derived.items() if not self._agrees(one, held, {})]
-        if not doubtful:
-            return []
-        rows = self._rows(doubtful)
-        known = {key: owned(rows.get(key), self._mapping.default_key) for key in doubtful}
-        return [key for key in doubtful if not self._agrees(derived[key], held, known[key])]
+        rows = self._rows(list(derived))
+        return [key for key, one in derived.items() if not self._agrees(one, held, rows.get(key))]
 
-    def _agrees(self, one: Derived, held: Mapping[Key, Held], known: Mapping[Key, Owned]) -> bool:
-        """`known`: what the ledger says was sent, and what a target that normalises made of it."""
+    def _agrees(self, one: Derived, held: Mapping[Key, Held], row: Row | None) -> bool:
+        """Whether source and target agree on a key, and the ledger with them.
+
+        What a target that normalises made of a record is known from the ledger alone.
+        """
         if one.error is not None:
+            return False
+        known = owned(row, self._mapping.default_key)
+        if len(known) != len(one.desired) and (row is None or not row.void):
             return False
         for item in one.desired:
             found = held.get(item.key)
@@ -198,9 +200,10 @@ class _Deep:
                 return False
             actual = fingerprint(item.key, canonical(found.record))
             sent = known.get(item.key)
-            if actual != item.fingerprint and not (
-                sent is not None and sent.sent == item.fingerprint and sent.held == actual
-            ):
+            said = sent is not None and sent.sent == item.fingerprint
+            if actual != item.fingerprint and not (said and sent is not None and sent.held == actual):
+                return False
+            if not said and (row is None or not row.void):
                 return False
         return True
 

@@ -80,7 +80,7 @@ class _Fast:
 
     def run(self) -> Report:
         started = time.time()
-        cuts = self._scope.ledger.cuts(SPAN, SPANS)
+        cuts = [cut for cut in self._scope.ledger.cuts(SPAN, SPANS) if keys.readable(cut)]
         self._progress("sums", 0, len(cuts) + 1)
         with ThreadPoolExecutor(2, thread_name_prefix="lockstep-sums") as pool:
             sources, targets = pool.submit(self._source, cuts), pool.submit(self._target, cuts)
@@ -169,6 +169,10 @@ class _Fast:
     def _list(self, span: Span, known: int, by_source: bool, by_target: bool) -> None:
         """Finds the keys of a span on which a side does not say what the ledger says."""
         rows = {row.key: row for page in self._scope.ledger.rows(span, _PAGE) for row in page}
+        for key in [key for key in rows if not keys.readable(key)]:
+            del rows[key]
+            reason = "a row of the ledger has a key that is none: it was damaged"
+            self._findings.add(Divergence("ledger", keys.text(key), None, reason=reason))
         suspects: dict[Key, set[Key]] = {key: set() for key, row in rows.items() if row.void}
         if by_source:
             missing = set(rows)

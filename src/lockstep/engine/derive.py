@@ -127,7 +127,13 @@ class Deriver:
 
     def _read(self, snapshot: Snapshot, wanted: Sequence[Key], bad: Bad) -> dict[Key, tuple[Any, int]]:
         """Per root that the source has: its shape, and its source sum."""
-        named = {keys.decode(key): key for key in wanted}
+        named: dict[tuple[Any, ...], Key] = {}
+        damaged: dict[Key, tuple[Any, int]] = {}
+        for key in wanted:
+            try:
+                named[keys.decode(key)] = key
+            except (ValueError, IndexError, ArithmeticError):
+                damaged[key] = _damaged(self._mapping, key), 0
         values, shown, sums = self._plan.roots(snapshot, list(named), bad)
         found = [named.get(one) or keys.encode(one) for one in values]
         roots = dict(zip(found, zip(shown, sums, strict=True), strict=True))
@@ -135,7 +141,7 @@ class Deriver:
             for key, count in Counter(found).items():
                 if count > 1:
                     roots[key] = _repeated(self._mapping, key, count), 0
-        return roots
+        return roots | damaged if damaged else roots
 
 
 def _repeated(mapping: Mapping, key: Key, count: int) -> DataError:
@@ -143,6 +149,13 @@ def _repeated(mapping: Mapping, key: Key, count: int) -> DataError:
     return DataError(
         f"{count} rows of {table.name} have the key {keys.text(key)}, and a record is made of one",
         f"Make ({', '.join(table.key)}) unique in {table.name}, or mark the columns that are as its key.",
+    )
+
+
+def _damaged(mapping: Mapping, key: Key) -> DataError:
+    return DataError(
+        f"the ledger of {mapping.name} has a row whose key, {keys.text(key)}, is none: it was damaged",
+        "See to the disk under the state store; `lockstep verify --deep` shows which records are concerned.",
     )
 
 

@@ -39,7 +39,7 @@ def changed_meaning(mapping: Mapping, consumer: int, store: Store, reader: Reade
     for key, one in Deriver(mapping, reader).derive(list(rows), now).items():
         row = rows[key]
         if one.root is None or one.sum != row.sum:
-            continue  # changed in the source, which is hinted
+            continue  # changed in the source, which is hinted; or a row that was damaged
         sent = {item.key: item.sent for item in owned(row, mapping.default_key).values()}
         if one.error is not None or {item.key: item.fingerprint for item in one.desired} != sent:
             return keys.text(key)

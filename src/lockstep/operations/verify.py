@@ -9,10 +9,15 @@ from lockstep.agreement.deep import deep, sample
 from lockstep.agreement.fast import Scope, fast
 from lockstep.agreement.report import Progress, Report
 from lockstep.database import Access
+from lockstep.engine.sample import changed_meaning
+from lockstep.engine.source import recipe
 from lockstep.errors import DeclarationError, StateError
 from lockstep.journal.sql import SqlJournal
+from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door, existing
 from lockstep.pipeline import Pipeline
+from lockstep.ports import Reader
+from lockstep.state.generations import Consumer
 from lockstep.state.rows import Row
 from lockstep.state.store import Store
 from lockstep.values import Key, Lane, Stream
@@ -58,12 +63,13 @@ def verify(
                 wait = barrier(_Standing(store), feed, consumer, patience)
                 spans = store.spans(consumer.id)
                 scope = Scope(declared, reader, door, spans, rows, sharing, wait)
-                if method == "fast":
-                    report = fast(scope, on_progress)
-                elif method == "deep":
-                    report = deep(scope, on_progress)
-                else:
+                doubt = _doubt(declared, consumer, store, reader) if method == "fast" else None
+                if method == "sample":
                     report = sample(scope, share, on_progress)
+                elif method == "deep" or doubt is not None:
+                    report = deep(scope, on_progress, *filter(None, [doubt]))
+                else:
+                    report = fast(scope, on_progress)
         finally:
             feed.close()
             reader.close()
@@ -71,6 +77,18 @@ def verify(
         verdict = "agreement" if report.agreement else found
         store.generations.note_verified(consumer.id, report.started_at, verdict)
         return report
+
+
+def _doubt(mapping: Mapping, consumer: Consumer, store: Store, reader: Reader) -> str | None:
+    """Why nothing stored can be trusted: what the ledger says was sent is not what would be sent now."""
+    if consumer.version != mapping.version:
+        return "everything was derived again: the mapping is not the one that the ledger speaks of"
+    if consumer.recipe != recipe(mapping):
+        return "everything was derived again: the ledger's sums are of other columns"
+    other = changed_meaning(mapping, consumer.id, store, reader)
+    if other is not None:
+        return f"everything was derived again: {other} means something else than when it was written"
+    return None
 
 
 class _Standing:

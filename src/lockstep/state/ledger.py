@@ -350,8 +350,9 @@ class Ledger:
 
 def _places(first: Key, last: Key, count: int) -> list[Key]:
     """Evenly spaced places between two keys: by value where they are numbers, else by their bytes."""
-    low, high = keys.decode(first), keys.decode(last)
-    at = next((at for at, (one, other) in enumerate(zip(low, high, strict=True)) if one != other), 0)
+    readable = keys.readable(first) and keys.readable(last)  # a row may have been damaged
+    low, high = (keys.decode(first), keys.decode(last)) if readable else ((first,), (last,))
+    at = next((at for at, (one, other) in enumerate(zip(low, high, strict=False)) if one != other), 0)
     if isinstance(low[at], int) and isinstance(high[at], int):
         step = high[at] - low[at]
         return [keys.encode((*low[:at], low[at] + step * n // count)) for n in range(1, count)]

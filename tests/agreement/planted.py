@@ -1,0 +1,84 @@
+"""What goes wrong behind Lockstep's back, planted in any target and in the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lockstep import keys
+from lockstep.canonical import canonical, fingerprint
+from lockstep.values import Change, Fingerprint, Held, Key, Meta, Record, Version
+from tests.pairs.world import World, target_of
+
+
+class Saboteur:
+    """Writes to a world's target past the engine, with whatever metadata it likes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._target = target_of(world.target)
+
+    def key(self, number: int) -> Key:
+        return self._target.key((number,))
+
+    @contextlib.contextmanager
+    def _writer(self) -> Iterator[Any]:
+        with contextlib.closing(self._target.open(self._world.generation)) as writer:
+            yield writer
+
+    def held(self, number: int) -> Held:
+        with self._writer() as writer:
+            found: Held = writer.read([self.key(number)])[self.key(number)]
+            return found
+
+    def put(self, number: int, record: Record | None, meta: Meta) -> None:
+        """Over whatever is there, whose version it takes: what Lockstep writes later still wins."""
+        with self._writer() as writer:
+            newer = msgspec.structs.replace(meta, version=Version(meta.version + 1))
+            (outcome,) = writer.write([Change(self.key(number), record, newer)])
+            assert outcome.status.value in ("applied", "unchanged"), outcome
+
+    def delete(self, number: int) -> None:
+        meta = self.held(number).meta
+        assert meta is not None
+        self.put(number, None, meta)
+
+    def edit(self, number: int, *, honest: bool = False, **fields: Any) -> None:
+        """Changes fields, and (`honest`) the stored fingerprint with them."""
+        held = self.held(number)
+        assert held.meta is not None
+        record = {name: value for name, value in {**held.record, **fields}.items() if value is not ...}
+        mark = fingerprint(held.key, canonical(record)) if honest else held.meta.fingerprint
+        self.put(number, record, msgspec.structs.replace(held.meta, fingerprint=mark))
+
+    def exchange(self, one: int, other: int) -> None:
+        """Two documents, with the fingerprints they carry."""
+        first, second = self.held(one), self.held(other)
+        assert first.meta is not None
+        assert second.meta is not None
+        named = "id" in first.record
+        for number, held, mine in ((one, second, first.meta), (other, first, second.meta)):
+            record = {**held.record, "id": number} if named else held.record
+            assert held.meta is not None
+            self.put(number, record, msgspec.structs.replace(mine, fingerprint=held.meta.fingerprint))
+
+    def add(self, number: int, mapping: str, source: int) -> None:
+        """A record that says it is of a mapping and a source key."""
+        record: dict[str, Any] = {"email": "extra", "company": None, "tags": [], "threads": []}
+        held = self.held(1)
+        if "id" in held.record:
+            record["id"] = number
+        mark = fingerprint(self.key(number), canonical(record))
+        self.put(number, record, Meta(mapping, keys.encode((source,)), Fingerprint(mark), 0, Version(1)))
+
+
+def alter_ledger(world: World, number: int, what: str) -> None:
+    """Does something to a ledger row that a bad disk might."""
+    with contextlib.closing(sqlite3.connect(Path(world.state) / "ledger.db", timeout=30)) as connection:
+        connection.execute(f"{what} WHERE key = ?", (keys.encode((number,)),))
+        connection.commit()
