@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import psycopg
 
 from lockstep.engine.points import POINTS
+from lockstep.testing.http_proxy import Fault, HttpProxy, Rule
 from lockstep.testing.proxy import Proxy
 from lockstep.testing.servers import OpenSearchServer, PostgresServer
 from tests.soak.world import SoakWorld
@@ -104,6 +106,8 @@ class Faults:
             "both are away": self._both,
             "restart OpenSearch": self._restart_opensearch,
             "restart PostgreSQL": self._postgres.restart,
+            "the target is too busy": lambda: self._spoilt(_busy),
+            "answers break off": lambda: self._spoilt(_broken_off, after=True),
         }
 
     def _kill_postgres(self) -> None:
@@ -145,7 +149,26 @@ class Faults:
         time.sleep(self._patience)
         proxy.accept()
 
+    def _spoilt(self, rule: Rule, *, after: bool = False) -> None:
+        """For some seconds a proxy answers bulk requests in the cluster's place, or spoils its answers."""
+        with HttpProxy(self._opensearch.url) as between:
+            between.before, between.after = (None, rule) if after else (rule, None)
+            self._to_opensearch.leads_to("127.0.0.1", between.port)
+            self._to_opensearch.cut()
+            time.sleep(self._patience)
+            self._to_opensearch.leads_to("127.0.0.1", self._opensearch.port)
+            self._to_opensearch.cut()
+
     def _stand_still(self) -> None:
         self._keeper.signal(signal.SIGSTOP)
         time.sleep(self._patience)
         self._keeper.signal(signal.SIGCONT)
+
+
+def _busy(path: str, body: bytes) -> tuple[int, bytes] | None:
+    error = b'{"error":{"type":"es_rejected_execution_exception","reason":"rejected execution"},"status":429}'
+    return (429, error) if "_bulk" in path else None
+
+
+def _broken_off(path: str, body: bytes) -> Fault | None:
+    return Fault.HALF if "_bulk" in path and zlib.crc32(body) % 2 else None

@@ -17,6 +17,7 @@ import psycopg
 import lockstep as ls
 from lockstep.testing.proxy import Proxy
 from lockstep.testing.servers import OpenSearchServer, PostgresServer
+from tests.soak.checks import Checks, checked
 from tests.soak.faults import Faults, Keeper
 from tests.soak.load import Load
 from tests.soak.world import PEOPLE, ROWS, TABLES, TALKS, SoakWorld, held, truth
@@ -52,6 +53,7 @@ class Outcome(msgspec.Struct, frozen=True):
     documents: dict[str, int]
     retained_wal: int
     stuck: int
+    checks: dict[str, int]
     wrong: list[str]
 
 
@@ -83,14 +85,14 @@ def soak(
             keeper, postgres, opensearch, to_postgres, to_opensearch, NAME, seed, min(5.0, every / 3)
         )
         load = Load(database, rate, seed)
-        with _kept(keeper), _sampled(world, keeper) as samples:
+        with _kept(keeper), _sampled(world, keeper) as samples, checked(world, keeper) as checks:
             load.start()
             try:
                 done = _hurt(faults, seconds, every)
             finally:
                 load.stop()
             settled_in, late = _settled(world, keeper)
-        return _judged(world, database, load, keeper, samples, done, settled_in, late)
+        return _judged(world, database, load, keeper, samples, done, settled_in, late, checks)
 
 
 @contextlib.contextmanager
@@ -175,8 +177,9 @@ def _judged(
     done: Counter[str],
     settled_in: float,
     late: str,
+    checks: Checks,
 ) -> Outcome:
-    wrong = [late] if late else []
+    wrong = ([late] if late else []) + checks.wrong
     pipeline = world.pipeline()
     result = ls.run(pipeline, once=True)
     if result.stopped:
@@ -226,6 +229,7 @@ def _judged(
         documents=documents,
         retained_wal=int(retained),
         stuck=stuck,
+        checks=dict(checks.counts),
         wrong=wrong[:20],
     )
 
@@ -256,6 +260,7 @@ def table(outcome: Outcome) -> str:
         ("journal", f"{outcome.journal // 1024} MB, {outcome.journal_bytes_per_change} bytes a change"),
         ("retained WAL", f"{outcome.retained_wal / 2**20:.1f} MB"),
         ("stuck", outcome.stuck),
+        ("checks beside it", ", ".join(f"{count:,} {what}" for what, count in outcome.checks.items())),
         ("verdict", "in agreement, by SQL and by verify" if not outcome.wrong else "WRONG"),
         *(("", line) for line in outcome.wrong),
     ]
