@@ -119,11 +119,13 @@ class Reader(Protocol):
 class Caught(NamedTuple):
     """Hints of one stretch of a source's log. Once they are durable, `position` may be acknowledged.
 
-    `position` is None inside a transaction too large for one stretch.
+    `position` is None inside a transaction too large for one stretch. `landmark`: see `FeedMark`; None where
+    no change was read yet, or the feed keeps none.
     """
 
     hints: list[Hint]
     position: str | None
+    landmark: str | None = None
 
 
 class Capture(NamedTuple):

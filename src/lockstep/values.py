@@ -191,11 +191,13 @@ class Branch(Struct, frozen=True):
 
 
 class FeedMark(Struct, frozen=True):
-    """How far a source's own log is durably in the journal. `identity` names the physical source."""
+    """How far a source's own log is durably in the journal. `identity` names the physical source;
+    `landmark`, in its feed's own words, the last change read, to know the log by again."""
 
     source: str
     position: str
     identity: str
+    landmark: str | None = None
 
 
 class Meta(Struct, frozen=True):

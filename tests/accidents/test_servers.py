@@ -69,6 +69,42 @@ def test_a_disk_put_back_from_a_snapshot(
     assert said(caplog, "the server was restored|the replication slot .* is gone")
 
 
+@RUNNING
+def test_a_disk_put_back_that_has_written_more_than_was_read(
+    own: Product, private_postgres: PostgresServer, caplog: pytest.LogCaptureFixture, running: bool
+) -> None:
+    """The same server, the same timeline, our slot in it, and no position that tells."""
+    own.run()
+    backup = Backup(private_postgres)
+    own.do("UPDATE users SET email = 'forgotten' WHERE id = 9", "INSERT INTO tags VALUES (99, 'forgotten')")
+    with own.cut_off(running=running, lost=("UPDATE users SET email = 'other' WHERE id = 3",)):
+        backup.put_back()
+        log_grows(own)
+    assert said(caplog, "is not in the server's log any more")
+
+
+def test_a_server_that_crashed_is_known_again(
+    own: Product, private_postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its slot stands before what was read, as it was not yet on disk: and that is all."""
+    own.run()
+    for number in range(3):
+        own.do(f"UPDATE users SET email = 'seen {number}' WHERE id = 5")
+        own.run()
+    before = own.backfill_reasons()
+    slot = own.ask(FOR_SLOT.format("confirmed_flush_lsn"), own.slot)
+    private_postgres.kill()
+    private_postgres.start()
+    assert own.ask(FOR_SLOT.format("confirmed_flush_lsn < %s::pg_lsn"), slot, own.slot), (
+        "nothing to know again"
+    )
+    own.do("UPDATE users SET email = 'other' WHERE id = 3")
+    own.run()
+    assert own.agrees()
+    assert own.backfill_reasons() == before
+    assert not said(caplog, "is not in the server's log any more")
+
+
 def test_a_restore_to_a_point_in_time(
     own: Product, private_postgres: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:

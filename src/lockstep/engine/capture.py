@@ -42,6 +42,7 @@ class Capturer:
         self._on_append = on_append
         self._still_ours = still_ours
         self.position: str | None = None
+        self._landmark: str | None = None
         self.last_change: float | None = None
         self.alive = False
         self.pulse = Pulse()
@@ -50,12 +51,18 @@ class Capturer:
 
     def prepare(self) -> Capture:
         """Installs capture, and finds out whether the log since the journal's mark is whole."""
-        return self._feed.prepare(self._tables, self._journal.mark(self._source))
+        mark = self._journal.mark(self._source)
+        capture = self._feed.prepare(self._tables, mark)
+        self._landmark = mark.landmark if mark is not None and capture.hole is None else None
+        return capture
 
     def begin(self, capture: Capture) -> None:
         """Records where following begins. What must be hinted because of `capture` is durable by now."""
-        self._journal.append([], FeedMark(self._source, capture.position, capture.identity))
+        self._journal.append([], self._mark(capture, capture.position))
         self.position = capture.position
+
+    def _mark(self, capture: Capture, position: str) -> FeedMark:
+        return FeedMark(self._source, position, capture.identity, self._landmark)
 
     def follow(self, capture: Capture, stop: threading.Event) -> None:
         """Journals the log as it comes, until stopped. Raises Unreachable when the source goes away."""
@@ -67,12 +74,12 @@ class Capturer:
             passing("caught")
             self._still_ours()
             entries = self._entries(caught.hints)
+            self._landmark = caught.landmark or self._landmark
             now = time.monotonic()
             if caught.position is None:
                 self._journal.append(entries)
             elif entries or now - marked >= _MARK_EVERY or stop.is_set():
-                mark = FeedMark(self._source, caught.position, capture.identity)
-                self._journal.append(entries, mark)
+                self._journal.append(entries, self._mark(capture, caught.position))
                 passing("journalled")
                 self._feed.acknowledge(caught.position)
                 passing("acknowledged")

@@ -50,6 +50,7 @@ marks = sa.Table(
     sa.Column("source", sa.Text, primary_key=True),
     sa.Column("position", sa.Text, nullable=False),
     sa.Column("identity", sa.Text, nullable=False),
+    sa.Column("landmark", sa.Text),
 )
 
 migrations = (
@@ -65,6 +66,7 @@ migrations = (
             " identity TEXT NOT NULL)",
         ),
     ),
+    Migration("0002_landmark", statements("ALTER TABLE marks ADD COLUMN landmark TEXT")),
 )
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -162,11 +164,7 @@ class SqlJournal:
             if rows:
                 insert(connection, entries, rows)
             if mark is not None:
-                upsert(
-                    connection,
-                    marks,
-                    [{"source": mark.source, "position": mark.position, "identity": mark.identity}],
-                )
+                upsert(connection, marks, [msgspec.structs.asdict(mark)])
 
     def read(self, stream: Stream, lane: Lane, after: Mapping[int, int], limit: int) -> list[Entry]:
         found: list[Entry] = []
@@ -202,7 +200,7 @@ class SqlJournal:
     def mark(self, source: str) -> FeedMark | None:
         with self._database.reading() as connection:
             row = connection.execute(sa.select(marks).where(marks.c.source == source)).first()
-        return FeedMark(row.source, row.position, row.identity) if row else None
+        return FeedMark(*row) if row else None
 
     def end(self) -> int:
         with self._database.writing() as connection:  # what was given must have been committed

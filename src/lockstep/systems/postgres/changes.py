@@ -21,6 +21,7 @@ from typing import Any
 from lockstep import keys
 from lockstep.errors import DataError
 from lockstep.systems.postgres import lsn, names, pgoutput, types, visibility
+from lockstep.systems.postgres.landmark import Landmark
 from lockstep.systems.postgres.pgoutput import UNCHANGED, Relation, Row, Value
 from lockstep.systems.postgres.replication import epoch_seconds
 from lockstep.values import EVERYTHING, Hint, JoinValues, Key, Table
@@ -123,11 +124,14 @@ class Changes:
 
         `owners`: which tables the rows of a relation are of, by its oid; by name where it knows none.
         `altered`: a relation was told of again, as after any ALTER TABLE; for whoever looks at tables.
+        `landmark`: the last transaction whose end was seen.
         """
         self.finished: list[Hint] = []
         self.open: list[Hint] = []
         self.end = 0
         self.inside = False
+        self.landmark: Landmark | None = None
+        self._begun = Landmark(0, 0, 0)
         self._tables = {names.parse(table.name): table for table in tables}
         self.altered = False
         self._owners = owners
@@ -159,11 +163,13 @@ class Changes:
                 self._token = visibility.change(self._xid)
                 self._position = lsn.text(message.final)
                 self._at = epoch_seconds(message.at)
+                self._begun = Landmark(message.final, message.xid, message.at)
                 self.inside = True
             case pgoutput.Commit():
                 self.finished += self.open
                 self.open.clear()
                 self.end = message.end
+                self.landmark = self._begun
                 self.inside = False
             case pgoutput.Relation():
                 self._relation(message)

@@ -16,10 +16,11 @@ import psycopg
 
 from lockstep.errors import LockstepError, Refused, Unreachable
 from lockstep.ports import Capture, Caught, FeedLag
-from lockstep.systems.postgres import capture, logical, lsn, publishing, visibility
+from lockstep.systems.postgres import capture, landmark, logical, lsn, publishing, visibility
 from lockstep.systems.postgres.changes import Changes
 from lockstep.systems.postgres.client import Address, Connection
 from lockstep.systems.postgres.faults import mapped
+from lockstep.systems.postgres.landmark import Landmark
 from lockstep.systems.postgres.publishing import State
 from lockstep.systems.postgres.replication import Stream
 from lockstep.systems.postgres.seen import Like, Owners
@@ -73,10 +74,25 @@ class PostgresFeed:
             ),
             "preparing capture",
         )
+        if mark is not None and mark.landmark is not None and found.hole is None:
+            found = self._known_again(found, landmark.parse(mark.landmark))
         self._tables = merged
         self._acknowledged = 0
         self._remembered = {name: like for name, like in self._state.like.items() if name not in found.held}
         return found
+
+    def _known_again(self, found: Capture, last: Landmark) -> Capture:
+        """The capture, with a hole where the log is another one than was read. See `landmark`."""
+        slot = self._asked(lambda control: logical.slot(control, self._slot), "asking for the slot")
+        if slot is None or slot.confirmed is None or slot.confirmed > last.final:
+            return found
+        if landmark.stands(self._address, self._slot, self._publication, last):
+            return found
+        hole = (
+            f"the transaction {last.xid} that we read at {lsn.text(last.final)} is not in the server's log "
+            "any more: an earlier state of the server was put back, and has gone on since"
+        )
+        return found._replace(hole=hole, position=lsn.text(slot.confirmed))
 
     def follow(self, after: str) -> Iterator[Caught]:
         if self._tables is None:
@@ -171,7 +187,8 @@ class PostgresFeed:
                 changes.altered, watched = False, now
             if changes.finished or len(changes.open) < STRETCH:
                 position = max(position, changes.end)
-                yield Caught(changes.take_finished(), lsn.text(position))
+                last = changes.landmark and str(changes.landmark)
+                yield Caught(changes.take_finished(), lsn.text(position), last)
             if len(changes.open) >= STRETCH:
                 yield Caught(changes.take_open(), None)
             if now >= due or self._acknowledged > told:
