@@ -1,8 +1,8 @@
 """The last transaction that was read, to know the log by again.
 
 A disk's snapshot that is put back over a server has the same system identifier and, without a restore, the
-same timeline; once it has written more log than we have read, none of its positions says that what lies before
-them is not what we read. But its slot went back as well, to before that transaction. So where the slot stands
+same timeline; once it has written more log than we have read, no position says that what lies before it
+is not what we read. But its slot went back as well, to before that transaction. So where the slot stands
 before it, as it also may after a crash of the server, the server is asked to send that transaction again: the
 log that we know has it, at its place, with its id and its time.
 """
