@@ -54,6 +54,12 @@ class SearchLaw(WriterLaw, SummingLaw):
         answer = self.real.put(f"/{target.index}-g1/_doc/{found}?refresh=true", json=dict(record))
         return answer.status_code == 201
 
+    def remove(self, target: Target, key: Key) -> bool:
+        assert isinstance(target, SearchIndex)
+        found = key[1:-1].decode()
+        answer = self.real.delete(f"/{target.index}-g1/_doc/{found}?refresh=true")
+        return answer.status_code == 200
+
     def drop(self, target: Target) -> bool:
         assert isinstance(target, SearchIndex)
         return self.real.delete(f"/{target.index}-g1").status_code == 200

@@ -13,6 +13,7 @@ from lockstep.keys import decode
 from lockstep.ports import Target
 from lockstep.systems.postgres import Postgres
 from lockstep.testing.proxy import Proxy
+from lockstep.testing.summing_law import SummingLaw
 from lockstep.testing.writer_law import WriterLaw
 from lockstep.values import Key, Record
 
@@ -43,7 +44,7 @@ COLUMNS = {
 }
 
 
-class TestPostgresTarget(WriterLaw):
+class TestPostgresTarget(WriterLaw, SummingLaw):
     cannot_hold = frozenset({"text_nul"})
     generational = False
     url: str
@@ -77,6 +78,10 @@ class TestPostgresTarget(WriterLaw):
         place = self.table.replace("%", "%%")
         statement = f"INSERT INTO {place} (id, {names}) VALUES (%s{', %s' * len(record)})"
         self.do(statement, (*decode(key), *record.values()))
+        return True
+
+    def remove(self, target: Target, key: Key) -> bool:
+        self.do(f"DELETE FROM {self.table.replace('%', '%%')} WHERE id = %s", decode(key))
         return True
 
     def drop(self, target: Target) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from lockstep.keys import decode
 from lockstep.ports import Target
 from lockstep.systems.sqlite import SQLite
+from lockstep.testing.summing_law import SummingLaw
 from lockstep.testing.writer_law import WriterLaw
 from lockstep.values import Key, Record
 
@@ -42,7 +43,7 @@ COLUMNS = {
 }
 
 
-class TestSQLiteTarget(WriterLaw):
+class TestSQLiteTarget(WriterLaw, SummingLaw):
     cannot_hold = frozenset({"not_finite"})
     generational = False
     path: Path
@@ -65,6 +66,11 @@ class TestSQLiteTarget(WriterLaw):
                 f"INSERT INTO law (id, {names}) VALUES (?{', ?' * len(record)})",
                 (*decode(key), *record.values()),
             )
+        return True
+
+    def remove(self, target: Target, key: Key) -> bool:
+        with contextlib.closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute("DELETE FROM law WHERE id = ?", decode(key))
         return True
 
     def drop(self, target: Target) -> bool:

@@ -37,6 +37,10 @@ class SummingLaw(WriterHooks):
     cannot_sum: ClassVar[str | None] = None
     """A pattern of the reason that this server gives for not summing."""
 
+    def remove(self, target: Target, key: Key) -> bool:
+        """Removes a record past Lockstep. False: cannot be done."""
+        return False
+
     def sums(self, writer: Writer, mapping: str, cuts: Sequence[Key] = ()) -> list[Tally]:
         """What the server sums; where it does not, what it lists, once it has said why."""
         summing = assert_summing(writer)
@@ -114,6 +118,18 @@ class SummingLaw(WriterHooks):
         count, some = summing.strangers(["law"], 2)
         assert (count, len(some)) == (3, 2)
         assert self.sums(writer, "law")[0].records == len(SOURCES)
+
+    def test_a_record_that_somebody_removed_is_not_summed(self, target: Target, writer: Writer) -> None:
+        said = self._said(target)
+        write(writer, *said)
+        if not self.remove(target, said[2].key):
+            pytest.skip("no hook `remove`")
+        left = [one.meta.fingerprint for n, one in enumerate(said) if n != 2]
+        assert self.sums(writer, "law") == [tally(left)]
+        assert said[2].key not in {mark.key for mark in marks(writer, "law")}
+        self.assert_summed(writer)
+        if self.plant(target, said[2].key, self.record(1)) and writer.read([said[2].key])[said[2].key].meta:
+            assert self.sums(writer, "law")[0].records == len(said), "a table's row has its metadata again"
 
     def test_thousands_are_summed_exactly(self, target: Target, writer: Writer) -> None:
         said = self._said(target, more=max(self.bulk, 12_000))

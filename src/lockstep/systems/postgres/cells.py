@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from lockstep.rowsets import quoted
-from lockstep.systems.postgres import encoders, texts
+from lockstep.systems.postgres import encoders, keybytes, texts
 from lockstep.systems.postgres.encoders import Encode
 from lockstep.systems.sql.columns import Codec, from_json
 
@@ -44,6 +44,7 @@ class _Kind(NamedTuple):
     read: str = "{}"
     orders: bool = False
     text: bool = False
+    key: str | None = None
 
 
 _AS_TEXT = "{}::pg_catalog.text"
@@ -51,16 +52,16 @@ _AS_TEXT = "{}::pg_catalog.text"
 _OTHER = _Kind(encoders.text, None, "CASE WHEN {} IS NOT NULL THEN pg_catalog.format('%%s', {}) END")
 _KINDS: dict[str, _Kind] = {
     "bool": _Kind(encoders.boolean, "true".__eq__, orders=True),
-    "int2": _Kind(encoders.whole(-(1 << 15), (1 << 15) - 1), int, orders=True),
-    "int4": _Kind(encoders.whole(-(1 << 31), (1 << 31) - 1), int, orders=True),
-    "int8": _Kind(encoders.whole(-(1 << 63), (1 << 63) - 1), int, orders=True),
+    "int2": _Kind(encoders.whole(-(1 << 15), (1 << 15) - 1), int, orders=True, key=keybytes.WHOLE),
+    "int4": _Kind(encoders.whole(-(1 << 31), (1 << 31) - 1), int, orders=True, key=keybytes.WHOLE),
+    "int8": _Kind(encoders.whole(-(1 << 63), (1 << 63) - 1), int, orders=True, key=keybytes.WHOLE),
     "numeric": _Kind(encoders.numeric, Decimal, orders=True),
     "float4": _Kind(encoders.floating, float, "{}::pg_catalog.text::pg_catalog.float8"),
     "float8": _Kind(encoders.floating, float),
-    "text": _Kind(encoders.text, orders=True, text=True),
-    "varchar": _Kind(encoders.text, orders=True, text=True),
+    "text": _Kind(encoders.text, orders=True, text=True, key=keybytes.TEXT),
+    "varchar": _Kind(encoders.text, orders=True, text=True, key=keybytes.TEXT),
     "bpchar": _Kind(encoders.char, texts.char, _AS_TEXT, orders=True, text=True),
-    "uuid": _Kind(encoders.uuid, UUID, orders=True),
+    "uuid": _Kind(encoders.uuid, UUID, orders=True, key=keybytes.UUID),
     "bytea": _Kind(encoders.blob, lambda text: bytes.fromhex(text.removeprefix("\\x")), orders=True),
     "date": _Kind(encoders.date, texts.date, _AS_TEXT, orders=True),
     "time": _Kind(encoders.time, texts.time, _AS_TEXT, orders=True),
@@ -116,7 +117,7 @@ def codec(type_: str, label: str, *, cast: str, bytewise: bool = False) -> Codec
         return Codec(label, _array(kind), _array_reader(kind), False, False, write, _array_sql(kind))
     orders = kind.orders and not (element in _ROUNDED and "(" in label)  # rounded, it is another key
     text = kind.text and not bytewise
-    return Codec(label, kind.encode, _reader(kind), orders, text, write, kind.read)
+    return Codec(label, kind.encode, _reader(kind), orders, text, write, kind.read, kind.key)
 
 
 @cache

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
-from lockstep.errors import LockstepError
+from lockstep.errors import CannotSum, LockstepError
 from lockstep.rowsets import among, arrays, insert_of
 from lockstep.systems.postgres import names
 from lockstep.systems.postgres.cells import codec, declared, is_text
@@ -124,6 +124,15 @@ class PostgresDialect(Dialect):
 
     def rows(self, table: str, key: Sequence[str], columns: Columns) -> Rows:
         return PostgresRows(self, table, key, columns)
+
+    def key_bytes(self, connection: sa.Connection, rows: Rows, alias: str) -> sa.ColumnElement[bytes]:
+        parts = []
+        for name in rows.key:
+            made = rows.columns[name].key
+            if made is None:
+                raise CannotSum(f"no bytes of a key are made of a {rows.columns[name].declared} in SQL")
+            parts.append(made.replace("{}", f"{alias}.{names.quoted(name)}"))
+        return sa.literal_column(" || ".join(parts), sa.LargeBinary)
 
     def columns(self, connection: sa.Connection, table: str) -> Columns:
         found = connection.exec_driver_sql(_COLUMNS, self.place(table)).all()

@@ -19,7 +19,8 @@ class Codec(NamedTuple):
     another form comes back in that form, and the outcome says so. `decode` never fails: what somebody else
     put there and is no such value comes back as it is, and so reads as different.
     `orders` says whether the database orders the column as key bytes do; `text` whether by a collation.
-    `write` and `read` are SQL around a cell on its way in and around the column on its way out.
+    `write` and `read` are SQL around a cell on its way in and around the column on its way out; `key` is SQL
+    that makes a key's bytes of the column, where the database can.
     """
 
     declared: str
@@ -29,6 +30,7 @@ class Codec(NamedTuple):
     text: bool = False
     write: str = "{}"
     read: str = "{}"
+    key: str | None = None
 
 
 Columns = Mapping[str, Codec]

@@ -69,6 +69,11 @@ class Dialect(ABC):
         connection.execute(replacing(self.insert(table), table, newer), list(rows))
 
     @abstractmethod
+    def key_bytes(self, connection: sa.Connection, rows: Rows, alias: str) -> sa.ColumnElement[bytes]:
+        """The key bytes of a row of the user's table, which the statement calls `alias`; null where its
+        key is none. Raises CannotSum where the database cannot make them."""
+
+    @abstractmethod
     def rows(self, table: str, key: Sequence[str], columns: Columns) -> Rows:
         """The user's table as statements."""
 

@@ -16,13 +16,13 @@ from sqlalchemy.exc import DBAPIError
 
 from lockstep.errors import DataError, TargetReplaced, Unreachable
 from lockstep.ports import Features
-from lockstep.systems.sql import standing
+from lockstep.systems.sql import standing, summing
 from lockstep.systems.sql.batch import apply, read_companion, record_of
 from lockstep.systems.sql.companion import companion
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.items import Item, item_of, key_cells
 from lockstep.systems.sql.rows import Cells, Rows
-from lockstep.values import Change, Contents, Held, Identity, Key, Outcome, Status
+from lockstep.values import Change, Contents, Held, Identity, Key, Mark, Outcome, Span, Status, Tally
 
 _Placed = list[tuple[int, Outcome]]
 _Attempt = Callable[[Sequence[tuple[int, Change]]], _Placed]
@@ -187,6 +187,26 @@ class SQLWriter:
             mine = [name for name in old.names if name in place]
             out.append(Held(key, record_of(rows, mine, [cells[place[name]] for name in mine]), old.meta))
         return out
+
+    def sums(self, mapping: str, cuts: Sequence[Key]) -> list[Tally]:
+        with self._moment() as connection:
+            rows = self._rows(connection)
+            return summing.sums(connection, self._dialect, rows, self._own, mapping, cuts)
+
+    def marks(self, mapping: str, span: Span) -> Iterator[list[Mark]]:
+        after: Key | None = None
+        while True:
+            with self._moment() as connection:  # one for each page: what is read long keeps a log from ending
+                rows = self._rows(connection)
+                page, after = summing.marks(connection, rows, self._own, mapping, span, after)
+            yield page
+            if after is None:
+                return
+
+    def strangers(self, mappings: Sequence[str], limit: int) -> tuple[int, list[Key]]:
+        with self._moment() as connection:
+            rows = self._rows(connection)
+            return summing.strangers(connection, self._dialect, rows, self._own, mappings, limit)
 
     def close(self) -> None:
         self._dialect.close()

@@ -24,15 +24,16 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite as dialects
 from sqlalchemy.exc import DBAPIError
 
-from lockstep.errors import DataError, LockstepError
+from lockstep.errors import DataError, LockstepError, Refused
 from lockstep.far import FarDate, FarDatetime, FarTime, read_date, read_datetime
 from lockstep.systems.sql.columns import Codec, Columns, as_json, as_text, from_json
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.rows import Rows
 from lockstep.systems.sqlite import types
-from lockstep.systems.sqlite.client import connect, error_of, file_of
+from lockstep.systems.sqlite.client import connect, error_of, file_of, names
 
 _WRITE = "lockstep_writes"
+_KEY = "lockstep_key"
 _END_OF_DAY = "24:00:00"
 
 
@@ -91,6 +92,18 @@ class SQLiteDialect(Dialect):
 
     def rows(self, table: str, key: Sequence[str], columns: Columns) -> Rows:
         return Rows(self, table, key, columns)
+
+    def key_bytes(self, connection: sa.Connection, rows: Rows, alias: str) -> sa.ColumnElement[bytes]:
+        def key_of(*cells: Any) -> bytes | None:
+            try:
+                return rows.key_of(cells)
+            except Refused:
+                return None
+
+        raw = connection.connection.dbapi_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.create_function(_KEY, len(rows.key), key_of, deterministic=True)
+        return sa.literal_column(f"{_KEY}({names(rows.key, alias)})", sa.LargeBinary)
 
     def columns(self, connection: sa.Connection, table: str) -> Columns:
         found = connection.exec_driver_sql(
