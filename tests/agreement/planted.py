@@ -67,14 +67,16 @@ class Saboteur:
             assert held.meta is not None
             self.put(number, record, msgspec.structs.replace(mine, fingerprint=held.meta.fingerprint))
 
-    def add(self, number: int, mapping: str, source: int) -> None:
+    def add(self, number: int, mapping: str, source: int, version: int = 1) -> None:
         """A record that says it is of a mapping and a source key."""
         record: dict[str, Any] = {"email": "extra", "company": None, "tags": [], "threads": []}
         held = self.held(1)
         if "id" in held.record:
             record["id"] = number
         mark = fingerprint(self.key(number), canonical(record))
-        self.put(number, record, Meta(mapping, keys.encode((source,)), Fingerprint(mark), 0, Version(1)))
+        self.put(
+            number, record, Meta(mapping, keys.encode((source,)), Fingerprint(mark), 0, Version(version))
+        )
 
 
 def alter_ledger(world: World, number: int, what: str) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from lockstep import keys
 from lockstep.agreement.fast import Scope
-from lockstep.agreement.report import Divergence, Findings, Progress, Report
+from lockstep.agreement.report import STRANGER, Divergence, Findings, Progress, Report
 from lockstep.agreement.suspects import Settler
 from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.decide import owned
@@ -71,7 +71,13 @@ class _Deep:
         self._deriver = Deriver(scope.mapping, scope.reader)
         self._findings = Findings()
         self._settler = Settler(
-            scope.mapping, self._deriver, scope.door, scope.rows, scope.barrier, self._findings
+            scope.mapping,
+            self._deriver,
+            scope.door,
+            scope.rows,
+            scope.intended,
+            scope.barrier,
+            self._findings,
         )
         self._met = [0] * _BUCKETS  # by source key: the sum of `_mark` over the records that were met
         self.compared = 0
@@ -131,9 +137,8 @@ class _Deep:
         for page in self._target_pages():
             for held in page:
                 if held.meta is None or held.meta.mapping not in self._known:
-                    reason = "not written by Lockstep" if held.meta is None else None
-                    source = keys.text(held.meta.key) if held.meta is not None else None
-                    self._findings.add(Divergence("extra", source, keys.text(held.key), reason=reason))
+                    target = keys.text(held.key)
+                    self._findings.add(Divergence("extra", None, target, reason=STRANGER, target=held.key))
                 elif held.meta.mapping == self._mapping.name:
                     self._met[_bucket(held.meta.key)] -= _mark(held.key, held.meta.key)
             done += len(page)

@@ -20,8 +20,8 @@ from typing import NamedTuple
 from lockstep import keys
 from lockstep.agreement.barrier import Barrier
 from lockstep.agreement.branches import branch
-from lockstep.agreement.report import Divergence, Findings, Progress, Report
-from lockstep.agreement.suspects import Rows, Settler
+from lockstep.agreement.report import STRANGER, Divergence, Findings, Progress, Report
+from lockstep.agreement.suspects import Intended, Rows, Settler
 from lockstep.canonical import wrap64
 from lockstep.engine.decide import owned
 from lockstep.engine.derive import Deriver
@@ -56,6 +56,7 @@ class Scope(NamedTuple):
     door: Door
     ledger: LedgerSpans
     rows: Rows
+    intended: Intended
     sharing: Sequence[str]
     barrier: Barrier
 
@@ -74,7 +75,13 @@ class _Fast:
         self._deriver = Deriver(scope.mapping, scope.reader)
         self._findings = Findings()
         self._settler = Settler(
-            scope.mapping, self._deriver, scope.door, scope.rows, scope.barrier, self._findings
+            scope.mapping,
+            self._deriver,
+            scope.door,
+            scope.rows,
+            scope.intended,
+            scope.barrier,
+            self._findings,
         )
         self._notes: list[str] = []
 
@@ -224,7 +231,7 @@ class _Fast:
         except CannotSum:
             count, some = self._strangers_read(set(known))
         for key in some:
-            self._findings.add(Divergence("extra", None, keys.text(key), reason="not written by Lockstep"))
+            self._findings.add(Divergence("extra", None, keys.text(key), reason=STRANGER, target=key))
         if count > len(some):
             self._findings.counts["extra"] += count - len(some)
 

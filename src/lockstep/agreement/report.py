@@ -7,8 +7,10 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from lockstep.agreement.fields import FieldDiff
+from lockstep.values import Key
 
 SHOWN = 1_000
+STRANGER = "no mapping of this target wrote it"
 
 
 class Divergence(Struct, frozen=True):
@@ -22,7 +24,8 @@ class Divergence(Struct, frozen=True):
       failed     it cannot be derived
       unsettled  it differs, and what was on its way when that was seen has not been worked in time
       ledger     both sides agree, and the ledger says something else
-    `key` is the source key, None for an extra that Lockstep did not write.
+    `key` is the source key, None for an extra that Lockstep did not write; `source` and `target` are the keys
+    themselves. `cause`: what probably brought it about, as far as the ledger tells.
     """
 
     kind: str
@@ -30,6 +33,14 @@ class Divergence(Struct, frozen=True):
     target_key: str | None
     fields: tuple[FieldDiff, ...] = ()
     reason: str | None = None
+    cause: str | None = None
+    source: Key | None = None
+    target: Key | None = None
+
+    @property
+    def subject(self) -> str:
+        """What names it, among the divergences of a mapping."""
+        return self.key if self.key is not None else f"→ {self.target_key}"
 
 
 class Report(Struct, frozen=True):
@@ -41,6 +52,9 @@ class Report(Struct, frozen=True):
     moving       of those, keys that changed each time they were looked at
     behind       ledger rows with the number of an earlier state whose records agree all the same
     spans        compared by their sums; `differing` of them were read by key
+    position     of the source's log when it began
+    accepted     divergences that a person has accepted: they do not count
+    id           of the durable report
     notes        what a person should know of how it was compared: which side was read for want of sums
     divergences  the first thousand; `counts` holds all of them by kind
     """
@@ -61,6 +75,9 @@ class Report(Struct, frozen=True):
     spans: int = 0
     differing: int = 0
     notes: tuple[str, ...] = ()
+    position: str | None = None
+    accepted: int = 0
+    id: int | None = None
 
 
 class Progress(NamedTuple):

@@ -2,14 +2,17 @@
 
 A change on its way is no divergence. So a suspect is derived, then whatever was on its way at that moment is
 waited for, then the target is read, and then it is derived once more: if the source means the same before and
-after, the target had every chance to hold it. A key that changes each time it is looked at is counted as
-moving. Nothing is written, nothing is hinted.
+after, the target had every chance to hold it. But it may have meant something else in between, and have been
+written so: then its ledger row is another one, or an intent of it stands. A key that changes each time it is
+looked at is counted as moving. Nothing is written, nothing is hinted.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+import msgspec
 
 from lockstep import keys
 from lockstep.agreement.barrier import Barrier
@@ -30,6 +33,9 @@ _ROUNDS = 5
 Rows = Callable[[Sequence[Key]], dict[Key, Row]]
 """What the ledger says of source keys."""
 
+Intended = Callable[[], Collection[Key]]
+"""The source keys that are being written."""
+
 Suspects = Mapping[Key, set[Key]]
 """Source keys, each with target keys at which a record says that it is from there."""
 
@@ -43,6 +49,7 @@ class Settler:
         deriver: Deriver,
         door: Door,
         rows: Rows,
+        intended: Intended,
         barrier: Barrier,
         findings: Findings,
     ) -> None:
@@ -50,6 +57,7 @@ class Settler:
         self._deriver = deriver
         self._door = door
         self._rows = rows
+        self._intended = intended
         self._barrier = barrier
         self._findings = findings
 
@@ -64,10 +72,12 @@ class Settler:
         found: dict[Key, list[Divergence]] = {}
         now = self._deriver.derive(list(left), time.time())
         before: dict[Key, Derived] = {}
+        settled: dict[Key, Row] = {}
         waits: str | None = None
         for _ in range(_ROUNDS):
+            held = self._held(now, self._rows(list(left)), left)
+            flying = set(self._intended())  # what was read as it is written has an intent, or another row
             rows = self._rows(list(left))
-            held = self._held(now, rows, left)
             if before:
                 now = self._deriver.derive(list(left), time.time())
             judged = {key: list(self._judge(one, rows.get(key), held, left[key])) for key, one in now.items()}
@@ -75,7 +85,12 @@ class Settler:
                 if not judged[key]:
                     self._findings.settled += 1
                     self._findings.behind += _behind(one, rows.get(key))
-                elif key in before and _same(before[key], one):
+                elif (
+                    key in before
+                    and key not in flying
+                    and rows.get(key) == settled.get(key)
+                    and _same(before[key], one)
+                ):
                     found[key] = judged[key]
                 else:
                     continue
@@ -83,11 +98,13 @@ class Settler:
             if not left or waits is not None:
                 break
             before = now = {key: now[key] for key in left}
+            settled = rows
             waits = self._barrier()  # not before the first look: most suspects agree by then
         self._findings.moving += len(left)
         for key in sorted(found):
             for divergence in found[key]:
-                self._findings.add(divergence if waits is None else _unsettled(divergence, waits))
+                certain = divergence if waits is None else _unsettled(divergence, waits)
+                self._findings.add(msgspec.structs.replace(certain, source=key))
 
     def _held(
         self, derived: Mapping[Key, Derived], rows: Mapping[Key, Row], left: Suspects
@@ -119,7 +136,7 @@ class Settler:
         for target_key in {*known, *seen}.difference(wanted):
             if (found := held.get(target_key)) is not None and self._mine(one.key, found):
                 agrees = False
-                yield Divergence("extra", source, keys.text(target_key))
+                yield Divergence("extra", source, keys.text(target_key), target=target_key)
         if agrees and (row is None or not row.void):
             said = {key: item.sent for key, item in known.items()}
             if said != {key: item.fingerprint for key, item in wanted.items()}:
@@ -171,4 +188,4 @@ def _behind(one: Derived, row: Row | None) -> bool:
 
 def _unsettled(one: Divergence, waits: str) -> Divergence:
     reason = f"{waits}: a change of it may be on its way"
-    return Divergence("unsettled", one.key, one.target_key, one.fields, reason)
+    return msgspec.structs.replace(one, kind="unsettled", reason=reason)

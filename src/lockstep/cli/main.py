@@ -34,6 +34,10 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Prove and mend": {
         "verify": "Are they the same? Compares source and target.",
+        "reports": "List what checks found.",
+        "report": "Show one report: what it found, and what became of it.",
+        "repair": "Repair what checks found, key by key.",
+        "accept": "Let a divergence be, by name and with a reason.",
         "stuck": "Show the keys that failed, and why.",
         "retry": "Try keys that failed again, now.",
     },

@@ -53,11 +53,13 @@ class _Share(click.ParamType[float]):
     """,
     answer="""
     {"agreement": false,
-     "reports": [{"mapping", "method", "agreement", "started_at", "ended_at",
+     "reports": [{"id", "mapping", "method", "agreement",
+                  "started_at", "ended_at",
                   "source_keys", "target_records", "records_compared",
                   "spans", "differing", "settled", "moving", "behind", "notes",
-                  "counts": {KIND: 1},
+                  "position", "accepted", "counts": {KIND: 1},
                   "divergences": [{"kind", "key", "target_key", "reason",
+                      "cause", "source", "target",
                       "fields": [{"path", "expected", "actual"}]}]}]}
     kind: missing, stale, different, extra, failed, unsettled, ledger. The
     first thousand divergences. method: fast, deep, sample.
@@ -155,6 +157,8 @@ def _print(out: Console, report: Report, limit: int) -> None:
         out.print(
             f"  excused   {output.count(report.settled, 'change')} on the way, settled by reading again"
         )
+    if report.accepted:
+        out.print(f"  accepted  {output.count(report.accepted, 'divergence')}, see `lockstep report`")
     if report.moving:
         out.print(f"  moving    {output.count(report.moving, 'key')} changed each time they were looked at")
     if report.behind:
@@ -173,7 +177,7 @@ def _print(out: Console, report: Report, limit: int) -> None:
         out.print()
         out.print(f"  `lockstep explain {report.mapping} KEY` says more of one.")
         if report.counts.keys() != {"failed"}:
-            out.print(f"  `lockstep backfill {report.mapping} --trust-target` mends what the target holds.")
+            out.print(f"  `lockstep repair {report.mapping}` mends what is Lockstep's to mend.")
         if "failed" in report.counts:
             out.print(f"  `lockstep stuck {report.mapping}` says what to do about keys that fail.")
 
@@ -204,6 +208,8 @@ def _print_divergence(out: Console, one: Divergence) -> None:
     out.print(f"  {one.kind:<9}  {name}{'' if same else f' → {one.target_key}'}", style="bold")
     if one.reason:
         out.print(output.indented(one.reason, 4))
+    if one.cause:
+        out.print(output.indented(f"cause: {one.cause}", 4))
     for field in one.fields[:20]:
         out.print(output.difference(field.path, field.expected, field.actual, out.width))
     if len(one.fields) > 20:

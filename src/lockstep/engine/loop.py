@@ -179,6 +179,7 @@ class Loop:
         wanted, rest = wanted[: len(derived)], [*wanted[len(derived) :], *rest]
         # A row in short form outlives a mapping that now keys its records otherwise.
         known = {key: owned(rows.get(key), self._mapping.default_key) for key in wanted}
+        known |= self._perhaps(batch, rows, derived)
         decisions = self._decide(batch, rows, derived, known)
         sending = self._applier.prepare(version, decisions, {key: derived[key].sum for key in decisions})
         self._rest = (batch, rest) if rest else None
@@ -202,6 +203,21 @@ class Loop:
     def default_key(self, key: Key) -> Key | None:
         """The target key that follows from a source key, None where the record decides."""
         return self._mapping.default_key(key) if self._mapping.key_is_root_key else None
+
+    def _perhaps(
+        self, batch: Batch, rows: MappingOf[Key, Row], derived: MappingOf[Key, Derived]
+    ) -> dict[Key, MappingOf[Key, Owned]]:
+        """Keys in doubt, unknown to the ledger, that mean nothing: they may have a record all the same."""
+        if not self._mapping.key_is_root_key:
+            return {}
+        return {
+            key: {(default := self._mapping.default_key(key)): Owned(default)}
+            for key, one in derived.items()
+            if key not in rows
+            and not one.desired
+            and one.error is None
+            and batch.works[key].trust is Trust.TARGET
+        }
 
     def _decide(
         self,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from lockstep.agreement.barrier import PATIENCE, barrier
+from lockstep.agreement.cause import cause
 from lockstep.agreement.deep import deep, sample
 from lockstep.agreement.fast import Scope, fast
-from lockstep.agreement.report import Progress, Report
+from lockstep.agreement.report import SHOWN, Progress, Report
 from lockstep.database import Access
 from lockstep.engine.sample import changed_meaning
 from lockstep.engine.source import recipe
@@ -18,6 +22,7 @@ from lockstep.operations.opened import closed_door, existing
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Reader
 from lockstep.state.generations import Consumer
+from lockstep.state.reports import encoded
 from lockstep.state.rows import Row
 from lockstep.state.store import Store
 from lockstep.values import Key, Lane, Stream
@@ -52,6 +57,9 @@ def verify(
         def rows(wanted: Sequence[Key]) -> dict[Key, Row]:
             return store.ledger.rows(consumer.id, wanted)
 
+        def intended() -> list[Key]:
+            return store.ledger.intended(consumer.id)
+
         sharing = [
             other.name
             for other in pipeline.mappings.values()
@@ -62,7 +70,8 @@ def verify(
             with closed_door(declared, consumer.number) as door:
                 wait = barrier(_Standing(store), feed, consumer, patience)
                 spans = store.spans(consumer.id)
-                scope = Scope(declared, reader, door, spans, rows, sharing, wait)
+                scope = Scope(declared, reader, door, spans, rows, intended, sharing, wait)
+                position = feed.reached()
                 doubt = _doubt(declared, consumer, store, reader) if method == "fast" else None
                 if method == "sample":
                     report = sample(scope, share, on_progress)
@@ -73,10 +82,56 @@ def verify(
         finally:
             feed.close()
             reader.close()
-        found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.counts.items()))
-        verdict = "agreement" if report.agreement else found
-        store.generations.note_verified(consumer.id, report.started_at, verdict)
-        return report
+        report = msgspec.structs.replace(report, position=position)
+        return _kept(report, store, consumer, changed=consumer.version != declared.version)
+
+
+def _kept(report: Report, store: Store, consumer: Consumer, *, changed: bool) -> Report:
+    """The report, durable, with the probable cause of each divergence and without what is accepted."""
+    causes = _causes(report, store, consumer, changed=changed)
+    divergences = [
+        msgspec.structs.replace(one, cause=why) for one, why in zip(report.divergences, causes, strict=True)
+    ]
+    accepted = store.reports.accepted(consumer.id)
+    shown = [one for one in divergences if (one.subject, one.kind) not in accepted]
+    counts = Counter(report.counts)
+    counts.subtract(one.kind for one in divergences if (one.subject, one.kind) in accepted)
+    counts = +counts
+    report = msgspec.structs.replace(
+        report,
+        agreement=not counts,
+        counts=dict(counts),
+        divergences=tuple(shown),
+        accepted=len(divergences) - len(shown),
+    )
+    found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
+    number = store.reports.add(
+        consumer.id,
+        report.mapping,
+        report.method,
+        report.started_at,
+        found or "agreement",
+        encoded(report),
+        [(one.subject, one.kind, encoded(one)) for one in divergences],
+        whole=counts.total() == len(shown),
+    )
+    store.generations.note_verified(consumer.id, report.started_at, found or "agreement")
+    return msgspec.structs.replace(report, id=number)
+
+
+def _causes(report: Report, store: Store, consumer: Consumer, *, changed: bool) -> list[str]:
+    wanted = [one.source for one in report.divergences if one.source is not None]
+    rows = store.ledger.rows(consumer.id, wanted)
+    stuck = {one.key for one in store.stuck.of(consumer.id, limit=2 * SHOWN)} if wanted else set()
+    return [
+        cause(
+            one,
+            None if one.source is None else rows.get(one.source),
+            stuck=one.source in stuck,
+            mapping_changed=changed,
+        )
+        for one in report.divergences
+    ]
 
 
 def _doubt(mapping: Mapping, consumer: Consumer, store: Store, reader: Reader) -> str | None:

@@ -186,6 +186,40 @@ runs = sa.Table(
     sa.Column("gauges", sa.Text),  # JSON: what `status` shows of a live run
 )
 
+# What checks found. `body` is the whole report, as JSON.
+reports = sa.Table(
+    "reports",
+    metadata,
+    sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
+    sa.Column("consumer", sa.Integer, nullable=False),
+    sa.Column("mapping", sa.Text, nullable=False),
+    sa.Column("method", sa.Text, nullable=False),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+sa.Index("reports_of", reports.c.consumer, reports.c.id)
+
+# Divergences by what they are of: a source key, or a target key where it says none. `method` and `report`
+# are of the check that saw it last, `closed_at` is when one no longer saw it. `body`: as JSON.
+divergences = sa.Table(
+    "divergences",
+    metadata,
+    sa.Column("consumer", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("method", sa.Text, nullable=False),
+    sa.Column("report", sa.Integer, nullable=False),
+    sa.Column("first_at", sa.Double, nullable=False),
+    sa.Column("last_at", sa.Double, nullable=False),
+    sa.Column("closed_at", sa.Double),
+    sa.Column("accepted_at", sa.Double),
+    sa.Column("accepted_by", sa.Text),
+    sa.Column("because", sa.Text),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 migrations = (
     Migration(
         "0001_spine",
@@ -225,6 +259,20 @@ migrations = (
             "CREATE TABLE runs (id INTEGER PRIMARY KEY NOT NULL, holder TEXT NOT NULL,"
             " epoch BIGINT NOT NULL, started_at DOUBLE PRECISION NOT NULL,"
             " seen_at DOUBLE PRECISION NOT NULL, ended_at DOUBLE PRECISION, outcome TEXT, gauges TEXT)",
+        ),
+    ),
+    Migration(
+        "0002_reports",
+        statements(
+            "CREATE TABLE reports (id INTEGER PRIMARY KEY NOT NULL, consumer INTEGER NOT NULL,"
+            " mapping TEXT NOT NULL, method TEXT NOT NULL, started_at DOUBLE PRECISION NOT NULL,"
+            " verdict TEXT NOT NULL, body BYTES NOT NULL)",
+            "CREATE INDEX reports_of ON reports (consumer, id)",
+            "CREATE TABLE divergences (consumer INTEGER NOT NULL, subject TEXT NOT NULL, kind TEXT NOT NULL,"
+            " method TEXT NOT NULL, report INTEGER NOT NULL, first_at DOUBLE PRECISION NOT NULL,"
+            " last_at DOUBLE PRECISION NOT NULL, closed_at DOUBLE PRECISION,"
+            " accepted_at DOUBLE PRECISION, accepted_by TEXT, because TEXT, body BYTES NOT NULL,"
+            " PRIMARY KEY (consumer, subject, kind)) CLUSTERED",
         ),
     ),
 )

@@ -27,6 +27,7 @@ from lockstep.state import schema
 from lockstep.state.generations import Generations
 from lockstep.state.ledger import Ledger
 from lockstep.state.lock import RunLock, whoami
+from lockstep.state.reports import Reports
 from lockstep.state.runs import Backfills, Runs
 from lockstep.state.settling import fence
 from lockstep.state.spans import LedgerSpans
@@ -69,6 +70,7 @@ class Store:
         self.stuck = StuckKeys(self._database)
         self.backfills = Backfills(self._database)
         self.runs = Runs(self._database)
+        self.reports = Reports(self._database)
         if self._known("identity") is None:
             with self._database.writing() as connection:
                 made = {"identity": uuid4().hex, "partitions": str(PARTITIONS)}

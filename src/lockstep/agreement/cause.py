@@ -1,0 +1,36 @@
+"""What probably brought a divergence about, as far as ledger and target tell. Pure."""
+
+from __future__ import annotations
+
+from lockstep.agreement.report import Divergence
+from lockstep.state.rows import Row
+
+NEVER = "never derived: a hint of it was lost, or has not been worked yet"
+LOST = "the write was lost, or somebody removed the record"
+OTHERS = "changed by someone else"
+CHANGED = "the mapping has changed since it was written"
+STUCK = "stuck: see `lockstep stuck`"
+DOUBT = "in doubt since a crash or a broken connection: a run settles it"
+BEHIND = "a change was not derived: a hint of it was lost, or has not been worked yet"
+LEFT = "a removal was not derived, or the record was restored by someone else"
+STRANGER = "not written by this mapping"
+BOOKS = "the ledger was altered, or restored"
+
+
+def cause(one: Divergence, row: Row | None, *, stuck: bool, mapping_changed: bool) -> str:
+    """`row`: what the ledger says of its source key; `stuck`: the key is."""
+    if stuck or one.kind == "failed":
+        return STUCK
+    if one.source is None:
+        return STRANGER
+    if row is not None and row.void:
+        return DOUBT
+    if one.kind == "ledger":
+        return BOOKS
+    if one.kind == "missing":
+        return NEVER if row is None or row.sent is None else LOST
+    if one.kind == "extra":
+        return LEFT
+    if mapping_changed:
+        return CHANGED
+    return BEHIND if one.kind == "stale" else OTHERS

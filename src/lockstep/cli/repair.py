@@ -1,0 +1,59 @@
+"""lockstep repair"""
+
+from __future__ import annotations
+
+import click
+
+from lockstep.cli import names, output
+from lockstep.cli.verb import print_json, settings, verb
+
+KINDS = ("missing", "stale", "different", "extra", "unsettled", "ledger")
+
+
+@verb(
+    name="repair",
+    example="""
+    lockstep repair users --dry-run
+    lockstep repair users
+    lockstep repair users --only missing --only stale
+    """,
+    answer="""
+    {"mapping", "report", "keys": {KIND: 1}, "running", "asked",
+     "left": [{"subject", "kind", "reason"}]}
+    running: who will do it; null when the next run will. asked: false with
+    --dry-run.
+    """,
+)
+@click.argument("mapping", shell_complete=names.mappings)
+@click.option(
+    "--only", type=click.Choice(KINDS), multiple=True, help="Repair divergences of this kind alone."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be asked for, and ask for nothing.")
+def command(mapping: str, only: tuple[str, ...], dry_run: bool) -> None:
+    """Repair what checks of MAPPING found, key by key: only what is open, through the ordinary path.
+
+    Each key is derived again and compared with what the target holds now; what differs is written. A record
+    that says it is of this mapping and that nobody derives is removed; what Lockstep did not write is left.
+    """
+    from lockstep.operations.repair import repair
+
+    done = repair(settings().load(), mapping, only=only, dry_run=dry_run)
+    if settings().json:
+        print_json(done)
+        return
+    out = output.console()
+    total = sum(done.keys.values())
+    counted = ", ".join(f"{count:,} {kind}" for kind, count in done.keys.items())
+    if not total:
+        out.print(f"Nothing of {mapping} is to be repaired.")
+    elif dry_run:
+        out.print(
+            f"Would repair {output.count(total, 'key')} of {mapping}: {counted}. Nothing was asked for."
+        )
+    else:
+        out.print(output.carried_out(f"{output.count(total, 'key')} of {mapping} ({counted})", done.running))
+        out.print(f"Afterwards `lockstep verify {mapping}` shows whether all is closed.")
+    for one in done.left[:20]:
+        out.print(f"  left  {one.kind:<9}  {one.subject}: {one.reason}")
+    if len(done.left) > 20:
+        out.print(f"  and {len(done.left) - 20:,} more are left")

@@ -1,0 +1,79 @@
+"""lockstep report"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lockstep.cli import exits, output
+from lockstep.cli.verb import print_json, settings, verb
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lockstep.operations.reports import Found
+
+
+@verb(
+    name="report",
+    example="""
+    lockstep report 12
+    lockstep report 12 --json | jq .agreement
+    """,
+    answer="""
+    {"id", "agreement", "report": {as `verify` gives it},
+     "divergences": [{"subject", "kind", "state", "first_at", "last_at",
+                      "closed_at", "accepted_by", "because",
+                      "divergence": {as in `verify`}}]}
+    state: open, closed (a later check no longer saw it), accepted. agreement:
+    by now, all that it found is closed or accepted.
+    """,
+)
+@click.argument("number", metavar="ID", type=int)
+@click.option("--limit", metavar="N", default=20, show_default=True, help="Show at most so many divergences.")
+def command(number: int, limit: int) -> None:
+    """Show one report of `lockstep reports`: what it found, and what became of it.
+
+    Exits with 0 only where it found agreement, or all that it found is closed or accepted by now.
+    """
+    from lockstep.operations.reports import report
+
+    whole = report(settings().place(), number)
+    if settings().json:
+        print_json(whole)
+    else:
+        out = output.console()
+        body = whole.report
+        counted = ", ".join(f"{count:,} {kind}" for kind, count in sorted(body["counts"].items()))
+        sign = "✓" if whole.agreement else "✗"
+        out.print(f"{sign} {body['mapping']}: {counted or 'in agreement'}.", style="bold")
+        took = output.span(body["ended_at"] - body["started_at"])
+        keys = output.count(body["source_keys"], "source key")
+        records = output.count(body["target_records"], "target record")
+        out.print(f"  compared  {keys} with {records} ({body['method']})")
+        out.print(f"  when      {output.clock(body['started_at'])}, in {took}")
+        if body["position"]:
+            out.print(f"  position  {body['position']} of the source's log")
+        for one in whole.divergences[:limit]:
+            _print(out, one)
+        if len(whole.divergences) > limit:
+            out.print(f"\n  The first {limit:,} are shown; --limit N shows more.")
+        if not whole.agreement:
+            out.print()
+            out.print(f"  `lockstep repair {body['mapping']}` mends what is Lockstep's to mend.")
+            out.print(f"  `lockstep accept {number} NAME --because TEXT` lets one be.")
+    if not whole.agreement:
+        click.get_current_context().exit(exits.NO)
+
+
+def _print(out: Console, one: Found) -> None:
+    out.print()
+    out.print(f"  {one.kind:<9}  {one.subject}  ({one.state})", style="bold")
+    if one.because:
+        out.print(f"    accepted by {one.accepted_by}: {one.because}")
+    for line in (one.divergence.get("reason"), one.divergence.get("cause")):
+        if line:
+            out.print(output.indented(line, 4))
+    for field in one.divergence["fields"][:20]:
+        out.print(output.difference(field["path"], field["expected"], field["actual"], out.width))

@@ -1,0 +1,121 @@
+"""reports, report, accept: what checks found, and what became of it. Reads the state store alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from lockstep.database import Access
+from lockstep.errors import StateError
+from lockstep.operations.opened import consumer_of, existing
+from lockstep.pipeline import Pipeline
+from lockstep.place import Place
+from lockstep.state.reports import Open, Stored
+
+
+class Line(Struct, frozen=True):
+    """A report, in a line."""
+
+    id: int
+    mapping: str
+    method: str
+    started_at: float
+    verdict: str
+
+
+class Found(Struct, frozen=True):
+    """A divergence of a report, and what became of it: open, closed or accepted."""
+
+    subject: str
+    kind: str
+    state: str
+    first_at: float
+    last_at: float
+    closed_at: float | None
+    accepted_by: str | None
+    because: str | None
+    divergence: dict[str, Any]
+
+
+class Whole(Struct, frozen=True):
+    """A report, whole. `agreement` now: what it found is closed or accepted, or it found nothing."""
+
+    id: int
+    agreement: bool
+    report: dict[str, Any]
+    divergences: tuple[Found, ...]
+
+
+def reports(state: Place | Pipeline, mapping: str | None = None, limit: int = 20) -> list[Line]:
+    """The newest reports first. Raises StateError where no run knows the mapping."""
+    with existing(state) as store:
+        if mapping is not None:
+            consumer_of(store, mapping)
+        return [_line(one) for one in store.reports.newest(mapping, limit)]
+
+
+def report(state: Place | Pipeline, number: int) -> Whole:
+    """One report. Raises StateError where there is none of that number."""
+    with existing(state) as store:
+        known = store.reports.get(number)
+        if known is None:
+            raise _none(number)
+        consumer, stored = known
+        body = msgspec.json.decode(stored.body)
+        body["id"] = stored.id
+        found = tuple(_found(one) for one in store.reports.divergences(consumer, number))
+        opened = [one for one in found if one.state == "open"]
+        # Those of its divergences that a later check saw again are told of there.
+        seen = {(one.subject, one.kind) for one in found}
+        again = {(one.subject, one.kind) for one in store.reports.divergences(consumer)} - seen
+        named = {(_subject(one), one["kind"]) for one in body["divergences"]}
+        whole = sum(body["counts"].values()) == len(body["divergences"])
+        agreement = body["agreement"] or (whole and not opened and not named & again)
+        return Whole(stored.id, agreement, body, found)
+
+
+def accept(state: Place | Pipeline, number: int, subject: str, *, because: str, by: str) -> int:
+    """Accepts what is open of a subject of a report; how many divergences. Raises StateError if none is."""
+    if not because.strip():
+        raise StateError("an accepted divergence needs a reason", "Say why: --because TEXT.")
+    with existing(state, Access.CHANGE) as store:
+        known = store.reports.get(number)
+        if known is None:
+            raise _none(number)
+        consumer, stored = known
+        count = store.reports.accept(consumer, subject, by, because)
+        if not count:
+            raise StateError(
+                f"nothing is open of {subject!r} in mapping {stored.mapping}",
+                f"`lockstep report {number}` shows what it found, by the names to give here.",
+            )
+        return count
+
+
+def _none(number: int) -> StateError:
+    return StateError(f"there is no report {number}", "`lockstep reports` lists them.")
+
+
+def _line(one: Stored) -> Line:
+    return Line(one.id, one.mapping, one.method, one.started_at, one.verdict)
+
+
+def _found(one: Open) -> Found:
+    state = "closed" if one.closed_at is not None else "accepted" if one.accepted_at is not None else "open"
+    return Found(
+        one.subject,
+        one.kind,
+        state,
+        one.first_at,
+        one.last_at,
+        one.closed_at,
+        one.accepted_by,
+        one.because,
+        msgspec.json.decode(one.body),
+    )
+
+
+def _subject(one: dict[str, Any]) -> str:
+    return str(one["key"]) if one["key"] is not None else f"→ {one['target_key']}"

@@ -1,0 +1,207 @@
+"""Reports of checks, and the divergences that are open.
+
+A divergence stays open until a check that would see it does not any more, or a person accepts it by name.
+What a check would see: a deep one everything, a fast one what a fast one found, a sample nothing for sure.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import Struct
+
+from lockstep.database import Database, upsert
+from lockstep.state import schema
+
+KEPT = 1_000
+"""Reports of a consumer that are kept."""
+
+_SEEN_BY = {"deep": ("deep", "fast", "sample"), "fast": ("fast",), "sample": ()}
+
+
+class Stored(Struct, frozen=True):
+    """A report as it lies in the state store. `body`: all of it, as JSON."""
+
+    id: int
+    mapping: str
+    method: str
+    started_at: float
+    verdict: str
+    body: bytes
+
+
+class Open(Struct, frozen=True):
+    """A divergence, and what became of it. `body`: as the check saw it last, as JSON."""
+
+    subject: str
+    kind: str
+    method: str
+    report: int
+    first_at: float
+    last_at: float
+    closed_at: float | None
+    accepted_at: float | None
+    accepted_by: str | None
+    because: str | None
+    body: bytes
+
+
+class Reports:
+    """What checks found, durably."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def accepted(self, consumer: int) -> set[tuple[str, str]]:
+        """The (subject, kind) of divergences that somebody has accepted."""
+        table = schema.divergences
+        statement = sa.select(table.c.subject, table.c.kind).where(
+            table.c.consumer == consumer, table.c.accepted_at.is_not(None), table.c.closed_at.is_(None)
+        )
+        with self._database.reading() as connection:
+            return {(row.subject, row.kind) for row in connection.execute(statement)}
+
+    def add(
+        self,
+        consumer: int,
+        mapping: str,
+        method: str,
+        started_at: float,
+        verdict: str,
+        body: bytes,
+        found: Iterable[tuple[str, str, bytes]],
+        *,
+        whole: bool,
+    ) -> int:
+        """Keeps a report; its number. `found`: subject, kind and body of each divergence. `whole`: these are
+        all, so that what is not among them is closed."""
+        reports, table = schema.reports, schema.divergences
+        now = time.time()
+        with self._database.writing() as connection:
+            made = connection.execute(
+                reports.insert(),
+                {
+                    "consumer": consumer,
+                    "mapping": mapping,
+                    "method": method,
+                    "started_at": started_at,
+                    "verdict": verdict,
+                    "body": body,
+                },
+            )
+            (number,) = made.inserted_primary_key or (0,)
+            known = {
+                (row.subject, row.kind): row
+                for row in connection.execute(sa.select(table).where(table.c.consumer == consumer))
+            }
+            rows = []
+            for subject, kind, one in found:
+                before = known.pop((subject, kind), None)
+                if before is not None and before.closed_at is not None:
+                    before = None  # another one, of the same record
+                rows.append(
+                    {
+                        "consumer": consumer,
+                        "subject": subject,
+                        "kind": kind,
+                        "method": method if before is None or method == "fast" else before.method,
+                        "report": number,
+                        "first_at": before.first_at if before else now,
+                        "last_at": now,
+                        "closed_at": None,
+                        "accepted_at": before.accepted_at if before else None,
+                        "accepted_by": before.accepted_by if before else None,
+                        "because": before.because if before else None,
+                        "body": one,
+                    }
+                )
+            upsert(connection, table, rows)
+            if whole:
+                for (subject, kind), row in known.items():
+                    if row.closed_at is None and row.method in _SEEN_BY[method]:
+                        self._close(connection, consumer, subject, kind, now)
+            self._prune(connection, consumer, number)
+        return int(number)
+
+    def _close(self, connection: sa.Connection, consumer: int, subject: str, kind: str, now: float) -> None:
+        table = schema.divergences
+        connection.execute(
+            table.update()
+            .where(table.c.consumer == consumer, table.c.subject == subject, table.c.kind == kind)
+            .values(closed_at=now)
+        )
+
+    def _prune(self, connection: sa.Connection, consumer: int, newest: int) -> None:
+        """Forgets old reports, and closed divergences of such; open ones are kept."""
+        reports, table = schema.reports, schema.divergences
+        oldest = connection.scalar(
+            sa.select(reports.c.id)
+            .where(reports.c.consumer == consumer)
+            .order_by(reports.c.id.desc())
+            .offset(KEPT - 1)
+            .limit(1)
+        )
+        if oldest is None:
+            return
+        connection.execute(
+            table.delete().where(
+                table.c.consumer == consumer, table.c.closed_at.is_not(None), table.c.report < oldest
+            )
+        )
+        kept = sa.select(table.c.report).where(table.c.consumer == consumer, table.c.closed_at.is_(None))
+        connection.execute(
+            reports.delete().where(
+                reports.c.consumer == consumer, reports.c.id < oldest, reports.c.id.not_in(kept)
+            )
+        )
+
+    def newest(self, mapping: str | None, limit: int) -> list[Stored]:
+        """The newest reports, of a mapping or of all."""
+        table = schema.reports
+        statement = sa.select(
+            table.c.id, table.c.mapping, table.c.method, table.c.started_at, table.c.verdict, table.c.body
+        ).order_by(table.c.id.desc())
+        if mapping is not None:
+            statement = statement.where(table.c.mapping == mapping)
+        with self._database.reading() as connection:
+            return [Stored(*row) for row in connection.execute(statement.limit(limit))]
+
+    def get(self, number: int) -> tuple[int, Stored] | None:
+        """A report and its consumer."""
+        table = schema.reports
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(table).where(table.c.id == number)).first()
+        if row is None:
+            return None
+        return row.consumer, Stored(row.id, row.mapping, row.method, row.started_at, row.verdict, row.body)
+
+    def divergences(self, consumer: int, report: int | None = None) -> list[Open]:
+        """A consumer's divergences that are open; with `report`, those that it saw last, whatever became of
+        them since."""
+        table = schema.divergences
+        columns = [table.c[name] for name in Open.__struct_fields__]
+        statement = sa.select(*columns).where(table.c.consumer == consumer).order_by(table.c.subject)
+        if report is None:
+            statement = statement.where(table.c.closed_at.is_(None))
+        else:
+            statement = statement.where(table.c.report == report)
+        with self._database.reading() as connection:
+            return [Open(*row) for row in connection.execute(statement)]
+
+    def accept(self, consumer: int, subject: str, by: str, because: str) -> int:
+        """Notes that a person accepts what is open of a subject; how many divergences that are."""
+        table = schema.divergences
+        with self._database.writing() as connection:
+            return connection.execute(
+                table.update()
+                .where(table.c.consumer == consumer, table.c.subject == subject, table.c.closed_at.is_(None))
+                .values(accepted_at=time.time(), accepted_by=by, because=because)
+            ).rowcount
+
+
+def encoded(value: Struct) -> bytes:
+    """As JSON, for `body`."""
+    return msgspec.json.encode(value, enc_hook=str)
