@@ -1,0 +1,52 @@
+"""The probable cause of a divergence: the more certain one is named first."""
+
+from __future__ import annotations
+
+import pytest
+
+from lockstep.agreement.cause import (
+    BEHIND,
+    BOOKS,
+    CHANGED,
+    DOUBT,
+    LEFT,
+    LOST,
+    NEVER,
+    OTHERS,
+    STRANGER,
+    STUCK,
+    cause,
+)
+from lockstep.agreement.report import Divergence
+from lockstep.state.rows import Row
+from lockstep.values import Key
+
+KEY = Key(b"k")
+ROW, SENT, VOID = Row(KEY), Row(KEY, sent=1), Row(KEY, sent=1, void=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "stuck", "changed", "expected"),
+    [
+        ("missing", None, False, False, NEVER),
+        ("missing", ROW, False, False, NEVER),
+        ("missing", SENT, False, True, LOST),
+        ("stale", SENT, False, False, BEHIND),
+        ("different", SENT, False, False, OTHERS),
+        ("different", SENT, False, True, CHANGED),
+        ("different", VOID, False, True, DOUBT),
+        ("missing", VOID, False, False, DOUBT),
+        ("missing", VOID, True, False, STUCK),
+        ("failed", None, False, False, STUCK),
+        ("extra", SENT, False, False, LEFT),
+        ("ledger", SENT, False, False, BOOKS),
+    ],
+)
+def test_cause(kind: str, row: Row | None, stuck: bool, changed: bool, expected: str) -> None:
+    one = Divergence(kind, "k", "k", source=KEY)
+    assert cause(one, row, stuck=stuck, mapping_changed=changed) == expected
+
+
+def test_what_has_no_source_key_is_a_strangers() -> None:
+    one = Divergence("extra", None, "k")
+    assert cause(one, None, stuck=False, mapping_changed=True) == STRANGER
