@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 import lockstep as ls
@@ -222,3 +223,17 @@ def test_a_lost_or_damaged_ledger_row_is_found(world: World) -> None:
     assert kinds == {"7": "ledger", "8": "ledger"}
     kinds = found(ls.verify(world.pipeline(), "people", method="fast"))
     assert kinds == {"7": "ledger", "8": "ledger", "0xff": "ledger"}
+
+
+@pytest.mark.parametrize("world", ["opensearch"], indirect=True)
+def test_a_copied_document_is_found(world: World) -> None:
+    """It says of itself that it is another one, and no sum of what documents say can tell."""
+    world.run()
+    _, where, name = world.target.split("|")
+    with httpx.Client(base_url=where, timeout=30) as client:
+        source = client.get(f"/{name}-g1/_doc/7").json()["_source"]
+        client.put(f"/{name}-g1/_doc/copy?refresh=true", json=source).raise_for_status()
+    for method in ("fast", "deep"):
+        (one,) = ls.verify(world.pipeline(), "people", method=method).divergences
+        assert (one.kind, one.key, one.target_key) == ("extra", None, "copy")
+        assert one.reason == "somebody copied it from a record of Lockstep"

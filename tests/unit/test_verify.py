@@ -111,7 +111,7 @@ def test_extras_of_a_page_are_settled_together(world: World, costs: Costs) -> No
     report = verify(world.pipeline(), "people", method="deep")
     assert report.counts == {"extra": 40}
     assert [d.key for d in report.divergences] == [str(n) for n in range(11, 51)]
-    assert (costs.derived, costs.waited) == ([10, 40, 40, 40], 1)
+    assert (costs.derived, costs.waited) == ([10, 50, 40, 40], 1)
 
 
 def test_extras_that_come_right_are_settled(

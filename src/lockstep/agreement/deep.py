@@ -12,23 +12,28 @@ from __future__ import annotations
 import random
 import time
 import zlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
 
 from lockstep import keys
-from lockstep.agreement.fast import Scope
-from lockstep.agreement.report import STRANGER, Divergence, Findings, Progress, Report
+from lockstep.agreement.fast import SPAN, SPANS, Scope
+from lockstep.agreement.report import SHOWN, STRANGER, Divergence, Findings, Progress, Report
 from lockstep.agreement.suspects import Settler
-from lockstep.canonical import canonical, fingerprint
+from lockstep.canonical import canonical, fingerprint, wrap64
 from lockstep.engine.decide import owned
 from lockstep.engine.derive import Derived, Deriver
+from lockstep.errors import CannotSum
 from lockstep.mapping import Mapping as Declared
 from lockstep.ports import Reader
 from lockstep.state.rows import Row
 from lockstep.values import EVERYTHING, Held, Key, Span
 
 PAGE = 1_000
-_BUCKETS = 1_024
 
+T = TypeVar("T")
 OnProgress = Callable[[Progress], None]
 
 
@@ -59,6 +64,16 @@ def _confidence(looked_at: int) -> str:
     )
 
 
+@dataclass
+class _Met:
+    """Records of one span of source keys that pass one met: how many, the sum of the fingerprints that they
+    carry, and that of `_mark`."""
+
+    records: int = 0
+    fingerprints: int = 0
+    marks: int = 0
+
+
 class _Deep:
     def __init__(self, scope: Scope, on_progress: OnProgress | None) -> None:
         self._mapping = scope.mapping
@@ -79,7 +94,8 @@ class _Deep:
             scope.barrier,
             self._findings,
         )
-        self._met = [0] * _BUCKETS  # by source key: the sum of `_mark` over the records that were met
+        self._cuts = [cut for cut in scope.ledger.cuts(SPAN, SPANS) if keys.readable(cut)]
+        self._spans = [_Met() for _ in range(len(self._cuts) + 1)]
         self.compared = 0
 
     def report(self, method: str, started: float, keys_: int, records: int, *notes: str) -> Report:
@@ -104,7 +120,9 @@ class _Deep:
     def over_source(self) -> int:
         total = self._reader.estimate(self._mapping.root.table)
         done = 0
-        for page in source_keys(self._reader, self._mapping, PAGE):
+        ahead = Deriver(self._mapping, self._reader)  # the settler has one of its own, for another thread
+        pages = source_keys(self._reader, self._mapping, PAGE)
+        for page in _ahead(pages, lambda keys_: ahead.derive(keys_, time.time())):
             self._settler.settle({key: set() for key in self._suspects(page)})
             done += len(page)
             self._progress("source", done, total)
@@ -121,7 +139,8 @@ class _Deep:
 
         for keys_ in source_keys(self._reader, self._mapping, 10 * PAGE):
             some = chosen(keys_)
-            self._settler.settle({key: set() for key in self._suspects(some)})
+            derived = self._deriver.derive(some, time.time())
+            self._settler.settle({key: set() for key in self._suspects(derived)})
             looked_at += len(some)
             done += len(keys_)
             self._progress("source", done, total)
@@ -133,24 +152,59 @@ class _Deep:
 
     def over_target(self) -> int:
         """Reports what is not ours; looks again only at keys that have other records than pass one met."""
+        if self._door.identity() is None:
+            return 0
+        try:
+            return self._over_sums()
+        except CannotSum:
+            return self._over_records()
+
+    def _over_sums(self) -> int:
+        """By what records say of themselves, summed in the target; listed only where pass one met others."""
+        name = self._mapping.name
+        count, some = self._door.strangers(sorted(self._known), SHOWN)
+        sums = self._door.sums(name, self._cuts)
+        for key in some:
+            self._stranger(key)
+        if count > len(some):
+            self._findings.counts["extra"] += count - len(some)
+        bounds = [None, *self._cuts, None]
+        for n, tally in enumerate(sums):
+            met = self._spans[n]
+            if (tally.records, tally.total) == (met.records, wrap64(met.fingerprints)):
+                continue
+            said = [
+                (mark.key, mark.meta.key)
+                for page in self._door.marks(name, Span(bounds[n], bounds[n + 1]))
+                for mark in page
+            ]
+            if sum(_mark(*one) for one in said) != met.marks:
+                self._settler.settle(self._not_derived(said))
+        return count + sum(tally.records for tally in sums)
+
+    def _over_records(self) -> int:
+        """By reading every record once more."""
         done = 0
+        left = [met.marks for met in self._spans]
         for page in self._target_pages():
             for held in page:
                 if held.meta is None or held.meta.mapping not in self._known:
-                    target = keys.text(held.key)
-                    self._findings.add(Divergence("extra", None, target, reason=STRANGER, target=held.key))
+                    self._stranger(held.key)
                 elif held.meta.mapping == self._mapping.name:
-                    self._met[_bucket(held.meta.key)] -= _mark(held.key, held.meta.key)
+                    left[self._span(held.meta.key)] -= _mark(held.key, held.meta.key)
             done += len(page)
-        if any(self._met):
+        if any(left):
             for page in self._target_pages():
-                self._settler.settle(self._not_derived(page))
+                mine = [(held.key, meta) for held in page if (meta := held.meta) is not None]
+                said = [(key, meta.key) for key, meta in mine if meta.mapping == self._mapping.name]
+                self._settler.settle(self._not_derived([one for one in said if left[self._span(one[1])]]))
         return done
+
+    def _stranger(self, key: Key) -> None:
+        self._findings.add(Divergence("extra", None, keys.text(key), reason=STRANGER, target=key))
 
     def _target_pages(self) -> Iterator[list[Held]]:
         """Every record of the target, in pages."""
-        if self._door.identity() is None:
-            return
         total = self._door.contents().records
         done, after = 0, None
         while True:
@@ -162,14 +216,11 @@ class _Deep:
                 return
             after = page[-1].key
 
-    def _not_derived(self, page: Sequence[Held]) -> dict[Key, set[Key]]:
-        """Target keys of a page whose records say that they are from here and whose source key does not
-        derive them."""
+    def _not_derived(self, said: Sequence[tuple[Key, Key]]) -> dict[Key, set[Key]]:
+        """Target keys, by the source key that their records say they are from, which does not derive them."""
         mine: dict[Key, set[Key]] = {}
-        for held in page:
-            meta = held.meta
-            if meta is not None and meta.mapping == self._mapping.name and self._met[_bucket(meta.key)]:
-                mine.setdefault(meta.key, set()).add(held.key)
+        for target_key, source in said:
+            mine.setdefault(source, set()).add(target_key)
         suspects: dict[Key, set[Key]] = {}
         for key, one in self._deriver.derive(list(mine), time.time()).items():
             left = mine[key].difference(item.key for item in one.desired)
@@ -177,15 +228,19 @@ class _Deep:
                 suspects[key] = left
         return suspects
 
-    def _suspects(self, page: Sequence[Key]) -> list[Key]:
-        """The keys of a page on which the sides do not agree at first sight. Notes what is from each key."""
-        derived = self._deriver.derive(page, time.time())
+    def _suspects(self, derived: Mapping[Key, Derived]) -> list[Key]:
+        """The keys on which the sides do not agree at first sight. Notes what is from each key."""
         wanted = [item.key for one in derived.values() for item in one.desired]
         held = self._door.read(wanted) if wanted else {}
         self.compared += len(wanted)
         for key, one in derived.items():
-            met = (item.key for item in one.desired if self._from(key, held.get(item.key)))
-            self._met[_bucket(key)] += sum(_mark(target_key, key) for target_key in met)
+            met = self._spans[self._span(key)]
+            for item in one.desired:
+                found = held.get(item.key)
+                if found is not None and found.meta is not None and self._from(key, found):
+                    met.records += 1
+                    met.fingerprints += found.meta.fingerprint
+                    met.marks += _mark(item.key, key)
         rows = self._rows(list(derived))
         return [key for key, one in derived.items() if not self._agrees(one, held, rows.get(key))]
 
@@ -211,6 +266,9 @@ class _Deep:
             if not said and (row is None or not row.void):
                 return False
         return True
+
+    def _span(self, key: Key) -> int:
+        return bisect_left(self._cuts, key)
 
     def _from(self, key: Key, held: Held | None) -> bool:
         """Whether a record says that it is from this source key."""
@@ -239,5 +297,14 @@ def _mark(target: Key, source: Key) -> int:
     return hash((target, source))
 
 
-def _bucket(source: Key) -> int:
-    return zlib.crc32(source) % _BUCKETS
+def _ahead(pages: Iterator[list[Key]], make: Callable[[list[Key]], T]) -> Iterator[T]:
+    """What is made of each page, made of the next one in a thread while this one is looked at."""
+    with ThreadPoolExecutor(1, thread_name_prefix="lockstep-derive") as pool:
+        waiting: Future[T] | None = None
+        for page in pages:
+            made = pool.submit(make, page)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = made
+        if waiting is not None:
+            yield waiting.result()

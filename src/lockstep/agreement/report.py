@@ -10,6 +10,7 @@ from lockstep.agreement.fields import FieldDiff
 from lockstep.values import Key
 
 SHOWN = 1_000
+COPY = "somebody copied it from a record of Lockstep"
 STRANGER = "no mapping of this target wrote it"
 
 

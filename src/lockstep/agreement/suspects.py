@@ -17,7 +17,7 @@ import msgspec
 from lockstep import keys
 from lockstep.agreement.barrier import Barrier
 from lockstep.agreement.fields import diff
-from lockstep.agreement.report import Divergence, Findings
+from lockstep.agreement.report import COPY, Divergence, Findings
 from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.decide import owned
 from lockstep.engine.derive import Derived, Deriver
@@ -104,7 +104,8 @@ class Settler:
         for key in sorted(found):
             for divergence in found[key]:
                 certain = divergence if waits is None else _unsettled(divergence, waits)
-                self._findings.add(msgspec.structs.replace(certain, source=key))
+                source = key if certain.key is not None else None
+                self._findings.add(msgspec.structs.replace(certain, source=source))
 
     def _held(
         self, derived: Mapping[Key, Derived], rows: Mapping[Key, Row], left: Suspects
@@ -134,9 +135,13 @@ class Settler:
                 agrees = False
                 yield divergence
         for target_key in {*known, *seen}.difference(wanted):
-            if (found := held.get(target_key)) is not None and self._mine(one.key, found):
+            found = held.get(target_key)
+            if found is not None and self._mine(one.key, found):
                 agrees = False
                 yield Divergence("extra", source, keys.text(target_key), target=target_key)
+            elif found is not None and found.meta is None and target_key in seen:
+                agrees = False
+                yield Divergence("extra", None, keys.text(target_key), reason=COPY, target=target_key)
         if agrees and (row is None or not row.void):
             said = {key: item.sent for key, item in known.items()}
             if said != {key: item.fingerprint for key, item in wanted.items()}:
