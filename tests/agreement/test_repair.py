@@ -177,3 +177,31 @@ def test_an_extra_at_a_key_of_its_own_is_taken_over_first(tmp_path: Path) -> Non
     assert ls.verify(pipeline, "words", method="deep").agreement
     with contextlib.closing(target.open(1)) as writer:
         assert [held.record["word"] for held in writer.scan(None, 9)] == ["a", "b", "c"]
+
+
+def test_two_records_of_one_key_are_two_divergences(tmp_path: Path, postgres_url: str) -> None:
+    import sqlite3
+
+    from lockstep.place import StateUrl
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "app.db")) as app, app:
+        app.execute("CREATE TABLE copied(id INTEGER PRIMARY KEY, names TEXT NOT NULL)")
+        app.execute("INSERT INTO copied VALUES (1, 'a b'), (2, 'c')")
+    pipeline = ls.Pipeline("copies", state=StateUrl(postgres_url))
+    target = ls.SQLite(tmp_path / "out.db").table("words", columns={"word": "TEXT"}, key=("word",))
+
+    def words(root: Copied) -> list[ls.Keyed]:
+        return [ls.Keyed(name, {"word": name}) for name in root.names.split()]
+
+    pipeline.mapping(ls.SQLite(tmp_path / "app.db"), to=target, version="1")(words)
+    ls.run(pipeline, once=True)
+    with contextlib.closing(sqlite3.connect(tmp_path / "out.db")) as out, out:
+        out.execute("DELETE FROM words WHERE word <> 'c'")
+    report = ls.verify(pipeline, "words")
+    assert [one.subject for one in report.divergences] == ["1 → a", "1 → b"]
+    assert report.id is not None
+    assert len(ls.report(pipeline, report.id).divergences) == 2
+    ls.repair(pipeline, "words")
+    ls.run(pipeline, once=True)
+    assert ls.verify(pipeline, "words").agreement
+    assert ls.report(pipeline, report.id).agreement

@@ -41,7 +41,14 @@ class Divergence(Struct, frozen=True):
     @property
     def subject(self) -> str:
         """What names it, among the divergences of a mapping."""
-        return self.key if self.key is not None else f"→ {self.target_key}"
+        return subject(self.key, self.target_key)
+
+
+def subject(key: str | None, target_key: str | None) -> str:
+    """`7`; `7 → ada` where the target key is another; `→ ada` where no source key is said."""
+    if target_key is None or target_key == key:
+        return key or ""
+    return f"{key or ''} → {target_key}".strip()
 
 
 class Report(Struct, frozen=True):

@@ -19,7 +19,7 @@ KINDS = ("missing", "stale", "different", "extra", "unsettled", "ledger")
     """,
     answer="""
     {"mapping", "report", "keys": {KIND: 1}, "running", "asked",
-     "left": [{"subject", "kind", "reason"}]}
+     "left": [{"subject", "kind", "reason"}], "more": 0}
     running: who will do it; null when the next run will. asked: false with
     --dry-run.
     """,
@@ -53,6 +53,11 @@ def command(mapping: str, only: tuple[str, ...], dry_run: bool) -> None:
     else:
         out.print(output.carried_out(f"{output.count(total, 'key')} of {mapping} ({counted})", done.running))
         out.print(f"Afterwards `lockstep verify {mapping}` shows whether all is closed.")
+    if done.more:
+        out.print(
+            f"{output.count(done.more, 'divergence')} more were counted and not kept: verify again "
+            f"afterwards, or derive everything: `lockstep backfill {mapping} --trust-target`."
+        )
     for one in done.left[:20]:
         out.print(f"  left  {one.kind:<9}  {one.subject}: {one.reason}")
     if len(done.left) > 20:

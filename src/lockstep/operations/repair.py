@@ -35,12 +35,14 @@ class Left(Struct, frozen=True):
 
 class Repair(Struct, frozen=True):
     """What is repaired: keys by kind, and what is left alone. `running`: who carries it out, None when the
-    next run will. `asked`: False for a plan alone."""
+    next run will. `more`: divergences that the newest check counted and did not keep, as it keeps a thousand:
+    verify and repair again. `asked`: False for a plan alone."""
 
     mapping: str
     report: int | None
     keys: dict[str, int]
     left: tuple[Left, ...]
+    more: int
     running: str | None
     asked: bool
 
@@ -70,9 +72,11 @@ def repair(pipeline: Pipeline, mapping: str, *, only: Sequence[str] = (), dry_ru
             store.journal.append(
                 addressed(consumer.id, table, sorted(keys), "repair", Trust.TARGET, Lane.LIVE)
             )
+        body = msgspec.json.decode(newest[0].body)
+        more = max(sum(body["counts"].values()) - len(body["divergences"]), 0)
         counts = {kind: len(some) for kind, some in sorted(wanted.items())}
         running = store.lock.holder() if not found or dry_run else None
-        return Repair(mapping, newest[0].id, counts, tuple(left), running, not dry_run)
+        return Repair(mapping, newest[0].id, counts, tuple(left), more, running, not dry_run)
 
 
 def _plan(

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from lockstep.agreement.report import subject
 from lockstep.database import Access
 from lockstep.errors import StateError
 from lockstep.operations.opened import consumer_of, existing
@@ -70,14 +71,14 @@ def report(state: Place | Pipeline, number: int) -> Whole:
         # Those of its divergences that a later check saw again are told of there.
         seen = {(one.subject, one.kind) for one in found}
         again = {(one.subject, one.kind) for one in store.reports.divergences(consumer)} - seen
-        named = {(_subject(one), one["kind"]) for one in body["divergences"]}
+        named = {(subject(one["key"], one["target_key"]), one["kind"]) for one in body["divergences"]}
         whole = sum(body["counts"].values()) == len(body["divergences"])
         agreement = body["agreement"] or (whole and not opened and not named & again)
         return Whole(stored.id, agreement, body, found)
 
 
-def accept(state: Place | Pipeline, number: int, subject: str, *, because: str, by: str) -> int:
-    """Accepts what is open of a subject of a report; how many divergences. Raises StateError if none is."""
+def accept(state: Place | Pipeline, number: int, name: str, *, because: str, by: str) -> int:
+    """Accepts what is open under a name that a report gives; how many divergences. Raises StateError."""
     if not because.strip():
         raise StateError("an accepted divergence needs a reason", "Say why: --because TEXT.")
     with existing(state, Access.CHANGE) as store:
@@ -85,10 +86,10 @@ def accept(state: Place | Pipeline, number: int, subject: str, *, because: str, 
         if known is None:
             raise _none(number)
         consumer, stored = known
-        count = store.reports.accept(consumer, subject, by, because)
+        count = store.reports.accept(consumer, name, by, because)
         if not count:
             raise StateError(
-                f"nothing is open of {subject!r} in mapping {stored.mapping}",
+                f"nothing is open of {name!r} in mapping {stored.mapping}",
                 f"`lockstep report {number}` shows what it found, by the names to give here.",
             )
         return count
@@ -115,7 +116,3 @@ def _found(one: Open) -> Found:
         one.because,
         msgspec.json.decode(one.body),
     )
-
-
-def _subject(one: dict[str, Any]) -> str:
-    return str(one["key"]) if one["key"] is not None else f"→ {one['target_key']}"

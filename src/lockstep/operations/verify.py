@@ -11,7 +11,7 @@ from lockstep.agreement.barrier import PATIENCE, barrier
 from lockstep.agreement.cause import cause
 from lockstep.agreement.deep import deep, sample
 from lockstep.agreement.fast import Scope, fast
-from lockstep.agreement.report import SHOWN, Progress, Report
+from lockstep.agreement.report import Progress, Report
 from lockstep.database import Access
 from lockstep.engine.sample import changed_meaning
 from lockstep.engine.source import recipe
@@ -122,7 +122,7 @@ def _kept(report: Report, store: Store, consumer: Consumer, *, changed: bool) ->
 def _causes(report: Report, store: Store, consumer: Consumer, *, changed: bool) -> list[str]:
     wanted = [one.source for one in report.divergences if one.source is not None]
     rows = store.ledger.rows(consumer.id, wanted)
-    stuck = {one.key for one in store.stuck.of(consumer.id, limit=2 * SHOWN)} if wanted else set()
+    stuck = {one.key for one in store.stuck.of(consumer.id, wanted)} if wanted else set()
     return [
         cause(
             one,

@@ -19,6 +19,11 @@ from lockstep.state import schema
 KEPT = 1_000
 """Reports of a consumer that are kept."""
 
+CLOSED_KEPT = 30 * 86_400.0
+"""Seconds for which a closed divergence is remembered."""
+
+_REMEMBERED = ("subject", "kind", "method", "first_at", "accepted_at", "accepted_by", "because")
+
 _SEEN_BY = {"deep": ("deep", "fast", "sample"), "fast": ("fast",), "sample": ()}
 
 
@@ -93,15 +98,16 @@ class Reports:
                 },
             )
             (number,) = made.inserted_primary_key or (0,)
+            said = [table.c[name] for name in _REMEMBERED]
             known = {
                 (row.subject, row.kind): row
-                for row in connection.execute(sa.select(table).where(table.c.consumer == consumer))
+                for row in connection.execute(
+                    sa.select(*said).where(table.c.consumer == consumer, table.c.closed_at.is_(None))
+                )
             }
             rows = []
-            for subject, kind, one in found:
-                before = known.pop((subject, kind), None)
-                if before is not None and before.closed_at is not None:
-                    before = None  # another one, of the same record
+            for (subject, kind), one in {(of, kind): body for of, kind, body in found}.items():
+                before = known.pop((subject, kind), None)  # one that was closed is not this one
                 rows.append(
                     {
                         "consumer": consumer,
@@ -121,9 +127,9 @@ class Reports:
             upsert(connection, table, rows)
             if whole:
                 for (subject, kind), row in known.items():
-                    if row.closed_at is None and row.method in _SEEN_BY[method]:
+                    if row.method in _SEEN_BY[method]:
                         self._close(connection, consumer, subject, kind, now)
-            self._prune(connection, consumer, number)
+            self._prune(connection, consumer, now)
         return int(number)
 
     def _close(self, connection: sa.Connection, consumer: int, subject: str, kind: str, now: float) -> None:
@@ -134,9 +140,13 @@ class Reports:
             .values(closed_at=now)
         )
 
-    def _prune(self, connection: sa.Connection, consumer: int, newest: int) -> None:
-        """Forgets old reports, and closed divergences of such; open ones are kept."""
-        reports, table = schema.reports, schema.divergences
+    def _prune(self, connection: sa.Connection, consumer: int, now: float) -> None:
+        """Forgets old reports and what was closed long ago; what is open is kept, and the report it is of."""
+        table = schema.divergences
+        connection.execute(
+            table.delete().where(table.c.consumer == consumer, table.c.closed_at < now - CLOSED_KEPT)
+        )
+        reports = schema.reports
         oldest = connection.scalar(
             sa.select(reports.c.id)
             .where(reports.c.consumer == consumer)
@@ -146,11 +156,6 @@ class Reports:
         )
         if oldest is None:
             return
-        connection.execute(
-            table.delete().where(
-                table.c.consumer == consumer, table.c.closed_at.is_not(None), table.c.report < oldest
-            )
-        )
         kept = sa.select(table.c.report).where(table.c.consumer == consumer, table.c.closed_at.is_(None))
         connection.execute(
             reports.delete().where(
