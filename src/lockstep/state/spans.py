@@ -16,6 +16,7 @@ from lockstep.state import schema
 from lockstep.state.rows import Row, from_columns
 from lockstep.values import Key, Span
 
+_32 = sa.literal_column("32")  # a parameter would be a bigint, by which PostgreSQL shifts nothing
 _LOW = (1 << 32) - 1
 
 
@@ -64,7 +65,7 @@ class LedgerSpans:
         halves = [
             half
             for column in (table.c.sum, table.c.sent)
-            for half in (column.op(">>")(32), column.op("&")(_LOW))
+            for half in (column.op(">>")(_32), column.op("&")(_LOW))
         ]
         statement = self._within(
             sa.select(
