@@ -16,7 +16,9 @@ from lockstep.state import schema
 from lockstep.state.rows import Row, from_columns
 from lockstep.values import Key, Span
 
-_32 = sa.literal_column("32")  # a parameter would be a bigint, by which PostgreSQL shifts nothing
+_32: sa.ColumnElement[int] = sa.literal_column(
+    "32"
+)  # a parameter would be a bigint, by which PostgreSQL shifts nothing
 _LOW = (1 << 32) - 1
 
 
