@@ -164,6 +164,8 @@ class _Deep:
         name = self._mapping.name
         count, some = self._door.strangers(sorted(self._known), SHOWN)
         sums = self._door.sums(name, self._cuts)
+        records = count + sum(tally.records for tally in sums)
+        self._progress("target", records, records)
         for key in some:
             self._stranger(key)
         if count > len(some):
@@ -180,7 +182,7 @@ class _Deep:
             ]
             if sum(_mark(*one) for one in said) != met.marks:
                 self._settler.settle(self._not_derived(said))
-        return count + sum(tally.records for tally in sums)
+        return records
 
     def _over_records(self) -> int:
         """By reading every record once more."""
