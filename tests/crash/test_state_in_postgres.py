@@ -309,3 +309,13 @@ class Another:
 
     def __exit__(self, *_: Any) -> None:
         self._store.close()
+
+
+def test_the_history_of_a_key_is_told_from_there(tmp_path: Path, postgres_url: str, state_url: str) -> None:
+    world = made_world(tmp_path, postgres_url, state_url)
+    world.run()
+    world.do("UPDATE companies SET name = 'other' WHERE id = 2", "UPDATE users SET email = 'x' WHERE id = 6")
+    world.run()
+    found = [event.text for event in ls.explain(world.pipeline(), "people", "6").history]
+    assert any(text.endswith("companies 2") for text in found)
+    assert any(text.endswith("users 6") for text in found)

@@ -28,14 +28,20 @@ if TYPE_CHECKING:
      "ledger": {"void", "owns", "sum", "epoch", "batch", "due",
                 "last_write": {"reason", "position", "at"}},
      "stuck": {"mapping", "key", "stage", "error", "remedy", "claim",
-               "attempts", "first_at", "last_at", "retry_at"}}
+               "attempts", "first_at", "last_at", "retry_at"},
+     "history": [{"happened_at", "what", "text", "position"}]}
+    what: hint, write, stuck, backfill, check, closed or accepted.
     Where there is none, source, error, ledger and stuck are null.
     """,
 )
 @click.argument("mapping", shell_complete=names.mappings)
 @click.argument("key")
 def command(mapping: str, key: str) -> None:
-    """Show everything that is known of one key: in the source, the target and the ledger. Writes nothing."""
+    """Show everything that is known of one key: in the source, the target and the ledger, and its history.
+
+    The history has the hints that the journal still keeps, the last write, passes over all keys, and what
+    checks found. Nothing is written.
+    """
     from lockstep.operations.explain import explain
 
     found = explain(settings().load(), mapping, key)
@@ -65,6 +71,16 @@ def command(mapping: str, key: str) -> None:
             out.print(output.indented(found.stuck.error, 2), style="red")
         if found.stuck.remedy:
             out.print(output.indented(found.stuck.remedy, 2))
+    _history(out, found)
+
+
+def _history(out: Console, found: Explanation) -> None:
+    _heading(out, "history")
+    if not found.history:
+        out.print("  Nothing is recorded of it.")
+    for event in found.history:
+        at = f"  at {event.position}" if event.position else ""
+        out.print(output.indented(f"{output.clock(event.happened_at)}  {event.what:<8}  {event.text}{at}", 2))
 
 
 def _heading(out: Console, words: str) -> None:

@@ -149,6 +149,13 @@ def picked(
         yield f"{column} IN ({', '.join('?' * len(some))})", some
 
 
+def holding(connection: sa.Connection, column: sa.Column[Any], part: bytes) -> sa.ColumnElement[bool]:
+    """The condition that a column of bytes has these somewhere in it."""
+    if connection.dialect.name == "postgresql":
+        return sa.func.pg_catalog.position(column, part) > 0
+    return sa.func.instr(column, part) > 0
+
+
 def among(
     connection: sa.Connection, column: sa.Column[Any], values: Sequence[Any]
 ) -> Iterator[sa.ColumnElement[bool]]:

@@ -6,14 +6,14 @@ Its file is not the ledger's: both commit to disk for themselves, and no transac
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 import sqlalchemy as sa
 
-from lockstep.database import Database, insert, upsert
+from lockstep.database import Database, holding, insert, upsert
 from lockstep.errors import StateError
 from lockstep.migrations import Migration, statements
 from lockstep.values import Entry, FeedMark, Hint, Lane, Stream
@@ -205,6 +205,34 @@ class SqlJournal:
     def end(self) -> int:
         with self._database.writing() as connection:  # what was given must have been committed
             return self._database.given(connection, entries.c.offset)
+
+    def naming(self, streams: Sequence[Stream], keys: Sequence[bytes]) -> Iterator[tuple[float, Entry]]:
+        """The entries of some streams that name one of some keys, with when they were appended, the newest
+        first. They may come with others: what looks like a key may be another hint's."""
+        columns = [
+            entries.c[name] for name in ("at", "stream", "lane", "partition", "body", "origin", "offset")
+        ]
+        statement = (
+            sa.select(*columns)
+            .where(entries.c.stream.in_(streams))
+            .order_by(entries.c.offset.desc())
+            .limit(_PAGE)
+        )
+        before: int | None = None
+        while True:
+            with self._database.reading() as connection:
+                named = sa.or_(*(holding(connection, entries.c.body, key) for key in keys))
+                page = statement.where(named)
+                if before is not None:
+                    page = page.where(entries.c.offset < before)
+                rows = connection.execute(page).all()
+            for row in rows:
+                hints = _decoded(row.body)
+                lane = Lane(row.lane)
+                yield row.at, Entry(row.stream, lane, row.partition, hints, row.origin, row.offset)
+            if len(rows) < _PAGE:
+                return
+            before = rows[-1].offset
 
     def waiting(self, stream: Stream, lane: Lane, after: int, origin: int | None = None) -> int:
         """How many hints of a stream's lane lie after an offset; those that stem from up to `origin`."""

@@ -12,6 +12,7 @@ from lockstep.agreement.fields import FieldDiff, diff
 from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.decide import owned
 from lockstep.engine.derive import Deriver
+from lockstep.operations.history import Event, history
 from lockstep.operations.opened import closed_door, looking, parse_key
 from lockstep.pipeline import Pipeline
 from lockstep.state.rows import decode_wrote
@@ -44,6 +45,7 @@ class Explanation(Struct, frozen=True):
     records: tuple[TargetRecord, ...]
     ledger: dict[str, Any] | None
     stuck: Stuck | None
+    history: tuple[Event, ...]
 
 
 def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
@@ -84,8 +86,11 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
             )
         stuck = next(iter(store.stuck.of(consumer.id, [key])), None) if store and consumer else None
         ledger: dict[str, Any] | None = None
+        wrote = decode_wrote(row.hint) if row is not None else None
+        known_of = (
+            history(store, consumer, declared, key, one.root, wrote, stuck) if store and consumer else []
+        )
         if row is not None:
-            wrote = decode_wrote(row.hint)
             ledger = {
                 "void": row.void,
                 "owns": [keys.text(target_key) for target_key in known],
@@ -111,6 +116,7 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
         tuple(records),
         ledger,
         stuck,
+        tuple(known_of),
     )
 
 

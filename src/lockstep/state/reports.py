@@ -196,6 +196,15 @@ class Reports:
         with self._database.reading() as connection:
             return [Open(*row) for row in connection.execute(statement)]
 
+    def of_key(self, consumer: int, key: str) -> list[Open]:
+        """What checks found of one source key, whatever became of it. `key`: as a person reads it."""
+        table = schema.divergences
+        columns = [table.c[name] for name in Open.__struct_fields__]
+        named = sa.or_(table.c.subject == key, table.c.subject.startswith(f"{key} → ", autoescape=True))
+        statement = sa.select(*columns).where(table.c.consumer == consumer, named)
+        with self._database.reading() as connection:
+            return [Open(*row) for row in connection.execute(statement.order_by(table.c.first_at))]
+
     def accept(self, consumer: int, subject: str, by: str, because: str) -> int:
         """Notes that a person accepts what is open of a subject; how many divergences that are."""
         table = schema.divergences

@@ -83,6 +83,13 @@ class Backfills:
             ).first()
         return None if row is None else Backfill(*row)
 
+    def of(self, consumer: int, limit: int = 100) -> list[Backfill]:
+        """A consumer's passes, the newest first."""
+        table = schema.backfills
+        statement = sa.select(table).where(table.c.consumer == consumer).order_by(table.c.id.desc())
+        with self._database.reading() as connection:
+            return [Backfill(*row) for row in connection.execute(statement.limit(limit))]
+
 
 class Runs:
     """Every `lockstep run` there was, and what the live one shows of itself."""
