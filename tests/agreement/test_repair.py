@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import lockstep as ls
@@ -116,6 +117,22 @@ def test_what_a_person_accepts_does_not_count_until_it_is_closed(world: World) -
     assert found(ls.verify(world.pipeline(), "people")) == {"901": "extra"}, "another one"
 
 
+@pytest.mark.parametrize("world", ["opensearch"], indirect=True)
+def test_what_was_accepted_is_that_very_difference(world: World) -> None:
+    world.run()
+    bad = Saboteur(world)
+    bad.edit(41, honest=True, email="agreed@example.com")
+    report = ls.verify(world.pipeline(), "people")
+    assert report.id is not None
+    ls.accept(Path(world.state), report.id, "41", because="the support team's", by="me")
+    assert ls.verify(world.pipeline(), "people").agreement
+    bad.edit(41, honest=True, email="another@example.com")
+    again = ls.verify(world.pipeline(), "people")
+    assert (found(again), again.accepted) == ({"41": "different"}, 0)
+    bad.edit(41, honest=True, email="agreed@example.com")
+    assert found(ls.verify(world.pipeline(), "people")) == {"41": "different"}, "it must be accepted anew"
+
+
 def test_nothing_to_repair_is_said(tmp_path: Path, postgres_url: str) -> None:
     world = World(tmp_path, postgres_url, f"sql|{tmp_path / 'out'}|people")
     with pytest.raises(ls.StateError, match="nothing has run yet"):
@@ -124,7 +141,14 @@ def test_nothing_to_repair_is_said(tmp_path: Path, postgres_url: str) -> None:
 
 @pytest.mark.parametrize("world", ["opensearch"], indirect=True)
 def test_causes_are_told(world: World) -> None:
-    sabotaged(world)
+    bad = sabotaged(world)
+    before = bad.held(15)
+    world.do("UPDATE users SET email = 'changed' WHERE id = 15")
+    world.run()
+    now = bad.held(15)
+    assert before.meta is not None
+    assert now.meta is not None
+    bad.put(15, before.record, msgspec.structs.replace(before.meta, version=now.meta.version))
     world.do(
         "UPDATE users SET email = 'poison' WHERE id = 12", "UPDATE users SET email = 'new' WHERE id = 13"
     )
@@ -140,6 +164,7 @@ def test_causes_are_told(world: World) -> None:
         "12": "stuck: see `lockstep stuck`",
         "13": "a change was not derived: a hint of it was lost, or has not been worked yet",
         "14": "a removal was not derived, or the record was restored by someone else",
+        "15": "the write of it was lost, or the record was put back to an earlier state",
         "800": "never derived: a hint of it was lost, or has not been worked yet",
     }
 
@@ -205,3 +230,44 @@ def test_two_records_of_one_key_are_two_divergences(tmp_path: Path, postgres_url
     ls.run(pipeline, once=True)
     assert ls.verify(pipeline, "words").agreement
     assert ls.report(pipeline, report.id).agreement
+
+
+@pytest.mark.parametrize("world", ["opensearch", "sql", "tantivy", "postgres"], indirect=True)
+def test_what_no_mapping_wrote_is_removed_when_a_person_asks(world: World) -> None:
+    world.run()
+    bad = Saboteur(world)
+    bad.add(901, "somebody", 901)
+    bad.add(902, "people", 902)
+    bad.delete(31)
+    first = ls.verify(world.pipeline(), "people")
+    assert first.id is not None
+    with Following(world):
+        until(lambda: ls.status(Path(world.state)).running is not None)
+        busy = ls.repair(world.pipeline(), "people", only=["extra"], extras=True)
+        assert [(one.subject, one.reason) for one in busy.left] == [
+            ("→ 901", "Lockstep did not write it: stop the run to remove it")
+        ]
+    plan = ls.repair(world.pipeline(), report=first.id, extras=True, dry_run=True)
+    assert (plan.removed, plan.left) == (1, ())
+    assert "901" in world.actual(), "a plan removes nothing"
+    done = ls.repair(world.pipeline(), report=first.id, extras=True)
+    assert (done.removed, done.left) == (1, ())
+    world.run()
+    assert ls.verify(world.pipeline(), "people", method="deep").agreement
+
+
+@pytest.mark.parametrize("world", ["sql"], indirect=True)
+def test_one_report_is_repaired_and_what_others_found_is_not(world: World) -> None:
+    world.run()
+    bad = Saboteur(world)
+    bad.delete(31)
+    first = ls.verify(world.pipeline(), "people")
+    bad.delete(32)
+    second = ls.verify(world.pipeline(), "people")
+    assert first.id is not None
+    assert found(second) == {"31": "missing", "32": "missing"}
+    with pytest.raises(ls.StateError, match="no report 4711"):
+        ls.repair(world.pipeline(), report=4711)
+    assert ls.repair(world.pipeline(), report=first.id).keys == {"missing": 1}
+    world.run()
+    assert found(ls.verify(world.pipeline(), "people")) == {"32": "missing"}

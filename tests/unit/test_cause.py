@@ -15,6 +15,7 @@ from lockstep.agreement.cause import (
     OTHERS,
     STRANGER,
     STUCK,
+    UNDONE,
     cause,
 )
 from lockstep.agreement.report import Divergence
@@ -45,6 +46,11 @@ ROW, SENT, VOID = Row(KEY), Row(KEY, sent=1), Row(KEY, sent=1, void=True)
 def test_cause(kind: str, row: Row | None, stuck: bool, changed: bool, expected: str) -> None:
     one = Divergence(kind, "k", "k", source=KEY)
     assert cause(one, row, stuck=stuck, mapping_changed=changed) == expected
+
+
+def test_an_earlier_state_after_a_write_that_the_ledger_knows() -> None:
+    one = Divergence("stale", "k", "k", source=KEY, sent=True)
+    assert cause(one, SENT, stuck=False, mapping_changed=True) == UNDONE
 
 
 def test_what_has_no_source_key_is_a_strangers() -> None:

@@ -6,6 +6,7 @@ from lockstep.agreement.report import Divergence
 from lockstep.state.rows import Row
 
 NEVER = "never derived: a hint of it was lost, or has not been worked yet"
+UNDONE = "the write of it was lost, or the record was put back to an earlier state"
 LOST = "the write was lost, or somebody removed the record"
 OTHERS = "changed by someone else"
 CHANGED = "the mapping has changed since it was written"
@@ -31,6 +32,8 @@ def cause(one: Divergence, row: Row | None, *, stuck: bool, mapping_changed: boo
         return NEVER if row is None or row.sent is None else LOST
     if one.kind == "extra":
         return LEFT
+    if one.kind == "stale" and one.sent:
+        return UNDONE
     if mapping_changed:
         return CHANGED
     return BEHIND if one.kind == "stale" else OTHERS

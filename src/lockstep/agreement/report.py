@@ -26,7 +26,8 @@ class Divergence(Struct, frozen=True):
       unsettled  it differs, and what was on its way when that was seen has not been worked in time
       ledger     both sides agree, and the ledger says something else
     `key` is the source key, None for an extra that Lockstep did not write; `source` and `target` are the keys
-    themselves. `cause`: what probably brought it about, as far as the ledger tells.
+    themselves. `sent`: the ledger says that what is derived now was sent. `cause`: what probably brought it
+    about, as far as the ledger tells.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Divergence(Struct, frozen=True):
     cause: str | None = None
     source: Key | None = None
     target: Key | None = None
+    sent: bool = False
 
     @property
     def subject(self) -> str:

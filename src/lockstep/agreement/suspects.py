@@ -154,22 +154,26 @@ class Settler:
         self, one: Derived, item: Desired, found: Held | None, known: Owned | None
     ) -> Divergence | None:
         source, target = keys.text(one.key), keys.text(item.key)
+        sent = known is not None and known.sent == item.fingerprint
         if found is None:
-            return Divergence("missing", source, target)
+            return Divergence("missing", source, target, sent=sent)
         actual = fingerprint(item.key, canonical(found.record))
         if not self._mine(one.key, found):
-            return Divergence("different", source, target, reason="it does not say it is from here")
+            return Divergence(
+                "different", source, target, reason="it does not say it is from here", sent=sent
+            )
         meta = found.meta
         assert meta is not None
         if actual == item.fingerprint:
             if meta.fingerprint == item.fingerprint:
                 return None
-            return Divergence("different", source, target, reason="it carries another record's fingerprint")
-        if known is not None and known.sent == item.fingerprint and known.held == actual:
+            reason = "it carries another record's fingerprint"
+            return Divergence("different", source, target, reason=reason, sent=sent)
+        if known is not None and sent and known.held == actual:
             return None  # sent as it is derived now; the target made this of it
         intact = actual == meta.fingerprint or (known is not None and known.held == actual)
         kind = "stale" if intact and meta.sum != one.sum else "different"
-        return Divergence(kind, source, target, tuple(diff(item.record, found.record)))
+        return Divergence(kind, source, target, tuple(diff(item.record, found.record)), sent=sent)
 
     def _mine(self, key: Key, found: Held) -> bool:
         return found.meta is not None and (found.meta.mapping, found.meta.key) == (self._mapping.name, key)

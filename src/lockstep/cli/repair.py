@@ -16,36 +16,54 @@ KINDS = ("missing", "stale", "different", "extra", "unsettled", "ledger")
     lockstep repair users --dry-run
     lockstep repair users
     lockstep repair users --only missing --only stale
+    lockstep repair 12  # what report 12 found
+    lockstep repair users --only extra --extras
     """,
     answer="""
     {"mapping", "report", "keys": {KIND: 1}, "running", "asked",
-     "left": [{"subject", "kind", "reason"}], "more": 0}
+     "removed": 0, "left": [{"subject", "kind", "reason"}], "more": 0}
     running: who will do it; null when the next run will. asked: false with
     --dry-run.
     """,
 )
-@click.argument("mapping", shell_complete=names.mappings)
+@click.argument("what", metavar="MAPPING|REPORT", shell_complete=names.mappings)
 @click.option(
     "--only", type=click.Choice(KINDS), multiple=True, help="Repair divergences of this kind alone."
 )
+@click.option("--extras", is_flag=True, help="Remove also what no mapping wrote. No run may be at work.")
 @click.option("--dry-run", is_flag=True, help="Say what would be asked for, and ask for nothing.")
-def command(mapping: str, only: tuple[str, ...], dry_run: bool) -> None:
-    """Repair what checks of MAPPING found, key by key: only what is open, through the ordinary path.
+def command(what: str, only: tuple[str, ...], extras: bool, dry_run: bool) -> None:
+    """Repair what checks of MAPPING found, or one REPORT, key by key: only what is open.
 
-    Each key is derived again and compared with what the target holds now; what differs is written. A record
-    that says it is of this mapping and that nobody derives is removed; what Lockstep did not write is left.
+    Each key is derived again and compared with what the target holds now; what differs is written, through
+    the ordinary path. A record that says it is of this mapping and that nobody derives is removed; what
+    Lockstep did not write is left.
     """
     from lockstep.operations.repair import repair
 
-    done = repair(settings().load(), mapping, only=only, dry_run=dry_run)
+    pipeline = settings().load()
+    numbered = int(what) if what.isdecimal() and what not in pipeline.mappings else None
+    done = repair(
+        pipeline,
+        what if numbered is None else None,
+        report=numbered,
+        only=only,
+        extras=extras,
+        dry_run=dry_run,
+    )
+    mapping = done.mapping
     if settings().json:
         print_json(done)
         return
     out = output.console()
     total = sum(done.keys.values())
     counted = ", ".join(f"{count:,} {kind}" for kind, count in done.keys.items())
+    if done.removed:
+        did = "Would remove" if dry_run else "Removed"
+        out.print(f"{did} {output.count(done.removed, 'record')} that no mapping wrote.")
     if not total:
-        out.print(f"Nothing of {mapping} is to be repaired.")
+        if not done.removed:
+            out.print(f"Nothing of {mapping} is to be repaired.")
     elif dry_run:
         out.print(
             f"Would repair {output.count(total, 'key')} of {mapping}: {counted}. Nothing was asked for."

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-from lockstep.agreement.report import Divergence
+from lockstep import keys
+from lockstep.agreement.report import Divergence, subject
 from lockstep.database import Access
 from lockstep.engine.addressed import addressed
 from lockstep.engine.lease import Lease
 from lockstep.errors import StateError
 from lockstep.mapping import Mapping
+from lockstep.operations import strangers
 from lockstep.operations.opened import consumer_of, existing
 from lockstep.pipeline import Pipeline
 from lockstep.state.generations import Consumer
+from lockstep.state.reports import Open, Stored
 from lockstep.state.store import Store
 from lockstep.values import Key, Lane, Trust
 
 _FAILED = "it cannot be derived: mend the cause, then `lockstep retry`"
-_STRANGER = "Lockstep did not write it; remove it by hand if nobody needs it"
+_STRANGER = "Lockstep did not write it; `--extras` removes what nobody needs"
 _BUSY = "its target key does not follow from its source key: stop the run, then repair again"
+_NOT_NOW = "Lockstep did not write it: stop the run to remove it"
 
 
 class Left(Struct, frozen=True):
@@ -36,7 +41,8 @@ class Left(Struct, frozen=True):
 class Repair(Struct, frozen=True):
     """What is repaired: keys by kind, and what is left alone. `running`: who carries it out, None when the
     next run will. `more`: divergences that the newest check counted and did not keep, as it keeps a thousand:
-    verify and repair again. `asked`: False for a plan alone."""
+    verify and repair again. `asked`: False for a plan alone. `removed`: records that no mapping wrote, which
+    are removed at once."""
 
     mapping: str
     report: int | None
@@ -45,65 +51,121 @@ class Repair(Struct, frozen=True):
     more: int
     running: str | None
     asked: bool
+    removed: int = 0
 
 
-def repair(pipeline: Pipeline, mapping: str, *, only: Sequence[str] = (), dry_run: bool = False) -> Repair:
+def repair(
+    pipeline: Pipeline,
+    mapping: str | None = None,
+    *,
+    report: int | None = None,
+    only: Sequence[str] = (),
+    extras: bool = False,
+    dry_run: bool = False,
+) -> Repair:
     """Repairs what the checks of a mapping have found and is open, or the kinds in `only`.
 
-    Each key is derived again and compared with what the target holds now; what differs is written. A record
-    that carries this mapping's metadata and that nobody derives is removed; any other is left. What a person
-    has accepted is left as well. Raises StateError when no check was made yet.
+    `report`: only what is open of what this one found; it tells the mapping. Each key is derived again and
+    compared with what the target holds now; what differs is written. A record that carries this mapping's
+    metadata and that nobody derives is removed; with `extras` also what no mapping wrote, as long as no run
+    works; else it is left. What a person has accepted is left as well. Raises StateError when no check was
+    made yet, or there is no such report.
     """
-    declared = pipeline.named(mapping)
     with existing(pipeline, Access.CHANGE) as store:
-        consumer = consumer_of(store, mapping, declared.target.name)
-        newest = store.reports.newest(mapping, 1)
-        if not newest:
-            raise StateError(
-                f"nothing is known to repair: {mapping} was not verified yet",
-                f"`lockstep verify {mapping}` finds what differs.",
-            )
-        wanted, found, left = _plan(declared, store, consumer, set(only))
-        if not dry_run and wanted:
-            if found:
-                _adopt(declared, store, consumer, found)
-            keys = {key for some in wanted.values() for key in some}
+        declared, consumer, newest = _of(pipeline, store, mapping, report)
+        body = msgspec.json.decode(newest.body)
+        found = [
+            one
+            for one in store.reports.divergences(consumer.id)
+            if one.accepted_at is None
+            and (not only or one.kind in only)
+            and (report is None or _names(body, one))
+        ]
+        plan = _planned(declared, found, running=store.lock.holder() is not None, extras=extras)
+        left = list(plan.left)
+        alone = bool(plan.found or plan.strangers)  # what is not to happen beside a run
+        if not dry_run and alone:
+            store.lock.take()
+            lease = Lease(store)
+            _adopt(declared, store, lease, consumer, plan.found)
+            known = [
+                other.name
+                for other in pipeline.mappings.values()
+                if other.target.name == declared.target.name
+            ]
+            for key, reason in strangers.remove(declared, lease, consumer, plan.strangers, known):
+                left.append(Left(subject(None, keys.text(key)), "extra", reason))
+        if not dry_run and plan.wanted:
+            asked = {key for some in plan.wanted.values() for key in some}
             table = declared.root.table.name
             store.journal.append(
-                addressed(consumer.id, table, sorted(keys), "repair", Trust.TARGET, Lane.LIVE)
+                addressed(consumer.id, table, sorted(asked), "repair", Trust.TARGET, Lane.LIVE)
             )
-        body = msgspec.json.decode(newest[0].body)
         more = max(sum(body["counts"].values()) - len(body["divergences"]), 0)
-        counts = {kind: len(some) for kind, some in sorted(wanted.items())}
-        running = store.lock.holder() if not found or dry_run else None
-        return Repair(mapping, newest[0].id, counts, tuple(left), more, running, not dry_run)
+        counts = {kind: len(some) for kind, some in sorted(plan.wanted.items())}
+        running = store.lock.holder() if dry_run or not alone else None
+        removed = len(plan.strangers) - (len(left) - len(plan.left))
+        return Repair(declared.name, newest.id, counts, tuple(left), more, running, not dry_run, removed)
 
 
-def _plan(
-    mapping: Mapping, store: Store, consumer: Consumer, only: set[str]
-) -> tuple[dict[str, set[Key]], dict[Key, list[Key]], list[Left]]:
-    """Keys by kind; records to take over before, by source key; and what is left."""
-    wanted: dict[str, set[Key]] = defaultdict(set)
-    found: dict[Key, list[Key]] = defaultdict(list)
-    left: list[Left] = []
-    running = store.lock.holder() is not None
-    for one in store.reports.divergences(consumer.id):
-        if one.accepted_at is not None or (only and one.kind not in only):
-            continue
+def _of(
+    pipeline: Pipeline, store: Store, mapping: str | None, report: int | None
+) -> tuple[Mapping, Consumer, Stored]:
+    """What is to be repaired: a mapping and the report it is about."""
+    if report is not None:
+        known = store.reports.get(report)
+        if known is None:
+            raise StateError(f"there is no report {report}", "`lockstep reports` lists them.")
+        declared = pipeline.named(known[1].mapping)
+        return declared, consumer_of(store, declared.name, declared.target.name), known[1]
+    assert mapping is not None
+    declared = pipeline.named(mapping)
+    consumer = consumer_of(store, mapping, declared.target.name)
+    newest = store.reports.newest(mapping, 1)
+    if not newest:
+        raise StateError(
+            f"nothing is known to repair: {mapping} was not verified yet",
+            f"`lockstep verify {mapping}` finds what differs.",
+        )
+    return declared, consumer, newest[0]
+
+
+def _names(report: dict[str, Any], one: Open) -> bool:
+    """Whether a report found it, though a later one may have seen it again."""
+    return one.report == report.get("id") or any(
+        (subject(found["key"], found["target_key"]), found["kind"]) == (one.subject, one.kind)
+        for found in report["divergences"]
+    )
+
+
+class _Planned(NamedTuple):
+    """Keys by kind; records to take over before, by source key; what no mapping wrote; and what is left."""
+
+    wanted: dict[str, set[Key]]
+    found: dict[Key, list[Key]]
+    strangers: list[Key]
+    left: list[Left]
+
+
+def _planned(mapping: Mapping, opened: Sequence[Open], *, running: bool, extras: bool) -> _Planned:
+    plan = _Planned(defaultdict(set), defaultdict(list), [], [])
+    for one in opened:
         divergence = msgspec.json.decode(one.body, type=Divergence)
         if one.kind == "failed":
-            left.append(Left(one.subject, one.kind, _FAILED))
+            plan.left.append(Left(one.subject, one.kind, _FAILED))
+        elif divergence.source is None and extras and divergence.target is not None and not running:
+            plan.strangers.append(divergence.target)
         elif divergence.source is None:
-            left.append(Left(one.subject, one.kind, _STRANGER))
+            plan.left.append(Left(one.subject, one.kind, _NOT_NOW if extras and running else _STRANGER))
         elif one.kind == "extra" and divergence.target is not None and not _follows(mapping, divergence):
             if running:
-                left.append(Left(one.subject, one.kind, _BUSY))
+                plan.left.append(Left(one.subject, one.kind, _BUSY))
             else:
-                found[divergence.source].append(divergence.target)
-                wanted[one.kind].add(divergence.source)
+                plan.found[divergence.source].append(divergence.target)
+                plan.wanted[one.kind].add(divergence.source)
         else:
-            wanted[one.kind].add(divergence.source)
-    return wanted, found, left
+            plan.wanted[one.kind].add(divergence.source)
+    return plan
 
 
 def _follows(mapping: Mapping, one: Divergence) -> bool:
@@ -112,10 +174,10 @@ def _follows(mapping: Mapping, one: Divergence) -> bool:
     return mapping.key_is_root_key and mapping.default_key(one.source) == one.target
 
 
-def _adopt(mapping: Mapping, store: Store, consumer: Consumer, found: dict[Key, list[Key]]) -> None:
-    """Enters records that the ledger may not know as void rows, with the lock of a run."""
-    store.lock.take()
-    lease = Lease(store)
+def _adopt(
+    mapping: Mapping, store: Store, lease: Lease, consumer: Consumer, found: dict[Key, list[Key]]
+) -> None:
+    """Enters records that the ledger may not know as void rows."""
     lease.under(
         lambda epoch: store.ledger.adopt(
             epoch,

@@ -11,7 +11,7 @@ from lockstep.agreement.barrier import PATIENCE, barrier
 from lockstep.agreement.cause import cause
 from lockstep.agreement.deep import deep, sample
 from lockstep.agreement.fast import Scope, fast
-from lockstep.agreement.report import Progress, Report
+from lockstep.agreement.report import Divergence, Progress, Report
 from lockstep.database import Access
 from lockstep.engine.sample import changed_meaning
 from lockstep.engine.source import recipe
@@ -92,10 +92,15 @@ def _kept(report: Report, store: Store, consumer: Consumer, *, changed: bool) ->
     divergences = [
         msgspec.structs.replace(one, cause=why) for one, why in zip(report.divergences, causes, strict=True)
     ]
-    accepted = store.reports.accepted(consumer.id)
+    before = store.reports.accepted(consumer.id)
+    accepted = {
+        (one.subject, one.kind)
+        for one in divergences
+        if _as_accepted(one, before.get((one.subject, one.kind)))
+    }
     shown = [one for one in divergences if (one.subject, one.kind) not in accepted]
     counts = Counter(report.counts)
-    counts.subtract(one.kind for one in divergences if (one.subject, one.kind) in accepted)
+    counts.subtract(kind for _, kind in accepted)
     counts = +counts
     report = msgspec.structs.replace(
         report,
@@ -113,10 +118,19 @@ def _kept(report: Report, store: Store, consumer: Consumer, *, changed: bool) ->
         found or "agreement",
         encoded(report),
         [(one.subject, one.kind, encoded(one)) for one in divergences],
+        accepted=accepted,
         whole=counts.total() == len(shown),
     )
     store.generations.note_verified(consumer.id, report.started_at, found or "agreement")
     return msgspec.structs.replace(report, id=number)
+
+
+def _as_accepted(one: Divergence, accepted: bytes | None) -> bool:
+    """Whether it is what a person accepted: the same fields differ in the same way."""
+    if accepted is None:
+        return False
+    now, then = (msgspec.json.decode(body, type=Divergence) for body in (encoded(one), accepted))
+    return (now.fields, now.reason) == (then.fields, then.reason)
 
 
 def _causes(report: Report, store: Store, consumer: Consumer, *, changed: bool) -> list[str]:

@@ -7,7 +7,7 @@ What a check would see: a deep one everything, a fast one what a fast one found,
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 import sqlalchemy as sa
@@ -60,14 +60,14 @@ class Reports:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def accepted(self, consumer: int) -> set[tuple[str, str]]:
-        """The (subject, kind) of divergences that somebody has accepted."""
+    def accepted(self, consumer: int) -> dict[tuple[str, str], bytes]:
+        """The (subject, kind) of divergences that somebody has accepted, each as a check saw it last."""
         table = schema.divergences
-        statement = sa.select(table.c.subject, table.c.kind).where(
+        statement = sa.select(table.c.subject, table.c.kind, table.c.body).where(
             table.c.consumer == consumer, table.c.accepted_at.is_not(None), table.c.closed_at.is_(None)
         )
         with self._database.reading() as connection:
-            return {(row.subject, row.kind) for row in connection.execute(statement)}
+            return {(row.subject, row.kind): row.body for row in connection.execute(statement)}
 
     def add(
         self,
@@ -79,10 +79,12 @@ class Reports:
         body: bytes,
         found: Iterable[tuple[str, str, bytes]],
         *,
+        accepted: Collection[tuple[str, str]],
         whole: bool,
     ) -> int:
-        """Keeps a report; its number. `found`: subject, kind and body of each divergence. `whole`: these are
-        all, so that what is not among them is closed."""
+        """Keeps a report; its number. `found`: subject, kind and body of each divergence. `accepted`: those
+        of them that are still what a person accepted. `whole`: these are all, so that what is not among
+        them is closed."""
         reports, table = schema.reports, schema.divergences
         now = time.time()
         with self._database.writing() as connection:
@@ -108,6 +110,7 @@ class Reports:
             rows = []
             for (subject, kind), one in {(of, kind): body for of, kind, body in found}.items():
                 before = known.pop((subject, kind), None)  # one that was closed is not this one
+                accepting = before if (subject, kind) in accepted else None
                 rows.append(
                     {
                         "consumer": consumer,
@@ -118,9 +121,9 @@ class Reports:
                         "first_at": before.first_at if before else now,
                         "last_at": now,
                         "closed_at": None,
-                        "accepted_at": before.accepted_at if before else None,
-                        "accepted_by": before.accepted_by if before else None,
-                        "because": before.because if before else None,
+                        "accepted_at": accepting.accepted_at if accepting else None,
+                        "accepted_by": accepting.accepted_by if accepting else None,
+                        "because": accepting.because if accepting else None,
                         "body": one,
                     }
                 )

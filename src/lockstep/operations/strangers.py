@@ -1,0 +1,48 @@
+"""Removes records of a target that no mapping wrote: only when a person asks, and no run is at work."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from lockstep.engine.lease import Lease
+from lockstep.guard.door import Door, Plan
+from lockstep.mapping import Mapping
+from lockstep.state.generations import Consumer
+from lockstep.values import Change, Fingerprint, Held, Key, Meta, Status
+
+_AT_ONCE = 1_000
+
+
+def remove(
+    mapping: Mapping, lease: Lease, consumer: Consumer, wanted: Sequence[Key], known: Sequence[str]
+) -> Iterator[tuple[Key, str]]:
+    """Removes them through the guarded door; those that were left, each with the reason.
+
+    Each is read before: what carries the metadata of a mapping in `known` by now is nobody's stranger. Raises
+    HeldBack when the guard holds it.
+    """
+    if not wanted:
+        return
+    with contextlib.closing(Door(mapping.target.open(consumer.number))) as door:
+        lease.rise_above(door.contents().highest)
+        for start in range(0, len(wanted), _AT_ONCE):
+            held = door.read(wanted[start : start + _AT_ONCE])
+            strangers = [one for one in held.values() if one.meta is None or one.meta.mapping not in known]
+            yield from (
+                (key, "Lockstep writes it by now") for key in held.keys() - {s.key for s in strangers}
+            )
+            yield from _removed(mapping, consumer, door, lease, strangers)
+
+
+def _removed(
+    mapping: Mapping, consumer: Consumer, door: Door, lease: Lease, strangers: Sequence[Held]
+) -> Iterator[tuple[Key, str]]:
+    version = lease.next_version()
+    changes = [
+        Change(one.key, None, Meta(mapping.name, one.key, Fingerprint(0), 0, version)) for one in strangers
+    ]
+    outcomes = door.write(Plan(mapping.name, consumer.number, changes)) if changes else []
+    for change, outcome in zip(changes, outcomes, strict=True):
+        if outcome.status not in (Status.APPLIED, Status.UNCHANGED):
+            yield change.key, outcome.reason or f"the target says {outcome.status.value}"
