@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar
 
 import msgspec
 
@@ -18,6 +18,9 @@ from lockstep.model import Model
 from lockstep.place import Place, place_of
 from lockstep.ports import Source, Target
 from lockstep.values import Table
+
+if TYPE_CHECKING:
+    from lockstep.agreement.report import Report
 
 
 class _Dataclass(Protocol):
@@ -76,6 +79,20 @@ class Pipeline:
             return function
 
         return declare
+
+    def verify(
+        self, *mappings: str, method: str = "fast", share: float = 0.01, patience: float = 30.0
+    ) -> tuple[Report, ...]:
+        """Checks these mappings, or all: one report each, in the order in which they were named or declared.
+
+        The arguments are those of `ls.verify`, which checks one.
+        """
+        from lockstep.operations.verify import verify
+
+        names = list(dict.fromkeys(mappings)) or list(self.mappings)
+        for name in names:
+            self.named(name)
+        return tuple(verify(self, name, method=method, share=share, patience=patience) for name in names)
 
     def named(self, name: str) -> Mapping:
         """A mapping by name. Raises DeclarationError that names the others."""
