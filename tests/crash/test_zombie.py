@@ -101,7 +101,10 @@ def books(world: World) -> dict[str, list[tuple[object, ...]]]:
     """All that a run may make true."""
     found: dict[str, list[tuple[object, ...]]] = {}
     for file, tables in (
-        ("ledger.db", ("ledger", "positions", "claims", "intents", "stuck", "consumers", "tombstones")),
+        (
+            "ledger.db",
+            ("ledger", "positions", "claims", "intents", "stuck", "consumers", "tombstones", "backfills"),
+        ),
         ("journal.db", ("marks",)),
     ):
         with contextlib.closing(sqlite3.connect(world.root / "state" / file)) as store:

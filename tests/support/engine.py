@@ -50,14 +50,16 @@ class Works:
         self.source, self.target = source, target
         self.store = store or Store(place)
         self.lease = lease or Lease(self.store)
-        generation = self.store.generations.live(target.name) or self.store.generations.begin(target.name)
+        generation = self.store.generations.live(target.name) or self.store.generations.begin(
+            self.lease.epoch, target.name
+        )
         found = self.store.generations.consumer(self.mapping.name)
         self.generation: int = generation[0]
         self.consumer: int = (
             found.id
             if found
             else self.store.generations.begin_consumer(
-                self.mapping.name, self.generation, source.name, "1", "1"
+                self.lease.epoch, self.mapping.name, self.generation, source.name, "1", "1"
             )
         )
         if target.writer.marker is None:

@@ -45,9 +45,9 @@ def settlement(consumer: int, **said: Any) -> Settlement:
 @pytest.fixture
 def store(place: Place) -> Iterator[Store]:
     made = Store(place)
-    generation, _, _ = made.generations.begin("t")
-    assert (generation, made.generations.begin_consumer("m", generation, "s", "1", "1")) == (1, 1)
-    assert made.generations.begin_consumer("n", generation, "s", "1", "1") == 2
+    generation, _, _ = made.generations.begin(0, "t")
+    assert (generation, made.generations.begin_consumer(0, "m", generation, "s", "1", "1")) == (1, 1)
+    assert made.generations.begin_consumer(0, "n", generation, "s", "1", "1") == 2
     made.draw_epoch()
     yield made
     made.close()
@@ -69,12 +69,20 @@ WRITES: dict[str, Callable[[Store, int], object]] = {
     "know_identity": lambda store, epoch: store.generations.know_identity(epoch, 1, "x"),
     "note_claims": lambda store, epoch: store.generations.note_claims(epoch, 1, True),
     "note_journal": lambda store, epoch: store.note_journal(epoch, "s"),
+    "begin": lambda store, epoch: store.generations.begin(epoch, "t"),
+    "adopt": lambda store, epoch: store.generations.adopt(epoch, "other", 3, "marker"),
+    "generation_of": lambda store, epoch: store.generation_of(epoch, "unknown"),
+    "begin_consumer": lambda store, epoch: store.generations.begin_consumer(epoch, "o", 1, "s", "1", "1"),
+    "backfills.begin": lambda store, epoch: store.backfills.begin(epoch, 1, "why", 7),
+    "backfills.finish": lambda store, epoch: store.backfills.finish(epoch, 1),
+    "stuck.due": lambda store, epoch: store.stuck.due(epoch, 1, 1e12, 10),
     "claim_standing": lambda store, epoch: store.ledger.claim_standing(epoch, 1, 1, default),
 }
 
 
 def _everything(store: Store) -> dict[str, list[Any]]:
     names = ["ledger", "positions", "claims", "intents", "stuck", "tombstones", "consumers", "generations"]
+    names += ["backfills", "meta"]
     with store._database.reading() as connection:
         return {
             name: list(connection.exec_driver_sql(f"SELECT * FROM {name} ORDER BY 1, 2")) for name in names
@@ -84,7 +92,9 @@ def _everything(store: Store) -> dict[str, list[Any]]:
 @pytest.mark.parametrize("write", WRITES)
 def test_an_older_epoch_writes_nothing(store: Store, write: str) -> None:
     epoch = store.draw_epoch()
-    store.ledger.settle(epoch, 1, settlement(1, rows=[Row(K(7), 1, due=1.0)]))
+    stuck = [Failure(K(8), "derive", "no", "mend")]
+    store.ledger.settle(epoch, 1, settlement(1, rows=[Row(K(7), 1, due=1.0)], failures=stuck))
+    store.backfills.ask(1, 5)
     before = _everything(store)
     newer = store.draw_epoch()
     with pytest.raises(LeaseLost):
@@ -176,8 +186,8 @@ def test_settling_makes_everything_true(store: Store) -> None:
     (one,) = store.stuck.of(1)
     assert (one.attempts, one.claim, one.error) == (2, None, "no")
     assert one.retry_at is not None
-    assert store.stuck.due(1, one.retry_at + 1, 10) == [K(4)]
-    assert store.stuck.due(1, one.retry_at + 1, 10) == []
+    assert store.stuck.due(epoch, 1, one.retry_at + 1, 10) == [K(4)]
+    assert store.stuck.due(epoch, 1, one.retry_at + 1, 10) == []
     store.ledger.settle(epoch, 1, settlement(1, cleared=[K(4)]))
     assert store.stuck.count(1) == 0
 
@@ -201,7 +211,7 @@ def test_what_a_replaced_generation_left_is_forgotten(store: Store) -> None:
     store.generations.set_consumer(epoch, 2, state="retired")
     store.trim()
     assert (store.ledger.count(1), store.ledger.count(2)) == (6_000, 2), "one that rests may come back"
-    store.generations.begin("t")
+    store.generations.begin(epoch, "t")
     store.trim()
     found = _everything(store)
     assert [found[name] for name in ("ledger", "positions", "tombstones", "stuck")] == [[], [], [], []]

@@ -414,7 +414,7 @@ class ConsumerThread(threading.Thread):
             self._pulse.waits()
         else:
             self._pulse.progress()
-            self._store.backfills.finish(self.consumer.id)
+            self._lease.under(partial(self._store.backfills.finish, consumer=self.consumer.id))
         self._regular(loop)
         if self._goal is not None and self.caught_up():
             self.done.set()
@@ -425,7 +425,7 @@ class ConsumerThread(threading.Thread):
         """Hints what has come due: retries of stuck keys, and dates that mappings asked about. A run that is
         to end (`once`) works them first: they were due when it looked."""
         now = time.time()
-        retries = self._store.stuck.due(self.consumer.id, now, 1_000)
+        retries = self._lease.under(lambda epoch: self._store.stuck.due(epoch, self.consumer.id, now, 1_000))
         if retries:
             passing("retrying")
             loop.hint(retries, "retry", Trust.LEDGER, Lane.BULK, origin=1)

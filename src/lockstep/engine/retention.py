@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
+from functools import partial
 
 from lockstep.engine.lease import Lease
 from lockstep.state.generations import Consumer
@@ -70,7 +71,8 @@ def overtake(store: Store, lease: Lease, consumer: Consumer, table: str, why: st
     }
     lease.under(lambda epoch: store.ledger.place(epoch, consumer.id, lifted))
     reason = f"overtaken by the journal's retention: {why}"
-    store.backfills.begin(consumer.id, reason, store.ledger.count(consumer.id))
+    total = store.ledger.count(consumer.id)
+    lease.under(partial(store.backfills.begin, consumer=consumer.id, reason=reason, total=total))
     log.warning(
         "mapping %s does not get on, and %s: they are replaced by one pass over all its keys, which is made "
         "once it goes on, compared with the target. Nothing is lost. See why it does not get on: "

@@ -197,9 +197,16 @@ class SourceFlow(threading.Thread):
         known = store.generations.consumer(mapping.name, mapping.target.name)
         if known is None:
             with _beginning:  # another source may write the same target
-                generation = store.generation_of(mapping.target.name)
-            made = store.generations.begin_consumer(
-                mapping.name, generation[0], self.source.name, mapping.version, recipe(mapping)
+                generation = self._lease.under(partial(store.generation_of, target=mapping.target.name))
+            made = self._lease.under(
+                partial(
+                    store.generations.begin_consumer,
+                    mapping=mapping.name,
+                    generation=generation[0],
+                    source=self.source.name,
+                    version=mapping.version,
+                    recipe=recipe(mapping),
+                )
             )
             self._lease.under(
                 partial(store.generations.note_claims, consumer=made, claims=self._pipeline.claims(mapping))
@@ -249,7 +256,13 @@ class SourceFlow(threading.Thread):
                 )
                 store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
                 passing("hinted")
-                store.backfills.begin(consumer.id, reason, _estimate(reader, mapping))
+                noted = partial(
+                    store.backfills.begin,
+                    consumer=consumer.id,
+                    reason=reason,
+                    total=_estimate(reader, mapping),
+                )
+                self._lease.under(noted)
                 self._lease.under(
                     partial(
                         store.generations.set_consumer,

@@ -59,11 +59,12 @@ def backfill(
         if rebuild:
             store.lock.take()
             _room(declared, consumer.number + 1)
-            generation, _, _ = store.generations.begin(declared.target.name)
+            epoch = store.draw_epoch()  # a run that lost its lock must not go on with the old one
+            generation, _, _ = store.generations.begin(epoch, declared.target.name)
             for other in pipeline.mappings.values():
                 if other.target.name == declared.target.name:
                     store.generations.begin_consumer(
-                        other.name, generation, other.source.name, other.version, recipe(other)
+                        epoch, other.name, generation, other.source.name, other.version, recipe(other)
                     )
             fresh = consumer_of(store, mapping, declared.target.name)
             return Asked(mapping, total, fresh.number, None)
@@ -75,7 +76,7 @@ def backfill(
             at=time.time(),
         )
         store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
-        store.backfills.begin(consumer.id, "asked", total)
+        store.backfills.ask(consumer.id, total)
         return Asked(mapping, total, consumer.number, store.lock.holder())
 
 

@@ -107,10 +107,11 @@ class Generations:
         with self._database.reading() as connection:
             return {row.target: (row.number, row.marker) for row in connection.execute(query)}
 
-    def begin(self, target: str) -> tuple[int, int, str]:
+    def begin(self, epoch: int, target: str) -> tuple[int, int, str]:
         """A new live generation of a target, in place of an older one: (id, number, marker)."""
         table = schema.generations
         with self._database.writing() as connection:
+            fence(connection, epoch)
             number = (
                 connection.scalar(sa.select(sa.func.max(table.c.number)).where(table.c.target == target)) or 0
             ) + 1
@@ -122,9 +123,10 @@ class Generations:
             marker = uuid4().hex
             return _inserted(connection, target, number, marker), number, marker
 
-    def adopt(self, target: str, number: int, marker: str) -> tuple[int, int, str]:
+    def adopt(self, epoch: int, target: str, number: int, marker: str) -> tuple[int, int, str]:
         """A target's live generation that a lost ledger knew. What it holds is still to be found."""
         with self._database.writing() as connection:
+            fence(connection, epoch)
             upsert(connection, schema.meta, [{"name": f"found:{target}", "value": "1"}])
             return _inserted(connection, target, number, marker), number, marker
 
@@ -148,9 +150,12 @@ class Generations:
             fence(connection, epoch)
             connection.execute(table.update().where(table.c.id == generation).values(identity=identity))
 
-    def begin_consumer(self, mapping: str, generation: int, source: str, version: str, recipe: str) -> int:
+    def begin_consumer(
+        self, epoch: int, mapping: str, generation: int, source: str, version: str, recipe: str
+    ) -> int:
         """A new consumer; its id. It has no positions yet."""
         with self._database.writing() as connection:
+            fence(connection, epoch)
             made = connection.execute(
                 schema.consumers.insert(),
                 {

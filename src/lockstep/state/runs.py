@@ -13,6 +13,7 @@ from msgspec import Struct
 from lockstep.database import Database
 from lockstep.state import schema
 from lockstep.state.lock import whoami
+from lockstep.state.settling import fence
 
 
 class Backfill(Struct, frozen=True):
@@ -46,33 +47,25 @@ class Backfills:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, consumer: int, reason: str, total: int) -> None:
+    def begin(self, epoch: int, consumer: int, reason: str, total: int) -> None:
         """A pass over all keys begins; an unfinished one of the consumer is taken over."""
-        table = schema.backfills
-        now = time.time()
         with self._database.writing() as connection:
-            connection.execute(
-                table.update()
-                .where(table.c.consumer == consumer, table.c.finished_at.is_(None))
-                .values(finished_at=now)
-            )
-            connection.execute(
-                table.insert(),
-                {"consumer": consumer, "reason": reason, "total": total, "done": 0, "started_at": now},
-            )
+            fence(connection, epoch)
+            _begun(connection, consumer, reason, total)
 
-    def finish(self, consumer: int) -> None:
+    def ask(self, consumer: int, total: int) -> None:
+        """Somebody asks for a pass over all keys, beside a run or without one."""
+        with self._database.writing() as connection:
+            _begun(connection, consumer, "asked", total)
+
+    def finish(self, epoch: int, consumer: int) -> None:
         """The pass under way, if there is one, has come to its end."""
-        table = schema.backfills
         known = self.newest(consumer)
         if known is None or known.finished_at is not None:
             return
         with self._database.writing() as connection:
-            connection.execute(
-                table.update()
-                .where(table.c.consumer == consumer, table.c.finished_at.is_(None))
-                .values(finished_at=time.time())
-            )
+            fence(connection, epoch)
+            _finished(connection, consumer, time.time())
 
     def newest(self, consumer: int) -> Backfill | None:
         """The newest pass of a consumer."""
@@ -89,6 +82,21 @@ class Backfills:
         statement = sa.select(table).where(table.c.consumer == consumer).order_by(table.c.id.desc())
         with self._database.reading() as connection:
             return [Backfill(*row) for row in connection.execute(statement.limit(limit))]
+
+
+def _begun(connection: sa.Connection, consumer: int, reason: str, total: int) -> None:
+    now = time.time()
+    _finished(connection, consumer, now)
+    connection.execute(
+        schema.backfills.insert(),
+        {"consumer": consumer, "reason": reason, "total": total, "done": 0, "started_at": now},
+    )
+
+
+def _finished(connection: sa.Connection, consumer: int, at: float) -> None:
+    table = schema.backfills
+    unfinished = table.update().where(table.c.consumer == consumer, table.c.finished_at.is_(None))
+    connection.execute(unfinished.values(finished_at=at))
 
 
 class Runs:

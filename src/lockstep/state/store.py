@@ -124,14 +124,16 @@ class Store:
             return "the journal is older than the ledger: it was restored, or lost its end"
         return None
 
-    def generation_of(self, target: str) -> tuple[int, int, str]:
+    def generation_of(self, epoch: int, target: str) -> tuple[int, int, str]:
         """The live generation of a target; one that the journal remembers where the ledger was lost; else a
         new one."""
         known = self.generations.live(target)
         if known is not None:
             return known[:3]
         kept = self.journal.kept_generation(target)
-        return self.generations.begin(target) if kept is None else self.generations.adopt(target, *kept)
+        if kept is None:
+            return self.generations.begin(epoch, target)
+        return self.generations.adopt(epoch, target, *kept)
 
     def note_journal(self, epoch: int, source: str) -> None:
         """The journal that a source's hints are appended to from now on.

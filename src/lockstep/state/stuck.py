@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from lockstep.database import Database
 from lockstep.state import schema
+from lockstep.state.settling import fence
 from lockstep.values import Key
 
 
@@ -68,7 +69,7 @@ class StuckKeys:
         with self._database.reading() as connection:
             return connection.scalar(sa.select(sa.func.count()).where(table.c.consumer == consumer)) or 0
 
-    def due(self, consumer: int, now: float, limit: int) -> list[Key]:
+    def due(self, epoch: int, consumer: int, now: float, limit: int) -> list[Key]:
         """Stuck keys whose time to try again has come. Each is named once: hint them."""
         table = schema.stuck
         with self._database.reading() as connection:
@@ -82,6 +83,7 @@ class StuckKeys:
             )
         if keys:
             with self._database.writing() as connection:
+                fence(connection, epoch)
                 connection.execute(
                     table.update()
                     .where(table.c.consumer == consumer, table.c.key.in_(keys))
