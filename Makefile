@@ -34,6 +34,9 @@ bench-load: $(READY) ## flights → OpenSearch beside a bare bulk client and PGS
 bench-changes: $(READY) ## Changes a second, and how long one takes, beside PGSync; SIZE=small|full
 	@$(BIN)/python -m bench.changes
 
+bench-verify: $(READY) ## Checks of 1,000,000 records beside raw sums and reads of them; SIZE=small|full
+	@$(BIN)/python -m bench.verify
+
 soak: $(READY) ## Ten minutes of mixed load with a fault every 20 seconds; LASTS=… EVERY=… RATE=… SEED=…
 	@$(BIN)/python -m tests.soak
 
@@ -54,4 +57,4 @@ lock: ## Locks the dependencies anew
 clean: ## Removes what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
-.PHONY: help setup demo test check docs bench-load bench-changes soak model servers lock clean
+.PHONY: help setup demo test check docs bench-load bench-changes bench-verify soak model servers lock clean

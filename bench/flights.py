@@ -71,12 +71,17 @@ class World(NamedTuple):
 @contextlib.contextmanager
 def world(flights: int) -> Iterator[World]:
     """Starts both servers and loads so many flights with all that belongs to them."""
+    with servers("flights") as up:
+        _loader().load(up.database, flights)
+        up.execute("VACUUM ANALYZE")
+        yield up
+
+
+@contextlib.contextmanager
+def servers(database: str | None = None) -> Iterator[World]:
+    """Starts both servers, with an empty database."""
     with _postgres() as postgres, OpenSearchServer(jvm_options=_JVM) as search:
-        url = postgres.database("flights")
-        _loader().load(url, flights)
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("VACUUM ANALYZE")
-        yield World(postgres, search, url)
+        yield World(postgres, search, postgres.database(database))
 
 
 def _postgres() -> PostgresServer:

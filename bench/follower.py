@@ -37,14 +37,14 @@ def main() -> None:
             {
                 "seconds": time.perf_counter() - begun,
                 "cpu": time.process_time() - cpu,
-                "peak_mib": _peak_mib(),
+                "peak_mib": peak_mib(),
             }
         ),
         flush=True,
     )
 
 
-def _peak_mib() -> float:
+def peak_mib() -> float:
     """Of this program alone: what getrusage says may be of the process that started it."""
     status = Path("/proc/self/status")
     if not status.exists():
