@@ -126,3 +126,24 @@ def test_a_target_that_is_down_closes_the_connection() -> None:
             return
         with client:
             assert gone(client)
+
+
+@pytest.mark.parametrize("octets", [1, 1000, 70_000])
+@pytest.mark.parametrize("answers", [False, True])
+def test_cut_after_so_many_bytes(proxy: Proxy, octets: int, answers: bool) -> None:
+    """Those that were let pass come back; then the line is dead, and a new one works."""
+    with connect(proxy) as connection:
+        assert works(connection)
+        proxy.cut_after(octets, answers=answers)
+        got = 0
+        try:
+            connection.sendall(b"x" * 200_000)
+            while data := connection.recv(65536):
+                got += len(data)
+        except OSError:
+            pass  # cut while we were sending
+        assert got <= octets
+        assert not answers or got == octets
+    assert proxy.cuts == 1
+    with connect(proxy) as connection:
+        assert works(connection)

@@ -17,6 +17,8 @@ class Proxy:
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._deaf = False
+        self._left: dict[bool, int] = {}
+        self.cuts = 0
         self._listener: socket.socket | None = None
         # Stays bound while the listener comes and goes, so that no one else is given the port.
         self._reserved = self._bound(0)
@@ -57,6 +59,12 @@ class Proxy:
             connections, self._connections = self._connections, set()
         for connection in connections:
             self._close(connection)
+
+    def cut_after(self, octets: int, *, answers: bool) -> None:
+        """Lets so many more bytes of requests (or of answers) pass, all connections together, then cuts the
+        connection in the middle of them, once: whoever was to get them gets exactly these. `cuts` counts."""
+        with self._lock:
+            self._left[answers] = octets
 
     def close(self) -> None:
         self.refuse()
@@ -104,19 +112,39 @@ class Proxy:
                     self._connections.add(server)
                 else:
                     self._close(server)
-            back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+            back = threading.Thread(target=self._pump, args=(server, client, True), daemon=True)
             back.start()
-            self._pump(client, server)
+            self._pump(client, server, False)
             back.join()
             with self._lock:
                 self._connections -= {client, server}
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _passing(self, octets: int, answers: bool) -> int | None:
+        """How many of these bytes pass before the line is cut; None when all do."""
+        with self._lock:
+            left = self._left.get(answers)
+            if left is None:
+                return None
+            if octets < left:
+                self._left[answers] = left - octets
+                return None
+            del self._left[answers]
+            self.cuts += 1
+            return left
+
+    def _pump(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
         """Forward bytes, and the end of them as what it was: an orderly end or a reset."""
         try:
             while data := source.recv(65536):
-                if not self._deaf:
-                    sink.sendall(data)
+                if self._deaf:
+                    continue
+                passes = self._passing(len(data), answers)
+                if passes is not None:
+                    sink.sendall(data[:passes])
+                    sink.shutdown(socket.SHUT_WR)  # an orderly end: a reset would take back what was sent
+                    self._close(source)
+                    return
+                sink.sendall(data)
             if not self._deaf:
                 sink.shutdown(socket.SHUT_WR)
         except OSError:
