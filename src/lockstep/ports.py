@@ -258,7 +258,10 @@ class Writer(Protocol):
 @runtime_checkable
 class SummingWriter(Protocol):
     """A writer whose target sums by itself what its records say of themselves. It sees all that was
-    acknowledged before. Raises CannotSum, with the reason, where the target will not."""
+    acknowledged before. Raises CannotSum, with the reason, where the target will not.
+
+    Where the target can tell that a record is not as it was written, the record's fingerprint counts, and is
+    listed, as its complement, ~fingerprint."""
 
     def sums(self, mapping: str, cuts: Sequence[Key]) -> list[Tally]:
         """Of a mapping's records: how many there are, and the sum of their stored fingerprints, for each of

@@ -163,10 +163,13 @@ class Entry(Struct, frozen=True):
 
 
 class Tally(Struct, frozen=True):
-    """How many records there are in a span, and the sum of their 64-bit numbers modulo 2^64, signed."""
+    """How many records there are in a span, and the sum of their 64-bit numbers modulo 2^64, signed.
+
+    `unproved`: how many of them a target that can tell whether a record was edited cannot tell it of."""
 
     records: int
     total: int
+    unproved: int = 0
 
 
 class Mark(Struct, frozen=True):

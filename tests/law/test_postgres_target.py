@@ -84,6 +84,12 @@ class TestPostgresTarget(WriterLaw, SummingLaw):
         self.do(f"DELETE FROM {self.table.replace('%', '%%')} WHERE id = %s", decode(key))
         return True
 
+    def edit(self, target: Target, key: Key, record: Record) -> bool:
+        (name, value) = next(iter(record.items()))
+        place = self.table.replace("%", "%%")
+        self.do(f'UPDATE {place} SET "{name}" = %s WHERE id = %s', (value, *decode(key)))
+        return True
+
     def drop(self, target: Target) -> bool:
         self.do(f"DROP TABLE {self.table}")
         return True

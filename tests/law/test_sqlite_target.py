@@ -73,6 +73,12 @@ class TestSQLiteTarget(WriterLaw, SummingLaw):
             connection.execute("DELETE FROM law WHERE id = ?", decode(key))
         return True
 
+    def edit(self, target: Target, key: Key, record: Record) -> bool:
+        (name, value) = next(iter(record.items()))
+        with contextlib.closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute(f'UPDATE law SET "{name}" = ? WHERE id = ?', (value, *decode(key)))
+        return True
+
     def drop(self, target: Target) -> bool:
         with contextlib.closing(sqlite3.connect(self.path)) as connection, connection:
             connection.execute("DROP TABLE law")

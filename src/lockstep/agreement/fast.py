@@ -138,7 +138,14 @@ class _Fast:
 
     def _target(self, cuts: Sequence[Key]) -> list[Tally]:
         try:
-            return self._scope.door.sums(self._mapping.name, cuts)
+            found = self._scope.door.sums(self._mapping.name, cuts)
+            if unproved := sum(tally.unproved for tally in found):
+                self._notes.append(
+                    f"{unproved} records of the target carry no hash of what they hold, as they were written "
+                    "by an earlier version, or their columns have changed since: whether they were edited is "
+                    "seen by the deep check only, until they are written again"
+                )
+            return found
         except CannotSum as error:
             self._notes.append(f"the target was read: {error}")
         marks = (

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import pytest
+from msgspec.structs import replace
 
 from lockstep import keys
 from lockstep.canonical import wrap64
 from lockstep.errors import CannotSum
 from lockstep.ports import SummingWriter, Target, Writer
 from lockstep.testing.writer_hooks import WriterHooks, write
-from lockstep.values import EVERYTHING, Change, Fingerprint, Key, Mark, Meta, Span, Tally, version
+from lockstep.values import EVERYTHING, Change, Fingerprint, Key, Mark, Meta, Record, Span, Tally, version
 
 SOURCES: tuple[tuple[Any, ...], ...] = (
     *((n,) for n in (-300, -1, 0, 1, 9, 10, 255, 256, 1 << 40)),
@@ -39,6 +40,10 @@ class SummingLaw(WriterHooks):
 
     def remove(self, target: Target, key: Key) -> bool:
         """Removes a record past Lockstep. False: cannot be done."""
+        return False
+
+    def edit(self, target: Target, key: Key, record: Record) -> bool:
+        """Changes fields of a record past Lockstep, which leaves its metadata. False: it cannot be told."""
         return False
 
     def sums(self, writer: Writer, mapping: str, cuts: Sequence[Key] = ()) -> list[Tally]:
@@ -130,6 +135,24 @@ class SummingLaw(WriterHooks):
         self.assert_summed(writer)
         if self.plant(target, said[2].key, self.record(1)) and writer.read([said[2].key])[said[2].key].meta:
             assert self.sums(writer, "law")[0].records == len(said), "a table's row has its metadata again"
+
+    def test_a_record_that_somebody_edited_counts_otherwise(self, target: Target, writer: Writer) -> None:
+        said = self._said(target)
+        write(writer, *said)
+        one, other = said[3], said[4]
+        if not self.edit(target, one.key, {"text": "edited"}) or not self.edit(
+            target, other.key, {"text": None}
+        ):
+            pytest.skip("no hook `edit`")
+        edited = {one.key, other.key}
+        wanted = [~m.meta.fingerprint if m.key in edited else m.meta.fingerprint for m in said]
+        assert self.sums(writer, "law") == [tally(wanted)]
+        assert {m.key: m.meta.fingerprint for m in marks(writer, "law")} == dict(
+            zip((m.key for m in said), wanted, strict=True)
+        )
+        for change in (one, other):
+            write(writer, replace(change, meta=replace(change.meta, version=version(2, 1))))
+        self.assert_summed(writer)
 
     def test_thousands_are_summed_exactly(self, target: Target, writer: Writer) -> None:
         said = self._said(target, more=max(self.bulk, 12_000))

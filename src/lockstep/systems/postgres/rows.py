@@ -28,10 +28,11 @@ class PostgresRows(Rows):
         self._sql = f"{_name(schema)}.{_name(bare)}"
 
     def select(
-        self, connection: sa.Connection, keys: Sequence[Cells], names: Sequence[str]
+        self, connection: sa.Connection, keys: Sequence[Cells], names: Sequence[str], made: str = "NULL"
     ) -> Iterator[Cells]:
+        columns = f"{self._read((*self.key, *names))}, {made.replace('%', '%%')}"
         for some in _portions(keys):
-            statement = f"SELECT {self._read((*self.key, *names))} FROM {self._sql} WHERE {self._is_given()}"
+            statement = f"SELECT {columns} FROM {self._sql} WHERE {self._is_given()}"
             yield from map(tuple, connection.exec_driver_sql(statement, _arrays(some)))
 
     def page(self, connection: sa.Connection, after: Cells | None, limit: int) -> list[Cells]:

@@ -25,6 +25,7 @@ from lockstep.systems.postgres.rows import PostgresRows
 from lockstep.systems.postgres.tables import COLLATIONS
 from lockstep.systems.sql.columns import Codec, Columns
 from lockstep.systems.sql.dialect import Dialect, replacing
+from lockstep.systems.sql.proof import Hash, recipe
 from lockstep.systems.sql.rows import Rows
 
 LONGEST_NAME = 63
@@ -133,6 +134,18 @@ class PostgresDialect(Dialect):
                 raise CannotSum(f"no bytes of a key are made of a {rows.columns[name].declared} in SQL")
             parts.append(made.replace("{}", f"{alias}.{names.quoted(name)}"))
         return sa.literal_column(" || ".join(parts), sa.LargeBinary)
+
+    def row_hash(
+        self, connection: sa.Connection, rows: Rows, names_: Sequence[str], alias: str | None
+    ) -> Hash:
+        """Of the row's text: our connections all set what has a part in it."""
+        major = (connection.dialect.server_version_info or (0,))[0]
+        place = f"{alias}." if alias else ""
+        cells = ", ".join(place + names.quoted(name) for name in names_)
+        return Hash(
+            f'pg_catalog.hashtextextended(ROW({cells})::pg_catalog.text COLLATE pg_catalog."C", 0)',
+            recipe(1, major, *(part for name in names_ for part in (name, rows.columns[name].declared))),
+        )
 
     def columns(self, connection: sa.Connection, table: str) -> Columns:
         found = connection.exec_driver_sql(_COLUMNS, self.place(table)).all()

@@ -9,14 +9,16 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 
 from lockstep.canonical import canonical
-from lockstep.systems.sql.companion import Before, Companion, after, before
+from lockstep.systems.sql.companion import KNOWN, Before, Companion, after, before
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.items import Item, names_text
+from lockstep.systems.sql.proof import hashed
 from lockstep.systems.sql.rows import Cells, Rows
 from lockstep.values import Key, Outcome, Record, Status
 
 _APPLIED = Outcome(Status.APPLIED)
 _AT_ONCE = 400
+_Proof = tuple[int | None, int | None]  # a row's hash, and its recipe
 
 
 def read_companion(
@@ -24,9 +26,10 @@ def read_companion(
 ) -> dict[Key, Before]:
     """What the companion knows of these keys."""
     found: dict[Key, Before] = {}
+    columns = [own.rows.c[name] for name in KNOWN]
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
-        query = sa.select(own.rows).where(dialect.among(own.rows.c.key, some))
+        query = sa.select(*columns).where(dialect.among(own.rows.c.key, some))
         found.update((Key(bytes(row[0])), before(row)) for row in connection.execute(query))
     return found
 
@@ -59,11 +62,11 @@ def apply(
     if gone:
         rows.delete(connection, [item.key for item in gone])
         outcomes += [(item.place, _APPLIED) for item in gone]
-    written = list(gone)
-    for item, outcome in _held(connection, rows, puts):
+    written: list[tuple[Item, _Proof]] = [(item, (None, None)) for item in gone]
+    for item, outcome, proof in _held(connection, dialect, rows, puts):
         outcomes.append((item.place, outcome))
         if outcome.status is Status.APPLIED:
-            written.append(item)
+            written.append((item, proof))
     if written:
         _note(connection, dialect, rows, own, written)
     return outcomes
@@ -87,17 +90,22 @@ def _put(connection: sa.Connection, rows: Rows, puts: Sequence[Item], known: dic
         rows.upsert(connection, names, cells)
 
 
-def _held(connection: sa.Connection, rows: Rows, puts: Sequence[Item]) -> list[tuple[Item, Outcome]]:
-    """Reads back what was written: affinities and triggers may have made it something else."""
+def _held(
+    connection: sa.Connection, dialect: Dialect, rows: Rows, puts: Sequence[Item]
+) -> list[tuple[Item, Outcome, _Proof]]:
+    """Reads back what was written, with its hash: affinities and triggers may have made it something else."""
     groups: dict[tuple[str, ...], list[Item]] = defaultdict(list)
     for item in puts:
         record = item.change.record
         assert record is not None
         groups[tuple(record)].append(item)
-    out = []
+    out: list[tuple[Item, Outcome, _Proof]] = []
     for names, items in groups.items():
         found: dict[Key, Cells] = {}
-        for cells in rows.select(connection, [item.key for item in items], names):
+        columns = hashed(rows, names)
+        assert columns is not None  # they were just written
+        made = dialect.row_hash(connection, rows, columns, None)
+        for cells in rows.select(connection, [item.key for item in items], names, made.sql):
             found[rows.key_of(cells[: len(rows.key)])] = cells[len(rows.key) :]
         for item in items:
             cells_now = found.get(item.change.key)
@@ -105,16 +113,22 @@ def _held(connection: sa.Connection, rows: Rows, puts: Sequence[Item]) -> list[t
                 reason = (
                     f"table {rows.name} took the row and does not hold it: look for a trigger that drops it"
                 )
-                out.append((item, Outcome(Status.REJECTED, reason)))
+                out.append((item, Outcome(Status.REJECTED, reason), (None, None)))
                 continue
-            held = record_of(rows, names, cells_now)
+            *values, number = cells_now
+            held = record_of(rows, names, values)
             same = canonical(held) == item.form
-            out.append((item, _APPLIED if same else Outcome(Status.APPLIED, held=held)))
+            outcome = _APPLIED if same else Outcome(Status.APPLIED, held=held)
+            out.append((item, outcome, (number, made.recipe)))
     return out
 
 
 def _note(
-    connection: sa.Connection, dialect: Dialect, rows: Rows, own: Companion, items: Sequence[Item]
+    connection: sa.Connection,
+    dialect: Dialect,
+    rows: Rows,
+    own: Companion,
+    items: Sequence[tuple[Item, _Proof]],
 ) -> None:
     """Makes the companion say what was just written, in the same transaction."""
     now = time.time()
@@ -123,11 +137,12 @@ def _note(
             item.change,
             names_text(tuple(item.change.record or ())),
             now if item.change.record is None else None,
+            *proof,
         )
-        for item in items
+        for item, proof in items
     ]
     dialect.upsert(connection, own.rows, noted, "version")
-    highest = max(item.change.meta.version for item in items)
+    highest = max(item.change.meta.version for item, _ in items)
     connection.execute(
         own.targets.update()
         .where(own.targets.c.name == rows.bare, own.targets.c.highest < highest)

@@ -17,6 +17,13 @@ from lockstep.values import Change, Fingerprint, Key, Meta, Version
 
 TARGETS = "_lockstep_targets"
 
+PROOF: dict[str, type[sa.types.TypeEngine[Any]]] = {"held": sa.BigInteger, "recipe": sa.Integer}
+"""What tells whether a row is as it was written: the hash of its columns, and how it was made (see `proof`).
+Null in rows that were written before there was one."""
+
+KNOWN = ("key", "mapping", "source", "fingerprint", "sum", "version", "names", "buried")
+"""The columns that every companion has."""
+
 
 class Companion(NamedTuple):
     """Both tables, for one table of the user's."""
@@ -41,6 +48,7 @@ def companion(
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("names", sa.Text, nullable=False),
         sa.Column("buried", sa.Float),  # when it was deleted; null while it is there
+        *(sa.Column(name, type_) for name, type_ in PROOF.items()),
         **options,
     )
     gone = rows.c.buried.is_not(None)
@@ -76,13 +84,15 @@ class Before(NamedTuple):
 
 
 def before(row: sa.Row[Any]) -> Before:
-    """A companion row as values."""
+    """The `KNOWN` columns of a companion row as values."""
     _, mapping, source, mark, total, version, names, buried = tuple(row)
     meta = Meta(mapping, Key(bytes(source)), Fingerprint(mark), total, Version(version))
     return Before(meta, tuple(json.loads(names)), buried is None)
 
 
-def after(change: Change, names: str, buried: float | None) -> dict[str, Any]:
+def after(
+    change: Change, names: str, buried: float | None, held: int | None, recipe: int | None
+) -> dict[str, Any]:
     """The companion row of a change. `names` is JSON text, made once per set of names."""
     meta = change.meta
     return {
@@ -94,4 +104,6 @@ def after(change: Change, names: str, buried: float | None) -> dict[str, Any]:
         "version": meta.version,
         "names": names,
         "buried": buried,
+        "held": held,
+        "recipe": recipe,
     }

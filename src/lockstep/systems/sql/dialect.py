@@ -14,6 +14,7 @@ from lockstep.errors import LockstepError
 from lockstep.systems.sql.columns import Codec, Columns
 
 if TYPE_CHECKING:
+    from lockstep.systems.sql.proof import Hash
     from lockstep.systems.sql.rows import Rows
 
 
@@ -72,6 +73,13 @@ class Dialect(ABC):
     def key_bytes(self, connection: sa.Connection, rows: Rows, alias: str) -> sa.ColumnElement[bytes]:
         """The key bytes of a row of the user's table, which the statement calls `alias`; null where its
         key is none. Raises CannotSum where the database cannot make them."""
+
+    @abstractmethod
+    def row_hash(
+        self, connection: sa.Connection, rows: Rows, names: Sequence[str], alias: str | None
+    ) -> Hash:
+        """How the database hashes these columns of a row of the user's table, as they are stored. Equal rows
+        have equal hashes under every setting of a session that Lockstep may have."""
 
     @abstractmethod
     def rows(self, table: str, key: Sequence[str], columns: Columns) -> Rows:

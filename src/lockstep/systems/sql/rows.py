@@ -44,10 +44,10 @@ class Rows:
             ) from error
 
     def select(
-        self, connection: sa.Connection, keys: Sequence[Cells], names: Sequence[str]
+        self, connection: sa.Connection, keys: Sequence[Cells], names: Sequence[str], made: str = "NULL"
     ) -> Iterator[Cells]:
-        """The rows of these keys: the key columns, then the named ones."""
-        columns = [self.table.c[name] for name in (*self.key, *names)]
+        """The rows of these keys: the key columns, then the named ones, then what some SQL makes of a row."""
+        columns = [*(self.table.c[name] for name in (*self.key, *names)), sa.literal_column(made)]
         for start in range(0, len(keys), self._each):
             some = keys[start : start + self._each]
             where: sa.ColumnElement[bool]

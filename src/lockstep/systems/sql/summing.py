@@ -2,26 +2,32 @@
 
 Only rows that are there count: the user's table is joined with the companion, by the key bytes of each row as
 the database makes them itself. So a row deleted by somebody else is missing from the sums, and a row that the
-companion does not know is a stranger. What a row's columns hold is not looked at; the deep check does that.
+companion does not know is a stranger. And a row whose columns do not have the hash that the database made of
+them when they were written (see `proof`) counts with the complement of its fingerprint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from lockstep.canonical import wrap64
 from lockstep.errors import DataError
-from lockstep.systems.sql.companion import Companion
+from lockstep.systems.sql.companion import PROOF, Companion
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.items import key_cells
+from lockstep.systems.sql.proof import has_proof, hashed, shapes
 from lockstep.systems.sql.rows import Cells, Rows
 from lockstep.values import Fingerprint, Key, Mark, Meta, Span, Tally, Version
 
 PAGE = 5_000
 _LOW = (1 << 32) - 1
+_EDITED, _UNPROVED = 1, 2  # else it is 0
 
 
 def sums(
@@ -36,30 +42,41 @@ def sums(
     known, table = own.rows, rows.table.alias("t")
     key = dialect.key_bytes(connection, rows, "t")
     span = _span_of(known.c.source, cuts, 0, len(cuts))
-    mark = known.c.fingerprint
+    state = _state(connection, dialect, rows, own, mapping)
     there = (
-        sa.select(span.label("span"), mark.label("mark"))
+        sa.select(span.label("span"), known.c.fingerprint.label("said"), state.label("state"))
         .select_from(table.join(known, known.c.key == key))
         .where(known.c.buried.is_(None), known.c.mapping == mapping)
+        .offset(sa.literal_column("0"))  # else what makes `state` would be made where it is used, three times
         .subquery()
     )
+    mark = sa.case((there.c.state == _EDITED, -1 - there.c.said), else_=there.c.said)
+    unproved = sa.func.sum(sa.case((there.c.state == _UNPROVED, 1), else_=0))
     # Halves: a sum of whole numbers is one of 64 bits on some databases, and fails when it grows beyond.
-    high = sa.func.sum(there.c.mark.op(">>")(sa.literal_column("32")))
-    low = sa.func.sum(there.c.mark.op("&")(sa.literal_column(str(_LOW))))
-    query = sa.select(there.c.span, sa.func.count(), high, low).group_by(there.c.span)
+    high = sa.func.sum(mark.op(">>")(sa.literal_column("32")))
+    low = sa.func.sum(mark.op("&")(sa.literal_column(str(_LOW))))
+    query = sa.select(there.c.span, sa.func.count(), high, low, unproved).group_by(there.c.span)
     found = [Tally(0, 0)] * (len(cuts) + 1)
-    for at, count, upper, lower in connection.execute(query):
-        found[at] = Tally(count, wrap64((int(upper) << 32) + int(lower)))
+    for at, count, upper, lower, doubtful in connection.execute(query):
+        found[at] = Tally(count, wrap64((int(upper) << 32) + int(lower)), int(doubtful))
     return found
 
 
 def marks(
-    connection: sa.Connection, rows: Rows, own: Companion, mapping: str, span: Span, after: Key | None
+    connection: sa.Connection,
+    dialect: Dialect,
+    rows: Rows,
+    own: Companion,
+    mapping: str,
+    span: Span,
+    after: Key | None,
 ) -> tuple[list[Mark], Key | None]:
     """The next marks after a target key, and where to go on; None at the end."""
     known = own.rows
+    columns = ["key", "source", "fingerprint", "sum", "version", "names"]
+    columns += PROOF if has_proof(connection, own) else ()
     query = (
-        sa.select(*(known.c[name] for name in ("key", "source", "fingerprint", "sum", "version")))
+        sa.select(*(known.c[name] for name in columns))
         .where(known.c.buried.is_(None), known.c.mapping == mapping)
         .order_by(known.c.key)
         .limit(PAGE)
@@ -71,11 +88,17 @@ def marks(
     if after is not None:
         query = query.where(known.c.key > after)
     said: dict[Key, Meta] = {}
-    for key, source, mark, total, version in connection.execute(query):
+    noted: dict[str, dict[Key, tuple[int, int] | tuple[()]]] = defaultdict(dict)
+    for key, source, mark, total, version, names, *proof in connection.execute(query):
         meta = Meta(mapping, Key(bytes(source)), Fingerprint(mark), total, Version(version))
         said[Key(bytes(key))] = meta
-    there = _there(connection, rows, said)
-    page = [Mark(key, meta) for key, meta in said.items() if key in there]
+        noted[names][Key(bytes(key))] = tuple(proof)
+    there = dict(one for some in noted.items() for one in _there(connection, dialect, rows, *some))
+    page = [
+        Mark(key, replace(meta, fingerprint=Fingerprint(~meta.fingerprint)) if there[key] else meta)
+        for key, meta in said.items()
+        if key in there
+    ]
     return page, next(reversed(said)) if len(said) == PAGE else None
 
 
@@ -98,15 +121,49 @@ def strangers(
     return int(count), sorted(Key(bytes(one)) for (one,) in some if one is not None)
 
 
-def _there(connection: sa.Connection, rows: Rows, keys: Iterable[Key]) -> set[Key]:
-    """Which of these keys the user's table has."""
+def _state(
+    connection: sa.Connection, dialect: Dialect, rows: Rows, own: Companion, mapping: str
+) -> sa.ColumnElement[int]:
+    """Whether a row of the user's table, called t, is as it was written."""
+    if not has_proof(connection, own):
+        return sa.literal_column(str(_UNPROVED))
+    known = own.rows
+    cases: dict[int, Any] = {}
+    lacking: list[str] = []
+    for text, names in shapes(connection, own, mapping).items():
+        columns = hashed(rows, names)
+        if columns is None:
+            lacking.append(text)
+            continue
+        made = dialect.row_hash(connection, rows, columns, "t")
+        fits = known.c.held == sa.literal_column(made.sql)
+        cases[made.recipe] = sa.case((fits, sa.literal_column("0")), else_=sa.literal_column(str(_EDITED)))
+    whens: list[Any] = [(known.c.names.in_(lacking), sa.literal_column(str(_EDITED)))] if lacking else []
+    whens += [(known.c.recipe == number, fits) for number, fits in cases.items()]
+    unproved: sa.ColumnElement[int] = sa.literal_column(str(_UNPROVED))
+    return sa.case(*whens, else_=unproved) if whens else unproved
+
+
+def _there(
+    connection: sa.Connection,
+    dialect: Dialect,
+    rows: Rows,
+    names: str,
+    keys: Mapping[Key, tuple[int, int] | tuple[()]],
+) -> Iterator[tuple[Key, bool]]:
+    """Which of these keys the user's table has, and whether the row was edited since it was written."""
+    columns = hashed(rows, json.loads(names))
+    made = dialect.row_hash(connection, rows, columns or (), None)
     cells: list[Cells] = []
     for key in keys:
         try:
             cells.append(key_cells(rows, key))
         except DataError:  # a key that the table cannot hold is not there
             continue
-    return {rows.key_of(found) for found in rows.select(connection, cells, ())}
+    for *found, number in rows.select(connection, cells, (), made.sql):
+        key = rows.key_of(found)
+        held, recipe = keys.get(key) or (None, None)
+        yield key, columns is None or (recipe == made.recipe and held != number)
 
 
 def _span_of(source: sa.ColumnElement[Any], cuts: Sequence[Key], low: int, high: int) -> Any:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from lockstep.errors import DataError, TargetReplaced, Unreachable
 from lockstep.ports import Features
-from lockstep.systems.sql import standing, summing
+from lockstep.systems.sql import proof, standing, summing
 from lockstep.systems.sql.batch import apply, read_companion, record_of
 from lockstep.systems.sql.companion import companion
 from lockstep.systems.sql.dialect import Dialect
@@ -48,7 +48,7 @@ class SQLWriter:
         self._declared, self._tombstones = declared, tombstones
         schema, self._bare = dialect.place(table)
         self._own = companion(schema, self._bare, dialect.longest, dialect.table_options)
-        self._pruned = 0.0
+        self._pruned, self._roomy = 0.0, False
 
     def identity(self) -> Identity | None:
         if not self._dialect.there():
@@ -91,6 +91,7 @@ class SQLWriter:
     def _write(self, run: Sequence[tuple[int, Change]]) -> _Placed:
         if not self._dialect.there():
             raise self._missing()
+        self._make_room()
         for attempt in (self._together, self._apart):
             try:
                 return self._undisturbed(attempt, run)
@@ -99,6 +100,16 @@ class SQLWriter:
                 if not isinstance(meant, DataError):
                     raise meant from error
         return [placed for one in run for placed in self._alone(one)]
+
+    def _make_room(self) -> None:
+        if self._roomy:
+            return
+        try:
+            with self._dialect.writing() as connection:
+                proof.make_room(connection, self._own)
+        except DBAPIError as error:
+            raise self._dialect.error(error) from error
+        self._roomy = True
 
     def _undisturbed(self, attempt: _Attempt, run: Sequence[tuple[int, Change]]) -> _Placed:
         """Once more, a few times, when the database undid it for another transaction's sake."""
@@ -155,14 +166,15 @@ class SQLWriter:
         with self._moment() as connection:
             rows = self._rows(connection)
             wanted: dict[Cells, Key] = {}
+            width = len(rows.key)
             for key in keys:
                 try:
                     wanted[key_cells(rows, key)] = key
                 except DataError:  # a key that the table cannot hold is not there
                     continue
             found = [
-                (wanted.get(cells[: len(rows.key)]) or rows.key_of(cells[: len(rows.key)]), cells)
-                for cells in rows.select(connection, list(wanted), list(rows.columns))
+                (wanted.get(tuple(cells[:width])) or rows.key_of(cells[:width]), tuple(cells))
+                for *cells, _ in rows.select(connection, list(wanted), list(rows.columns))
             ]
             return {held.key: held for held in self._held(connection, rows, found)}
 
@@ -198,7 +210,7 @@ class SQLWriter:
         while True:
             with self._moment() as connection:  # one for each page: what is read long keeps a log from ending
                 rows = self._rows(connection)
-                page, after = summing.marks(connection, rows, self._own, mapping, span, after)
+                page, after = summing.marks(connection, self._dialect, rows, self._own, mapping, span, after)
             yield page
             if after is None:
                 return

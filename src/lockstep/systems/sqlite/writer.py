@@ -28,12 +28,14 @@ from lockstep.errors import DataError, LockstepError, Refused
 from lockstep.far import FarDate, FarDatetime, FarTime, read_date, read_datetime
 from lockstep.systems.sql.columns import Codec, Columns, as_json, as_text, from_json
 from lockstep.systems.sql.dialect import Dialect
+from lockstep.systems.sql.proof import Hash, recipe
 from lockstep.systems.sql.rows import Rows
-from lockstep.systems.sqlite import types
+from lockstep.systems.sqlite import sums, types
 from lockstep.systems.sqlite.client import connect, error_of, file_of, names
 
 _WRITE = "lockstep_writes"
 _KEY = "lockstep_key"
+_ARGUMENTS = 100  # SQLite takes 127 for one function
 _END_OF_DAY = "24:00:00"
 
 
@@ -105,6 +107,18 @@ class SQLiteDialect(Dialect):
         raw.create_function(_KEY, len(rows.key), key_of, deterministic=True)
         return sa.literal_column(f"{_KEY}({names(rows.key, alias)})", sa.LargeBinary)
 
+    def row_hash(
+        self, connection: sa.Connection, rows: Rows, names_: Sequence[str], alias: str | None
+    ) -> Hash:
+        raw = connection.connection.dbapi_connection
+        assert isinstance(raw, sqlite3.Connection)
+        sums.register(raw)
+        parts = [
+            _hash(names_[start : start + _ARGUMENTS], alias) for start in range(0, len(names_), _ARGUMENTS)
+        ]
+        sql = parts[0] if len(parts) == 1 else f"{sums.FUNCTION}({', '.join(parts)})"
+        return Hash(sql, recipe(sums.FORMAT, *names_))
+
     def columns(self, connection: sa.Connection, table: str) -> Columns:
         found = connection.exec_driver_sql(
             "SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden = 0 ORDER BY cid", (table,)
@@ -148,6 +162,16 @@ class SQLiteDialect(Dialect):
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
+
+
+def _hash(names_: Sequence[str], alias: str | None) -> str:
+    """SQL for the hash of stored values and their types. Texts go in as bytes: they may be no UTF-8."""
+    if not names_:
+        return "0"
+    cells = [names([name], alias or "") for name in names_]
+    kinds = " || ".join(f"typeof({cell})" for cell in cells)
+    values = (f"CASE typeof({cell}) WHEN 'text' THEN CAST({cell} AS BLOB) ELSE {cell} END" for cell in cells)
+    return f"{sums.FUNCTION}({kinds}, {', '.join(values)})"
 
 
 # How each kind of column holds values. Encoders raise ValueError; decoders never fail.
