@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 
 from lockstep import keys
 from lockstep.canonical import canonical, fingerprint
@@ -54,7 +55,26 @@ class Saboteur:
         assert held.meta is not None
         record = {name: value for name, value in {**held.record, **fields}.items() if value is not ...}
         mark = fingerprint(held.key, canonical(record)) if honest else held.meta.fingerprint
-        self.put(number, record, msgspec.structs.replace(held.meta, fingerprint=mark))
+        with contextlib.nullcontext() if honest else self._hashes_stay():
+            self.put(number, record, msgspec.structs.replace(held.meta, fingerprint=mark))
+
+    @contextlib.contextmanager
+    def _hashes_stay(self) -> Iterator[None]:
+        """What a table's companion says that its rows were, as where somebody edits the table alone."""
+        kind, where, name = self._world.target.split("|")
+        if kind not in ("sql", "postgres"):
+            yield
+            return
+        own = f"_lockstep_{name}" if kind == "sql" else f"out._lockstep_{name}"
+        with contextlib.closing(sqlite3.connect(where) if kind == "sql" else psycopg.connect(where)) as it:
+            connection: Any = it
+            before = connection.execute(f"SELECT held, recipe, key FROM {own}").fetchall()
+            connection.commit()
+            yield
+            sign = "?" if kind == "sql" else "%s"
+            statement = f"UPDATE {own} SET held = {sign}, recipe = {sign} WHERE key = {sign}"
+            connection.cursor().executemany(statement, before)
+            connection.commit()
 
     def exchange(self, one: int, other: int) -> None:
         """Two documents, with the fingerprints they carry."""

@@ -166,21 +166,26 @@ def test_all_that_is_planted_is_found_while_others_change(
         assert report.agreement, (method, report.counts, report.divergences[:3])
     sabotage(world, busy, deaf)
     report = ls.verify(world.pipeline(), "people", method="fast")
-    assert found(report) == HONEST
+    hashed = world.target.partition("|")[0] in ("sql", "postgres")
+    assert found(report) == (HONEST | HIDDEN if hashed else HONEST)
     report = ls.verify(world.pipeline(), "people", method="deep")
     assert found(report) == HONEST | HIDDEN
 
 
 def test_what_the_fast_check_cannot_see_the_deep_one_does(world: World) -> None:
-    """Sums do not see two documents of one span exchanged, nor a document that lies about itself."""
+    """Sums do not see two documents of one span exchanged, nor (but of a table) one that lies of itself."""
     world.run()
+    hashed = world.target.partition("|")[0] in ("sql", "postgres")
     bad = Saboteur(world)
-    bad.exchange(46, 47)
     bad.edit(48, email="edited@example.com")
+    fast = found(ls.verify(world.pipeline(), "people", method="fast"))
+    assert fast == ({"48": "different"} if hashed else {})
+    bad.exchange(46, 47)
     assert found(ls.verify(world.pipeline(), "people", method="deep")) == dict.fromkeys(
         ("46", "47", "48"), "different"
     )
-    assert ls.verify(world.pipeline(), "people", method="fast").agreement
+    fast = found(ls.verify(world.pipeline(), "people", method="fast"))
+    assert fast == (dict.fromkeys(("46", "47", "48"), "different") if hashed else {}), "all of a span is read"
 
 
 @pytest.mark.parametrize("world", ["opensearch", "sql"], indirect=True)

@@ -6,7 +6,8 @@ up to the ledger's, and the fingerprints that the target's records carry to what
 are listed key by key, and keys that do not agree are suspects: see `suspects`. A sum that was taken a moment
 before another costs reading, never truth.
 
-It trusts that a target's record is what its fingerprint says, which the deep check does not.
+It trusts that a target's record is what its fingerprint says, where the target cannot tell by itself (a SQL
+table can); the deep check does not.
 """
 
 from __future__ import annotations
