@@ -14,6 +14,7 @@ LockstepError                 every error a person may meet; has a `remedy`
 │   ├── CannotSum             it does not sum what it holds by itself: it is read instead
 │   ├── Refused               it answered no: privileges, wrong settings
 │   └── TargetReplaced        the target is not the one that the ledger speaks of
+├── Cancelled                 a check was stopped before its end
 ├── DataError                 one record cannot be read, derived or written; its key is stuck
 └── MappingStopped            too many keys of one mapping fail
 
@@ -42,6 +43,10 @@ class DeclarationError(LockstepError):
 
 class CheckFailed(LockstepError):
     """Something found before the start would make it go wrong."""
+
+
+class Cancelled(LockstepError):
+    """Somebody, or the end of the run, stopped a check before its end."""
 
 
 class StateError(LockstepError):

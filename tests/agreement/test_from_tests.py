@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
 import lockstep as ls
+from lockstep.agreement.report import Progress
 from lockstep.testing import assert_agreement
 
 
@@ -85,3 +87,25 @@ def test_a_failure_of_many_stays_readable(tmp_path: Path) -> None:
     assert lines[0] == "copied is not in agreement (deep check): 40 missing"
     assert lines[-1] == "  and 30 more"
     assert sum("missing" in line for line in lines[1:]) == 10
+
+
+def test_a_check_that_is_cancelled_says_how_far_it_came_and_proves_nothing(tmp_path: Path) -> None:
+    pipeline = made(tmp_path, words=2500)
+    spoil(tmp_path, "DELETE FROM copied WHERE id = 7", "DELETE FROM copied WHERE id = 2400")
+    (whole,) = pipeline.verify("copied", method="deep")
+    assert whole.counts == {"missing": 2}
+    stop = threading.Event()
+
+    def advance(now: Progress) -> None:
+        if now.stage == "source":
+            stop.set()
+
+    report = ls.verify(pipeline, "copied", method="deep", on_progress=advance, stop=stop)
+    assert (report.cancelled, report.agreement, report.counts) == (True, False, {"missing": 1})
+    assert report.notes == ("cancelled (source: 1,000 of 2,500)",)
+    assert next(one.verdict for one in ls.reports(tmp_path / "state", "copied")) == "cancelled; 1 missing"
+    (status,) = (one for one in ls.status(tmp_path / "state").mappings if one.name == "copied")
+    assert status.verdict == "2 missing", "what was shown last is still what is known"
+    assert whole.id is not None
+    states = {one.subject: one.state for one in ls.report(tmp_path / "state", whole.id).divergences}
+    assert states["2400"] == "open", "it was not looked at"

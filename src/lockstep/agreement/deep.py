@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from lockstep import keys
 from lockstep.agreement.fast import SPAN, SPANS, Scope
-from lockstep.agreement.report import SHOWN, STRANGER, Divergence, Findings, Progress, Report
+from lockstep.agreement.report import SHOWN, STRANGER, Divergence, Progress, Report
 from lockstep.agreement.suspects import Settler
 from lockstep.canonical import canonical, fingerprint, wrap64
 from lockstep.engine.decide import owned
@@ -84,7 +84,7 @@ class _Deep:
         self._known = {scope.mapping.name, *scope.sharing}
         self._on_progress = on_progress
         self._deriver = Deriver(scope.mapping, scope.reader)
-        self._findings = Findings()
+        self._findings = scope.findings
         self._settler = Settler(
             scope.mapping,
             self._deriver,

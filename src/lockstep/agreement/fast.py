@@ -50,7 +50,7 @@ _STRANGERS = 1_000
 
 
 class Scope(NamedTuple):
-    """What a check looks at. `sharing`: the other mappings of the target."""
+    """What a check looks at, and where it puts what it finds. `sharing`: the other mappings of the target."""
 
     mapping: Declared
     reader: Reader
@@ -60,6 +60,7 @@ class Scope(NamedTuple):
     intended: Intended
     sharing: Sequence[str]
     barrier: Barrier
+    findings: Findings
 
 
 def fast(scope: Scope, on_progress: Callable[[Progress], None] | None = None) -> Report:
@@ -74,7 +75,7 @@ class _Fast:
         self._root = branch(scope.mapping.root)
         self._on_progress = on_progress
         self._deriver = Deriver(scope.mapping, scope.reader)
-        self._findings = Findings()
+        self._findings = scope.findings
         self._settler = Settler(
             scope.mapping,
             self._deriver,

@@ -65,6 +65,7 @@ class Report(Struct, frozen=True):
     position     of the source's log when it began
     accepted     divergences that a person has accepted: they do not count
     id           of the durable report
+    cancelled    it was stopped before its end: it shows what it had found by then, and is no agreement
     notes        what a person should know of how it was compared: which side was read for want of sums
     divergences  the first thousand; `counts` holds all of them by kind
     """
@@ -88,6 +89,7 @@ class Report(Struct, frozen=True):
     position: str | None = None
     accepted: int = 0
     id: int | None = None
+    cancelled: bool = False
 
 
 class Progress(NamedTuple):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockstep.cli import exits, names, output
+from lockstep.cli.stopping import stop_on_signals
 from lockstep.cli.verb import print_json, settings, verb
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class _Share(click.ParamType[float]):
                   "started_at", "ended_at",
                   "source_keys", "target_records", "records_compared",
                   "spans", "differing", "settled", "moving", "behind", "notes",
-                  "position", "accepted", "counts": {KIND: 1},
+                  "position", "accepted", "cancelled", "counts": {KIND: 1},
                   "divergences": [{"kind", "key", "target_key", "reason",
                       "cause", "source", "target",
                       "fields": [{"path", "expected", "actual"}]}]}]}
@@ -83,7 +84,8 @@ def command(mappings: tuple[str, ...], deep: bool, sample: float | None, patienc
     By default each side is compared with the ledger by sums that the systems compute themselves, and only
     what differs is read: fast enough to ask every few minutes. It trusts that a record is what its
     fingerprint says; --deep does not. Works beside a live run: a change on its way is no difference. Exits
-    with 0 only when all are in agreement.
+    with 0 only when all are in agreement. Ctrl-C ends it, with a report of how far it came and what it had
+    found; a second one kills.
     """
     from lockstep.operations.verify import verify
 
@@ -97,18 +99,28 @@ def command(mappings: tuple[str, ...], deep: bool, sample: float | None, patienc
     out = output.console()
     reports: list[Report] = []
     for name in names:
-        with _progress(name) as advance:
+        with stop_on_signals(say=False) as stop, _progress(name) as advance:
             report = verify(
-                pipeline, name, method=method, share=sample or 1.0, patience=patience, on_progress=advance
+                pipeline,
+                name,
+                method=method,
+                share=sample or 1.0,
+                patience=patience,
+                on_progress=advance,
+                stop=stop,
             )
         reports.append(report)
         if not settings().json:
             if len(reports) > 1:
                 out.print()
             _print(out, report, limit)
+        if report.cancelled:
+            break
     agreement = all(report.agreement for report in reports)
     if settings().json:
         print_json({"agreement": agreement, "reports": reports})
+    if any(report.cancelled for report in reports):
+        click.get_current_context().exit(exits.INTERRUPTED)
     if not agreement:
         click.get_current_context().exit(exits.NO)
 
@@ -142,7 +154,11 @@ def _progress(name: str) -> Iterator[Callable[[Progress], None] | None]:
 def _print(out: Console, report: Report, limit: int) -> None:
     from rich.text import Text
 
-    if report.agreement:
+    if report.cancelled:
+        found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.counts.items())) or "nothing"
+        verdict = f" was not checked to the end; found by then: {found}."
+        out.print(Text.assemble(("✗ ", "bold red"), (report.mapping, "bold"), verdict))
+    elif report.agreement:
         out.print(Text.assemble(("✓ ", "bold green"), (report.mapping, "bold"), " is in agreement."))
     else:
         kinds = sorted(report.counts, key=lambda kind: _KINDS.index(kind) if kind in _KINDS else 9)
@@ -150,7 +166,7 @@ def _print(out: Console, report: Report, limit: int) -> None:
         verdict = f" is not in agreement: {counted}."
         out.print(Text.assemble(("✗ ", "bold red"), (report.mapping, "bold"), verdict))
     took = output.span(report.ended_at - report.started_at)
-    for label, words in _compared(report):
+    for label, words in _compared(report) if not report.cancelled else ():
         out.print(f"  {label:<8}  {words}")
     out.print(f"  when      {output.clock(report.started_at)}, in {took}")
     if report.settled:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -11,11 +13,11 @@ from lockstep.agreement.barrier import PATIENCE, barrier
 from lockstep.agreement.cause import cause
 from lockstep.agreement.deep import deep, sample
 from lockstep.agreement.fast import Scope, fast
-from lockstep.agreement.report import Divergence, Progress, Report
+from lockstep.agreement.report import Divergence, Findings, Progress, Report
 from lockstep.database import Access
 from lockstep.engine.sample import changed_meaning
 from lockstep.engine.source import recipe
-from lockstep.errors import DeclarationError, StateError
+from lockstep.errors import Cancelled, DeclarationError, StateError
 from lockstep.journal.sql import SqlJournal
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door, existing
@@ -38,13 +40,15 @@ def verify(
     share: float = 0.01,
     patience: float = PATIENCE,
     on_progress: OnProgress | None = None,
+    stop: threading.Event | None = None,
 ) -> Report:
     """Checks one mapping, beside a live run or without one. Nothing is written to the target, nothing hinted.
 
     `method`: "fast" compares each side with the ledger by sums, and reads what differs; "deep" derives
     everything again, reads every target record and compares field by field; "sample" does so for a `share` of
-    the keys. `patience`: seconds to wait at most for changes on their way. Raises StateError when the mapping
-    never ran.
+    the keys. `patience`: seconds to wait at most for changes on their way. `stop`: set it to end the check;
+    its report then says that it was cancelled, how far it came and what it had found. Raises StateError when
+    the mapping never ran.
     """
     declared = pipeline.named(mapping)
     if method not in ("fast", "deep", "sample"):
@@ -65,20 +69,23 @@ def verify(
             for other in pipeline.mappings.values()
             if other.target.name == declared.target.name and other.name != mapping
         ]
+        place, findings, started = _Place(on_progress, stop), Findings(), time.time()
         reader, feed = declared.source.reader(), declared.source.feed()
         try:
             with closed_door(declared, consumer.number) as door:
-                wait = barrier(_Standing(store), feed, consumer, patience)
+                wait = barrier(_Standing(store, place), feed, consumer, patience)
                 spans = store.spans(consumer.id)
-                scope = Scope(declared, reader, door, spans, rows, intended, sharing, wait)
+                scope = Scope(declared, reader, door, spans, rows, intended, sharing, wait, findings)
                 position = feed.reached()
                 doubt = _doubt(declared, consumer, store, reader) if method == "fast" else None
                 if method == "sample":
-                    report = sample(scope, share, on_progress)
+                    report = sample(scope, share, place)
                 elif method == "deep" or doubt is not None:
-                    report = deep(scope, on_progress, *filter(None, [doubt]))
+                    report = deep(scope, place, *filter(None, [doubt]))
                 else:
-                    report = fast(scope, on_progress)
+                    report = fast(scope, place)
+        except Cancelled as cancelled:
+            position, report = None, _cancelled(declared, method, started, findings, str(cancelled))
         finally:
             feed.close()
             reader.close()
@@ -104,12 +111,14 @@ def _kept(report: Report, store: Store, consumer: Consumer, *, changed: bool) ->
     counts = +counts
     report = msgspec.structs.replace(
         report,
-        agreement=not counts,
+        agreement=not counts and not report.cancelled,
         counts=dict(counts),
         divergences=tuple(shown),
         accepted=len(divergences) - len(shown),
     )
     found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
+    if report.cancelled:
+        found = f"cancelled; {found}" if found else "cancelled"
     number = store.reports.add(
         consumer.id,
         report.mapping,
@@ -119,8 +128,10 @@ def _kept(report: Report, store: Store, consumer: Consumer, *, changed: bool) ->
         encoded(report),
         [(one.subject, one.kind, encoded(one)) for one in divergences],
         accepted=accepted,
-        whole=counts.total() == len(shown),
+        whole=counts.total() == len(shown) and not report.cancelled,
     )
+    if report.cancelled:  # it proves nothing
+        return msgspec.structs.replace(report, id=number)
     store.generations.note_verified(consumer.id, report.started_at, found or "agreement")
     return msgspec.structs.replace(report, id=number)
 
@@ -160,17 +171,61 @@ def _doubt(mapping: Mapping, consumer: Consumer, store: Store, reader: Reader) -
     return None
 
 
-class _Standing:
-    """What the state store says of a live run."""
+class _Place:
+    """Where a check is, told to whoever looks; ends it there when it is to stop."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, on_progress: OnProgress | None, stop: threading.Event | None) -> None:
+        self._on_progress = on_progress
+        self._stop = stop
+        self._last = Progress("start", 0, 0)
+
+    def __call__(self, now: Progress) -> None:
+        self._last = now
+        if self._on_progress is not None:
+            self._on_progress(now)
+        self.check()
+
+    def check(self) -> None:
+        """Raises Cancelled once the check is to stop."""
+        if self._stop is not None and self._stop.is_set():
+            stage, done, total = self._last
+            raise Cancelled(f"cancelled ({stage}: {done:,} of {total:,})")
+
+
+def _cancelled(mapping: Mapping, method: str, started: float, findings: Findings, where: str) -> Report:
+    """What a check that was stopped had found by then."""
+    return Report(
+        mapping.name,
+        False,
+        started,
+        time.time(),
+        0,
+        0,
+        0,
+        findings.settled,
+        dict(findings.counts),
+        tuple(findings.shown),
+        method,
+        findings.moving,
+        findings.behind,
+        notes=(where,),
+        cancelled=True,
+    )
+
+
+class _Standing:
+    """What the state store says of a live run. A check that waits asks it again and again, and may end."""
+
+    def __init__(self, store: Store, place: _Place) -> None:
         self._store = store
+        self._place = place
 
     @property
     def journal(self) -> SqlJournal:
         return self._store.journal
 
     def working(self) -> bool:
+        self._place.check()
         return self._store.lock.holder() is not None
 
     def followed(self, source: str) -> tuple[str, ...]:
