@@ -2,6 +2,7 @@
 
 LockstepError                 every error a person may meet; has a `remedy`
 ├── DeclarationError          the pipeline file is wrong; found at import
+├── PlanUnreadable            a plan of other automation cannot be judged
 ├── CheckFailed               `check` found something that blocks
 ├── StateError                the state store cannot be used
 │   ├── StateInUse            another `run` holds it
@@ -39,6 +40,10 @@ class LockstepError(Exception):
 
 class DeclarationError(LockstepError):
     """A model, shape, mapping or pipeline is declared in a way that has no one meaning."""
+
+
+class PlanUnreadable(LockstepError):
+    """A plan of other automation is not in a form that can be judged. Nothing is allowed by guessing."""
 
 
 class CheckFailed(LockstepError):

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from lockstep.errors import CheckFailed, DataError, DeclarationError, MappingStopped, StateInUse
+from lockstep.errors import (
+    CheckFailed,
+    DataError,
+    DeclarationError,
+    MappingStopped,
+    PlanUnreadable,
+    StateInUse,
+)
 
 DONE = 0
 NO = 1
@@ -12,9 +19,10 @@ IN_USE = 4
 INTERRUPTED = 130
 
 MEANINGS = {
-    DONE: "done; in agreement",
-    NO: "the answer is no: a check blocks, a divergence was found, a mapping stopped",
-    WRONG: "wrong usage, or a wrong declaration in the pipeline file",
+    DONE: "done; in agreement; a plan is allowed",
+    NO: "the answer is no: a check blocks, a divergence was found, a mapping stopped, "
+    "a plan is refused or held",
+    WRONG: "wrong usage, or a wrong declaration in the pipeline file, a plan that cannot be read",
     FAILED: "a system or the state store failed, or Lockstep itself",
     IN_USE: "another run holds the state",
     INTERRUPTED: "interrupted, or nobody reads the output any more",
@@ -27,6 +35,6 @@ def code_of(error: Exception) -> int:
         return IN_USE
     if isinstance(error, CheckFailed | MappingStopped):
         return NO
-    if isinstance(error, DeclarationError | DataError):  # DataError: a key that was typed wrongly
+    if isinstance(error, DeclarationError | DataError | PlanUnreadable):  # DataError: a mistyped key
         return WRONG
     return FAILED

@@ -41,6 +41,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "stuck": "Show the keys that failed, and why.",
         "retry": "Try keys that failed again, now.",
     },
+    "Guard": {
+        "guard": "Judge a plan of Terraform, or of a healer, before it runs.",
+    },
     "Other": {
         "completion": "Print the completion script of a shell.",
     },
