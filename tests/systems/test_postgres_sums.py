@@ -20,6 +20,8 @@ from lockstep.engine.derive import Deriver
 from lockstep.errors import CannotSum
 from lockstep.mapping import Mapping
 from lockstep.ports import SummingSnapshot
+from lockstep.systems.postgres import summing
+from lockstep.systems.postgres.reader import PostgresSnapshot
 from lockstep.values import EVERYTHING, Branch, Key, Span, Tally
 
 DDL = (
@@ -200,6 +202,22 @@ def test_a_foreign_key_that_is_equal_and_has_another_text(db: Db) -> None:
         "INSERT INTO spokes SELECT n, 1 + n % 3 FROM generate_series(1, 9) n",
     )
     assert_summed(db, Wheel)
+
+
+def test_what_is_joined_and_summed_is_so_by_several_processes(db: Db) -> None:
+    """Where only the scan is parallel, all its rows go through one process."""
+    root, known = numbers(db, Whole)
+    for name in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
+        db.app.execute(f"SET {name} = 0".encode())
+    db.app.execute("ANALYZE")
+    with db.reader().snapshot() as snapshot:
+        assert isinstance(snapshot, PostgresSnapshot)
+        infos = snapshot._infos(root)
+        statements = summing.sums_sql(infos, snapshot._references(infos), root, sorted(known)[::40])
+    assert len(statements) > 1
+    for statement in statements:
+        plan = "\n".join(row[0] for row in db.app.execute(f"EXPLAIN {statement}".encode()))
+        assert "Join" not in plan or plan.index("Gather") < plan.index("Join"), plan
 
 
 def test_two_links_exchanged_and_two_errors_that_cancel_show(db: Db) -> None:

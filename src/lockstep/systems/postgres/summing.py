@@ -7,8 +7,10 @@ what ties the rows that lie side by side to their root is one expression.
 A run below the root begins at the root and is joined down to its table, unless the table's foreign key names
 the root itself: then the key is in the table, and with it the span and the hash.
 
-What is hashed, is hashed in a subquery with OFFSET 0, which the planner does not pull up: else it would hash
-again wherever the hash is used. It may still work in parallel. A span is found by a balanced tree of
+What is hashed, is hashed in a subquery with an OFFSET of 0, which the planner does not pull up: else it would
+hash again wherever the hash is used. The 0 is a constant of the type that OFFSET has: of another type it would
+be an expression to the planner when it decides whether what lies above may be worked in parallel, and then the
+joins and sums of all rows are made by one process. A span is found by a balanced tree of
 comparisons: some ten for each row, whatever the types of the key.
 """
 
@@ -27,6 +29,7 @@ from lockstep.systems.postgres.tables import Column, TableInfo
 from lockstep.values import Branch, Key, Span, Tally
 
 _LOW = (1 << 32) - 1
+_NONE = "bigint '0'"
 
 Infos = Mapping[str, TableInfo]
 References = frozenset[tuple[int, int, tuple[tuple[str, str], ...]]]
@@ -212,7 +215,7 @@ def _rows(
     if part.counts:
         columns.append(f"{row_hash([info.column(name) for name in part.branch.table.columns])} AS v")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"(SELECT {', '.join(columns)} FROM {info.sql} AS t{where} OFFSET 0)"
+    return f"(SELECT {', '.join(columns)} FROM {info.sql} AS t{where} OFFSET {_NONE})"
 
 
 # Spans
