@@ -39,6 +39,46 @@ class Sums(NamedTuple):
     unknown: int
 
 
+def _within(statement: Any, *bounds: str) -> Any:
+    """The rows of a consumer after `after` and up to `upto`, or without one of the bounds."""
+    table = schema.ledger
+    statement = statement.where(table.c.consumer == sa.bindparam("consumer", type_=sa.Integer))
+    if "after" in bounds:
+        statement = statement.where(table.c.key > sa.bindparam("after", type_=sa.LargeBinary))
+    if "upto" in bounds:
+        statement = statement.where(table.c.key <= sa.bindparam("upto", type_=sa.LargeBinary))
+    return statement
+
+
+def _sums() -> Any:
+    table = schema.ledger
+    halves = [
+        half
+        for column in (table.c.sum, table.c.sent)
+        for half in (column.op(">>")(_32), column.op("&")(sa.literal_column(str(_LOW))))
+    ]
+    return sa.select(
+        sa.func.count(),
+        *(sa.func.sum(half) for half in halves),
+        sa.func.count(table.c.sent),
+        sa.func.count(table.c.targets),
+        sa.func.sum(sa.case((sa.or_(table.c.void, table.c.sum.is_(None)), 1), else_=0)),
+    )
+
+
+# Made once: to make and to look up such a statement takes longer than the database takes to add up a span.
+_SUMS: dict[tuple[str, ...], Any] = {
+    bounds: _within(_sums(), *bounds) for bounds in ((), ("after",), ("upto",), ("after", "upto"))
+}
+_NEXT: dict[tuple[str, ...], Any] = {
+    bounds: _within(sa.select(schema.ledger.c.key), *bounds)
+    .order_by(schema.ledger.c.key)
+    .offset(sa.bindparam("skipped", type_=sa.Integer))
+    .limit(sa.literal_column("1"))
+    for bounds in ((), ("after",))
+}
+
+
 class LedgerSpans:
     """One consumer's rows, for who compares them."""
 
@@ -54,33 +94,19 @@ class LedgerSpans:
         each = max(each, -(-(count or 0) // most))
         found: list[Key] = []
         while True:
-            statement = self._within(sa.select(table.c.key), Span(found[-1] if found else None))
+            given = self._given(Span(found[-1] if found else None))
+            statement = _NEXT[_bounds(given)]
             with self._database.reading() as connection:
-                key = connection.scalar(statement.order_by(table.c.key).offset(each - 1).limit(1))
+                key = connection.scalar(statement, {**given, "skipped": each - 1})
             if key is None:
                 return found
             found.append(Key(bytes(key)))
 
     def sums(self, span: Span) -> Sums:
         """What the rows of a span add up to."""
-        table = schema.ledger
-        halves = [
-            half
-            for column in (table.c.sum, table.c.sent)
-            for half in (column.op(">>")(_32), column.op("&")(_LOW))
-        ]
-        statement = self._within(
-            sa.select(
-                sa.func.count(),
-                *(sa.func.sum(half) for half in halves),
-                sa.func.count(table.c.sent),
-                sa.func.count(table.c.targets),
-                sa.func.sum(sa.case((sa.or_(table.c.void, table.c.sum.is_(None)), 1), else_=0)),
-            ),
-            span,
-        )
+        given = self._given(span)
         with self._database.reading() as connection:
-            rows, *parts, sent, several, unknown = connection.execute(statement).one()
+            rows, *parts, sent, several, unknown = connection.execute(_SUMS[_bounds(given)], given).one()
         high, low, sent_high, sent_low = (int(part or 0) for part in parts)
         return Sums(
             rows,
@@ -95,21 +121,23 @@ class LedgerSpans:
         table = schema.ledger
         after = span.after
         while True:
-            statement = self._within(sa.select(table), Span(after, span.upto))
+            given = self._given(Span(after, span.upto))
+            statement = _within(sa.select(table), *_bounds(given)).order_by(table.c.key).limit(limit)
             with self._database.reading() as connection:
-                found = connection.execute(statement.order_by(table.c.key).limit(limit))
-                page = [from_columns(values) for values in found]
+                page = [from_columns(values) for values in connection.execute(statement, given)]
             if page:
                 yield page
                 after = page[-1].key
             if len(page) < limit:
                 return
 
-    def _within(self, statement: Any, span: Span) -> Any:
-        table = schema.ledger
-        statement = statement.where(table.c.consumer == self._consumer)
-        if span.after is not None:
-            statement = statement.where(table.c.key > span.after)
-        if span.upto is not None:
-            statement = statement.where(table.c.key <= span.upto)
-        return statement
+    def _given(self, span: Span) -> dict[str, Any]:
+        """The values of a statement that `_within` made."""
+        bounds = {"after": span.after, "upto": span.upto}
+        return {"consumer": self._consumer} | {
+            name: bytes(bound) for name, bound in bounds.items() if bound is not None
+        }
+
+
+def _bounds(given: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name in ("after", "upto") if name in given)

@@ -7,11 +7,11 @@ what ties the rows that lie side by side to their root is one expression.
 A run below the root begins at the root and is joined down to its table, unless the table's foreign key names
 the root itself: then the key is in the table, and with it the span and the hash.
 
-What is hashed, is hashed in a subquery with an OFFSET of 0, which the planner does not pull up: else it would
-hash again wherever the hash is used. The 0 is a constant of the type that OFFSET has: of another type it would
-be an expression to the planner when it decides whether what lies above may be worked in parallel, and then the
-joins and sums of all rows are made by one process. A span is found by a balanced tree of
-comparisons: some ten for each row, whatever the types of the key.
+What is hashed, is hashed in a subquery with an OFFSET of 0, which the planner does not pull up: else it
+would hash again wherever the hash is used. The 0 is a constant of the type that OFFSET has. Of another type
+it would be an expression to the planner when it decides whether what lies above may be worked in parallel,
+and one process would join and add up all rows. A span is found by a balanced tree of comparisons: some ten
+for each row, whatever the types of the key.
 """
 
 from __future__ import annotations
