@@ -168,3 +168,86 @@ def test_every_verb_has_its_file() -> None:
     for section in SECTIONS.values():
         for name in section:
             assert isinstance(importlib.import_module(f"lockstep.cli.{name}").command, click.Command)
+
+
+@pytest.mark.parametrize("arguments", [["--json", "check"], ["check", "--json"]])
+def test_json_is_asked_for_before_or_after_the_verb(
+    project: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    answer(monkeypatch, "check.check", [])
+    assert json.loads(lockstep(*arguments).stdout)["ok"] is True
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["plan", "--json"], ["plann", "--json"], ["--json", "--nonsense"], ["search", "u", "q", "--limit", "0"]],
+)
+def test_wrong_usage_as_json(project: Path, arguments: list[str]) -> None:
+    shown = lockstep("--json", *arguments)
+    assert shown.exit_code == 2
+    assert shown.stdout == ""
+    said = json.loads(shown.stderr)
+    assert said["error"] == "UsageError"
+    assert said["exit_code"] == 2
+    assert said["problem"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report", "99999999999999999999999"],
+        ["accept", "99999999999999999999999", "x", "--because", "y"],
+        ["repair", "99999999999999999999999"],
+        ["search", "users", "x", "--limit", "0"],
+        ["search", "users", "x", "--limit", "99999999999999999999999"],
+        ["verify", "--limit", "-5"],
+        ["demo", "--users", "0"],
+        ["demo", "--seconds", "nan"],
+        ["verify", "--patience", "nan"],
+    ],
+)
+def test_numbers_out_of_range_are_wrong_usage(project: Path, arguments: list[str]) -> None:
+    shown = lockstep(*arguments)
+    assert shown.exit_code == 2
+    assert "range" in shown.stderr
+
+
+def test_a_negative_number_is_a_key(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def plan(pipeline: Any, mapping: str, keys: Any, **more: Any) -> Any:
+        asked.append(tuple(keys))
+        return iter(())
+
+    monkeypatch.setattr(importlib.import_module("lockstep.operations.plan"), "plan", plan)
+    assert lockstep("plan", "users", "-1", "5", "--limit", "3").exit_code == 0
+    assert asked == [("5", "-1")]
+
+
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        ('pipeline = ls.Pipeline("acme")', ".lockstep"),
+        ('pipeline = ls.Pipeline("acme", state="elsewhere")', "elsewhere"),
+        ('pipeline = ls.Pipeline("acme", **{"state": "elsewhere"})', "elsewhere"),
+        (
+            'pipeline = ls.Pipeline("acme")\nfrom pathlib import Path\npipeline.state = Path("elsewhere")',
+            "elsewhere",
+        ),
+    ],
+)
+def test_a_state_left_beside_the_file_is_not_read_when_the_pipeline_says_another(
+    project: Path, monkeypatch: pytest.MonkeyPatch, said: str, place: str
+) -> None:
+    (project / ".lockstep").mkdir()
+    file = project / "pipeline.py"
+    file.write_text(file.read_text().replace('pipeline = ls.Pipeline("acme")', said))
+    asked: list[Any] = []
+
+    def status(state: Any, **more: Any) -> Any:
+        asked.append(state)
+        raise StateError("nothing", "")
+
+    monkeypatch.setattr(importlib.import_module("lockstep.operations.status"), "status", status)
+    lockstep("status")
+    assert [one.name for one in asked] == [place]

@@ -7,7 +7,7 @@ import getpass
 import click
 
 from lockstep.cli import output
-from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.verb import REPORT, print_json, settings, verb
 
 
 @verb(
@@ -20,7 +20,7 @@ from lockstep.cli.verb import print_json, settings, verb
     {"report", "subject", "accepted"}
     """,
 )
-@click.argument("number", metavar="ID", type=int)
+@click.argument("number", metavar="ID", type=REPORT)
 @click.argument("subject", metavar="NAME")
 @click.option("--because", metavar="TEXT", required=True, help="Why it may stay as it is.")
 @click.option("--by", metavar="NAME", help="Who accepts it.  [default: who is logged in]")

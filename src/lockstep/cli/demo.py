@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from lockstep.cli import exits, output
+from lockstep.cli.duration import Seconds
 from lockstep.cli.verb import print_json, settings, verb
 
 
@@ -22,8 +23,22 @@ from lockstep.cli.verb import print_json, settings, verb
     All of them were measured in this run.
     """,
 )
-@click.option("--seconds", metavar="N", default=8.0, show_default=True, help="So much live traffic.")
-@click.option("--users", metavar="N", default=10_000, show_default=True, help="So many users to begin with.")
+@click.option(
+    "--seconds",
+    metavar="N",
+    type=Seconds(0, 86_400),
+    default=8.0,
+    show_default=True,
+    help="So much live traffic.",
+)
+@click.option(
+    "--users",
+    metavar="N",
+    type=click.IntRange(100, 10_000_000),
+    default=10_000,
+    show_default=True,
+    help="So many users to begin with.",
+)
 def command(seconds: float, users: int) -> None:
     """See Lockstep keep two systems in agreement, without any setup.
 

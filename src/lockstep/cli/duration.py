@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -22,3 +23,13 @@ class Duration(click.ParamType[float]):
         if found is None:
             self.fail(f"{value!r} is no time: write 90s, 5m, 12h or 7d", param, ctx)
         return float(found[1]) * _SECONDS[found[2]]
+
+
+class Seconds(click.FloatRange):
+    """A plain number of seconds that ends: NaN is in no range, and click's lets it through."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not in the range of numbers", param, ctx)
+        return found

@@ -82,6 +82,13 @@ class Verbs(click.Group):
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code), meaning) for code, meaning in exits.MEANINGS.items()])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_AS_JSON] = "--json" in args  # what is typed wrongly may keep the flag from being parsed
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            _misused(ctx, error)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -91,6 +98,8 @@ class Verbs(click.Group):
         except (KeyboardInterrupt, click.Abort):
             click.echo("Interrupted.", err=True)
             ctx.exit(exits.INTERRUPTED)
+        except click.UsageError as error:
+            _misused(ctx, error)
         except (click.ClickException, click.exceptions.Exit):
             raise
         except BrokenPipeError:  # `lockstep plan … | head`: nobody reads any more
@@ -103,6 +112,25 @@ class Verbs(click.Group):
             message = f"a defect of Lockstep: {type(error).__name__}: {error}"
             _say(ctx, error, message, "Please report it, with the lines above.")
             ctx.exit(exits.FAILED)
+
+
+_AS_JSON = "lockstep.json"
+
+
+def _misused(ctx: click.Context, error: click.UsageError) -> NoReturn:
+    """Wrong usage: click's own words, or with --json an object like any other error's."""
+    if not ctx.meta[_AS_JSON] or isinstance(error, click.exceptions.NoArgsIsHelpError):
+        raise error
+    at = error.ctx or ctx
+    said = {
+        "error": "UsageError",
+        "problem": error.format_message(),
+        "remedy": f"Try '{at.command_path} --help'.",
+        "retriable": False,
+        "exit_code": exits.WRONG,
+    }
+    click.echo(json.dumps(said, ensure_ascii=False), err=True)
+    ctx.exit(exits.WRONG)
 
 
 def _say(ctx: click.Context, error: Exception, problem: str, remedy: str) -> None:
@@ -142,14 +170,15 @@ def _say(ctx: click.Context, error: Exception, problem: str, remedy: str) -> Non
     help="Where journal and ledger live: a directory, or postgresql://…  "
     "[default: .lockstep beside the pipeline]",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.version_option(package_name="lockstep-sync", prog_name="lockstep", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, pipeline: Path, state: Place | None) -> None:
+def cli(ctx: click.Context, pipeline: Path, state: Place | None, as_json: bool) -> None:
     """Keeps two systems in agreement, proves that they agree, and brings one back when it is lost.
 
     Every command has --help with an example, and --json.
     """
-    ctx.obj = Settings(pipeline, state)
+    ctx.obj = Settings(pipeline, state, as_json)
 
 
 def main() -> NoReturn:

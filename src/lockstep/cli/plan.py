@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockstep.cli import names, output
-from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.verb import LIMIT, print_json, settings, verb
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +38,9 @@ _SIGNS = {
 )
 @click.argument("mapping", shell_complete=names.mappings)
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
-@click.option("--limit", metavar="N", default=50, show_default=True, help="Show at most so many; count all.")
+@click.option(
+    "--limit", metavar="N", type=LIMIT, default=50, show_default=True, help="Show at most so many; count all."
+)
 def command(mapping: str, keys: tuple[str, ...], limit: int) -> None:
     """Show what would be written, field by field. Writes nothing.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lockstep.cli import names, output
-from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.verb import REPORT, print_json, settings, verb
 
 KINDS = ("missing", "stale", "different", "extra", "unsettled", "ledger")
 
@@ -42,7 +42,9 @@ def command(what: str, only: tuple[str, ...], extras: bool, dry_run: bool) -> No
     from lockstep.operations.repair import repair
 
     pipeline = settings().load()
-    numbered = int(what) if what.isdecimal() and what not in pipeline.mappings else None
+    numbered = None
+    if what.isdecimal() and what not in pipeline.mappings:
+        numbered = REPORT.convert(int(what), None, click.get_current_context())
     done = repair(
         pipeline,
         what if numbered is None else None,

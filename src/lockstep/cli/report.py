@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockstep.cli import exits, output
-from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.verb import LIMIT, REPORT, print_json, settings, verb
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,8 +30,15 @@ if TYPE_CHECKING:
     by now, all that it found is closed or accepted.
     """,
 )
-@click.argument("number", metavar="ID", type=int)
-@click.option("--limit", metavar="N", default=20, show_default=True, help="Show at most so many divergences.")
+@click.argument("number", metavar="ID", type=REPORT)
+@click.option(
+    "--limit",
+    metavar="N",
+    type=LIMIT,
+    default=20,
+    show_default=True,
+    help="Show at most so many divergences.",
+)
 def command(number: int, limit: int) -> None:
     """Show one report of `lockstep reports`: what it found, and what became of it.
 

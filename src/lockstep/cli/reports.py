@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lockstep.cli import names, output
-from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.verb import LIMIT, print_json, settings, verb
 
 
 @verb(
@@ -19,7 +19,7 @@ from lockstep.cli.verb import print_json, settings, verb
     """,
 )
 @click.argument("mapping", required=False, shell_complete=names.mappings)
-@click.option("--limit", metavar="N", default=20, show_default=True, help="At most so many.")
+@click.option("--limit", metavar="N", type=LIMIT, default=20, show_default=True, help="At most so many.")
 def command(mapping: str | None, limit: int) -> None:
     """List what checks found, the newest first: those of MAPPING, or all."""
     from lockstep.operations.reports import reports

@@ -25,7 +25,14 @@ from lockstep.ports import Target
 )
 @click.argument("target", metavar="TARGET|MAPPING", shell_complete=names.targets)
 @click.argument("query")
-@click.option("--limit", metavar="N", default=10, show_default=True, help="At most so many hits.")
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1, 10_000),
+    default=10,
+    show_default=True,
+    help="At most so many hits.",
+)
 def command(target: str, query: str, limit: int) -> None:
     """Search an embedded index: a target by its name, or the target of a mapping."""
     pipeline = settings().load()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockstep.cli import names, output
-from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.verb import LIMIT, print_json, settings, verb
 
 if TYPE_CHECKING:
     from lockstep.state.stuck import Stuck
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     """,
 )
 @click.argument("mapping", required=False, shell_complete=names.mappings)
-@click.option("--limit", metavar="N", default=20, show_default=True, help="At most so many keys.")
+@click.option("--limit", metavar="N", type=LIMIT, default=20, show_default=True, help="At most so many keys.")
 def command(mapping: str | None, limit: int) -> None:
     """Show the keys that failed, and why: those of MAPPING, or all.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,6 +37,8 @@ class _PlaceType(click.ParamType[Place]):
 
 
 PLACE = _PlaceType()
+LIMIT = click.IntRange(0, 1_000_000_000)
+REPORT = click.IntRange(1, 2**63 - 1)
 
 
 @dataclass
@@ -55,13 +59,33 @@ class Settings:
         return found
 
     def place(self) -> Place:
-        """Where the state store is, without importing the pipeline where its place is known without."""
+        """Where the state store is, without importing the pipeline where its place is known without.
+
+        A directory beside the pipeline is not enough: it may be of the time before `state=…` was said.
+        """
         beside = self.pipeline.resolve().parent / ".lockstep"
         if self.state is not None:
             return self.state
-        if beside.exists() or not self.pipeline.is_file():
+        if not self.pipeline.is_file() or (beside.exists() and _says_no_state(self.pipeline)):
             return beside
         return self.load().state or beside
+
+
+def _says_no_state(file: Path) -> bool:
+    """Whether the file can be seen to make its pipeline itself, without a state of its own."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, OSError):
+        return False
+    made = [
+        node.keywords
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "Pipeline"
+    ]
+    assigned = any(isinstance(node, ast.Attribute) and node.attr == "state" for node in ast.walk(tree))
+    return (
+        bool(made) and not assigned and not any(one.arg in ("state", None) for all_ in made for one in all_)
+    )
 
 
 def settings() -> Settings:
@@ -86,6 +110,26 @@ class Verb(click.Command):
             _said("pipeline", "--pipeline", type=click.Path(path_type=Path), hidden=True),
             _said("state", "--state", type=PLACE, hidden=True),
         ]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """A negative number is a key, never an option: no option looks like one."""
+        if "--" in args:
+            return super().parse_args(ctx, args)
+        valued = {
+            flag
+            for parameter in self.params
+            if isinstance(parameter, click.Option) and not parameter.is_flag
+            for flag in parameter.opts
+        }
+        negative = [
+            place
+            for place, word in enumerate(args)
+            if re.match(r"-\d", word) and (place == 0 or args[place - 1] not in valued)
+        ]
+        if negative:
+            named = [word for place, word in enumerate(args) if place not in negative]
+            args = [*named, "--", *(args[place] for place in negative)]
+        return super().parse_args(ctx, args)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, text in (("Example", self.example), ("With --json", self.answer)):

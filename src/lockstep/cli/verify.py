@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from lockstep.cli import exits, names, output
+from lockstep.cli.duration import Seconds
 from lockstep.cli.stopping import stop_on_signals
-from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.verb import LIMIT, print_json, settings, verb
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,12 +73,19 @@ class _Share(click.ParamType[float]):
 @click.option(
     "--patience",
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     default=30.0,
     show_default=True,
     help="Wait at most so long for changes on their way.",
 )
-@click.option("--limit", metavar="N", default=20, show_default=True, help="Show at most so many divergences.")
+@click.option(
+    "--limit",
+    metavar="N",
+    type=LIMIT,
+    default=20,
+    show_default=True,
+    help="Show at most so many divergences.",
+)
 def command(mappings: tuple[str, ...], deep: bool, sample: float | None, patience: float, limit: int) -> None:
     """Are they the same? Compares source and target; writes nothing.
 

@@ -137,5 +137,6 @@ def parse(table: str, column: Column, text: str) -> Any:
             kind, f"a value of type {kind.python or column.declared}"
         )
         raise DataError(
-            f"{text!r} is no key of {table}: {column.name} takes {wanted}", "Type the key as `text` shows it."
+            f"{text!r} is no key of {table}: {column.name} takes {wanted}",
+            "Type the key as `lockstep plan` shows it.",
         ) from error
