@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 Severity = Literal["refuse", "hold", "note"]
 Verdict = Literal["refused", "held", "allowed"]
@@ -12,8 +14,7 @@ Verdict = Literal["refused", "held", "allowed"]
 _RANK = {"refuse": 0, "hold": 1, "note": 2}
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that a rule found.
 
     `severity`: refuse (it would fail, or fail half-way), hold (a person must approve it by name), note.

@@ -29,9 +29,11 @@ def remove_before_replace(plan: TerraformPlan) -> Iterator[Finding]:
     """Removals and replacements that leave traffic without what it needs if the apply stops half-way."""
     subnets = _subnets_by_table(plan)
     gone = {
-        str(change.before.values.get("id"))
+        identity
         for change in plan.changes
-        if change.removes and not change.replaces and change.before is not None
+        if change.removes and not change.replaces and not change.deposed and change.before is not None
+        for identity in map(change.before.values.get, ("id", "arn", "self_link"))
+        if isinstance(identity, str) and identity
     }
     made = {
         (change.type, _identity(change.after))
@@ -97,7 +99,7 @@ def _removed(
             f"stops half-way leaves {who} without {what}.",
             f"Add a moved block from {change.address} to the new address, so that nothing is deleted.",
         )
-    if kind.owner and str(change.before.values.get(kind.owner)) in gone:
+    if kind.owner and change.before.values.get(kind.owner) in gone:
         return Finding(
             "removal",
             "note",
