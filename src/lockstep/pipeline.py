@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import msgspec
 
@@ -32,6 +32,22 @@ P = ParamSpec("P")
 Result = TypeVar("Result", bound=dict[str, Any] | msgspec.Struct | _Dataclass | Keyed | list[Keyed] | None)
 
 
+class Checks(NamedTuple):
+    """How a mapping is checked while it runs: how often, in seconds, None for never; and what becomes of what
+    is found, "report" or "repair". `checked` raises DeclarationError for anything else."""
+
+    every: float | None = None
+    on_drift: str = "report"
+
+    def checked(self) -> Checks:
+        """Itself, where it has a meaning."""
+        if self.on_drift not in ("report", "repair"):
+            raise DeclarationError(f"there is no on_drift={self.on_drift!r}", "Use report or repair.")
+        if self.every is not None and self.every <= 0:
+            raise DeclarationError(f"verify_every={self.every!r} is no time", "Give seconds, such as 600.")
+        return self
+
+
 class Pipeline:
     """Names mappings. `state` is where its journal and ledger live: a directory (`.lockstep` beside the file
     where nothing is said) or the URL of a PostgreSQL database."""
@@ -45,6 +61,7 @@ class Pipeline:
         self.name = name
         self.state = place_of(state) if state is not None else None
         self.mappings: dict[str, Mapping] = {}
+        self.checks: dict[str, Checks] = {}
 
     def mapping(
         self,
@@ -55,12 +72,16 @@ class Pipeline:
         name: str | None = None,
         version: str | None = None,
         zone: str = "UTC",
+        verify_every: float | None = None,
+        on_drift: str = "report",
     ) -> Callable[[Callable[Concatenate[S, P], Result]], Callable[Concatenate[S, P], Result]]:
         """Declares a mapping: a pure function of a shape of `source`, whose result belongs in `to`.
 
         `key`: the root's field (or a tuple) that is the target's key, when it is not the root's own.
         `version`: changes when the meaning does; by default a hash of the function's module.
         `zone`: the time zone in which `clock.reached(date)` counts days.
+        `verify_every`: a run checks agreement every so many seconds, and does with what it finds what
+        `on_drift` says: "report" keeps it, "repair" mends what is Lockstep's to mend.
 
         Raises DeclarationError when the annotations have no one meaning.
         """
@@ -73,6 +94,7 @@ class Pipeline:
                 raise DeclarationError(
                     f"two mappings are named {given!r}", "Give one of them name=… of its own."
                 )
+            self.checks[given] = Checks(verify_every, on_drift).checked()
             self.mappings[given] = Mapping(
                 function, source, to, name=given, key=key, version=version, zone=zone
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockstep.cli import exits, output, standing
+from lockstep.cli.duration import Duration
 from lockstep.cli.progress import shown
 from lockstep.cli.stopping import stop_on_signals
 from lockstep.cli.verb import print_json, settings, verb
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     example="""
     lockstep run
     lockstep run --once
+    lockstep run --verify-every 10m --on-drift repair
     """,
     answer="""
     One object a line, every few seconds and at the end:
@@ -31,7 +33,13 @@ if TYPE_CHECKING:
 @click.option(
     "--once", is_flag=True, help="Return when all that the sources hold now, and every known hint, is done."
 )
-def command(once: bool) -> None:
+@click.option(
+    "--verify-every", metavar="TIME", type=Duration(), help="Check all mappings every so often: 10m."
+)
+@click.option(
+    "--on-drift", type=click.Choice(["report", "repair"]), help="What becomes of what the checks find."
+)
+def command(once: bool, verify_every: float | None, on_drift: str | None) -> None:
     """Keep the targets in agreement with their sources, until it is stopped.
 
     Fills each target first, then follows changes. Ctrl-C or SIGTERM finishes the open batches, commits and
@@ -40,11 +48,15 @@ def command(once: bool) -> None:
     """
     from lockstep.operations.run import run
 
+    if once and verify_every is not None:
+        raise click.UsageError("--once ends by itself: run `lockstep verify` after it.")
     pipeline = settings().load()
     as_json = settings().json
     err = output.console(stderr=True)
     with stop_on_signals(say=not err.is_terminal) as stop, shown(err, stop, json=as_json) as progress:
-        result = run(pipeline, once=once, stop=stop, on_progress=progress)
+        result = run(
+            pipeline, once=once, stop=stop, on_progress=progress, verify_every=verify_every, on_drift=on_drift
+        )
     if as_json:
         said = {name: getattr(result, name) for name in result.__struct_fields__}
         print_json({"event": "end", **said}, one_line=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -61,11 +61,13 @@ def repair(
     report: int | None = None,
     only: Sequence[str] = (),
     extras: bool = False,
+    but: Collection[str] = (),
     dry_run: bool = False,
 ) -> Repair:
     """Repairs what the checks of a mapping have found and is open, or the kinds in `only`.
 
-    `report`: only what is open of what this one found; it tells the mapping. Each key is derived again and
+    `report`: only what is open of what this one found; it tells the mapping. `but`: subjects that are let be.
+    Each key is derived again and
     compared with what the target holds now; what differs is written. A record that carries this mapping's
     metadata and that nobody derives is removed; with `extras` also what no mapping wrote, as long as no run
     works; else it is left. What a person has accepted is left as well. Raises StateError when no check was
@@ -79,6 +81,7 @@ def repair(
             for one in store.reports.divergences(consumer.id)
             if one.accepted_at is None
             and (not only or one.kind in only)
+            and one.subject not in but
             and (report is None or _names(body, one))
         ]
         plan = _planned(declared, found, running=store.lock.holder() is not None, extras=extras)

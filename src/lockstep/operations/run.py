@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from lockstep.engine import points
 from lockstep.engine.service import Service
+from lockstep.operations.continuous import SHARE, continuous
 from lockstep.operations.opened import opened
 from lockstep.operations.status import MappingStatus, mapping_statuses
 from lockstep.pipeline import Pipeline
@@ -53,12 +54,17 @@ def run(
     stop: threading.Event | None = None,
     on_progress: Callable[[dict[str, Any], tuple[MappingStatus, ...]], None] | None = None,
     every: float = 0.5,
+    verify_every: float | None = None,
+    on_drift: str | None = None,
+    verify_share: float = SHARE,
 ) -> RunResult:
     """Runs a pipeline in this process.
 
     `once`: return when everything that the sources held at the start, and every hint known then, is
     done. `stop`: set it to finish the open batches, commit, and return. `on_progress` is given the
-    gauges and the mappings' status, every so many seconds.
+    gauges and the mappings' status, every so many seconds. `verify_every`, `on_drift`: for all mappings,
+    instead of what each declares; see `Pipeline.mapping`. All checks of a source take at most
+    `verify_share` of the time. With `once` nothing is checked.
 
     Raises StateInUse when another run holds the state, and with `once` whatever a system answers.
     """
@@ -70,10 +76,17 @@ def run(
         watcher = threading.Thread(
             target=_watch, args=(service, store, stop, on_progress, every), name="lockstep-watch", daemon=True
         )
+        checks = (
+            []
+            if once
+            else continuous(pipeline, stop, verify_every=verify_every, on_drift=on_drift, share=verify_share)
+        )
         outcome = "stopped"
         try:
             service.start()
             watcher.start()
+            for check in checks:
+                check.start()
             if once:
                 service.until_done()
                 outcome = "stopped" if stop.is_set() else "done"
@@ -88,8 +101,9 @@ def run(
         finally:
             service.stop(outcome)
             stop.set()
-            if watcher.ident is not None:
-                watcher.join()
+            for thread in (watcher, *checks):
+                if thread.ident is not None:
+                    thread.join()
         if service.lost is not None:
             raise service.lost
         gauges = service.gauges()
