@@ -241,3 +241,8 @@ def until(done: Any, seconds: float = 60.0) -> None:
     while not done():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.1)
+
+
+def test_a_sample_that_looked_at_nothing_is_no_agreement(project: Project) -> None:
+    project.run("run", "--once")
+    assert "nothing was compared" in project.run("verify", "--sample", "1e-300", code=2)

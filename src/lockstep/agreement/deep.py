@@ -25,7 +25,7 @@ from lockstep.agreement.suspects import Settler
 from lockstep.canonical import canonical, fingerprint, wrap64
 from lockstep.engine.decide import owned
 from lockstep.engine.derive import Derived, Deriver
-from lockstep.errors import CannotSum
+from lockstep.errors import CannotSum, DataError
 from lockstep.mapping import Mapping as Declared
 from lockstep.ports import Reader
 from lockstep.state.rows import Row
@@ -47,10 +47,18 @@ def deep(scope: Scope, on_progress: OnProgress | None = None, *notes: str) -> Re
 
 
 def sample(scope: Scope, share: float, on_progress: OnProgress | None = None) -> Report:
-    """Compares a share of the source keys, chosen anew each time, field by field."""
+    """Compares a share of the source keys, chosen anew each time, field by field.
+
+    Raises DataError where no key fell into it: having looked at nothing is no agreement.
+    """
     check = _Deep(scope, on_progress)
     started = time.time()
     looked_at = check.over_some(share, random.randrange(1 << 32))
+    if not looked_at:
+        raise DataError(
+            "no key fell into the sample, or the source has none: nothing was compared",
+            "Take a larger share, as --sample 10%, or look at all keys with --deep.",
+        )
     return check.report("sample", started, looked_at, check.compared, _confidence(looked_at))
 
 
