@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bench.flights import World, servers
 from bench.measure import machine, save, size, wide
-from bench.verify import translation
+from bench.verify import tables, translation
 
 
 class Comparison(NamedTuple):
@@ -20,7 +20,10 @@ class Comparison(NamedTuple):
     table: Callable[[dict[str, Any]], Table]
 
 
-COMPARISONS = {"translation": Comparison(translation.run, translation.table)}
+COMPARISONS = {
+    "translation": Comparison(translation.run, translation.table),
+    "tables": Comparison(tables.run, tables.table),
+}
 
 
 def main() -> None:
