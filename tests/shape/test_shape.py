@@ -24,7 +24,7 @@ def test_public_names_are_pinned() -> None:
         *("Clock", "Keyed", "Pipeline", "load"),
         *("Far", "Interval", "Range"),
         *("Elasticsearch", "OpenSearch", "Postgres", "SQLite", "Tantivy"),
-        *("accept", "repair", "report", "reports"),
+        *("accept", "adopt", "repair", "report", "reports"),
         *("backfill", "check", "explain", "explore", "plan", "retry", "run", "status", "stuck", "verify"),
         *("CheckFailed", "DataError", "DeclarationError", "Finding", "LockstepError", "MappingStopped"),
         *("Refused", "StateError", "StateInUse", "TargetReplaced", "Unreachable"),

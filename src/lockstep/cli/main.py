@@ -25,6 +25,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Run": {
         "run": "Keep the targets in agreement with their sources.",
         "status": "Show what runs, how far it is behind, and what is stuck.",
+        "adopt": "Take over a target that already holds records.",
         "backfill": "Ask for all keys of a mapping, or some, to be derived again.",
     },
     "Look": {

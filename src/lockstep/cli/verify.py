@@ -107,7 +107,7 @@ def command(mappings: tuple[str, ...], deep: bool, sample: float | None, patienc
     out = output.console()
     reports: list[Report] = []
     for name in names:
-        with stop_on_signals(say=False) as stop, _progress(name) as advance:
+        with stop_on_signals(say=False) as stop, progress_of(name) as advance:
             report = verify(
                 pipeline,
                 name,
@@ -134,7 +134,7 @@ def command(mappings: tuple[str, ...], deep: bool, sample: float | None, patienc
 
 
 @contextlib.contextmanager
-def _progress(name: str) -> Iterator[Callable[[Progress], None] | None]:
+def progress_of(name: str) -> Iterator[Callable[[Progress], None] | None]:
     """A bar on a terminal, nothing elsewhere."""
     err = output.console(stderr=True)
     if not err.is_terminal:

@@ -20,10 +20,18 @@ from lockstep.engine.points import passing
 from lockstep.engine.pulse import Pulse
 from lockstep.engine.retention import overtake, too_much
 from lockstep.engine.take import Taker
-from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse, SystemError_, TargetReplaced
+from lockstep.errors import (
+    LeaseLost,
+    LockstepError,
+    Refused,
+    StateError,
+    StateInUse,
+    SystemError_,
+    TargetReplaced,
+)
 from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
-from lockstep.ports import Reader
+from lockstep.ports import ADOPTING, Reader
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import PARTITIONS, Contents, Identity, Key, Lane, Status, Trust
@@ -296,6 +304,11 @@ class ConsumerThread(threading.Thread):
             raise TargetReplaced(
                 f"{self.mapping.target.name} (generation {self.consumer.number}) is gone",
                 f"Bring it back, or build it anew: `lockstep backfill {self.mapping.name} --rebuild`.",
+            )
+        if found.marker == ADOPTING + marker:
+            raise Refused(
+                f"{self.mapping.target.name} is half taken over: `lockstep adopt` was broken off",
+                f"Run `lockstep adopt {self.mapping.name}` again: it goes on. Nothing is written until then.",
             )
         if found.marker != marker:
             raise TargetReplaced(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from lockstep.errors import CannotSum, LockstepError
-from lockstep.ports import SummingWriter, Writer
+from lockstep.errors import CannotSum, LockstepError, Refused
+from lockstep.ports import AdoptingWriter, Foreign, SummingWriter, Writer
 from lockstep.values import Change, Contents, Held, Identity, Key, Mark, Outcome, Span, Tally
 
 
@@ -125,6 +125,25 @@ class Door:
         """Writes a plan. Raises HeldBack when a policy holds it."""
         self._judge(plan)
         return self._writer.write(plan.changes)
+
+    def foreign(self) -> Foreign:
+        """What stands there and is not ours, to look at. Raises Refused where it can't be taken over."""
+        if isinstance(self._writer, AdoptingWriter):
+            return self._writer.foreign()
+        raise Refused(
+            "a target of this kind cannot be taken over: what it holds has no place for Lockstep's metadata",
+            "Name another place for the target; `lockstep run` builds it there from the source.",
+        )
+
+    def leave(self, marker: str) -> Identity:
+        """Marks what stands there as ours: a plan without changes. Raises HeldBack."""
+        self._judge(Plan("", 0, ()))
+        return self.foreign().leave(marker)
+
+    def own(self, plan: Plan) -> list[Outcome]:
+        """Adds our metadata to records that are as the plan has them. Raises HeldBack."""
+        self._judge(plan)
+        return self.foreign().own(plan.changes)
 
     def _judge(self, plan: Plan) -> None:
         numbers = plan.numbers(self.records)

@@ -18,7 +18,7 @@ from lockstep.values import Key, Outcome, Record, Status
 
 _APPLIED = Outcome(Status.APPLIED)
 _AT_ONCE = 400
-_Proof = tuple[int | None, int | None]  # a row's hash, and its recipe
+Proof = tuple[int | None, int | None]  # a row's hash, and its recipe
 
 
 def read_companion(
@@ -62,13 +62,13 @@ def apply(
     if gone:
         rows.delete(connection, [item.key for item in gone])
         outcomes += [(item.place, _APPLIED) for item in gone]
-    written: list[tuple[Item, _Proof]] = [(item, (None, None)) for item in gone]
+    written: list[tuple[Item, Proof]] = [(item, (None, None)) for item in gone]
     for item, outcome, proof in _held(connection, dialect, rows, puts):
         outcomes.append((item.place, outcome))
         if outcome.status is Status.APPLIED:
             written.append((item, proof))
     if written:
-        _note(connection, dialect, rows, own, written)
+        note(connection, dialect, rows, own, written)
     return outcomes
 
 
@@ -92,14 +92,14 @@ def _put(connection: sa.Connection, rows: Rows, puts: Sequence[Item], known: dic
 
 def _held(
     connection: sa.Connection, dialect: Dialect, rows: Rows, puts: Sequence[Item]
-) -> list[tuple[Item, Outcome, _Proof]]:
+) -> list[tuple[Item, Outcome, Proof]]:
     """Reads back what was written, with its hash: affinities and triggers may have made it something else."""
     groups: dict[tuple[str, ...], list[Item]] = defaultdict(list)
     for item in puts:
         record = item.change.record
         assert record is not None
         groups[tuple(record)].append(item)
-    out: list[tuple[Item, Outcome, _Proof]] = []
+    out: list[tuple[Item, Outcome, Proof]] = []
     for names, items in groups.items():
         found: dict[Key, Cells] = {}
         columns = hashed(rows, names)
@@ -123,12 +123,12 @@ def _held(
     return out
 
 
-def _note(
+def note(
     connection: sa.Connection,
     dialect: Dialect,
     rows: Rows,
     own: Companion,
-    items: Sequence[tuple[Item, _Proof]],
+    items: Sequence[tuple[Item, Proof]],
 ) -> None:
     """Makes the companion say what was just written, in the same transaction."""
     now = time.time()

@@ -75,7 +75,7 @@ def create(
         ).first():
             raise Refused(
                 f"table {table} holds rows that Lockstep did not write",
-                "Empty it, or name another table.",
+                "`lockstep adopt MAPPING` takes it over as it is; or empty it, or name another table.",
             )
     elif declared:
         connection.exec_driver_sql(ddl(connection, dialect, table, key, declared))

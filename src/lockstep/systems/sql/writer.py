@@ -20,6 +20,7 @@ from lockstep.systems.sql import proof, standing, summing
 from lockstep.systems.sql.batch import apply, read_companion, record_of
 from lockstep.systems.sql.companion import companion
 from lockstep.systems.sql.dialect import Dialect
+from lockstep.systems.sql.foreign import ForeignTable
 from lockstep.systems.sql.items import Item, item_of, key_cells
 from lockstep.systems.sql.rows import Cells, Rows
 from lockstep.values import Change, Contents, Held, Identity, Key, Mark, Outcome, Span, Status, Tally
@@ -219,6 +220,9 @@ class SQLWriter:
         with self._moment() as connection:
             rows = self._rows(connection)
             return summing.strangers(connection, self._dialect, rows, self._own, mappings, limit)
+
+    def foreign(self) -> ForeignTable:
+        return ForeignTable(self._dialect, self._table, self._key, self._declared, self._own)
 
     def close(self) -> None:
         self._dialect.close()

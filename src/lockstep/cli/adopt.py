@@ -1,0 +1,106 @@
+"""lockstep adopt"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from lockstep.cli import exits, names, output
+from lockstep.cli.stopping import stop_on_signals
+from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.verify import progress_of
+
+if TYPE_CHECKING:
+    from lockstep.operations.adopt import Adopted
+
+_SAID = {
+    "equal": "as they should be: they get Lockstep's metadata, and are not written again",
+    "different": "differ: left until the source changes them (--take different: written)",
+    "source-only": "only in the source: the first load writes them",
+    "target-only": "only in the target: left",
+    "taken": "of another mapping or source key: left",
+    "failed": "cannot be derived, or would not be taken",
+}
+
+
+@verb(
+    name="adopt",
+    example="""
+    lockstep adopt users --dry-run
+    lockstep adopt users
+    lockstep adopt users --take different --yes
+    """,
+    answer="""
+    {"mapping", "target", "outcome", "counts": {KIND: 1}, "source_keys",
+     "target_records", "taken_over", "seconds",
+     "examples": [{"kind", "key", "target_key", "reason",
+                   "fields": [{"path", "expected", "actual"}]}]}
+    kind: equal, different, source-only, target-only, taken, failed; up to
+    20 examples of each but equal. outcome: planned (--dry-run), adopted,
+    interrupted (ask again), nothing (no record stands there).
+    """,
+)
+@click.argument("mapping", shell_complete=names.mappings)
+@click.option("--dry-run", is_flag=True, help="Say what stands there, field by field. Change nothing.")
+@click.option("--take", type=click.Choice(["different"]), help="Have the next run write what differs.")
+@click.option("--yes", is_flag=True, help="Do not ask before.")
+def command(mapping: str, dry_run: bool, take: str | None, yes: bool) -> None:
+    """Take over a target that already holds records, without rewriting those that are as they should be.
+
+    Matches them by key with what MAPPING derives: what is equal becomes Lockstep's, what differs is left and
+    shown, what no source key means is left alone. No run may go on meanwhile; others may write to both sides.
+    Once broken off, ask again: it goes on, and no run writes to the target before.
+    """
+    from lockstep.operations.adopt import adopt
+
+    pipeline = settings().load()
+    target = pipeline.named(mapping).target.name
+    if not dry_run and not yes:
+        if settings().json or not sys.stdin.isatty():
+            raise click.UsageError("Nobody is here to be asked: give --yes, or --dry-run to look first.")
+        click.confirm(f"Take over what stands in {target}?", abort=True, err=True)
+    with stop_on_signals(say=not settings().json) as stop, progress_of(mapping) as advance:
+        done = adopt(
+            pipeline,
+            mapping,
+            dry_run=dry_run,
+            take_different=take == "different",
+            stop=stop,
+            on_progress=advance,
+        )
+    if settings().json:
+        print_json(done)
+    else:
+        _print(done)
+    if done.outcome == "interrupted":
+        click.get_current_context().exit(exits.INTERRUPTED)
+
+
+def _print(done: Adopted) -> None:
+    out = output.console()
+    if done.outcome == "nothing":
+        out.print(f"{done.target} holds no records: there is nothing to adopt. Start with `lockstep run`.")
+        return
+    keys = output.count(done.source_keys, "source key")
+    records = output.count(done.target_records, "target record")
+    out.print(f"{done.mapping}: {keys} with {records} of {done.target}.", style="bold")
+    for kind, words in _SAID.items():
+        if count := done.counts.get(kind):
+            out.print(f"  {count:>11,}  {kind:<11}  {words}")
+    for one in done.examples:
+        name = one.target_key if one.key is None else one.key
+        other = f" → {one.target_key}" if one.key and one.target_key not in (None, one.key) else ""
+        out.print(f"  {one.kind:<11}  {name}{other}", style="bold")
+        if one.reason:
+            out.print(output.indented(one.reason, 4))
+        for field in one.fields[:10]:
+            out.print(output.difference(field.path, field.expected, field.actual, out.width))
+    if done.outcome == "planned":
+        out.print("Nothing was changed.")
+    elif done.outcome == "interrupted":
+        again = f" Ask again (`lockstep adopt {done.mapping}`): it goes on." if done.taken_over else ""
+        out.print(f"Broken off.{again}")
+    else:
+        out.print(f"{done.target} is taken over. `lockstep run` writes what is missing, and follows.")
