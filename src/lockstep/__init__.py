@@ -28,7 +28,9 @@ from lockstep.errors import (
     Unreachable,
 )
 from lockstep.far import Far
+from lockstep.guard.policy import HeldBack
 from lockstep.interval import Interval
+from lockstep.limits import Guard, Numbers
 from lockstep.mapping import Clock, Keyed
 from lockstep.model import Model, Reference, column, key, many, one, personal, ref
 from lockstep.pipeline import Pipeline, load
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from lockstep.operations.backfill import backfill
     from lockstep.operations.check import check
     from lockstep.operations.explain import explain
+    from lockstep.operations.holds import approve, holds, reject
     from lockstep.operations.plan import plan
     from lockstep.operations.run import run
     from lockstep.operations.status import status
@@ -59,11 +62,14 @@ _LAZY = {
     "Tantivy": ("lockstep.systems.tantivy", "tantivy"),
     "accept": ("lockstep.operations.reports", ""),
     "adopt": ("lockstep.operations.adopt", ""),
+    "approve": ("lockstep.operations.holds", ""),
     "backfill": ("lockstep.operations.backfill", ""),
     "check": ("lockstep.operations.check", ""),
     "explain": ("lockstep.operations.explain", ""),
     "explore": ("lockstep.exploration.system", ""),
+    "holds": ("lockstep.operations.holds", ""),
     "plan": ("lockstep.operations.plan", ""),
+    "reject": ("lockstep.operations.holds", ""),
     "repair": ("lockstep.operations.repair", ""),
     "report": ("lockstep.operations.reports", ""),
     "reports": ("lockstep.operations.reports", ""),
@@ -82,11 +88,14 @@ __all__ = [
     "Elasticsearch",
     "Far",
     "Finding",
+    "Guard",
+    "HeldBack",
     "Interval",
     "Keyed",
     "LockstepError",
     "MappingStopped",
     "Model",
+    "Numbers",
     "OpenSearch",
     "Pipeline",
     "Postgres",
@@ -101,11 +110,13 @@ __all__ = [
     "Unreachable",
     "accept",
     "adopt",
+    "approve",
     "backfill",
     "check",
     "column",
     "explain",
     "explore",
+    "holds",
     "key",
     "load",
     "many",
@@ -113,6 +124,7 @@ __all__ = [
     "personal",
     "plan",
     "ref",
+    "reject",
     "repair",
     "report",
     "reports",

@@ -21,6 +21,7 @@ from lockstep.canonical import Formed, fingerprint, formed
 from lockstep.errors import DataError, DeclarationError
 from lockstep.far import Far, FarDate, FarDatetime, FarTime
 from lockstep.interval import Interval
+from lockstep.limits import Guard
 from lockstep.model import Model, describe
 from lockstep.ports import Source, Target
 from lockstep.shape import Node, resolve
@@ -88,11 +89,13 @@ class Mapping:
         key: Any,
         version: str | None,
         zone: str,
+        guard: Guard | None = None,
     ) -> None:
         self.function = function
         self.source = source
         self.target = target
         self.name = name
+        self.guard = guard or Guard()
         self.shape, self._wants_clock, self._may_key = _signature(function)
         self.root: Node = resolve(self.shape)
         self.key_fields = _key_fields(key, self.shape, name)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, ParamS
 import msgspec
 
 from lockstep.errors import DeclarationError
+from lockstep.limits import Guard
 from lockstep.mapping import Keyed, Mapping
 from lockstep.model import Model
 from lockstep.place import Place, place_of
@@ -74,11 +75,13 @@ class Pipeline:
         zone: str = "UTC",
         verify_every: float | None = None,
         on_drift: str = "report",
+        guard: Guard | None = None,
     ) -> Callable[[Callable[Concatenate[S, P], Result]], Callable[Concatenate[S, P], Result]]:
         """Declares a mapping: a pure function of a shape of `source`, whose result belongs in `to`.
 
         `key`: the root's field (or a tuple) that is the target's key, when it is not the root's own.
         `version`: changes when the meaning does; by default a hash of the function's module.
+        `guard`: how much may be removed or changed before a person is asked, where the defaults do not fit.
         `zone`: the time zone in which `clock.reached(date)` counts days.
         `verify_every`: a run checks agreement every so many seconds, and does with what it finds what
         `on_drift` says: "report" keeps it, "repair" mends what is Lockstep's to mend.
@@ -96,7 +99,7 @@ class Pipeline:
                 )
             self.checks[given] = Checks(verify_every, on_drift).checked()
             self.mappings[given] = Mapping(
-                function, source, to, name=given, key=key, version=version, zone=zone
+                function, source, to, name=given, key=key, version=version, zone=zone, guard=guard
             )
             return function
 

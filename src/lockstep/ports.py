@@ -114,6 +114,10 @@ class Reader(Protocol):
         """About how many rows a table has, cheaply: for progress, never for a decision."""
         ...
 
+    def count(self, table: Table, most: int) -> int:
+        """How many rows a table has, counted; not beyond `most`."""
+        ...
+
     def close(self) -> None: ...
 
 

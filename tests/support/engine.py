@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lockstep.engine.derive import Deriver
+from lockstep.engine.judged import Judge
 from lockstep.engine.lease import Lease
 from lockstep.engine.loop import Counts, Loop
 from lockstep.engine.take import Taker
@@ -81,6 +82,8 @@ class Works:
             PARTITIONS,
             self._limit,
         )
+        door = Door(self.target.writer)
+        ledger = self.store.ledger
         self.loop = Loop(
             self.mapping,
             self.consumer,
@@ -90,7 +93,8 @@ class Works:
             self.lease,
             self.taker,
             Deriver(self.mapping, self.source),
-            Door(self.target.writer),
+            door,
+            Judge(self.mapping, self.consumer, self.generation, door, ledger, self.source),
             claims=self._claims,
             stuck=self.store.stuck.count(self.consumer),
         )

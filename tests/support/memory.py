@@ -114,6 +114,9 @@ class MemorySource:
     def estimate(self, table: Table) -> int:
         return len(self.tables[table.name])
 
+    def count(self, table: Table, most: int) -> int:
+        return min(len(self.tables[table.name]), most)
+
     def close(self) -> None: ...
 
     def reader(self) -> MemorySource:

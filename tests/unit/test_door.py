@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from lockstep import keys
-from lockstep.guard.door import Closed, Door, HeldBack, Plan
+from lockstep.guard.door import Door, Plan
+from lockstep.guard.policies import Closed
+from lockstep.guard.policy import HeldBack
 from lockstep.values import Change, Fingerprint, Meta, Version
 from tests.support.memory import MemoryWriter
 
@@ -24,7 +26,7 @@ def test_nothing_passes_a_closed_door() -> None:
     writer = MemoryWriter()
     Door(writer).create("marker")
     Door(writer).write(Plan("users", 1, [CHANGE]))
-    door = Door(writer, (Closed(),))
+    door = Door(writer, policies=(Closed(),))
     with pytest.raises(HeldBack):
         door.write(Plan("users", 1, [Change(KEY, None, CHANGE.meta)]))
     with pytest.raises(HeldBack):

@@ -10,6 +10,7 @@ from lockstep.errors import (
     PlanUnreadable,
     StateInUse,
 )
+from lockstep.guard.policy import HeldBack
 
 DONE = 0
 NO = 1
@@ -20,8 +21,8 @@ INTERRUPTED = 130
 
 MEANINGS = {
     DONE: "done; in agreement; a plan is allowed",
-    NO: "the answer is no: a check blocks, a divergence was found, a mapping stopped, "
-    "a plan is refused or held",
+    NO: "the answer is no: a check blocks, a divergence was found, a mapping stopped or "
+    "is held, a plan is refused or held",
     WRONG: "wrong usage, or a wrong declaration in the pipeline file, a plan that cannot be read",
     FAILED: "a system or the state store failed, or Lockstep itself",
     IN_USE: "another run holds the state",
@@ -33,7 +34,7 @@ def code_of(error: Exception) -> int:
     """The exit code of an error. A defect is a failure: 1 would say that the answer is no."""
     if isinstance(error, StateInUse):
         return IN_USE
-    if isinstance(error, CheckFailed | MappingStopped):
+    if isinstance(error, CheckFailed | HeldBack | MappingStopped):
         return NO
     if isinstance(error, DeclarationError | DataError | PlanUnreadable):  # DataError: a mistyped key
         return WRONG

@@ -26,6 +26,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "run": "Keep the targets in agreement with their sources.",
         "status": "Show what runs, how far it is behind, and what is stuck.",
         "adopt": "Take over a target that already holds records.",
+        "holds": "Show what the guard holds back until a person has decided.",
+        "approve": "Allow what is held, so much of it, for a time.",
+        "reject": "Say that what is held must not happen.",
         "backfill": "Ask for all keys of a mapping, or some, to be derived again.",
     },
     "Look": {

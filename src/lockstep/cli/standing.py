@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 _LONG = 10.0
 """Seconds for which a hint may wait before that is worth a line."""
 
-_STYLES = {"running": "green", "following": "green", "waiting": "yellow", "stopped": "bold red"}
+_STYLES = {
+    "running": "green",
+    "following": "green",
+    "waiting": "yellow",
+    "held": "bold red",
+    "stopped": "bold red",
+}
 
 
 def mappings(

@@ -35,9 +35,10 @@ if TYPE_CHECKING:
                    "waiting_live", "waiting_bulk", "stuck", "lag", "gauges",
                    "settled_at", "verified_at", "verdict",
                    "backfill": {"reason", "done", "total", "rate", "eta",
-                                "started_at", "finished_at"}}]}
+                                "started_at", "finished_at"}}],
+     "holds": [as of `lockstep holds`]}
     With --watch, one object a line. rate: keys a second; eta, lag: seconds.
-    kind: dead, wedged, stopped, waiting, behind, log, verify.
+    kind: dead, wedged, stopped, held, waiting, behind, log, verify.
     """,
 )
 @click.option("--watch", is_flag=True, help="Keep it on the screen until Ctrl-C.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from msgspec import Struct
 
 from lockstep import keys
 from lockstep.engine.decide import Decision
 from lockstep.engine.doubt import resolved, silence
+from lockstep.engine.judged import Counted, Judge, Uncounted
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.guard.door import Door, Plan
@@ -46,9 +48,11 @@ class Applier:
         door: Door,
         ledger: Ledger,
         lease: Lease,
+        judge: Judge,
         *,
         claims: bool,
     ) -> None:
+        self._judge = judge
         self._mapping = mapping
         self._consumer = consumer
         self._generation = generation
@@ -60,9 +64,12 @@ class Applier:
         self._alone: Key | None = None
 
     def prepare(
-        self, version: Version, decisions: Mapping[Key, Decision], sums: Mapping[Key, int]
+        self, version: Version, decisions: Mapping[Key, Decision], sums: Mapping[Key, int], batch: Counted
     ) -> Sending:
-        """Claims, and makes the intent durable, for what the decisions ask for."""
+        """Claims, and makes the intent durable, for what the decisions ask for. `batch`: them, counted.
+
+        Raises HeldBack when the guard holds it; then nothing was changed.
+        """
         active = {key: decision for key, decision in decisions.items() if not decision.idle}
         if not active:
             return Sending((), (), {})
@@ -70,11 +77,8 @@ class Applier:
             Intent(key, [put.key for put in decision.puts], decision.removes)
             for key, decision in active.items()
         ]
-        taken = self._lease.under(
-            lambda epoch: self._ledger.intend(
-                epoch, self._generation, self._consumer, version, intents, claiming=self._claims
-            )
-        )
+        taken = self._intend(version, intents, batch)
+        self._door.admit(version)
         passing("intended")
         refused = {key: _taken(self._mapping, key, owner) for key, owner in taken.items()}
         owners: list[Key] = []
@@ -84,6 +88,25 @@ class Applier:
             self._changes(changes, key, decision, sums[key], version, put=key not in refused)
             owners += [key] * (len(changes) - before)
         return Sending(owners, changes, refused)
+
+    def _intend(self, version: Version, intents: Sequence[Intent], batch: Counted) -> dict[Key, Claimed]:
+        judging = batch.removes or batch.updates
+        while True:
+            try:
+                return self._lease.under(
+                    lambda epoch: self._ledger.intend(
+                        epoch,
+                        self._generation,
+                        self._consumer,
+                        version,
+                        intents,
+                        claiming=self._claims,
+                        reserve=partial(self._judge.reserve, batch) if judging else None,
+                        window=self._judge.seconds,
+                    )
+                )
+            except Uncounted as uncounted:
+                self._judge.count(uncounted.removed)
 
     def send(self, sending: Sending) -> Sequence[Outcome]:
         """Sends it; one outcome a change. Any thread may."""

@@ -13,34 +13,27 @@ from collections import defaultdict, deque
 from functools import partial
 from typing import Any
 
+from lockstep.engine.asking import Asking
 from lockstep.engine.derive import Deriver
+from lockstep.engine.judged import Judge
 from lockstep.engine.lease import Lease
 from lockstep.engine.loop import Counts, Loop
 from lockstep.engine.points import passing
 from lockstep.engine.pulse import Pulse
 from lockstep.engine.retention import overtake, too_much
 from lockstep.engine.take import Taker
-from lockstep.errors import (
-    LeaseLost,
-    LockstepError,
-    Refused,
-    StateError,
-    StateInUse,
-    SystemError_,
-    TargetReplaced,
-)
+from lockstep.engine.target_watch import TargetWatch
+from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse, SystemError_, TargetReplaced
 from lockstep.guard.door import Door
+from lockstep.guard.policy import HeldBack
 from lockstep.mapping import Mapping
-from lockstep.ports import ADOPTING, Reader
+from lockstep.ports import Reader
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
-from lockstep.values import PARTITIONS, Contents, Identity, Key, Lane, Status, Trust
+from lockstep.values import PARTITIONS, Key, Lane, Status, Trust
 
 BATCH = 5_000
 _LOOK_EVERY = 5.0
-_COUNT_EVERY = 30.0
-_COUNT_SHARE = 0.01
-"""Counting a target may cost it work, so a count that takes long comes seldom: at most this share of time."""
 
 _IDLE = 0.2
 _LONGEST_WAIT = 15.0
@@ -87,14 +80,14 @@ class ConsumerThread(threading.Thread):
         self.waiting: str | None = None
         self._totals = dict.fromkeys(Status, 0)
         self._keys = 0
-        self._looked = 0
-        self._counts_at = 0.0
         self._lags: deque[float] = deque(maxlen=200)
         self._rates: deque[tuple[float, int]] = deque(maxlen=50)
         self._taker: Taker | None = None
         self._pulse = Pulse()
         self._overtaken: str | None = None
         self._settled_at: float | None = None
+        self._asking = Asking(store, lease, consumer)
+        self._watch = TargetWatch(mapping, consumer, store, lease)
 
     def hold(self, why: LockstepError | None) -> None:
         """Stops the work, for a reason, until it is let go with None. What was taken is finished."""
@@ -171,10 +164,9 @@ class ConsumerThread(threading.Thread):
 
     def _work(self) -> None:
         with contextlib.ExitStack() as opened:
-            door = Door(self.mapping.target.open(self.consumer.number))
+            door = Door(self.mapping.target.open(self.consumer.number), self.mapping.guard)
             opened.callback(door.close)
-            records = self._patiently(lambda: self._open_alone(door))
-            if records is None:
+            if self._patiently(lambda: self._open_alone(door)) is None:
                 return
             self._patiently(partial(self._find, door))
             loop = self._patiently(lambda: self._loop(door))
@@ -192,16 +184,26 @@ class ConsumerThread(threading.Thread):
                 if self._holds():
                     self._pulse.waits()
                     continue
-                worked = self._patiently(lambda: self._step(loop))
+                if self._waits_for_a_person():
+                    self._pulse.waits()
+                    continue
+                try:
+                    worked = self._patiently(lambda: self._step(loop))
+                except HeldBack as held:
+                    self._asking.ask(held)
+                    if self._once.is_set():  # it does not wait
+                        raise
+                    continue
                 if worked is None:
                     break
                 now = time.monotonic()
                 if now - looked >= _LOOK_EVERY:
                     looked = now
-                    self._patiently(partial(self._look, door))
+                    self._patiently(partial(self._watch.look, door))
                     self._patiently(partial(self._regular, loop))
-                if now >= self._counts_at:
-                    records = self._patiently(partial(self._count_target, door, records or 0))
+                if now >= self._watch.counts_at:
+                    applied = self._totals[Status.APPLIED]
+                    self._patiently(partial(self._watch.count, door, applied))
                 if not worked:
                     self._patiently(partial(self._idle, loop))
             self._finish(loop)
@@ -226,6 +228,17 @@ class ConsumerThread(threading.Thread):
         if self._once.is_set():
             raise held
         self.waiting = f"{held}. {held.remedy}"
+        self._wake.wait(_IDLE)
+        self._wake.clear()
+        return True
+
+    def _waits_for_a_person(self) -> bool:
+        """Whether the guard holds what is next; then this waits a little, and the source is followed."""
+        why = self._asking.waits_for()
+        if why is None:
+            return False
+        self._give_way()
+        self.waiting = why
         self._wake.wait(_IDLE)
         self._wake.clear()
         return True
@@ -265,10 +278,11 @@ class ConsumerThread(threading.Thread):
         if self._overtaken is not None:
             raise _Overtaken(self._overtaken)
 
-    def _open_alone(self, door: Door) -> int:
+    def _open_alone(self, door: Door) -> Consumer:
         """Mappings of one target open it one after another: only the first of them makes it."""
         with _opening[self.consumer.target]:
-            return self._open(door)
+            self.consumer = self._watch.open(door)
+        return self.consumer
 
     def _find(self, door: Door) -> None:
         """Where the ledger was lost: enters what the target holds of this mapping, as its records say."""
@@ -293,85 +307,6 @@ class ConsumerThread(threading.Thread):
             self._lease.under(enter)
         self._lease.under(partial(self._store.generations.note_found, consumer=self.consumer.id))
 
-    def _open(self, door: Door) -> int:
-        """Finds the target as the state store knows it, or makes it the first time."""
-        known, marker = self.consumer.identity, self.consumer.marker
-        found = door.identity()
-        if found is None and known is None:
-            found = door.create(marker)
-            passing("created")
-        if found is None:
-            raise TargetReplaced(
-                f"{self.mapping.target.name} (generation {self.consumer.number}) is gone",
-                f"Bring it back, or build it anew: `lockstep backfill {self.mapping.name} --rebuild`.",
-            )
-        if found.marker == ADOPTING + marker:
-            raise Refused(
-                f"{self.mapping.target.name} is half taken over: `lockstep adopt` was broken off",
-                f"Run `lockstep adopt {self.mapping.name}` again: it goes on. Nothing is written until then.",
-            )
-        if found.marker != marker:
-            raise TargetReplaced(
-                f"{self.mapping.target.name} is there, but this state store did not make it",
-                "Use another name for the target, remove what stands there, or use the state store "
-                f"that made it; or build beside it: `lockstep backfill {self.mapping.name} --rebuild`.",
-            )
-        if known is not None and known != identity_text(found):
-            raise TargetReplaced(
-                f"{self.mapping.target.name} is another one than before: {identity_text(found)}, was {known}",
-                f"Bring the old one back, or build anew: `lockstep backfill {self.mapping.name} --rebuild`.",
-            )
-        contents = self._contents(door)
-        if known is not None:
-            self._not_emptied(contents.records, 1)
-        self._lease.rise_above(contents.highest)
-        know = self._store.generations.know_identity
-        self._lease.under(lambda epoch: know(epoch, self.consumer.generation, identity_text(found)))
-        self.consumer = (
-            self._store.generations.consumer(self.mapping.name, self.consumer.target) or self.consumer
-        )
-        return contents.records
-
-    def _look(self, door: Door) -> None:
-        """Looks again whether the target is still itself."""
-        found = door.identity()
-        if found is None or identity_text(found) != self.consumer.identity:
-            raise TargetReplaced(
-                f"{self.mapping.target.name} was removed or replaced while it was being written",
-                f"Bring it back, or build it anew: `lockstep backfill {self.mapping.name} --rebuild`.",
-            )
-
-    def _contents(self, door: Door) -> Contents:
-        begun = time.monotonic()
-        found = door.contents()
-        took = time.monotonic() - begun
-        self._counts_at = begun + max(_COUNT_EVERY, took / _COUNT_SHARE)
-        return found
-
-    def _count_target(self, door: Door, before: int) -> int:
-        """Looks whether the target is suddenly empty."""
-        found = self._contents(door)
-        applied = self._totals[Status.APPLIED]
-        if before >= 100 and found.records < before // 2:
-            self._not_emptied(found.records, applied - self._looked)
-        self._looked = applied
-        return found.records
-
-    def _not_emptied(self, records: int, written: int) -> None:
-        """A target that holds no more than was just written to it, where the ledger knows many, was
-        emptied: it is for a person to say what happens, not for us to fill it row by row."""
-        if records > written:
-            return
-        known = self._store.ledger.count(self.consumer.id)
-        if known >= 100 and records < known // 2:
-            raise TargetReplaced(
-                f"{self.mapping.target.name} should hold {known:,} records and holds {records:,}: "
-                "it was emptied",
-                "Restore it, then `lockstep backfill "
-                f"{self.mapping.name} --trust-target`; or build it anew: "
-                f"`lockstep backfill {self.mapping.name} --rebuild`. Nothing is written until then.",
-            )
-
     def _loop(self, door: Door) -> Loop:
         self._taker = Taker(
             self.consumer.id,
@@ -394,6 +329,14 @@ class ConsumerThread(threading.Thread):
             self._taker,
             Deriver(self.mapping, self._reader),
             door,
+            Judge(
+                self.mapping,
+                self.consumer.id,
+                self.consumer.generation,
+                door,
+                self._store.ledger,
+                self._reader,
+            ),
             claims=self._claims,
             stuck=self._store.stuck.count(self.consumer.id),
             arrived=self._wake,
@@ -428,6 +371,7 @@ class ConsumerThread(threading.Thread):
         else:
             self._pulse.progress()
             self._lease.under(partial(self._store.backfills.finish, consumer=self.consumer.id))
+            self._asking.settled()
         self._regular(loop)
         if self._goal is not None and self.caught_up():
             self.done.set()
@@ -456,6 +400,13 @@ class ConsumerThread(threading.Thread):
         if counts.lag is not None:
             self._lags.append(counts.lag)
 
+    def _state(self) -> str:
+        if self.error:
+            return "stopped"
+        if self._asking.held:
+            return "held"
+        return "waiting" if self.waiting else "running"
+
     def gauges(self) -> dict[str, Any]:
         """What `status` shows of this mapping."""
         taker = self._taker
@@ -464,7 +415,7 @@ class ConsumerThread(threading.Thread):
         recent = [(at, number) for at, number in self._rates if now - at < 10]
         span = now - recent[0][0] if recent else 0
         return {
-            "state": "stopped" if self.error else "waiting" if self.waiting else "running",
+            "state": self._state(),
             "reason": str(self.error or self.waiting or (taker.waits_for if taker else None) or ""),
             **self._pulse.gauges(),
             "settled": self._settled_at,
@@ -474,8 +425,3 @@ class ConsumerThread(threading.Thread):
             "lag_p99": round(lags[int(len(lags) * 0.99)], 4) if lags else None,
             **{status.value: number for status, number in self._totals.items()},
         }
-
-
-def identity_text(identity: Identity) -> str:
-    """A physical target as one text: what the state store compares."""
-    return f"{identity.system}/{identity.target}"

@@ -22,6 +22,7 @@ from lockstep.engine.apply import Applier, Sent
 from lockstep.engine.decide import Decision, asks_target, decide, owned
 from lockstep.engine.derive import Derived, Deriver
 from lockstep.engine.inflight import InFlight, Part
+from lockstep.engine.judged import NOTHING, Counted, Judge, counted
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.settle import settle
@@ -72,6 +73,7 @@ class Loop:
         taker: Taker,
         deriver: Deriver,
         door: Door,
+        judge: Judge,
         *,
         claims: bool,
         stuck: int,
@@ -87,7 +89,7 @@ class Loop:
         self._taker = taker
         self._deriver = deriver
         self._door = door
-        self._applier = Applier(mapping.name, consumer, generation, door, ledger, lease, claims=claims)
+        self._applier = Applier(mapping.name, consumer, generation, door, ledger, lease, judge, claims=claims)
         self._arrived = arrived or threading.Event()
         self._flying = InFlight(self._applier.send, door.parallel, self._arrived, mapping.name)
         self._rest: tuple[Batch, Sequence[Key]] | None = None
@@ -181,7 +183,8 @@ class Loop:
         known = {key: owned(rows.get(key), self._mapping.default_key) for key in wanted}
         known |= self._perhaps(batch, rows, derived)
         decisions = self._decide(batch, rows, derived, known)
-        sending = self._applier.prepare(version, decisions, {key: derived[key].sum for key in decisions})
+        sums = {key: derived[key].sum for key in decisions}
+        sending = self._applier.prepare(version, decisions, sums, _counted(batch, decisions, known))
         self._rest = (batch, rest) if rest else None
         return Part(batch, not rest, version, now, rows, derived, known, decisions, sending)
 
@@ -331,6 +334,22 @@ class Loop:
                 f"See why with `lockstep stuck {self._mapping.name}`, mend it, and start again. "
                 "Other mappings go on; nothing is lost.",
             )
+
+
+def _counted(
+    batch: Batch,
+    decisions: MappingOf[Key, Decision],
+    known: MappingOf[Key, MappingOf[Key, Owned]],
+) -> Counted:
+    """What the guard counts of a batch; of a first load, which is all new, nothing need be looked at."""
+    active = {key: one for key, one in decisions.items() if known[key] and not one.idle}
+    if not active:
+        return NOTHING
+    return counted(
+        active,
+        {key: len(known[key]) for key in active},
+        {key: batch.works[key].reason for key in active},
+    )
 
 
 class _Wrote:

@@ -61,7 +61,7 @@ def _relations(table: CatalogTable, named: Named) -> list[Relation]:
     model = named.classes[table.name]
     out = named.references(table)
     for reference in out:
-        if not _can_be_equal(table, reference, named):
+        if not _relates(table, reference, named):
             continue
         to = named.classes[reference.to]
         nullable = any(
@@ -77,14 +77,14 @@ def _relations(table: CatalogTable, named: Named) -> list[Relation]:
         link = _link(other, named)
         if link is not None:
             near, far = link if link[0].to == table.name else link[::-1]
-            if near.to != far.to and all(_can_be_equal(other, side, named) for side in link):
+            if near.to != far.to and all(_relates(other, side, named) for side in link):
                 far_class, link_class = named.classes[far.to], named.classes[other.name]
                 add(_many(far_class), f"list[{far_class}]", f" = ls.many(through={link_class})")
             continue
         related = named.classes[other.name]
         alone = len(back) == 1
         for reference in back:
-            if not _can_be_equal(other, reference, named):
+            if not _relates(other, reference, named):
                 continue
             said = "" if alone else f" = ls.many(on={_on(other, reference, named)})"
             wanted = (
@@ -96,8 +96,13 @@ def _relations(table: CatalogTable, named: Named) -> list[Relation]:
     return found
 
 
-def _can_be_equal(table: CatalogTable, reference: CatalogReference, named: Named) -> bool:
-    """Whether a shape takes this foreign key: SQLite lets a number refer to a text, and finds nothing."""
+def _relates(table: CatalogTable, reference: CatalogReference, named: Named) -> bool:
+    """Whether a shape takes this foreign key. SQLite lets a number refer to a text, and finds nothing; two
+    of the same columns to one table cannot be told apart."""
+    same = (reference.to, reference.columns)
+    twins = [one for one in named.references(table) if (one.to, one.columns) == same]
+    if len(twins) > 1:
+        return False
     (to,) = (one for one in named.tables if one.name == reference.to)
     own, others = ({column.name: column.python for column in side.columns} for side in (table, to))
     for name, other in zip(reference.columns, reference.of, strict=True):

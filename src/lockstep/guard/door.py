@@ -1,24 +1,25 @@
 """The one door for writes. Nobody holds a bare Writer, only this.
 
-A plan passes every policy or is held. Who only looks (plan, explain, verify) holds a door that is closed.
+A batch passes every policy or is held: the engine has it judged before it makes the intent (`admit`), in the
+same transaction that counts it; what comes unannounced is judged by its own numbers alone. Who only looks
+(plan, explain, verify) holds a door that is closed.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from lockstep.errors import CannotSum, LockstepError, Refused
+from lockstep.errors import CannotSum, Refused
+from lockstep.guard.policies import POLICIES, Own
+from lockstep.guard.policy import HeldBack, Policy
+from lockstep.limits import Guard, Numbers
 from lockstep.ports import AdoptingWriter, Foreign, SummingWriter, Writer
-from lockstep.values import Change, Contents, Held, Identity, Key, Mark, Outcome, Span, Tally
+from lockstep.values import Change, Contents, Held, Identity, Key, Mark, Outcome, Span, Tally, Version
 
-
-class Numbers(NamedTuple):
-    """What a policy judges a plan by."""
-
-    puts: int
-    removes: int
-    records: int | None
+_ADMITTED = 64
+"""Batches that were judged and may still be written: more than are ever in flight."""
 
 
 class Plan(NamedTuple):
@@ -28,59 +29,22 @@ class Plan(NamedTuple):
     generation: int
     changes: Sequence[Change]
 
-    def numbers(self, records: int | None) -> Numbers:
+    def numbers(self, known: int) -> Numbers:
         removes = sum(change.record is None for change in self.changes)
-        return Numbers(len(self.changes) - removes, removes, records)
-
-
-class Verdict(NamedTuple):
-    """Go, or hold, with a reason that a person understands."""
-
-    go: bool
-    reason: str = ""
-
-
-class Policy(Protocol):
-    """Judges a plan by its numbers alone: pure, so that it can be tested and explained."""
-
-    name: str
-
-    def judge(self, plan: Plan, numbers: Numbers) -> Verdict: ...
-
-
-class Go:
-    """The policy that lets every plan pass."""
-
-    name = "go"
-
-    def judge(self, plan: Plan, numbers: Numbers) -> Verdict:
-        return Verdict(True)
-
-
-class Closed:
-    """The policy of who only looks: nothing passes."""
-
-    name = "closed"
-
-    def judge(self, plan: Plan, numbers: Numbers) -> Verdict:
-        return Verdict(False, "this door is for looking")
-
-
-class HeldBack(LockstepError):
-    """A policy holds a plan; nothing of it was written."""
-
-    def __init__(self, policy: str, reason: str) -> None:
-        super().__init__(f"held by the policy {policy}: {reason}", "Nothing of it was written.")
-        self.policy = policy
+        return Numbers(removes=removes, known=known)
 
 
 class Door:
     """A guarded Writer: reads pass, writes pass when every policy says go."""
 
-    def __init__(self, writer: Writer, policies: Sequence[Policy] = (Go(),)) -> None:
+    def __init__(
+        self, writer: Writer, guard: Guard | None = None, policies: Sequence[Policy] = POLICIES
+    ) -> None:
         self._writer = writer
-        self._policies = policies
-        self.records: int | None = None
+        self.guard = guard or Guard()
+        self._policies = (*policies, *map(Own, self.guard.also))
+        self._admitted: deque[Version] = deque(maxlen=_ADMITTED)
+        self._records = 0
 
     @property
     def parallel(self) -> int:
@@ -92,12 +56,12 @@ class Door:
 
     def contents(self) -> Contents:
         found = self._writer.contents()
-        self.records = found.records
+        self._records = found.records
         return found
 
     def create(self, marker: str) -> Identity:
         """Builds the target, empty: a plan without changes. Raises HeldBack."""
-        self._judge(Plan("", 0, ()))
+        self.judge(Numbers())
         return self._writer.create(marker)
 
     def read(self, keys: Sequence[Key]) -> dict[Key, Held]:
@@ -121,9 +85,21 @@ class Door:
             return self._writer
         raise CannotSum("it does not sum by itself")
 
+    def judge(self, numbers: Numbers, keys: tuple[Key, ...] = ()) -> None:
+        """Raises HeldBack when a policy holds what has these numbers."""
+        for policy in self._policies:
+            verdict = policy.judge(numbers, self.guard)
+            if not verdict.go:
+                raise HeldBack(policy.name, verdict, numbers, keys)
+
+    def admit(self, version: Version) -> None:
+        """A batch of this version was judged: it may be written, again and again."""
+        self._admitted.append(version)
+
     def write(self, plan: Plan) -> list[Outcome]:
         """Writes a plan. Raises HeldBack when a policy holds it."""
-        self._judge(plan)
+        if any(change.meta.version not in self._admitted for change in plan.changes):
+            self.judge(plan.numbers(self._records))
         return self._writer.write(plan.changes)
 
     def foreign(self) -> Foreign:
@@ -137,20 +113,13 @@ class Door:
 
     def leave(self, marker: str) -> Identity:
         """Marks what stands there as ours: a plan without changes. Raises HeldBack."""
-        self._judge(Plan("", 0, ()))
+        self.judge(Numbers())
         return self.foreign().leave(marker)
 
     def own(self, plan: Plan) -> list[Outcome]:
         """Adds our metadata to records that are as the plan has them. Raises HeldBack."""
-        self._judge(plan)
+        self.judge(plan.numbers(self._records))
         return self.foreign().own(plan.changes)
-
-    def _judge(self, plan: Plan) -> None:
-        numbers = plan.numbers(self.records)
-        for policy in self._policies:
-            verdict = policy.judge(plan, numbers)
-            if not verdict.go:
-                raise HeldBack(policy.name, verdict.reason)
 
     def close(self) -> None:
         self._writer.close()

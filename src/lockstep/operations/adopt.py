@@ -18,7 +18,8 @@ from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.source import recipe
 from lockstep.errors import Refused
-from lockstep.guard.door import Closed, Door
+from lockstep.guard.door import Door
+from lockstep.guard.policies import POLICIES, Closed
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import looking, opened
 from lockstep.pipeline import Pipeline
@@ -178,9 +179,8 @@ class _Open:
     """The target, and the source beside it, to be closed."""
 
     def __init__(self, declared: Mapping, number: int, *, closed: bool) -> None:
-        self._door = (
-            Door(declared.target.open(number), (Closed(),)) if closed else Door(declared.target.open(number))
-        )
+        policies = (Closed(),) if closed else POLICIES
+        self._door = Door(declared.target.open(number), declared.guard, policies)
         self._reader = declared.source.reader()
 
     def __enter__(self) -> tuple[Door, Reader]:

@@ -26,8 +26,9 @@ _WEDGED = "It hangs: restart the run. Nothing is lost: it goes on from what is c
 class Ill(Struct, frozen=True):
     """Something that is ill. With `blocks`, nobody should rely on what the targets hold.
 
-    kind: dead (nobody runs it), wedged (a thread, or the process, hangs), stopped, waiting (for a system, or
-    for somebody's open transaction), behind (no progress), log (the source keeps too much for us), verify
+    kind: dead (nobody runs it), wedged (a thread, or the process, hangs), stopped, held (by the guard),
+    waiting (for a system, or for somebody's open transaction), behind (no progress), log (the source keeps
+    too much for us), verify
     """
 
     subject: str
@@ -56,6 +57,7 @@ def health(
         found += _mapping(mapping, patience, at, alive=alive)
         if verified_within is not None:
             found += _verified(mapping, verified_within, at)
+    found += _held(status)
     return sorted(found, key=lambda ill: not ill.blocks)
 
 
@@ -99,8 +101,21 @@ def _mapping(mapping: MappingStatus, patience: float, now: float, *, alive: bool
             f"it stopped{kept}: {mapping.reason}",
             "Mend that, then restart `lockstep run`. The other mappings go on.",
         )
-    elif alive:
+    elif alive and mapping.state != "held":
         yield from _worker(subject, mapping.gauges, patience, now)
+
+
+def _held(status: Status) -> Iterator[Ill]:
+    for hold in status.holds:
+        if hold.state == "approved":
+            continue
+        said = f"; rejected by {hold.decided_by}: {hold.why}" if hold.state == "rejected" else ""
+        yield Ill(
+            f"mapping {hold.mapping}",
+            "held",
+            f"the guard holds it ({hold.policy}, hold {hold.id}): {hold.reason}{said}",
+            f"`lockstep approve {hold.id} --why TEXT` lets it go; or mend the source: it goes on by itself.",
+        )
 
 
 def _log(name: str, gauges: Mapping[str, Any], *, running: bool, at: float) -> Iterator[Ill]:

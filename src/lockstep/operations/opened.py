@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from lockstep import keys
 from lockstep.database import Access
 from lockstep.errors import DeclarationError, StateError
-from lockstep.guard.door import Closed, Door
+from lockstep.guard.door import Door
+from lockstep.guard.policies import Closed
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
 from lockstep.place import Place
@@ -73,7 +74,7 @@ def consumer_of(store: Store, mapping: str, target: str | None = None) -> Consum
 @contextlib.contextmanager
 def closed_door(mapping: Mapping, generation: int) -> Iterator[Door]:
     """One generation of a mapping's target, to look at: nothing can be written through it."""
-    door = Door(mapping.target.open(generation), (Closed(),))
+    door = Door(mapping.target.open(generation), policies=(Closed(),))
     try:
         yield door
     finally:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from lockstep.operations.health import PATIENCE, Ill, health
+from lockstep.operations.holds import Held, held
 from lockstep.operations.opened import existing
 from lockstep.pipeline import Pipeline
 from lockstep.place import Place
@@ -50,7 +51,8 @@ class MappingStatus(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True):
-    """A state store at a glance. `running` says who runs it, None when nobody does."""
+    """A state store at a glance. `running` says who runs it, None when nobody does; `holds` are what the
+    guard holds, and what a person has allowed and has not happened yet."""
 
     state: str
     running: str | None
@@ -59,6 +61,7 @@ class Status(Struct, frozen=True):
     sources: dict[str, Any]
     mappings: tuple[MappingStatus, ...]
     ills: tuple[Ill, ...] = ()
+    holds: tuple[Held, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -84,6 +87,7 @@ def status(
             last.seen_at if last else None,
             gauges.get("sources", {}),
             mapping_statuses(store, gauges.get("mappings", {}), running=running is not None),
+            holds=tuple(held(one) for one in store.holds.all()),
         )
         ills = health(known, patience=patience, verified_within=verified_within)
         return msgspec.structs.replace(known, ills=tuple(ills))

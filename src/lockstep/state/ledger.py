@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from lockstep import keys
 from lockstep.database import Database, among, picked, upsert, upsert_rows
-from lockstep.state import schema
+from lockstep.state import counted, schema
+from lockstep.state.counted import FREE, Reserved, Window
 from lockstep.state.rows import (
     COLUMNS,
     Claimed,
@@ -39,6 +40,8 @@ from lockstep.values import PARTITIONS, Key, Lane, Stream, Version, source_strea
 
 _PAGE = 5_000
 
+Reserve = Callable[[Window], Reserved]
+"""Judges a batch by what was counted lately, within the transaction of its intent: what it counts as."""
 
 _RUN = 5
 """Rows after each place of a sample."""
@@ -118,15 +121,22 @@ class Ledger:
         intents: Sequence[Intent],
         *,
         claiming: bool,
+        reserve: Reserve | None = None,
+        window: float = 3600.0,
     ) -> dict[Key, Claimed]:
         """Makes a batch's list of source and target keys durable, before it is sent.
 
-        With `claiming`, each target key to be put is claimed in the same transaction. A source key that
-        wants one which another owns comes back with its owner: it claims nothing, and may only remove.
+        `reserve` says what it counts as, from what was counted in `window` seconds; what it raises leaves
+        nothing behind. With `claiming`, each target key to be put is claimed in the same transaction. A
+        source key that wants one which another owns comes back with its owner: it claims nothing, and may
+        only remove.
         """
         refused: dict[Key, Claimed] = {}
         with self._database.writing() as connection:
             fence(connection, epoch)
+            reserved = FREE
+            if reserve is not None:
+                reserved = reserve(counted.window(connection, generation, consumer, window))
             if claiming:
                 refused = claim(connection, generation, consumer, intents)
             body = [
@@ -137,7 +147,8 @@ class Ledger:
             if body:
                 connection.execute(
                     schema.intents.insert(),
-                    {"consumer": consumer, "version": version, "body": encode(body), "at": time.time()},
+                    {"consumer": consumer, "version": version, "body": encode(body), "at": time.time()}
+                    | reserved.columns(),
                 )
         return refused
 
@@ -256,11 +267,7 @@ class Ledger:
                     )
                     .values(done=schema.backfills.c.done + done.backfilled)
                 )
-            connection.execute(
-                schema.intents.delete().where(
-                    schema.intents.c.consumer == done.consumer, schema.intents.c.version == done.version
-                )
-            )
+            counted.settled(connection, generation, done.consumer, done.version)
         return list(dict.fromkeys(waiting))
 
     def _remove(self, connection: sa.Connection, done: Settlement, now: float) -> None:

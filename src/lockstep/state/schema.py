@@ -125,7 +125,8 @@ claims = sa.Table(
     sqlite_with_rowid=False,
 )
 
-# What is about to be written, durable before it is sent. `body` is msgpack [[key, [target key, …]], …].
+# What is about to be written, durable before it is sent. `body` is msgpack [[key, [target key, …]], …]; the
+# rest is what the guard counts of it: `allowed` is msgpack {hold: changes that a person allowed under it}.
 intents = sa.Table(
     "intents",
     metadata,
@@ -133,7 +134,52 @@ intents = sa.Table(
     sa.Column("version", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("at", sa.Double, nullable=False),
+    sa.Column("updates", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("removes", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("allowed", sa.LargeBinary),
 )
+
+# What the guard has counted of what was settled, per generation and minute (since the epoch).
+writes = sa.Table(
+    "writes",
+    metadata,
+    sa.Column("generation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("minute", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("updates", sa.BigInteger, nullable=False),
+    sa.Column("removes", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What the guard holds, and what a person said to it.
+#   kinds     msgpack of the kinds of change that are held: remove, update
+#   keys      msgpack of some of the source keys
+#   numbers   JSON, what the policy judged by
+#   state     open, rejected, approved (an allowance of `most` changes until `until`, `used` of them),
+#             closed (nothing asks for it any more, or the allowance is used up)
+holds = sa.Table(
+    "holds",
+    metadata,
+    sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
+    sa.Column("consumer", sa.Integer, nullable=False),
+    sa.Column("mapping", sa.Text, nullable=False),
+    sa.Column("policy", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("kinds", sa.LargeBinary, nullable=False),
+    sa.Column("keys", sa.LargeBinary, nullable=False),
+    sa.Column("expected", sa.BigInteger, nullable=False),
+    sa.Column("numbers", sa.Text, nullable=False),
+    sa.Column("opened_at", sa.Double, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("decided_at", sa.Double),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("why", sa.Text),
+    sa.Column("most", sa.BigInteger),
+    sa.Column("until", sa.Double),
+    sa.Column("used", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("closed_at", sa.Double),
+)
+sa.Index("holds_of", holds.c.consumer, holds.c.state)
 
 # Keys whose derivation or write failed. `claim` is the target key it waits for; `retry_at` null: a
 # person must ask for a retry.
@@ -273,6 +319,23 @@ migrations = (
             " last_at DOUBLE PRECISION NOT NULL, closed_at DOUBLE PRECISION,"
             " accepted_at DOUBLE PRECISION, accepted_by TEXT, because TEXT, body BYTES NOT NULL,"
             " PRIMARY KEY (consumer, subject, kind)) CLUSTERED",
+        ),
+    ),
+    Migration(
+        "0003_guard",
+        statements(
+            "ALTER TABLE intents ADD COLUMN updates INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE intents ADD COLUMN removes INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE intents ADD COLUMN allowed BYTES",
+            "CREATE TABLE writes (generation INTEGER NOT NULL, minute INTEGER NOT NULL,"
+            " updates BIGINT NOT NULL, removes BIGINT NOT NULL, PRIMARY KEY (generation, minute)) CLUSTERED",
+            "CREATE TABLE holds (id INTEGER PRIMARY KEY NOT NULL, consumer INTEGER NOT NULL,"
+            " mapping TEXT NOT NULL, policy TEXT NOT NULL, reason TEXT NOT NULL, kinds BYTES NOT NULL,"
+            " keys BYTES NOT NULL, expected BIGINT NOT NULL, numbers TEXT NOT NULL,"
+            " opened_at DOUBLE PRECISION NOT NULL, seen_at DOUBLE PRECISION NOT NULL, state TEXT NOT NULL,"
+            " decided_at DOUBLE PRECISION, decided_by TEXT, why TEXT, most BIGINT,"
+            ' "until" DOUBLE PRECISION, used BIGINT NOT NULL DEFAULT 0, closed_at DOUBLE PRECISION)',
+            "CREATE INDEX holds_of ON holds (consumer, state)",
         ),
     ),
 )

@@ -25,6 +25,7 @@ from lockstep.journal.sql import SqlJournal
 from lockstep.place import Place, StateUrl
 from lockstep.state import schema
 from lockstep.state.generations import Generations
+from lockstep.state.holds import Holds
 from lockstep.state.ledger import Ledger
 from lockstep.state.lock import RunLock, whoami
 from lockstep.state.reports import Reports
@@ -71,6 +72,7 @@ class Store:
         self.backfills = Backfills(self._database)
         self.runs = Runs(self._database)
         self.reports = Reports(self._database)
+        self.holds = Holds(self._database)
         if self._known("identity") is None:
             with self._database.writing() as connection:
                 made = {"identity": uuid4().hex, "partitions": str(PARTITIONS)}

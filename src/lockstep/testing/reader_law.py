@@ -239,3 +239,11 @@ class ReaderLaw(KeysLaw):
     def test_an_estimate_is_a_number(self, world: World, reader: Reader) -> None:
         for table in world.tables:
             assert reader.estimate(table) >= 0
+
+    def test_rows_are_counted_up_to_a_number(self, world: World, reader: Reader) -> None:
+        for table in (world.table("users"), world.table("tags")):
+            with reader.snapshot() as snapshot:
+                there = len(walk(snapshot, table))
+            assert there > 1
+            assert reader.count(table, 1_000) == there
+            assert reader.count(table, there - 1) == there - 1

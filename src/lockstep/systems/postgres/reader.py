@@ -205,6 +205,10 @@ class PostgresReader:
         with mapped(f"estimating the rows of {table.name}"):
             return self._asked(lambda connection: _estimate(connection, table.name))
 
+    def count(self, table: Table, most: int) -> int:
+        with mapped(f"counting the rows of {table.name}"):
+            return self._asked(lambda connection: _count(connection, table.name, most))
+
     def close(self) -> None:
         with self._lock:
             idle, self._idle = self._idle, []
@@ -330,10 +334,20 @@ def _versions_sql(infos: dict[str, TableInfo]) -> str:
 
 
 def _estimate(connection: Connection, name: str) -> int:
+    return estimated(connection, _info(connection, name))[0]
+
+
+def _count(connection: Connection, name: str, most: int) -> int:
+    some = f"SELECT 1 FROM {_info(connection, name).sql} LIMIT {int(most)}"
+    (counted,) = connection.execute(f"SELECT count(*) FROM ({some}) AS counted".encode()).fetchone() or (0,)
+    return int(counted)
+
+
+def _info(connection: Connection, name: str) -> TableInfo:
     info = tables.load(connection, [name]).get(name)
     if info is None:
         raise Refused(f"there is no table {name}", "Run `lockstep check`.")
-    return estimated(connection, info)[0]
+    return info
 
 
 def estimated(connection: Connection, info: TableInfo) -> tuple[int, bool]:

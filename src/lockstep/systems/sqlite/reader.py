@@ -201,6 +201,13 @@ class SQLiteReader:
         with self.snapshot() as snapshot, mapped(self._path):
             return estimate(snapshot._connection, snapshot._session.table(table.name))
 
+    def count(self, table: Table, most: int) -> int:
+        with self.snapshot() as snapshot, mapped(self._path):
+            name = quoted(snapshot._session.table(table.name).name)
+            some = f"SELECT 1 FROM {name} LIMIT {int(most)}"
+            (counted,) = snapshot._connection.execute(f"SELECT count(*) FROM ({some})").fetchone()
+            return int(counted)
+
     def close(self) -> None:
         with self._lock:
             while self._idle:

@@ -1,0 +1,76 @@
+"""Asking: what the guard holds of one mapping, until a person has decided or nothing asks for it any more."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from lockstep.engine.lease import Lease
+from lockstep.guard.policy import HeldBack
+from lockstep.guard.telling import tell
+from lockstep.state.generations import Consumer
+from lockstep.state.store import Store
+
+LOOK_AGAIN = 15.0
+"""Seconds after which it is looked whether the guard would still hold what it held: the source may be as it
+was again."""
+
+log = logging.getLogger("lockstep")
+
+
+class Asking:
+    """The holds of one consumer. They survive restarts, as they lie in the state store."""
+
+    def __init__(self, store: Store, lease: Lease, consumer: Consumer) -> None:
+        self._store = store
+        self._lease = lease
+        self._consumer = consumer
+        self._holds = store.holds.of(consumer.id)
+        self._look_again = 0.0
+
+    @property
+    def held(self) -> bool:
+        """Whether something is held and nobody has allowed it."""
+        return any(hold.state != "approved" for hold in self._holds)
+
+    def ask(self, held: HeldBack) -> None:
+        """A person is asked, once."""
+        verdict, before = held.verdict, {hold.id for hold in self._holds}
+        hold = self._lease.under(
+            lambda epoch: self._store.holds.open(
+                epoch,
+                self._consumer.id,
+                self._consumer.mapping,
+                held.policy,
+                verdict.reason,
+                verdict.kinds,
+                held.keys,
+                verdict.expected,
+                held.numbers._asdict(),
+                held.beyond,
+            )
+        )
+        self._holds = self._store.holds.of(self._consumer.id)
+        self._look_again = time.monotonic() + LOOK_AGAIN
+        if hold.id not in before:
+            log.warning("mapping %s is %s. %s", self._consumer.mapping, held, held.remedy)
+            tell(hold)
+
+    def waits_for(self) -> str | None:
+        """Why nothing may be tried now, in words; looks whether somebody has decided meanwhile."""
+        if not self.held:
+            return None
+        self._holds = self._store.holds.of(self._consumer.id)
+        if not self.held or time.monotonic() >= self._look_again:
+            return None
+        hold = next(hold for hold in self._holds if hold.state != "approved")
+        return f"hold {hold.id} ({hold.policy}): {hold.reason}"
+
+    def settled(self) -> None:
+        """All was worked: nothing asks any more for what was held, or allowed."""
+        if not self._holds:
+            return
+        self._lease.under(lambda epoch: self._store.holds.close(epoch, self._consumer.id))
+        numbers = ", ".join(str(hold.id) for hold in self._holds)
+        log.info("mapping %s: what the guard held is settled (hold %s)", self._consumer.mapping, numbers)
+        self._holds = []

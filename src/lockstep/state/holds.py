@@ -1,0 +1,177 @@
+"""What the guard holds, and what a person said to it.
+
+A hold is of kinds of change of one mapping. While it is open or rejected, none of them passes, however long
+ago the others were: else an hour of waiting would let them through. An approval is an allowance: so many
+changes of these kinds, until a time; what runs is derived afresh and must fit it, the rest is held anew.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import Struct
+
+from lockstep.database import Database
+from lockstep.errors import StateError
+from lockstep.state import schema
+from lockstep.state.settling import fence
+from lockstep.values import Key
+
+KEYS = 1_000
+"""Source keys that a hold names, at most."""
+
+_STANDS = ("open", "rejected", "approved")
+_keys = msgspec.msgpack.Decoder(tuple[Key, ...]).decode
+_kinds = msgspec.msgpack.Decoder(tuple[str, ...]).decode
+
+
+class Hold(Struct, frozen=True):
+    """A hold. `state`: open, rejected, approved or closed; `expected`: how many changes would follow if it
+    were let go, as far as could be counted; `numbers`: what the policy judged by."""
+
+    id: int
+    mapping: str
+    policy: str
+    reason: str
+    kinds: tuple[str, ...]
+    keys: tuple[Key, ...]
+    expected: int
+    numbers: dict[str, Any]
+    opened_at: float
+    seen_at: float
+    state: str
+    decided_at: float | None
+    decided_by: str | None
+    why: str | None
+    most: int | None
+    until: float | None
+    used: int
+    closed_at: float | None
+
+    def allows(self, changes: int, flying: int, now: float) -> bool:
+        """Whether so many changes more fit what a person allowed. `flying`: allowed and not settled yet."""
+        if self.state != "approved" or self.most is None or self.until is None:
+            return False
+        return now < self.until and self.used + flying + changes <= self.most
+
+
+class Holds:
+    """The holds of all mappings."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open(
+        self,
+        epoch: int,
+        consumer: int,
+        mapping: str,
+        policy: str,
+        reason: str,
+        kinds: Sequence[str],
+        keys: Sequence[Key],
+        expected: int,
+        numbers: dict[str, Any],
+        beyond: Sequence[int] = (),
+    ) -> Hold:
+        """Holds, or sees again what is held; where a person has approved it meanwhile, that is the answer.
+        `beyond`: approvals that it does not fit, which are over."""
+        table = schema.holds
+        now = time.time()
+        said = {
+            "policy": policy,
+            "reason": reason,
+            "kinds": msgspec.msgpack.encode(kinds),
+            "keys": msgspec.msgpack.encode(keys[:KEYS]),
+            "expected": expected,
+            "numbers": msgspec.json.encode(numbers).decode(),
+            "seen_at": now,
+        }
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            self._close(connection, table.c.id.in_(beyond), now)
+            stands = standing(connection, consumer)
+            known = next((one for one in stands if one.state != "approved" or one.policy == policy), None)
+            if known is None:
+                made = {"consumer": consumer, "mapping": mapping, "opened_at": now, "state": "open"}
+                added = connection.execute(table.insert(), said | made)
+                (number,) = added.inserted_primary_key or (0,)
+            elif known.state == "approved":
+                return known
+            else:
+                again = {"seen_at": now} if known.policy == policy or known.state == "rejected" else said
+                connection.execute(table.update().where(table.c.id == known.id).values(**again))
+                number = known.id
+            return next(one for one in standing(connection, consumer) if one.id == number)
+
+    def close(self, epoch: int, consumer: int) -> None:
+        """Nothing of what is held or allowed is asked for any more."""
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            self._close(connection, schema.holds.c.consumer == consumer, time.time())
+
+    def _close(self, connection: sa.Connection, which: sa.ColumnElement[bool], now: float) -> None:
+        table = schema.holds
+        connection.execute(
+            table.update().where(which, table.c.state.in_(_STANDS)).values(state="closed", closed_at=now)
+        )
+
+    def of(self, consumer: int) -> list[Hold]:
+        """What is held of a consumer, and what a person has allowed, the newest first."""
+        with self._database.reading() as connection:
+            return standing(connection, consumer)
+
+    def all(self, *, closed: bool = False, limit: int = 100) -> list[Hold]:
+        """All that stand, the newest first; with `closed` also what was."""
+        table = schema.holds
+        statement = sa.select(table).order_by(table.c.id.desc()).limit(limit)
+        if not closed:
+            statement = statement.where(table.c.state.in_(_STANDS))
+        with self._database.reading() as connection:
+            return [_hold(row) for row in connection.execute(statement)]
+
+    def decide(
+        self, number: int, state: str, by: str, why: str, most: int | None = None, until: float | None = None
+    ) -> Hold:
+        """A person's word: approved, with the allowance, or rejected. The first of two persons who decide at
+        once is heard. Raises StateError when there is no such hold, or it is decided or closed."""
+        table = schema.holds
+        values = {"state": state, "decided_at": time.time(), "decided_by": by, "why": why}
+        allowance = {"most": most, "until": until, "used": 0}
+        with self._database.writing() as connection:
+            done = connection.execute(
+                table.update()
+                .where(table.c.id == number, table.c.state.in_(("open", "rejected")))
+                .where(table.c.state != state)
+                .values(**values, **allowance)
+            )
+            row = connection.execute(sa.select(table).where(table.c.id == number)).first()
+        if row is None:
+            raise StateError(f"there is no hold {number}", "`lockstep holds` lists them.")
+        found = _hold(row)
+        if not done.rowcount:
+            by_whom = f" by {found.decided_by}: {found.why}" if found.decided_by else ""
+            raise StateError(f"hold {number} is {found.state} already{by_whom}", "`lockstep holds` shows it.")
+        return found
+
+
+def standing(connection: sa.Connection, consumer: int) -> list[Hold]:
+    """What is held of a consumer, and what a person has allowed, within a transaction."""
+    table = schema.holds
+    rows = connection.execute(
+        sa.select(table)
+        .where(table.c.consumer == consumer, table.c.state.in_(_STANDS))
+        .order_by(table.c.id.desc())
+    )
+    return [_hold(row) for row in rows]
+
+
+def _hold(row: Any) -> Hold:
+    named = dict(row._mapping)
+    del named["consumer"]
+    named["kinds"], named["keys"] = _kinds(named["kinds"]), _keys(named["keys"])
+    return Hold(**named | {"numbers": msgspec.json.decode(named["numbers"])})
