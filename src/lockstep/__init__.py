@@ -30,6 +30,7 @@ from lockstep.errors import (
 from lockstep.far import Far
 from lockstep.guard.policy import HeldBack
 from lockstep.interval import Interval
+from lockstep.invariant import Equal, count, total
 from lockstep.limits import Guard, Numbers
 from lockstep.mapping import Clock, Keyed
 from lockstep.model import Model, Reference, column, key, many, one, personal, ref
@@ -86,6 +87,7 @@ __all__ = [
     "DataError",
     "DeclarationError",
     "Elasticsearch",
+    "Equal",
     "Far",
     "Finding",
     "Guard",
@@ -114,6 +116,7 @@ __all__ = [
     "backfill",
     "check",
     "column",
+    "count",
     "explain",
     "explore",
     "holds",
@@ -132,6 +135,7 @@ __all__ = [
     "run",
     "status",
     "stuck",
+    "total",
     "verify",
 ]
 

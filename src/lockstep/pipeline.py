@@ -7,12 +7,14 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import msgspec
 
 from lockstep.errors import DeclarationError
+from lockstep.invariant import Equal, Invariant, declared
 from lockstep.limits import Guard
 from lockstep.mapping import Keyed, Mapping
 from lockstep.model import Model
@@ -63,6 +65,7 @@ class Pipeline:
         self.state = place_of(state) if state is not None else None
         self.mappings: dict[str, Mapping] = {}
         self.checks: dict[str, Checks] = {}
+        self.invariants: dict[str, Invariant] = {}
 
     def mapping(
         self,
@@ -118,6 +121,50 @@ class Pipeline:
         for name in names:
             self.named(name)
         return tuple(verify(self, name, method=method, share=share, patience=patience) for name in names)
+
+    def invariant(
+        self, source: Source, target: Target, *, tolerance: Decimal | int = 0, why: str = ""
+    ) -> Callable[[Callable[[], Equal]], Callable[[], Equal]]:
+        """Declares what must come to the same in a source and in a target that a mapping keeps: counts or
+        totals, by group. `verify` checks it with that mapping.
+
+        `tolerance`: how far apart a group may be; one above 0 needs a reason, `why`. Raises DeclarationError.
+        """
+
+        def declare(function: Callable[[], Equal]) -> Callable[[], Equal]:
+            made = declared(function, source, target, tolerance, why)
+            if made.name in self.invariants:
+                raise DeclarationError(
+                    f"two invariants are named {made.name!r}", "Give one of them another name."
+                )
+            if not any(
+                (one.source.name, one.target.name) == (source.name, target.name)
+                for one in self.mappings.values()
+            ):
+                raise DeclarationError(
+                    f"invariant {made.name}: no mapping leads from {source.name} to {target.name}",
+                    "Declare the mapping first: it is what keeps the two equal.",
+                )
+            if made.table.name not in {table.name for table in self.tables(source.name)}:
+                raise DeclarationError(
+                    f"invariant {made.name}: no mapping reads {made.table.name}, so nothing follows it",
+                    "Aggregate a table that a mapping reads: only of these it is known what is on its way.",
+                )
+            self.invariants[made.name] = made
+            return function
+
+        return declare
+
+    def invariants_of(self, mapping: Mapping) -> list[Invariant]:
+        """The invariants that are checked with a mapping: those of its source and target, with the first
+        mapping between the two."""
+        between = (mapping.source.name, mapping.target.name)
+        first = next(one for one in self.mappings.values() if (one.source.name, one.target.name) == between)
+        return [
+            one
+            for one in self.invariants.values()
+            if first is mapping and (one.source.name, one.target.name) == between
+        ]
 
     def named(self, name: str) -> Mapping:
         """A mapping by name. Raises DeclarationError that names the others."""

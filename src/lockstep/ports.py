@@ -99,6 +99,18 @@ class SummingSnapshot(Protocol):
 
 
 @runtime_checkable
+class GroupingSnapshot(Protocol):
+    """A snapshot whose system counts and adds up by group, exactly. Raises CannotSum where it can't."""
+
+    def groups(self, table: Table, of: str | None, by: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+        """For every group of rows that are equal in the columns `by`: these values, how many rows, the exact
+        sum of column `of` as a Decimal (None where there is nothing to add), and a witness: a number that is
+        another one once a row that is in the group was changed, also if that was taken back; a row that came
+        and went leaves no trace. A group may come in parts. Without `by`, all rows are one group; no rows are no group."""
+        ...
+
+
+@runtime_checkable
 class Reader(Protocol):
     """Reads the current state of a source. Never changes it."""
 

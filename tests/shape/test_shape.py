@@ -22,6 +22,7 @@ def test_public_names_are_pinned() -> None:
     assert set(lockstep.__all__) == {
         *("Model", "Reference", "column", "key", "many", "one", "personal", "ref"),
         *("Clock", "Keyed", "Pipeline", "load"),
+        *("Equal", "count", "total"),
         *("Far", "Interval", "Range"),
         *("Elasticsearch", "OpenSearch", "Postgres", "SQLite", "Tantivy"),
         *("accept", "adopt", "repair", "report", "reports"),

@@ -15,6 +15,9 @@ DOUBT = "in doubt since a crash or a broken connection: a run settles it"
 BEHIND = "a change was not derived: a hint of it was lost, or has not been worked yet"
 LEFT = "a removal was not derived, or the record was restored by someone else"
 STRANGER = "not written by this mapping"
+APART = (
+    "records that differ (see above), others than the mapping's, or an aggregate that means something else"
+)
 BOOKS = "the ledger was altered, or restored"
 
 
@@ -22,6 +25,8 @@ def cause(one: Divergence, row: Row | None, *, stuck: bool, mapping_changed: boo
     """`row`: what the ledger says of its source key; `stuck`: the key is."""
     if stuck or one.kind == "failed":
         return STUCK
+    if one.kind == "invariant" or (one.source is None and one.target is None):
+        return APART
     if one.source is None:
         return STRANGER
     if row is not None and row.void:

@@ -24,6 +24,7 @@ class Divergence(Struct, frozen=True):
       different  the target holds something else
       failed     it cannot be derived
       unsettled  it differs, and what was on its way when that was seen has not been worked in time
+      invariant  a group of an invariant, which `key` names, does not come to the same on both sides
       ledger     both sides agree, and the ledger says something else
     `key` is the source key, None for an extra that Lockstep did not write; `source` and `target` are the keys
     themselves. `sent`: the ledger says that what is derived now was sent. `cause`: what probably brought it
@@ -64,6 +65,7 @@ class Report(Struct, frozen=True):
     spans        compared by their sums; `differing` of them were read by key
     position     of the source's log when it began
     accepted     divergences that a person has accepted: they do not count
+    invariants   that were checked with it
     id           of the durable report
     cancelled    it was stopped before its end: it shows what it had found by then, and is no agreement
     notes        what a person should know of how it was compared: which side was read for want of sums
@@ -88,6 +90,7 @@ class Report(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     position: str | None = None
     accepted: int = 0
+    invariants: int = 0
     id: int | None = None
     cancelled: bool = False
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lockstep.agreement.report import Divergence, Progress, Report
 
-_KINDS = ("missing", "stale", "different", "extra", "failed", "unsettled", "ledger")
+_KINDS = ("missing", "stale", "different", "extra", "failed", "unsettled", "ledger", "invariant")
 
 
 _STAGES = {
@@ -59,12 +59,13 @@ class _Share(click.ParamType[float]):
                   "started_at", "ended_at",
                   "source_keys", "target_records", "records_compared",
                   "spans", "differing", "settled", "moving", "behind", "notes",
-                  "position", "accepted", "cancelled", "counts": {KIND: 1},
+                  "position", "accepted", "cancelled", "invariants",
+                  "counts": {KIND: 1},
                   "divergences": [{"kind", "key", "target_key", "reason",
                       "cause", "source", "target",
                       "fields": [{"path", "expected", "actual"}]}]}]}
-    kind: missing, stale, different, extra, failed, unsettled, ledger. The
-    first thousand divergences. method: fast, deep, sample.
+    kind: missing, stale, different, extra, failed, unsettled, ledger,
+    invariant (key names its group). The first thousand divergences. method: fast, deep, sample.
     """,
 )
 @click.argument("mappings", metavar="[MAPPING]...", nargs=-1, shell_complete=names.mappings)
@@ -177,6 +178,10 @@ def _print(out: Console, report: Report, limit: int) -> None:
     for label, words in _compared(report) if not report.cancelled else ():
         out.print(f"  {label:<8}  {words}")
     out.print(f"  when      {output.clock(report.started_at)}, in {took}")
+    if report.invariants:
+        out.print(
+            f"  invariant {output.count(report.invariants, 'invariant')}, by counts and totals of groups"
+        )
     if report.settled:
         out.print(
             f"  excused   {output.count(report.settled, 'change')} on the way, settled by reading again"
@@ -200,7 +205,7 @@ def _print(out: Console, report: Report, limit: int) -> None:
     if total:
         out.print()
         out.print(f"  `lockstep explain {report.mapping} KEY` says more of one.")
-        if report.counts.keys() != {"failed"}:
+        if report.counts.keys() - {"failed", "invariant"}:
             out.print(f"  `lockstep repair {report.mapping}` mends what is Lockstep's to mend.")
         if "failed" in report.counts:
             out.print(f"  `lockstep stuck {report.mapping}` says what to do about keys that fail.")

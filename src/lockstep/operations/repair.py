@@ -26,6 +26,7 @@ from lockstep.values import Key, Lane, Trust
 
 _FAILED = "it cannot be derived: mend the cause, then `lockstep retry`"
 _STRANGER = "Lockstep did not write it; `--extras` removes what nobody needs"
+_APART = "an aggregate is not written: what differs below it is, or the invariant is to be corrected"
 _BUSY = "its target key does not follow from its source key: stop the run, then repair again"
 _NOT_NOW = "Lockstep did not write it: stop the run to remove it"
 
@@ -156,6 +157,8 @@ def _planned(mapping: Mapping, opened: Sequence[Open], *, running: bool, extras:
         divergence = msgspec.json.decode(one.body, type=Divergence)
         if one.kind == "failed":
             plan.left.append(Left(one.subject, one.kind, _FAILED))
+        elif divergence.source is None and divergence.target is None:
+            plan.left.append(Left(one.subject, one.kind, _APART))
         elif divergence.source is None and extras and divergence.target is not None and not running:
             plan.strangers.append(divergence.target)
         elif divergence.source is None:

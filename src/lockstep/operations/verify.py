@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from lockstep.agreement.barrier import PATIENCE, barrier
+from lockstep.agreement import invariants
+from lockstep.agreement.barrier import PATIENCE, Barrier, barrier
 from lockstep.agreement.cause import cause
 from lockstep.agreement.deep import deep, sample
 from lockstep.agreement.fast import Scope, fast
@@ -18,11 +19,12 @@ from lockstep.database import Access
 from lockstep.engine.sample import changed_meaning
 from lockstep.engine.source import recipe
 from lockstep.errors import Cancelled, DeclarationError, StateError
+from lockstep.invariant import Invariant
 from lockstep.journal.sql import SqlJournal
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door, existing
 from lockstep.pipeline import Pipeline
-from lockstep.ports import Reader
+from lockstep.ports import Feed, Reader
 from lockstep.state.generations import Consumer
 from lockstep.state.reports import encoded
 from lockstep.state.rows import Row
@@ -84,6 +86,10 @@ def verify(
                     report = deep(scope, place, *filter(None, [doubt]))
                 else:
                     report = fast(scope, place)
+                barriers = [wait, *_barriers(pipeline, declared, store, feed, patience, place)]
+                report = _with_invariants(
+                    report, pipeline.invariants_of(declared), invariants.Scope(reader, feed, door, barriers)
+                )
         except Cancelled as cancelled:
             position, report = None, _cancelled(declared, method, started, findings, str(cancelled))
         finally:
@@ -91,6 +97,38 @@ def verify(
             reader.close()
         report = msgspec.structs.replace(report, position=position)
         return _kept(report, store, consumer, changed=consumer.version != declared.version)
+
+
+def _barriers(
+    pipeline: Pipeline, mapping: Mapping, store: Store, feed: Feed, patience: float, place: _Place
+) -> Iterator[Barrier]:
+    """Of the other mappings that lead from the same source to the same target."""
+    for other in pipeline.mappings.values():
+        if other is mapping or other.target.name != mapping.target.name:
+            continue
+        consumer = store.generations.consumer(other.name, other.target.name)
+        if consumer is not None and other.source.name == mapping.source.name:
+            yield barrier(_Standing(store, place), feed, consumer, patience)
+
+
+def _with_invariants(report: Report, declared: Sequence[Invariant], scope: invariants.Scope) -> Report:
+    """The report, with the groups of invariants that differ."""
+    if not declared:
+        return report
+    findings = Findings()
+    notes = invariants.check(declared, scope, findings)
+    counts = Counter(report.counts) + Counter(findings.counts)
+    return msgspec.structs.replace(
+        report,
+        agreement=not counts,
+        ended_at=time.time(),
+        counts=dict(counts),
+        divergences=(*findings.shown, *report.divergences),
+        settled=report.settled + findings.settled,
+        moving=report.moving + findings.moving,
+        notes=(*report.notes, *notes),
+        invariants=len(declared),
+    )
 
 
 def _kept(report: Report, store: Store, consumer: Consumer, *, changed: bool) -> Report:

@@ -20,7 +20,7 @@ from lockstep import keys
 from lockstep.canonical import wrap64
 from lockstep.errors import CannotSum, Refused, TimedOut, TooMuch, Unreachable
 from lockstep.ports import MOST_BYTES, MOST_ROWS, KeyPage
-from lockstep.systems.postgres import lookup, summing, tables, visibility, walk
+from lockstep.systems.postgres import grouping, lookup, summing, tables, visibility, walk
 from lockstep.systems.postgres.client import LOCK_TIMEOUT, Address, Connection
 from lockstep.systems.postgres.faults import mapped
 from lockstep.systems.postgres.tables import TableInfo
@@ -122,6 +122,21 @@ class PostgresSnapshot:
             cursor.execute(text.encode(), (), binary=True)
             while page := self._fetched(cursor, infos[root.table.name], root.table.key, CHUNK):
                 yield [(keys.encode(row[:-1]), wrap64(int(row[-1]))) for row in page]
+
+    def groups(self, table: Table, of: str | None, by: Sequence[str]) -> Iterator[list[Row]]:
+        info = self._info(table.name)
+        text = grouping.groups_sql(info, of, by)
+        self._streams += 1
+        try:
+            with (
+                mapped(f"grouping {info.name}"),
+                _portal(self._connection, f"lockstep_{self._streams}") as cursor,
+            ):
+                cursor.execute(text.encode(), (), binary=True)
+                while page := self._fetched(cursor, info, by, CHUNK):
+                    yield [grouping.group(row) for row in page]
+        except TimedOut as error:
+            raise CannotSum(str(error), error.remedy) from error
 
     def _references(self, infos: dict[str, TableInfo]) -> summing.References:
         oids = "{" + ",".join(str(info.oid) for info in infos.values()) + "}"
