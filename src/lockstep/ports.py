@@ -106,7 +106,8 @@ class GroupingSnapshot(Protocol):
         """For every group of rows that are equal in the columns `by`: these values, how many rows, the exact
         sum of column `of` as a Decimal (None where there is nothing to add), and a witness: a number that is
         another one once a row that is in the group was changed, also if that was taken back; a row that came
-        and went leaves no trace. A group may come in parts. Without `by`, all rows are one group; no rows are no group."""
+        and went leaves no trace. A group may come in parts. Without `by`, all rows are one group; no rows are
+        no group."""
         ...
 
 

@@ -2,9 +2,9 @@
 
 As with suspects, a change on its way is no divergence. The source is asked, then whatever was on its way at
 that moment is waited for, then the target is asked, and the source once more. Where the source's log has not
-moved in between, a group that differs does. Where it has, a row may have come and gone meanwhile, which leaves
-no trace in its group: so both sides must be seen the same six times in a row. The witness of a group keeps its
-rows' own changes from passing for that.
+moved in between, a group that differs does. Where it has, a row may have come and gone meanwhile, and leave
+no trace in its group: so both sides must be seen the same six times in a row. The witness of a group keeps
+its rows' own changes from passing for that.
 """
 
 from __future__ import annotations
