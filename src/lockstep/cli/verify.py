@@ -65,7 +65,8 @@ class _Share(click.ParamType[float]):
                       "cause", "source", "target",
                       "fields": [{"path", "expected", "actual"}]}]}]}
     kind: missing, stale, different, extra, failed, unsettled, ledger,
-    invariant (key names its group). The first thousand divergences. method: fast, deep, sample.
+    invariant (key names its group). The first thousand divergences.
+    method: fast, deep, sample.
     """,
 )
 @click.argument("mappings", metavar="[MAPPING]...", nargs=-1, shell_complete=names.mappings)
