@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sqlite3
@@ -15,7 +16,7 @@ from lockstep.catalog import CatalogColumn, CatalogReference
 from lockstep.errors import DataError
 from lockstep.ports import Feed, Reader
 from lockstep.systems.sqlite import SQLite, index_sql, sums
-from lockstep.values import Finding, Table
+from lockstep.values import EVERYTHING, Finding, Table
 
 Make = Callable[..., SQLite]
 
@@ -105,6 +106,35 @@ class TestCheck:
         assert "null in 1 row" in found["nulls(id)"].problem
         assert not found["folds(id)"].blocks
         assert found["part(a)"].blocks
+
+    def test_a_column_without_a_type_that_refers_to_numbers_by_texts(
+        self, make: Make, tmp_path: Path
+    ) -> None:
+        """SQLite finds the child that says '5', as its foreign keys do; Lockstep would not, unnoticed."""
+        source = make(
+            """
+            CREATE TABLE users(id INTEGER PRIMARY KEY);
+            CREATE TABLE notes(id INTEGER PRIMARY KEY, user_id REFERENCES users(id));
+            CREATE INDEX by_user ON notes(user_id);
+            INSERT INTO users VALUES (5);
+            INSERT INTO notes VALUES (1, 5), (2, NULL), (3, 'nobody'), (4, x'35');
+            """
+        )
+        meets = (("user_id", "users", "id"),)
+        notes = Table("notes", ("id", "user_id"), ("id",), ("user_id",), meets=meets)
+        assert [finding for finding in source.check([notes]) if finding.blocks] == []
+        with contextlib.closing(source.reader()) as reader, reader.snapshot() as snapshot:
+            assert len(snapshot.keys(notes, EVERYTHING, 9).keys) == 4
+        app = sqlite3.connect(tmp_path / "app.db", isolation_level=None)
+        app.execute("INSERT INTO notes VALUES (6, '5')")
+        assert app.execute("SELECT n.id FROM notes n JOIN users u ON n.user_id = u.id").fetchall() == [
+            (1,),
+            (6,),
+        ]
+        app.close()
+        (finding,) = (finding for finding in source.check([notes]) if finding.blocks)
+        assert finding.subject == "notes.user_id"
+        assert "the text '5'" in finding.problem
 
     def test_a_collation_that_only_the_application_has(self, make: Make, tmp_path: Path) -> None:
         app = sqlite3.connect(tmp_path / "app.db", isolation_level=None)
