@@ -66,7 +66,7 @@ def test_a_live_run_repairs_at_once(world: World) -> None:
     assert states == {"31": "closed", "32": "closed", "900": "closed"}
 
 
-@pytest.mark.parametrize("world", ["sql"], indirect=True)
+@pytest.mark.parametrize("world", ["opensearch"], indirect=True)
 def test_a_divergence_is_open_until_a_check_that_would_see_it_does_not(world: World) -> None:
     world.run()
     bad = Saboteur(world)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import lockstep as ls
 from tests.pairs.world import SCHEMA, Following, World, until
 
 DEFERRED = (
@@ -38,6 +39,7 @@ def test_what_one_transaction_may_hold(loaded: World) -> None:
         ("INSERT INTO users SELECT i, 1, 'many' || i FROM generate_series(1000, 8000) i",),
         ("TRUNCATE users CASCADE", "INSERT INTO users VALUES (7, 1, 'alone')"),
     ]
+    loaded.guard = ls.Guard(free=10_000)
     for statements in steps:
         loaded.do(*statements)
         assert loaded.actual() != loaded.expected(), statements

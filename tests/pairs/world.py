@@ -148,11 +148,14 @@ class World:
         self.root = root
         self.url = url
         self.target = target
+        self.guard: ls.Guard | None = None
 
     def pipeline(self) -> ls.Pipeline:
         made = ls.Pipeline("pairs", state=self.state)
         source = ls.Postgres(self.url, slot=self.url.rpartition("/")[2])
-        made.mapping(source, to=target_of(self.target), name="people", version="1")(document)
+        made.mapping(source, to=target_of(self.target), name="people", version="1", guard=self.guard)(
+            document
+        )
         return made
 
     def connect(self) -> psycopg.Connection[Any]:

@@ -96,8 +96,10 @@ class SoakWorld:
         source = ls.Postgres(self.database, slot=self.name)
         search = ls.OpenSearch(self.cluster)
         few = {"number_of_replicas": 0, "refresh_interval": "5s"}
-        made.mapping(source, to=search.index(f"{self.name}_people", settings=few), version="1")(people)
-        made.mapping(source, to=search.index(f"{self.name}_talks", settings=few), version="1")(talks)
+        turnover = ls.Guard(free=1_000_000, most=1_000_000)  # a tenth of it is removed each minute
+        for name, function in (("people", people), ("talks", talks)):
+            to = search.index(f"{self.name}_{name}", settings=few)
+            made.mapping(source, to=to, version="1", guard=turnover)(function)
         return made
 
     def spawn(self, log: IO[bytes], crash: str | None = None) -> subprocess.Popen[bytes]:
