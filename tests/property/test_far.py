@@ -53,7 +53,8 @@ def test_dates_compare_as_their_days_do(places: list[int | float]) -> None:
 def test_moments_compare_as_their_microseconds_do(places: list[int | float], aware: bool) -> None:
     one, other = (datetime_at(place, aware) for place in places)
     assert (one < other) == (places[0] < places[1]) == (key(one) < key(other)) == (other > one)
-    assert (one == other) == (places[0] == places[1]) == (hash(one) == hash(other))
+    assert (one == other) == (places[0] == places[1])
+    assert one != other or hash(one) == hash(other)  # unequal ones may share it: hash(-1) is hash(-2)
     assert keys.decode(keys.encode((one, 1))) == (one, 1)
     assert micros_of(one) == places[0]
 

@@ -25,7 +25,7 @@ def cause(one: Divergence, row: Row | None, *, stuck: bool, mapping_changed: boo
     """`row`: what the ledger says of its source key; `stuck`: the key is."""
     if stuck or one.kind == "failed":
         return STUCK
-    if one.kind == "invariant" or (one.source is None and one.target is None):
+    if one.kind == "invariant" or (one.kind == "unsettled" and one.source is None):
         return APART
     if one.source is None:
         return STRANGER
