@@ -206,7 +206,15 @@ class Pipeline:
 
     def shares_target(self, mapping: Mapping) -> bool:
         """Whether another mapping writes the same target."""
-        return sum(other.target.name == mapping.target.name for other in self.mappings.values()) > 1
+        return bool(self.beside(mapping))
+
+    def beside(self, mapping: Mapping) -> list[Mapping]:
+        """The other mappings that write the same target."""
+        return [
+            other
+            for other in self.mappings.values()
+            if other is not mapping and other.target.name == mapping.target.name
+        ]
 
 
 def load(path: str | Path) -> Pipeline:

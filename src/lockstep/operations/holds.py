@@ -67,7 +67,7 @@ def approve(
     """
     _require_why(why)
     with existing(state, Access.CHANGE) as store:
-        known = next((one for one in store.holds.all(closed=True, limit=10_000) if one.id == number), None)
+        known = store.holds.get(number)
         expected = known.expected if known is not None else 0
         allowed = max(expected, 1) if most is None else most
         return held(store.holds.decide(number, "approved", by, why, allowed, time.time() + within))

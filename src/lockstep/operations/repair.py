@@ -18,6 +18,7 @@ from lockstep.errors import StateError
 from lockstep.mapping import Mapping
 from lockstep.operations import strangers
 from lockstep.operations.opened import consumer_of, existing
+from lockstep.operations.reports import no_report
 from lockstep.pipeline import Pipeline
 from lockstep.state.generations import Consumer
 from lockstep.state.reports import Open, Stored
@@ -92,11 +93,7 @@ def repair(
             store.lock.take()
             lease = Lease(store)
             _adopt(declared, store, lease, consumer, plan.found)
-            known = [
-                other.name
-                for other in pipeline.mappings.values()
-                if other.target.name == declared.target.name
-            ]
+            known = [declared.name, *(other.name for other in pipeline.beside(declared))]
             for key, reason in strangers.remove(declared, lease, consumer, plan.strangers, known):
                 left.append(Left(subject(None, keys.text(key)), "extra", reason))
         if not dry_run and plan.wanted:
@@ -119,7 +116,7 @@ def _of(
     if report is not None:
         known = store.reports.get(report)
         if known is None:
-            raise StateError(f"there is no report {report}", "`lockstep reports` lists them.")
+            raise no_report(report)
         declared = pipeline.named(known[1].mapping)
         return declared, consumer_of(store, declared.name, declared.target.name), known[1]
     assert mapping is not None

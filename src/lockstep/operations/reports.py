@@ -62,7 +62,7 @@ def report(state: Place | Pipeline, number: int) -> Whole:
     with existing(state) as store:
         known = store.reports.get(number)
         if known is None:
-            raise _none(number)
+            raise no_report(number)
         consumer, stored = known
         body = msgspec.json.decode(stored.body)
         body["id"] = stored.id
@@ -84,7 +84,7 @@ def accept(state: Place | Pipeline, number: int, name: str, *, because: str, by:
     with existing(state, Access.CHANGE) as store:
         known = store.reports.get(number)
         if known is None:
-            raise _none(number)
+            raise no_report(number)
         consumer, stored = known
         count = store.reports.accept(consumer, name, by, because)
         if not count:
@@ -95,7 +95,8 @@ def accept(state: Place | Pipeline, number: int, name: str, *, because: str, by:
         return count
 
 
-def _none(number: int) -> StateError:
+def no_report(number: int) -> StateError:
+    """What is said where a report is asked for that there is not."""
     return StateError(f"there is no report {number}", "`lockstep reports` lists them.")
 
 

@@ -66,11 +66,7 @@ def verify(
         def intended() -> list[Key]:
             return store.ledger.intended(consumer.id)
 
-        sharing = [
-            other.name
-            for other in pipeline.mappings.values()
-            if other.target.name == declared.target.name and other.name != mapping
-        ]
+        sharing = [other.name for other in pipeline.beside(declared)]
         place, findings, started = _Place(on_progress, stop), Findings(), time.time()
         reader, feed = declared.source.reader(), declared.source.feed()
         try:
@@ -103,9 +99,7 @@ def _barriers(
     pipeline: Pipeline, mapping: Mapping, store: Store, feed: Feed, patience: float, place: _Place
 ) -> Iterator[Barrier]:
     """Of the other mappings that lead from the same source to the same target."""
-    for other in pipeline.mappings.values():
-        if other is mapping or other.target.name != mapping.target.name:
-            continue
+    for other in pipeline.beside(mapping):
         consumer = store.generations.consumer(other.name, other.target.name)
         if consumer is not None and other.source.name == mapping.source.name:
             yield barrier(_Standing(store, place), feed, consumer, patience)

@@ -134,6 +134,11 @@ class Holds:
         with self._database.reading() as connection:
             return [_hold(row) for row in connection.execute(statement)]
 
+    def get(self, number: int) -> Hold | None:
+        """One hold, whatever became of it."""
+        with self._database.reading() as connection:
+            return _numbered(connection, number)
+
     def decide(
         self, number: int, state: str, by: str, why: str, most: int | None = None, until: float | None = None
     ) -> Hold:
@@ -149,10 +154,9 @@ class Holds:
                 .where(table.c.state != state)
                 .values(**values, **allowance)
             )
-            row = connection.execute(sa.select(table).where(table.c.id == number)).first()
-        if row is None:
+            found = _numbered(connection, number)
+        if found is None:
             raise StateError(f"there is no hold {number}", "`lockstep holds` lists them.")
-        found = _hold(row)
         if not done.rowcount:
             by_whom = f" by {found.decided_by}: {found.why}" if found.decided_by else ""
             raise StateError(f"hold {number} is {found.state} already{by_whom}", "`lockstep holds` shows it.")
@@ -168,6 +172,11 @@ def standing(connection: sa.Connection, consumer: int) -> list[Hold]:
         .order_by(table.c.id.desc())
     )
     return [_hold(row) for row in rows]
+
+
+def _numbered(connection: sa.Connection, number: int) -> Hold | None:
+    row = connection.execute(sa.select(schema.holds).where(schema.holds.c.id == number)).first()
+    return None if row is None else _hold(row)
 
 
 def _hold(row: Any) -> Hold:
