@@ -275,6 +275,16 @@ class Contents(Struct, frozen=True):
     highest: Version
 
 
+class Saved(Struct, frozen=True):
+    """A saved state of a target as its repository lists it. `records` and `size` (bytes) are None where
+    nobody knows; `at` is when it was whole."""
+
+    name: str
+    records: int | None
+    size: int | None
+    at: float
+
+
 class Finding(Struct, frozen=True):
     """Something `check` has to say. A blocking one must be mended before anything runs."""
 

@@ -41,8 +41,9 @@ def state_url(postgres_server: PostgresHandle) -> Iterator[str]:
 @pytest.fixture
 def store(state_url: str) -> Iterator[Store]:
     made = Store(StateUrl(state_url))
-    generation, _, _ = made.generations.begin(0, "t")
-    made.generations.begin_consumer(0, "m", generation, "s", "1", "1")
+    epoch = made.draw_epoch()
+    generation, _, _ = made.generations.begin(epoch, "t")
+    made.generations.begin_consumer(epoch, "m", generation, "s", "1", "1")
     yield made
     made.close()
 

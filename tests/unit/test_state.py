@@ -22,6 +22,7 @@ from lockstep.migrations import Migration, statements
 from lockstep.place import Place, StateUrl
 from lockstep.state import schema
 from lockstep.state.rows import Failure, Intent, Owned, Row, Settlement
+from lockstep.state.settling import Scope
 from lockstep.state.store import Store, exists
 from lockstep.values import Fingerprint, Key, Lane, Stream, Version, source_stream, version
 
@@ -45,10 +46,10 @@ def settlement(consumer: int, **said: Any) -> Settlement:
 @pytest.fixture
 def store(place: Place) -> Iterator[Store]:
     made = Store(place)
-    generation, _, _ = made.generations.begin(0, "t")
-    assert (generation, made.generations.begin_consumer(0, "m", generation, "s", "1", "1")) == (1, 1)
-    assert made.generations.begin_consumer(0, "n", generation, "s", "1", "1") == 2
-    made.draw_epoch()
+    epoch = made.draw_epoch()
+    generation, _, _ = made.generations.begin(epoch, "t")
+    assert (generation, made.generations.begin_consumer(epoch, "m", generation, "s", "1", "1")) == (1, 1)
+    assert made.generations.begin_consumer(epoch, "n", generation, "s", "1", "1") == 2
     yield made
     made.close()
 
@@ -108,6 +109,21 @@ def test_epochs_only_grow(store: Store) -> None:
     assert store.draw_epoch() > first
     assert store.draw_epoch(1_000) == 1_001
     assert store.draw_epoch() == 1_002
+
+
+def test_who_works_builds_beside_the_run_ends_no_epoch_of_it(store: Store) -> None:
+    run, build = store.draw_epoch(), store.draw_epoch(scope=Scope.BUILD)
+    assert build > run
+    store.require_newest(run)
+    store.require_newest(build)
+    newer = store.draw_epoch(scope=Scope.BUILD)
+    with pytest.raises(LeaseLost):
+        store.require_newest(build)
+    store.require_newest(run)
+    store.draw_epoch(held=run)
+    with pytest.raises(LeaseLost):
+        store.require_newest(run)
+    store.require_newest(newer)
 
 
 def test_a_draw_by_one_mapping_does_not_stop_its_neighbours(store: Store) -> None:

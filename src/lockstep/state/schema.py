@@ -19,10 +19,12 @@ meta = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 
-# The right to work a partition, and the epoch it was drawn with.
+# The right to work a partition, and the epoch it was drawn with. `scope`: "run", the one that captures;
+# "build", a process that works builds beside it (deploy, restore, drill). An epoch that is not here is over.
 leases = sa.Table(
     "leases",
     metadata,
+    sa.Column("scope", sa.Text, primary_key=True),
     sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("holder", sa.Text, nullable=False),
@@ -30,16 +32,22 @@ leases = sa.Table(
 )
 
 # One physical build of a target. `identity` names it as it was when last seen.
+#   live      the one that is searched, and that `run` works
+#   building  being filled beside the live one; scratch: the same for a rehearsal, always number 0
+#   kept      was live before a deploy, and can be again
+#   retired   never comes back
+#   worker    "build" where another process than the run works it
 generations = sa.Table(
     "generations",
     metadata,
     sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
     sa.Column("target", sa.Text, nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),  # live, building, retired
+    sa.Column("state", sa.Text, nullable=False),
     sa.Column("marker", sa.Text, nullable=False),
     sa.Column("identity", sa.Text),
     sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("worker", sa.Text),
     sa.UniqueConstraint("target", "number"),
 )
 
@@ -266,6 +274,58 @@ divergences = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Saved states of targets.
+#   state      taking, whole, damaged, forgotten
+#   body       JSON: per mapping its version, and the lowest version of a write that may not be in it
+#   proven_at  when it was last restored and shown to agree
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("begun_at", sa.Double, nullable=False),
+    sa.Column("taken_at", sa.Double),
+    sa.Column("records", sa.BigInteger),
+    sa.Column("size", sa.BigInteger),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("proven_at", sa.Double),
+)
+sa.Index("snapshots_of", snapshots.c.target, snapshots.c.id)
+
+# Rehearsals. `outcome`: running, passed, failed; `numbers` is JSON.
+drills = sa.Table(
+    "drills",
+    metadata,
+    sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("snapshot", sa.Text, nullable=False),
+    sa.Column("begun_at", sa.Double, nullable=False),
+    sa.Column("ended_at", sa.Double),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("numbers", sa.Text, nullable=False),
+)
+
+# What happened, for the timeline: what no other table tells. `kind` is one of `state.events`; `subject` a
+# mapping, a source or a target; `who` and `why` are of a person; `numbers` is JSON.
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("who", sa.Text),
+    sa.Column("why", sa.Text),
+    sa.Column("numbers", sa.Text),
+)
+sa.Index("events_at", events.c.at)
+
 migrations = (
     Migration(
         "0001_spine",
@@ -336,6 +396,30 @@ migrations = (
             " decided_at DOUBLE PRECISION, decided_by TEXT, why TEXT, most BIGINT,"
             ' "until" DOUBLE PRECISION, used BIGINT NOT NULL DEFAULT 0, closed_at DOUBLE PRECISION)',
             "CREATE INDEX holds_of ON holds (consumer, state)",
+        ),
+    ),
+    Migration(
+        "0004_recovery",
+        statements(
+            "CREATE TABLE leases_before AS SELECT * FROM leases",
+            "DROP TABLE leases",
+            "CREATE TABLE leases (scope TEXT NOT NULL, partition INTEGER NOT NULL, epoch BIGINT NOT NULL,"
+            ' holder TEXT NOT NULL, "until" DOUBLE PRECISION NOT NULL, PRIMARY KEY (scope, partition))',
+            "INSERT INTO leases SELECT 'run', partition, epoch, holder, \"until\" FROM leases_before",
+            "DROP TABLE leases_before",
+            "ALTER TABLE generations ADD COLUMN worker TEXT",
+            "CREATE TABLE snapshots (id INTEGER PRIMARY KEY NOT NULL, target TEXT NOT NULL,"
+            " generation INTEGER NOT NULL, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL, reason TEXT,"
+            " begun_at DOUBLE PRECISION NOT NULL, taken_at DOUBLE PRECISION, records BIGINT, size BIGINT,"
+            " body TEXT NOT NULL, proven_at DOUBLE PRECISION)",
+            "CREATE INDEX snapshots_of ON snapshots (target, id)",
+            "CREATE TABLE drills (id INTEGER PRIMARY KEY NOT NULL, target TEXT NOT NULL,"
+            " snapshot TEXT NOT NULL, begun_at DOUBLE PRECISION NOT NULL, ended_at DOUBLE PRECISION,"
+            " outcome TEXT NOT NULL, reason TEXT, numbers TEXT NOT NULL)",
+            "CREATE TABLE events (id INTEGER PRIMARY KEY NOT NULL, at DOUBLE PRECISION NOT NULL,"
+            " kind TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, who TEXT, why TEXT,"
+            " numbers TEXT)",
+            "CREATE INDEX events_at ON events (at)",
         ),
     ),
 )

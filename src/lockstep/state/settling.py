@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,12 +18,20 @@ CHUNK = 900
 """Keys in one statement."""
 
 
+class Scope(StrEnum):
+    """Who draws epochs: the one run that captures, or the one process that works builds beside it."""
+
+    RUN = "run"
+    BUILD = "build"
+
+
 def fence(connection: sa.Connection, epoch: int) -> None:
-    """Raises LeaseLost when an epoch newer than this one was drawn."""
-    newest = connection.scalar(sa.select(sa.func.max(schema.leases.c.epoch)))
-    if newest is not None and newest > epoch:
+    """Raises LeaseLost when this epoch is over: its scope has drawn a newer one."""
+    drawn = schema.leases.c.epoch
+    if connection.scalar(sa.select(drawn).where(drawn == epoch).limit(1)) is None:
+        newest = connection.scalar(sa.select(sa.func.max(drawn)))
         raise LeaseLost(
-            f"epoch {epoch} is over: {newest} was drawn since",
+            f"epoch {epoch} is over: {newest or 'none'} was drawn since",
             "Nothing is lost. Only one `lockstep run` may work a state store; end the other one.",
         )
 

@@ -24,13 +24,14 @@ from lockstep.journal import sql as journals
 from lockstep.journal.sql import SqlJournal
 from lockstep.place import Place, StateUrl
 from lockstep.state import schema
+from lockstep.state.events import Events
 from lockstep.state.generations import Generations
 from lockstep.state.holds import Holds
 from lockstep.state.ledger import Ledger
 from lockstep.state.lock import RunLock, whoami
 from lockstep.state.reports import Reports
 from lockstep.state.runs import Backfills, Runs
-from lockstep.state.settling import fence
+from lockstep.state.settling import Scope, fence
 from lockstep.state.spans import LedgerSpans
 from lockstep.state.stuck import StuckKeys
 from lockstep.values import PARTITIONS, Lane, Stream, consumer_stream
@@ -73,6 +74,7 @@ class Store:
         self.runs = Runs(self._database)
         self.reports = Reports(self._database)
         self.holds = Holds(self._database)
+        self.events = Events(self._database)
         if self._known("identity") is None:
             with self._database.writing() as connection:
                 made = {"identity": uuid4().hex, "partitions": str(PARTITIONS)}
@@ -155,12 +157,13 @@ class Store:
         self.journal.note_pair(source, pair)
 
     def require_newest(self, epoch: int) -> None:
-        """Raises LeaseLost when a newer epoch was drawn."""
+        """Raises LeaseLost when this epoch is over."""
         with self._database.reading() as connection:
             fence(connection, epoch)
 
-    def draw_epoch(self, at_least: int = 0, held: int | None = None) -> int:
-        """A new epoch over all partitions, above every earlier one and above `at_least`.
+    def draw_epoch(self, at_least: int = 0, held: int | None = None, scope: Scope = Scope.RUN) -> int:
+        """A new epoch over all partitions, above every earlier one and above `at_least`. The one that this
+        scope had is over; another scope's stands.
 
         `held`: the epoch that the lease to be renewed has. Raises LeaseLost when a newer one was drawn.
         """
@@ -170,8 +173,8 @@ class Store:
             if held is not None:
                 fence(connection, held)
             epoch = max(newest, at_least) + 1
-            connection.execute(table.delete())
-            drawn = {"epoch": epoch, "holder": whoami(), "until": 0.0}
+            connection.execute(table.delete().where(table.c.scope == scope))
+            drawn = {"scope": scope.value, "epoch": epoch, "holder": whoami(), "until": 0.0}
             insert(connection, table, [{"partition": number, **drawn} for number in range(PARTITIONS)])
         return epoch
 
