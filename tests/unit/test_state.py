@@ -69,7 +69,7 @@ WRITES: dict[str, Callable[[Store, int], object]] = {
     "set_consumer": lambda store, epoch: store.generations.set_consumer(epoch, 1, state="stopped"),
     "know_identity": lambda store, epoch: store.generations.know_identity(epoch, 1, "x"),
     "note_claims": lambda store, epoch: store.generations.note_claims(epoch, 1, True),
-    "note_journal": lambda store, epoch: store.note_journal(epoch, "s"),
+    "note_journal": lambda store, epoch: store.note_journal(epoch, "s", []),
     "begin": lambda store, epoch: store.generations.begin(epoch, "t"),
     "adopt": lambda store, epoch: store.generations.adopt(epoch, "other", 3, "marker"),
     "generation_of": lambda store, epoch: store.generation_of(epoch, "unknown"),

@@ -26,6 +26,7 @@ from lockstep.engine.target_watch import TargetWatch
 from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse, SystemError_, TargetReplaced
 from lockstep.guard.door import Door
 from lockstep.guard.policy import HeldBack
+from lockstep.limits import Guard
 from lockstep.mapping import Mapping
 from lockstep.ports import Reader
 from lockstep.state.generations import Consumer
@@ -49,7 +50,7 @@ class _Overtaken(Exception):
 
 
 class ConsumerThread(threading.Thread):
-    """Works one mapping. `gauges` is what `status` shows of it."""
+    """Works one mapping. `gauges` is what `status` shows of it. `guard`: instead of the mapping's."""
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class ConsumerThread(threading.Thread):
         *,
         claims: bool,
         once: threading.Event,
+        guard: Guard | None = None,
     ) -> None:
         super().__init__(name=f"lockstep-{mapping.name}", daemon=True)
         self.mapping = mapping
@@ -72,6 +74,7 @@ class ConsumerThread(threading.Thread):
         self._stop_event = stop
         self._claims = claims
         self._once = once
+        self._guard = guard or mapping.guard
         self._wake = threading.Event()
         self._goal: int | None = None
         self._held: LockstepError | None = None
@@ -164,7 +167,7 @@ class ConsumerThread(threading.Thread):
 
     def _work(self) -> None:
         with contextlib.ExitStack() as opened:
-            door = Door(self.mapping.target.open(self.consumer.number), self.mapping.guard)
+            door = Door(self.mapping.target.open(self.consumer.number), self._guard)
             opened.callback(door.close)
             if self._patiently(lambda: self._open_alone(door)) is None:
                 return

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from lockstep.errors import LeaseLost
+from lockstep.state.settling import Scope
 from lockstep.values import EPOCH_SHIFT, Version, version
 
 T = TypeVar("T")
@@ -15,7 +16,7 @@ T = TypeVar("T")
 class Epochs(Protocol):
     """Where epochs are drawn: `state.store.Store` is one."""
 
-    def draw_epoch(self, at_least: int = 0, held: int | None = None) -> int: ...
+    def draw_epoch(self, at_least: int = 0, held: int | None = None, scope: Scope = Scope.RUN) -> int: ...
 
     def require_newest(self, epoch: int) -> None:
         """Raises LeaseLost when a newer one was drawn."""
@@ -23,12 +24,13 @@ class Epochs(Protocol):
 
 
 class Lease:
-    """All partitions, held by this process. Shared by its workers; only its newest epoch is used."""
+    """All partitions of a scope, held by this process. Its workers share it; only its newest epoch counts."""
 
-    def __init__(self, epochs: Epochs) -> None:
+    def __init__(self, epochs: Epochs, scope: Scope = Scope.RUN) -> None:
         self._epochs = epochs
+        self._scope = scope
         self._lock = threading.Lock()
-        self._epoch = epochs.draw_epoch()
+        self._epoch = epochs.draw_epoch(scope=scope)
         self._batch = 0
 
     @property
@@ -45,7 +47,7 @@ class Lease:
         """Draws a newer epoch when the target holds versions that this one would not supersede."""
         with self._lock:
             if highest >> EPOCH_SHIFT >= self._epoch:
-                self._epoch = self._epochs.draw_epoch(highest >> EPOCH_SHIFT, self._epoch)
+                self._epoch = self._epochs.draw_epoch(highest >> EPOCH_SHIFT, self._epoch, self._scope)
                 self._batch = 0
 
     def under(self, write: Callable[[int], T]) -> T:
@@ -72,5 +74,5 @@ class Lease:
         Raises LeaseLost when it was another process's newer epoch that superseded it: it is the owner now.
         """
         with self._lock:
-            self._epoch = self._epochs.draw_epoch(held=self._epoch)
+            self._epoch = self._epochs.draw_epoch(held=self._epoch, scope=self._scope)
             self._batch = 0

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
+from lockstep.engine.retention import overtake, too_much
 from lockstep.engine.source import SourceFlow
 from lockstep.errors import LockstepError, StateError, StateInUse
+from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
+from lockstep.state.settling import Scope
 from lockstep.state.store import Store
 
 log = logging.getLogger("lockstep")
@@ -37,14 +41,33 @@ class Service:
         self._store.lock.take()
         self._lease = Lease(self._store)
         self._run = self._store.runs.begin(self._lease.epoch)
-        self._retire_removed()
-        self._claim_standing()
+        self._ready(self._lease)
         for source in self._pipeline.sources().values():
-            flow = SourceFlow(self._pipeline, source, self._store, self._lease, self._stop)
+            flow = SourceFlow(self._pipeline, source, self._store, self._lease, self._stop, self._worked())
             self._flows.append(flow)
             flow.start()
         self._seer = threading.Thread(target=self._see, name="lockstep-gauges", daemon=True)
         self._seer.start()
+
+    def _worked(self) -> Sequence[Mapping]:
+        """The mappings that this process works."""
+        return list(self._pipeline.mappings.values())
+
+    def _ready(self, lease: Lease) -> None:
+        """Makes the books ready for the mappings that are worked."""
+        self._take_over(lease)
+        self._retire_removed()
+        self._claim_standing()
+
+    def _take_over(self, lease: Lease) -> None:
+        """Live builds that a process beside the run has filled, once that process has ended."""
+        for build in self._store.builds.worked_beside():
+            if holder := self._store.build_lock.holder():
+                raise StateInUse(
+                    f"{build.target} (generation {build.number}) is followed by {holder}, which deployed it",
+                    "That process does what a run does. To go on with a run, end it first.",
+                )
+            self._store.builds.take_over(lease.epoch, build, Scope.RUN)
 
     def stopping(self) -> None:
         """Asks every thread to finish its batch and end. Safe in a signal handler."""
@@ -110,6 +133,7 @@ class Service:
                     for flow in self._flows:
                         for consumer in flow.consumers:
                             consumer.keep_in_bounds()
+                    self._keep_others_in_bounds()
                     self._store.trim()
                     passing("trimmed")
                 said = ""
@@ -121,6 +145,15 @@ class Service:
                 if said != str(error):
                     log.warning("%s. %s", error, error.remedy)
                 said = str(error)
+
+    def _keep_others_in_bounds(self) -> None:
+        """What stands beside the live builds waits as long as others do, not for ever."""
+        assert self._lease is not None
+        if self._store.build_lock.holder() is not None:
+            return  # at work
+        for consumer in self._store.generations.beside():
+            if why := too_much(self._store, consumer):
+                overtake(self._store, self._lease, consumer, "", why)
 
     def _retire_removed(self) -> None:
         """Consumers of mappings that are not declared any more, or now write elsewhere, rest."""

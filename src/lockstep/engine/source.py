@@ -32,10 +32,17 @@ _beginning = threading.Lock()
 
 
 class SourceFlow(threading.Thread):
-    """One source: its capture, and the consumers that read it."""
+    """One source: its capture, and the consumers of `mappings`, which read it. What else reads it is only
+    hinted where the log is not enough: another process works that."""
 
     def __init__(
-        self, pipeline: Pipeline, source: Source, store: Store, lease: Lease, stop: threading.Event
+        self,
+        pipeline: Pipeline,
+        source: Source,
+        store: Store,
+        lease: Lease,
+        stop: threading.Event,
+        mappings: Sequence[Mapping],
     ) -> None:
         super().__init__(name=f"lockstep-{source.name}", daemon=True)
         self.source = source
@@ -44,7 +51,7 @@ class SourceFlow(threading.Thread):
         self._store = store
         self._lease = lease
         self._stop_event = stop
-        self._mappings = [one for one in pipeline.mappings.values() if one.source.name == source.name]
+        self._mappings = [one for one in mappings if one.source.name == source.name]
         self._capturer = Capturer(
             *(source.name, source.feed(), pipeline.tables(source.name), store.journal),
             on_append=self._wake,
@@ -180,9 +187,12 @@ class SourceFlow(threading.Thread):
                     )
                 )
         self._hint_spans(spans, capture)
+        if hole is not None or (capture.started and begun != self._begun):
+            self._hint_others(hole, lost, capture)
         for one in threads or self.consumers:
             one.hold(_held(one.mapping, capture))
-        self._lease.under(partial(self._store.note_journal, source=self.source.name))
+        followed = self._pipeline.tables(self.source.name)
+        self._lease.under(partial(self._store.note_journal, source=self.source.name, followed=followed))
         self._capturer.begin(capture)
         self._begun = begun
         if threads:
@@ -276,6 +286,29 @@ class SourceFlow(threading.Thread):
                 )
         finally:
             reader.close()
+
+    def _hint_others(self, hole: str | None, lost: str | None, capture: Capture) -> None:
+        """Full spans for consumers that are worked elsewhere, or later: beside the live generation, or of
+        mappings that this process does not work. Nobody knows here what they read."""
+        store, worked = self._store, {mapping.name for mapping in self._mappings}
+        others = store.generations.beside(self.source.name) + [
+            one
+            for one in store.generations.consumers("running", "stopped")
+            if one.source == self.source.name and one.mapping not in worked
+        ]
+        trust = Trust.LEDGER if hole is None else Trust.TARGET
+        why = "capture began" if hole is None else f"the log has a hole: {hole}"
+        span = Hint("", span=EVERYTHING, reason="backfill", trust=trust, token=capture.token, at=time.time())
+        for one in others:
+            if lost is not None:
+                end = store.journal.end()
+                self._lease.under(partial(store.ledger.forget_positions, consumer=one.id))
+                self._lease.under(
+                    partial(store.ledger.begin_at, consumer=one.id, source=one.source, offset=end)
+                )
+            store.journal.append([Entry(consumer_stream(one.id), Lane.BULK, 0, (span,))])
+            total = store.ledger.count(one.id)
+            self._lease.under(partial(store.backfills.begin, consumer=one.id, reason=why, total=total))
 
     def _advance(self) -> None:
         """For `finish`: notes the source's end, then the journal's, then what the consumers must reach."""

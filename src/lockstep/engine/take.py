@@ -228,7 +228,7 @@ class Taker:
                     shared.append(hint)
                     continue
                 if hint.span is not None:
-                    if hint.table == self._root.table.name or self._expander.concerns(hint.table):
+                    if hint.table in ("", self._root.table.name) or self._expander.concerns(hint.table):
                         spans.append((hint, entry.origin))
                     continue
                 if hint.table == self._root.table.name or not hint.table:

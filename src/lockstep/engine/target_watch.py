@@ -9,7 +9,7 @@ from lockstep.engine.points import passing
 from lockstep.errors import Refused, TargetReplaced
 from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
-from lockstep.ports import ADOPTING
+from lockstep.ports import ADOPTING, Generational
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import Contents, Identity
@@ -67,10 +67,18 @@ class TargetWatch:
         self._lease.rise_above(contents.highest)
         know = self._store.generations.know_identity
         self._lease.under(lambda epoch: know(epoch, self._consumer.generation, identity_text(found)))
-        again = self._store.generations.consumer(self._mapping.name, self._consumer.target)
-        self._consumer = again or self._consumer
+        self._consumer = self._store.generations.known(self._consumer.id) or self._consumer
+        self._point()
         self._records = contents.records
         return self._consumer
+
+    def _point(self) -> None:
+        """Finishes what a deploy or a rollback that was broken off had still to do."""
+        target = self._mapping.target
+        if self._store.builds.pointing(target.name) == self._consumer.number:
+            if isinstance(target, Generational):
+                target.point(self._consumer.number)
+            self._store.builds.pointed(target.name)
 
     def look(self, door: Door) -> None:
         """Looks again whether the target is still itself."""

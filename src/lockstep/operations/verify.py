@@ -59,50 +59,85 @@ def verify(
         consumer = store.generations.consumer(mapping, declared.target.name)
         if consumer is None:
             raise StateError(f"mapping {mapping} has never run", "Start it with `lockstep run` first.")
+        place = _Place(on_progress, stop)
+        standing = _Standing(store, place, lambda: store.lock.holder() is not None)
+        return _check(pipeline, declared, consumer, standing, method, share, patience)
 
-        def rows(wanted: Sequence[Key]) -> dict[Key, Row]:
-            return store.ledger.rows(consumer.id, wanted)
 
-        def intended() -> list[Key]:
-            return store.ledger.intended(consumer.id)
+def verify_build(
+    pipeline: Pipeline,
+    mapping: Mapping,
+    consumer: Consumer,
+    store: Store,
+    *,
+    method: str = "fast",
+    on_progress: OnProgress | None = None,
+    stop: threading.Event | None = None,
+) -> Report:
+    """Checks a mapping on a build that this process works, beside the live one. See `verify`."""
+    standing = _Standing(store, _Place(on_progress, stop), lambda: True)
+    return _check(pipeline, mapping, consumer, standing, method, 1.0, PATIENCE)
 
-        sharing = [other.name for other in pipeline.beside(declared)]
-        place, findings, started = _Place(on_progress, stop), Findings(), time.time()
-        reader, feed = declared.source.reader(), declared.source.feed()
-        try:
-            with closed_door(declared, consumer.number) as door:
-                wait = barrier(_Standing(store, place), feed, consumer, patience)
-                spans = store.spans(consumer.id)
-                scope = Scope(declared, reader, door, spans, rows, intended, sharing, wait, findings)
-                position = feed.reached()
-                doubt = _doubt(declared, consumer, store, reader) if method == "fast" else None
-                if method == "sample":
-                    report = sample(scope, share, place)
-                elif method == "deep" or doubt is not None:
-                    report = deep(scope, place, *filter(None, [doubt]))
-                else:
-                    report = fast(scope, place)
-                barriers = [wait, *_barriers(pipeline, declared, store, feed, patience, place)]
-                report = _with_invariants(
-                    report, pipeline.invariants_of(declared), invariants.Scope(reader, feed, door, barriers)
-                )
-        except Cancelled as cancelled:
-            position, report = None, _cancelled(declared, method, started, findings, str(cancelled))
-        finally:
-            feed.close()
-            reader.close()
-        report = msgspec.structs.replace(report, position=position)
-        return _kept(report, store, consumer, changed=consumer.version != declared.version)
+
+def _check(
+    pipeline: Pipeline,
+    declared: Mapping,
+    consumer: Consumer,
+    standing: _Standing,
+    method: str,
+    share: float,
+    patience: float,
+) -> Report:
+    store, place = standing.store, standing.place
+
+    def rows(wanted: Sequence[Key]) -> dict[Key, Row]:
+        return store.ledger.rows(consumer.id, wanted)
+
+    def intended() -> list[Key]:
+        return store.ledger.intended(consumer.id)
+
+    sharing = [other.name for other in pipeline.beside(declared)]
+    findings, started = Findings(), time.time()
+    reader, feed = declared.source.reader(), declared.source.feed()
+    try:
+        with closed_door(declared, consumer.number) as door:
+            wait = barrier(standing, feed, consumer, patience)
+            spans = store.spans(consumer.id)
+            scope = Scope(declared, reader, door, spans, rows, intended, sharing, wait, findings)
+            position = feed.reached()
+            doubt = _doubt(declared, consumer, store, reader) if method == "fast" else None
+            if method == "sample":
+                report = sample(scope, share, place)
+            elif method == "deep" or doubt is not None:
+                report = deep(scope, place, *filter(None, [doubt]))
+            else:
+                report = fast(scope, place)
+            barriers = [wait, *_barriers(pipeline, declared, consumer, standing, feed, patience)]
+            report = _with_invariants(
+                report, pipeline.invariants_of(declared), invariants.Scope(reader, feed, door, barriers)
+            )
+    except Cancelled as cancelled:
+        position, report = None, _cancelled(declared, method, started, findings, str(cancelled))
+    finally:
+        feed.close()
+        reader.close()
+    report = msgspec.structs.replace(report, position=position)
+    return _kept(report, store, consumer, changed=consumer.version != declared.version)
 
 
 def _barriers(
-    pipeline: Pipeline, mapping: Mapping, store: Store, feed: Feed, patience: float, place: _Place
+    pipeline: Pipeline,
+    mapping: Mapping,
+    consumer: Consumer,
+    standing: _Standing,
+    feed: Feed,
+    patience: float,
 ) -> Iterator[Barrier]:
-    """Of the other mappings that lead from the same source to the same target."""
-    for other in pipeline.beside(mapping):
-        consumer = store.generations.consumer(other.name, other.target.name)
-        if consumer is not None and other.source.name == mapping.source.name:
-            yield barrier(_Standing(store, place), feed, consumer, patience)
+    """Of the other mappings that lead from the same source to the same build of the target."""
+    sharing = {other.name for other in pipeline.beside(mapping) if other.source.name == mapping.source.name}
+    for other in standing.store.generations.following(consumer.generation):
+        if other.mapping in sharing:
+            yield barrier(standing, feed, other, patience)
 
 
 def _with_invariants(report: Report, declared: Sequence[Invariant], scope: invariants.Scope) -> Report:
@@ -246,25 +281,27 @@ def _cancelled(mapping: Mapping, method: str, started: float, findings: Findings
 
 
 class _Standing:
-    """What the state store says of a live run. A check that waits asks it again and again, and may end."""
+    """What the state store says of the work that goes on. A check that waits asks it again and again, and may
+    end."""
 
-    def __init__(self, store: Store, place: _Place) -> None:
-        self._store = store
-        self._place = place
+    def __init__(self, store: Store, place: _Place, worked: Callable[[], bool]) -> None:
+        self.store = store
+        self.place = place
+        self._worked = worked
 
     @property
     def journal(self) -> SqlJournal:
-        return self._store.journal
+        return self.store.journal
 
     def working(self) -> bool:
-        self._place.check()
-        return self._store.lock.holder() is not None
+        self.place.check()
+        return self._worked()
 
     def followed(self, source: str) -> tuple[str, ...]:
         """As the journal has it, and as the run says, which is newer when nothing changes."""
-        mark, run = self._store.journal.mark(source), self._store.runs.last()
+        mark, run = self.store.journal.mark(source), self.store.runs.last()
         shown = run.gauges.get("sources", {}).get(source, {}).get("position") if run else None
         return tuple(one for one in (mark and mark.position, shown) if one)
 
     def settled(self, consumer: int) -> dict[tuple[Stream, Lane], dict[int, int]]:
-        return self._store.ledger.positions(consumer)
+        return self.store.ledger.positions(consumer)

@@ -31,6 +31,10 @@ class Consumer(Struct, frozen=True):
     identity: str | None
 
 
+BESIDE = ("building", "scratch", "kept")
+"""States of a generation that is not searched and may be, or is a rehearsal's."""
+
+
 class Generations:
     """Which mapping follows which physical build of its target. What a run changes names its epoch: one that
     lost its lease must not say of a mapping that it stopped, or is another."""
@@ -40,6 +44,24 @@ class Generations:
 
     def consumers(self, *states: str) -> list[Consumer]:
         """Every consumer of a live generation; with `states`, those in one of them."""
+        live = [schema.generations.c.state == "live"]
+        return self._consumers(*live, *([schema.consumers.c.state.in_(states)] if states else []))
+
+    def following(self, generation: int) -> list[Consumer]:
+        """Every consumer of one generation, live or not."""
+        return self._consumers(schema.generations.c.id == generation)
+
+    def known(self, consumer: int) -> Consumer | None:
+        """A consumer by its number, whatever became of its generation."""
+        return next(iter(self._consumers(schema.consumers.c.id == consumer)), None)
+
+    def beside(self, source: str | None = None) -> list[Consumer]:
+        """Every consumer of a generation that stands beside a live one and may take its place; of one source
+        where it is named."""
+        beside = [schema.generations.c.state.in_(BESIDE)]
+        return self._consumers(*beside, *([schema.consumers.c.source == source] if source else []))
+
+    def _consumers(self, *conditions: sa.ColumnElement[bool]) -> list[Consumer]:
         consumer, generation = schema.consumers, schema.generations
         statement = (
             sa.select(
@@ -57,11 +79,9 @@ class Generations:
                 generation.c.identity,
             )
             .join(generation, generation.c.id == consumer.c.generation)
-            .where(generation.c.state == "live")
+            .where(*conditions)
             .order_by(consumer.c.id)
         )
-        if states:
-            statement = statement.where(consumer.c.state.in_(states))
         with self._database.reading() as connection:
             return [Consumer(**row._mapping) for row in connection.execute(statement)]
 
@@ -132,10 +152,17 @@ class Generations:
 
     def adopted(self, consumer: Consumer) -> bool:
         """Whether what a consumer owns has yet to be found by reading the target."""
-        names = (f"found:{consumer.target}", f"found:{consumer.id}")
-        query = sa.select(schema.meta.c.name).where(schema.meta.c.name.in_(names))
+        done, *asked = f"found:{consumer.id}", f"found:{consumer.target}", f"find:{consumer.generation}"
+        query = sa.select(schema.meta.c.name).where(schema.meta.c.name.in_([done, *asked]))
         with self._database.reading() as connection:
-            return set(connection.scalars(query)) == {names[0]}
+            known = set(connection.scalars(query))
+        return bool(known) and done not in known
+
+    def find(self, epoch: int, generation: int) -> None:
+        """What a generation holds is to be found by reading it: it was restored without its ledger."""
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            upsert(connection, schema.meta, [{"name": f"find:{generation}", "value": "1"}])
 
     def note_found(self, epoch: int, consumer: int) -> None:
         """All that a consumer owns in an adopted target has been found."""

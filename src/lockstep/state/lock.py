@@ -16,10 +16,12 @@ WAIT = 0.05
 
 
 class RunLock:
-    """`run.lock` in the state directory; its text says who holds it."""
+    """`run.lock` in the state directory, or another of that kind; its text says who holds it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "run") -> None:
         self._directory = directory
+        self._path = directory / f"{name}.lock"
+        self._name = name
         self._lock: int | None = None
 
     def take(self) -> None:
@@ -28,14 +30,11 @@ class RunLock:
         Whoever asks for the `holder` locks for an instant, so it is tried for a second. Raises StateInUse
         that says who holds it.
         """
-        handle = os.open(self._directory / "run.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        handle = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         if not _locked(handle):
             holder = os.read(handle, 400).decode(errors="replace").strip() or "another process"
             os.close(handle)
-            raise StateInUse(
-                f"{self._directory} is in use by {holder}",
-                "Stop that run first, or work with it: `lockstep status`.",
-            )
+            raise in_use(self._directory, self._name, holder)
         os.ftruncate(handle, 0)
         os.pwrite(handle, whoami().encode(), 0)
         self._lock = handle
@@ -45,10 +44,9 @@ class RunLock:
 
     def holder(self) -> str | None:
         """Who runs now, None when nobody does."""
-        path = self._directory / "run.lock"
-        if self._lock is not None or not path.exists():
+        if self._lock is not None or not self._path.exists():
             return None
-        with path.open("rb") as file:
+        with self._path.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -60,6 +58,18 @@ class RunLock:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def in_use(place: object, name: str, holder: str) -> StateInUse:
+    """What is said to who comes second."""
+    if name == "run":
+        return StateInUse(
+            f"{place} is in use by {holder}", "Stop that run first, or work with it: `lockstep status`."
+        )
+    return StateInUse(
+        f"another deploy, rollback, restore or drill of {place} goes on: {holder}",
+        "Let it end, or end it: what it has done so far is kept, and goes on when it is asked for again.",
+    )
 
 
 def _locked(handle: int) -> bool:

@@ -18,7 +18,7 @@ import psycopg
 from lockstep.database.postgres import connect, lock_number, state_error
 from lockstep.errors import StateInUse, StateUnreachable
 from lockstep.place import StateUrl
-from lockstep.state.lock import TRIES, WAIT, whoami
+from lockstep.state.lock import TRIES, WAIT, in_use, whoami
 
 _HOLDER = """
 SELECT coalesce(nullif(a.application_name, ''), 'another process') || coalesce(' at ' || a.client_addr, '')
@@ -34,10 +34,11 @@ _NOTICED = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET t
 class SessionLock:
     """A session of its own, whose name says who holds it."""
 
-    def __init__(self, place: StateUrl) -> None:
+    def __init__(self, place: StateUrl, name: str = "run") -> None:
         self._place = place
+        self._name = name
         self._shown = _shown()
-        self._number = lock_number(f"lockstep run {place.schema}")
+        self._number = lock_number(f"lockstep {name} {place.schema}")
         self._session: psycopg.Connection[Any] | None = None
         self._mine = threading.Lock()
 
@@ -48,10 +49,7 @@ class SessionLock:
             try:
                 session.execute(_NOTICED)
                 if not self._locked(session):
-                    raise StateInUse(
-                        f"{self._place} is in use by {self._asked(session) or 'another process'}",
-                        "Stop that run first, or work with it: `lockstep status`.",
-                    )
+                    raise in_use(self._place, self._name, self._asked(session) or "another process")
             except psycopg.Error as error:
                 session.close()
                 raise state_error(error, self._place.name) from error

@@ -4,17 +4,19 @@ PostgreSQL database.
 .lockstep/journal.db   lockstep_journal   hints
 .lockstep/ledger.db    lockstep_ledger    everything else
 .lockstep/run.lock     a session's lock   held by the one `run`; says who
+.lockstep/build.lock   a session's lock   held by who works a build beside it: deploy, restore, drill
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import msgspec
 import sqlalchemy as sa
 
 from lockstep.database import Access, Database, insert, upsert
@@ -24,23 +26,28 @@ from lockstep.journal import sql as journals
 from lockstep.journal.sql import SqlJournal
 from lockstep.place import Place, StateUrl
 from lockstep.state import schema
+from lockstep.state.builds import Builds
 from lockstep.state.events import Events
 from lockstep.state.generations import Generations
 from lockstep.state.holds import Holds
+from lockstep.state.inherit import Inheritance
 from lockstep.state.ledger import Ledger
 from lockstep.state.lock import RunLock, whoami
 from lockstep.state.reports import Reports
 from lockstep.state.runs import Backfills, Runs
 from lockstep.state.settling import Scope, fence
+from lockstep.state.snapshots import Snapshots
 from lockstep.state.spans import LedgerSpans
 from lockstep.state.stuck import StuckKeys
-from lockstep.values import PARTITIONS, Lane, Stream, consumer_stream
+from lockstep.values import PARTITIONS, Lane, Stream, Table, consumer_stream
 
 if TYPE_CHECKING:
     from lockstep.state.session_lock import SessionLock
 
+    Lock = RunLock | SessionLock
+
 TOMBSTONES_KEPT = 7 * 86_400.0
-"""Seconds. Later, as long as the oldest snapshot that could bring the record back."""
+"""Seconds; longer where a saved state that could bring the record back is older."""
 
 
 def exists(place: Place) -> bool:
@@ -65,7 +72,7 @@ class Store:
 
     def __init__(self, place: Place, access: Access = Access.RUN) -> None:
         self.place = place
-        journal, self._database, self.lock = _opened(place, access)
+        journal, self._database, self.lock, self.build_lock = _opened(place, access)
         self.journal = SqlJournal(journal)
         self.ledger = Ledger(self._database)
         self.generations = Generations(self._database)
@@ -75,6 +82,9 @@ class Store:
         self.reports = Reports(self._database)
         self.holds = Holds(self._database)
         self.events = Events(self._database)
+        self.builds = Builds(self._database)
+        self.snapshots = Snapshots(self._database)
+        self.inheritance = Inheritance(self._database)
         if self._known("identity") is None:
             with self._database.writing() as connection:
                 made = {"identity": uuid4().hex, "partitions": str(PARTITIONS)}
@@ -98,6 +108,7 @@ class Store:
         self.journal.close()
         self._database.close()
         self.lock.close()
+        self.build_lock.close()
 
     def spans(self, consumer: int) -> LedgerSpans:
         """A consumer's part of the ledger, span by span."""
@@ -139,8 +150,13 @@ class Store:
             return self.generations.begin(epoch, target)
         return self.generations.adopt(epoch, target, *kept)
 
-    def note_journal(self, epoch: int, source: str) -> None:
-        """The journal that a source's hints are appended to from now on.
+    def followed(self, source: str) -> list[Table]:
+        """The tables of a source whose changes come into the journal, as they were last asked for."""
+        known = self._known(f"followed:{source}")
+        return [] if known is None else msgspec.json.decode(known, type=list[Table])
+
+    def note_journal(self, epoch: int, source: str, followed: Sequence[Table]) -> None:
+        """The journal that a source's hints are appended to from now on, and the tables they are of.
 
         Both files keep a word that is new each time, the ledger first; with it the one that the journal has
         until it takes the new one.
@@ -149,6 +165,7 @@ class Store:
         noted = {
             f"journal:{source}": self.journal.identity,
             f"pair:{source}": f"{pair} {self.journal.pair(source) or ''}",
+            f"followed:{source}": msgspec.json.encode(followed).decode(),
         }
         with self._database.writing() as connection:
             fence(connection, epoch)
@@ -181,7 +198,7 @@ class Store:
     def trim(self, keep: float = 86_400.0) -> int:
         """Forgets hints older than `keep` seconds that whoever reads them has settled; how many entries."""
         lowest: dict[tuple[Stream, Lane], int] = {}
-        for consumer in self.generations.consumers("running", "stopped"):
+        for consumer in (*self.generations.consumers("running", "stopped"), *self.generations.beside()):
             for place, offsets in self.ledger.positions(consumer.id).items():
                 newest = max(offsets.values(), default=0)
                 lowest[place] = min(lowest.get(place, newest), newest)
@@ -190,19 +207,21 @@ class Store:
             lowest.update({(consumer_stream(consumer.id), lane): self.journal.end() for lane in Lane})
         for replaced in self.generations.replaced():
             self.ledger.forget(replaced)
-        self.ledger.forget_tombstones(time.time() - TOMBSTONES_KEPT)
+        oldest = time.time() - TOMBSTONES_KEPT
+        self.ledger.forget_tombstones(min(self.snapshots.oldest() or oldest, oldest))
         return sum(self.journal.trim(*place, upto, before) for place, upto in lowest.items())
 
 
-def _opened(place: Place, access: Access) -> tuple[Database, Database, RunLock | SessionLock]:
-    """Journal, ledger and lock."""
+def _opened(place: Place, access: Access) -> tuple[Database, Database, Lock, Lock]:
+    """Journal, ledger, the lock of the run, and that of who works builds beside it."""
     if isinstance(place, StateUrl):
         from lockstep.database.postgres import PostgresDatabase
         from lockstep.state.session_lock import SessionLock
 
         journal: Database = PostgresDatabase(place, "journal", journals.migrations, access)
         with _closed_on_error(journal):
-            return journal, PostgresDatabase(place, "ledger", schema.migrations, access), SessionLock(place)
+            ledger = PostgresDatabase(place, "ledger", schema.migrations, access)
+            return journal, ledger, SessionLock(place), SessionLock(place, "build")
     if access is Access.RUN:
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -214,7 +233,8 @@ def _opened(place: Place, access: Access) -> tuple[Database, Database, RunLock |
             ) from error
     journal = FileDatabase(place / "journal.db", journals.migrations, access)
     with _closed_on_error(journal):
-        return journal, FileDatabase(place / "ledger.db", schema.migrations, access), RunLock(place)
+        files = FileDatabase(place / "ledger.db", schema.migrations, access)
+        return journal, files, RunLock(place), RunLock(place, "build")
 
 
 @contextlib.contextmanager

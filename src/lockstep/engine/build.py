@@ -1,0 +1,93 @@
+"""One build of a target at work beside the live one: all mappings that write the target, in their threads.
+
+Whoever follows the sources meanwhile appends the hints that these read: the run that goes on, or, where none
+does, the `Captures` of this process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from lockstep.engine.consumer import ConsumerThread
+from lockstep.engine.lease import Lease
+from lockstep.engine.service import Service
+from lockstep.errors import LockstepError
+from lockstep.limits import Guard
+from lockstep.mapping import Mapping
+from lockstep.pipeline import Pipeline
+from lockstep.state.builds import Build
+from lockstep.state.store import Store
+
+_UNSEARCHED = Guard(free=1 << 62, most=1 << 62)
+"""Nobody searches a build that is being filled, and it must be shown to agree before anybody does: only a
+source that reads empty is to be held there."""
+
+
+class BuildThreads:
+    """The threads of one build. `start`, then `wait`, as often as it is to catch up, then `stop`."""
+
+    def __init__(self, pipeline: Pipeline, store: Store, lease: Lease, build: Build) -> None:
+        self._store = store
+        self._stop = threading.Event()
+        consumers = {one.mapping: one for one in store.generations.following(build.id)}
+        self._threads = [
+            ConsumerThread(
+                mapping,
+                consumers[mapping.name],
+                store,
+                lease,
+                mapping.source.reader(),
+                self._stop,
+                claims=pipeline.claims(mapping),
+                once=threading.Event(),
+                guard=_UNSEARCHED if build.state != "kept" else None,
+            )
+            for mapping in pipeline.mappings.values()
+            if mapping.target.name == build.target
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def catch_up(self) -> None:
+        """Sets the goal of `caught_up`: what is in the journal now, and what stems from it."""
+        end = self._store.journal.end()
+        for thread in self._threads:
+            thread.done.clear()
+            thread.finish_at(end)
+
+    def caught_up(self) -> bool:
+        """Whether the goal is reached. Raises what stopped a mapping."""
+        for thread in self._threads:
+            if thread.error is not None:
+                raise thread.error
+            if not thread.is_alive():
+                raise LockstepError(
+                    f"mapping {thread.mapping.name} ended by itself", "Please report it with the log."
+                )
+        return all(one.done.is_set() and one.caught_up() for one in self._threads)
+
+    def waits(self) -> list[str]:
+        """What the mappings wait for, in words."""
+        return [f"{one.mapping.name}: {one.waiting}" for one in self._threads if one.waiting]
+
+    def stop(self) -> None:
+        """Finishes the open batches and commits."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.wake()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+
+class Captures(Service):
+    """Follows the sources and works no mapping: for a process that works a build while no run goes on."""
+
+    def _worked(self) -> Sequence[Mapping]:
+        return ()
+
+    def _ready(self, lease: Lease) -> None:
+        """The books of the live builds are another's."""

@@ -1,0 +1,133 @@
+"""Builds of targets beside the live ones: being filled, kept for the way back, or a rehearsal's."""
+
+from __future__ import annotations
+
+import time
+from uuid import uuid4
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from lockstep.database import Database, upsert
+from lockstep.state import schema
+from lockstep.state.generations import BESIDE
+from lockstep.state.settling import Scope, fence
+
+
+class Build(Struct, frozen=True):
+    """One physical build of a target. See `state.schema.generations`."""
+
+    id: int
+    target: str
+    number: int
+    state: str
+    marker: str
+    identity: str | None
+    created_at: float
+    worker: str | None
+
+
+class Builds:
+    """The generations of every target, and which of them is live."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, target: str, *states: str) -> list[Build]:
+        """A target's builds in these states, the oldest first."""
+        table = schema.generations
+        query = sa.select(table).where(table.c.target == target, table.c.state.in_(states))
+        with self._database.reading() as connection:
+            return [Build(**row._mapping) for row in connection.execute(query.order_by(table.c.id))]
+
+    def beside(self) -> list[Build]:
+        """Every build that stands beside a live one."""
+        table = schema.generations
+        query = sa.select(table).where(table.c.state.in_(BESIDE)).order_by(table.c.id)
+        with self._database.reading() as connection:
+            return [Build(**row._mapping) for row in connection.execute(query)]
+
+    def begin(self, epoch: int, target: str, *, scratch: bool = False) -> Build:
+        """A build of a target beside its live one; a `scratch` build is a rehearsal's, number 0."""
+        table = schema.generations
+        newest = sa.select(sa.func.max(table.c.number)).where(table.c.target == target)
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            made = connection.execute(
+                table.insert(),
+                {
+                    "target": target,
+                    "number": 0 if scratch else (connection.scalar(newest) or 0) + 1,
+                    "state": "scratch" if scratch else "building",
+                    "marker": uuid4().hex,
+                    "created_at": time.time(),
+                    "worker": Scope.BUILD.value,
+                },
+            )
+            assert made.inserted_primary_key is not None
+            row = connection.execute(sa.select(table).where(table.c.id == made.inserted_primary_key[0])).one()
+        return Build(**row._mapping)
+
+    def make_live(self, epoch: int, build: Build, *, keep: bool) -> None:
+        """This one is live from now on, in place of the one before, which is kept (else retired), as is none
+        that was kept before it. Readers are still to be pointed to it: see `pointing`."""
+        table = schema.generations
+        of = table.update().where(table.c.target == build.target)
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            connection.execute(of.where(table.c.state == "kept").values(state="retired"))
+            connection.execute(of.where(table.c.state == "live").values(state="kept" if keep else "retired"))
+            connection.execute(table.update().where(table.c.id == build.id).values(state="live"))
+            upsert(
+                connection,
+                schema.meta,
+                [{"name": f"pointing:{build.target}", "value": str(build.number)}],
+            )
+
+    def pointing(self, target: str) -> int | None:
+        """The generation that readers are still to be pointed to; None where they are."""
+        with self._database.reading() as connection:
+            found = connection.scalar(
+                sa.select(schema.meta.c.value).where(schema.meta.c.name == f"pointing:{target}")
+            )
+        return None if found is None else int(found)
+
+    def pointed(self, target: str) -> None:
+        """Readers see the live generation."""
+        with self._database.writing() as connection:
+            connection.execute(schema.meta.delete().where(schema.meta.c.name == f"pointing:{target}"))
+
+    def retire(self, epoch: int, build: Build) -> None:
+        """It never comes back: what is kept of it is forgotten by and by."""
+        table = schema.generations
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            connection.execute(table.update().where(table.c.id == build.id).values(state="retired"))
+
+    def erase(self, epoch: int, build: Build) -> None:
+        """Nothing of a rehearsal's build is known any more, once its consumers are forgotten."""
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            mine = sa.select(schema.consumers.c.id).where(schema.consumers.c.generation == build.id)
+            for table in (schema.reports, schema.divergences, schema.backfills, schema.holds):
+                connection.execute(table.delete().where(table.c.consumer.in_(mine)))
+            connection.execute(schema.consumers.delete().where(schema.consumers.c.generation == build.id))
+            connection.execute(schema.generations.delete().where(schema.generations.c.id == build.id))
+
+    def worked_beside(self) -> list[Build]:
+        """Live builds that a process beside the run has filled, and may still work."""
+        table = schema.generations
+        query = sa.select(table).where(table.c.state == "live", table.c.worker.is_not(None))
+        with self._database.reading() as connection:
+            return [Build(**row._mapping) for row in connection.execute(query)]
+
+    def take_over(self, epoch: int, build: Build, worker: Scope) -> None:
+        """Who works it from now on. What another scope still writes under its epoch is refused."""
+        table = schema.generations
+        other = Scope.RUN if worker is Scope.BUILD else Scope.BUILD
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            named = Scope.BUILD.value if worker is Scope.BUILD else None
+            connection.execute(table.update().where(table.c.id == build.id).values(worker=named))
+            if worker is Scope.RUN:
+                connection.execute(schema.leases.delete().where(schema.leases.c.scope == other))
