@@ -1,8 +1,16 @@
-"""What happened, as the timeline tells it: what no other table says."""
+"""What happened, as the timeline tells it: what no other table says.
+
+Runs, holds, reports, passes over all keys, and how much was written have tables of their own, which the
+timeline reads as well: what they tell is not noted here again.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
+from collections import deque
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -10,7 +18,63 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from lockstep.database import Database
+from lockstep.errors import LockstepError
 from lockstep.state import schema
+
+KEPT = 90 * 86_400.0
+"""Seconds for which events are kept."""
+
+MOST = 100_000
+"""Events that are kept, the newest: a fault that comes and goes all day does not fill a disk."""
+
+WAITING = 1_000
+"""Events that wait in memory for a state store that does not answer; later ones are counted."""
+
+
+class Kind(StrEnum):
+    """Kinds of events, each with its `meaning`. Names are stable: they are in what `--json` prints."""
+
+    meaning: str
+
+    def __new__(cls, name: str, meaning: str) -> Kind:
+        made = str.__new__(cls, name)
+        made._value_, made.meaning = name, meaning
+        return made
+
+    MAPPING_STOPPED = "mapping-stopped", "a mapping cannot go on by itself"
+    MAPPING_WAITS = "mapping-waits", "a system, or the state store, does not do what a mapping asks of it"
+    MAPPING_GOES_ON = "mapping-goes-on", "what it waited for is there again"
+    MAPPING_RETIRED = "mapping-retired", "a mapping is not declared any more"
+    STUCK = "stuck", "keys became stuck, or ceased to be"
+    SOURCE_WAITS = "source-waits", "a source does not answer, or cannot be followed as it is"
+    SOURCE_GOES_ON = "source-goes-on", "it is followed again"
+    SOURCE_STOPPED = "source-stopped", "a source cannot be followed before a person has mended it"
+    SOURCE_HOLE = "source-hole", "the log does not reach back to where it was left: all keys are compared"
+    TARGET_GONE = "target-gone", "a target is not there any more"
+    TARGET_REPLACED = "target-replaced", "another target stands where it was"
+    TARGET_EMPTIED = "target-emptied", "a target holds nothing, or next to nothing, of what it held"
+    RUN_LOST_LEASE = "run-lost-lease", "another process took over what a run worked"
+    CLOCK_JUMPED = "clock-jumped", "the machine's clock was set: times before and after do not add up"
+    REPAIR_ASKED = "repair-asked", "somebody asked for a repair of what a check had found"
+    RETRY_ASKED = "retry-asked", "somebody asked to try keys again that are stuck"
+    BACKFILL_ASKED = "backfill-asked", "somebody asked for keys to be derived again"
+    REDRIVE_ASKED = "redrive-asked", "somebody asked for keys to be hinted again that changed since a time"
+    ADOPTED = "adopted", "somebody had a target taken over that others had filled"
+    DECIDED = "decided", "a person's decision about a hold, which another has replaced"
+    SNAPSHOT_TAKEN = "snapshot-taken", "a saved state of a target is whole"
+    SNAPSHOT_FAILED = "snapshot-failed", "a state could not be saved, or turned out to be damaged"
+    SNAPSHOT_PRUNED = "snapshot-pruned", "a saved state was removed, as newer ones are enough"
+    RESTORE_BEGUN = "restore-begun", "a target is being brought back from a saved state"
+    RESTORE_DONE = "restore-done", "it is back, and in agreement"
+    RESTORE_FAILED = "restore-failed", "it could not be brought back"
+    DEPLOY_BEGUN = "deploy-begun", "the next build of a target is being made beside the live one"
+    DEPLOY_SWAPPED = "deploy-swapped", "readers see the next build"
+    DEPLOY_FAILED = "deploy-failed", "the next build was given up; readers see the one before"
+    ROLLED_BACK = "rolled-back", "readers see the build before again"
+    RETIRED = "retired", "a build was removed: nobody can go back to it"
+    DRILL_PASSED = "drill-passed", "a rehearsal brought a target back, in agreement"
+    DRILL_FAILED = "drill-failed", "a rehearsal did not"
+    NOT_KEPT = "not-kept", "events that nobody could write down, as the state store did not answer"
 
 
 class Event(Struct, frozen=True):
@@ -30,10 +94,14 @@ class Events:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._waiting: deque[Event] = deque()
+        self._lost = 0
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
 
     def note(
         self,
-        kind: str,
+        kind: Kind,
         subject: str,
         text: str,
         *,
@@ -41,14 +109,41 @@ class Events:
         why: str | None = None,
         numbers: dict[str, Any] | None = None,
     ) -> None:
-        """Records, durably, that this happened now."""
-        encoded = None if numbers is None else msgspec.json.encode(numbers).decode()
-        with self._database.writing() as connection:
-            connection.execute(
-                schema.events.insert().values(
-                    at=time.time(), kind=kind, subject=subject, text=text, who=who, why=why, numbers=encoded
-                )
-            )
+        """Records, durably, that this happened now, after all that `soon` was told of. Raises StateError."""
+        self._write(Event(time.time(), kind, subject, text, who, why, numbers))
+
+    def soon(self, kind: Kind, subject: str, text: str, *, numbers: dict[str, Any] | None = None) -> None:
+        """Records that this happened now, at the next `flush`: for who must not wait for the state store."""
+        event = Event(time.time(), kind, subject, text, numbers=numbers)
+        with self._lock:
+            if len(self._waiting) < WAITING:
+                self._waiting.append(event)
+            else:
+                self._lost += 1
+
+    def flush(self) -> None:
+        """Makes durable what `soon` was told of. Raises StateError; then it waits for the next time."""
+        if self._waiting:
+            self._write()
+
+    def _write(self, *more: Event) -> None:
+        with self._writing:
+            with self._lock:  # not while it is written: `soon` waits for nobody
+                waiting, lost = list(self._waiting), self._lost
+            if lost:
+                text = f"{lost:,} more events, for which there was no room"
+                more = (Event(time.time(), Kind.NOT_KEPT, "", text, numbers={"events": lost}), *more)
+            with self._database.writing() as connection:
+                connection.execute(schema.events.insert(), [_row(event) for event in (*waiting, *more)])
+            with self._lock:
+                for _ in waiting:
+                    self._waiting.popleft()
+                self._lost -= lost
+
+    def close(self) -> None:
+        """Writes what waits, if the state store answers."""
+        with contextlib.suppress(LockstepError):
+            self.flush()
 
     def since(self, after: float, until: float | None = None) -> list[Event]:
         """Events from a time on, in the order in which they were noted."""
@@ -69,3 +164,27 @@ class Events:
                 )
                 for row in connection.execute(query)
             ]
+
+    def prune(self) -> None:
+        """Forgets what is older than `KEPT`, and all but the newest `MOST`."""
+        table = schema.events
+        with self._database.reading() as connection:
+            newest = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
+            old = sa.or_(table.c.at < time.time() - KEPT, table.c.id <= newest - MOST)
+            if connection.scalar(sa.select(table.c.id).where(old).limit(1)) is None:
+                return
+        with self._database.writing() as connection:
+            connection.execute(table.delete().where(old))
+
+
+def _row(event: Event) -> dict[str, Any]:
+    numbers = None if event.numbers is None else msgspec.json.encode(event.numbers).decode()
+    return {
+        "at": event.at,
+        "kind": str(event.kind),
+        "subject": event.subject,
+        "text": event.text,
+        "who": event.who,
+        "why": event.why,
+        "numbers": numbers,
+    }

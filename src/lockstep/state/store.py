@@ -105,6 +105,7 @@ class Store:
             return connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == name))
 
     def close(self) -> None:
+        self.events.close()
         self.journal.close()
         self._database.close()
         self.lock.close()
@@ -209,6 +210,7 @@ class Store:
             self.ledger.forget(replaced)
         oldest = time.time() - TOMBSTONES_KEPT
         self.ledger.forget_tombstones(min(self.snapshots.oldest() or oldest, oldest))
+        self.events.prune()
         return sum(self.journal.trim(*place, upto, before) for place, upto in lowest.items())
 
 
