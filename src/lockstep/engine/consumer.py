@@ -18,6 +18,7 @@ from lockstep.engine.derive import Deriver
 from lockstep.engine.judged import Judge
 from lockstep.engine.lease import Lease
 from lockstep.engine.loop import Counts, Loop
+from lockstep.engine.noting import QUIET, Fault, StuckNumber
 from lockstep.engine.points import passing
 from lockstep.engine.pulse import Pulse
 from lockstep.engine.retention import overtake, too_much
@@ -29,6 +30,7 @@ from lockstep.guard.policy import HeldBack
 from lockstep.limits import Guard
 from lockstep.mapping import Mapping
 from lockstep.ports import Reader
+from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import PARTITIONS, Key, Lane, Status, Trust
@@ -91,11 +93,20 @@ class ConsumerThread(threading.Thread):
         self._settled_at: float | None = None
         self._asking = Asking(store, lease, consumer)
         self._watch = TargetWatch(mapping, consumer, store, lease)
+        said = (Kind.MAPPING_GOES_ON, mapping.name)
+        self._waits = Fault(store.events, Kind.MAPPING_WAITS, *said, QUIET)
+        self._rests = Fault(store.events, Kind.MAPPING_HELD, *said, 0.0)
+        self._stuck = StuckNumber(store.events, mapping.name, 0)
+        self._failed = False
 
     def hold(self, why: LockstepError | None) -> None:
         """Stops the work, for a reason, until it is let go with None. What was taken is finished."""
         if why is not None and str(why) != str(self._held):
             log.warning("mapping %s is held: %s. %s", self.mapping.name, why, why.remedy)
+        if why is not None:
+            self._rests.ill(f"{why}. {why.remedy}")
+        else:
+            self._rests.well()
         self._held = why
         self._wake.set()
 
@@ -148,6 +159,7 @@ class ConsumerThread(threading.Thread):
                 )
             )
         finally:
+            self._waits.close()
             self._reader.close()
             self.done.set()
 
@@ -157,6 +169,7 @@ class ConsumerThread(threading.Thread):
         reason = f"{error}. {error.remedy}".rstrip(". ") + "."
         if isinstance(error, LeaseLost):
             return  # the books are another's now, who works this mapping
+        self._store.events.soon(Kind.MAPPING_STOPPED, self.mapping.name, reason)
         with contextlib.suppress(LockstepError):  # the state store itself may be what failed
             self._say("stopped", reason)
 
@@ -204,12 +217,14 @@ class ConsumerThread(threading.Thread):
                     looked = now
                     self._patiently(partial(self._watch.look, door))
                     self._patiently(partial(self._regular, loop))
+                    self._patiently(self._count_stuck)
                 if now >= self._watch.counts_at:
                     applied = self._totals[Status.APPLIED]
                     self._patiently(partial(self._watch.count, door, applied))
                 if not worked:
                     self._patiently(partial(self._idle, loop))
             self._finish(loop)
+            self._count_stuck(last=True)
             positions = self._require_taker().positions()
             self._lease.under(lambda epoch: self._store.ledger.place(epoch, self.consumer.id, positions))
 
@@ -258,6 +273,7 @@ class ConsumerThread(threading.Thread):
             try:
                 answer = action()
                 self.waiting = None
+                self._waits.well()
                 return answer
             except (TargetReplaced, StateInUse, LeaseLost):
                 raise
@@ -270,6 +286,7 @@ class ConsumerThread(threading.Thread):
                 if self.waiting is None:
                     log.warning("mapping %s waits: %s. %s", self.mapping.name, error, error.remedy)
                 self.waiting = str(error)
+                self._waits.ill(f"{error}. {error.remedy}")
                 self._pulse.waits()
                 self._give_way()
                 wait = min(wait * 2, _LONGEST_WAIT)
@@ -322,6 +339,8 @@ class ConsumerThread(threading.Thread):
             PARTITIONS,
             BATCH,
         )
+        stuck = self._store.stuck.count(self.consumer.id)
+        self._stuck = StuckNumber(self._store.events, self.mapping.name, stuck)
         return Loop(
             self.mapping,
             self.consumer.id,
@@ -341,7 +360,7 @@ class ConsumerThread(threading.Thread):
                 self._reader,
             ),
             claims=self._claims,
-            stuck=self._store.stuck.count(self.consumer.id),
+            stuck=stuck,
             arrived=self._wake,
         )
 
@@ -393,8 +412,15 @@ class ConsumerThread(threading.Thread):
         if due:
             loop.hint(due, "clock", Trust.LEDGER, Lane.BULK, origin=1)
 
+    def _count_stuck(self, *, last: bool = False) -> None:
+        """Says how many keys are stuck, where that may have changed."""
+        if self._failed or self._stuck.known:
+            self._failed = False
+            self._stuck.now(self._store.stuck.count(self.consumer.id), last=last)
+
     def _count(self, counts: Counts) -> None:
         self._pulse.progress()
+        self._failed = self._failed or counts.failures > 0
         self._settled_at = time.time()
         for status, number in counts.outcomes.items():
             self._totals[status] += number

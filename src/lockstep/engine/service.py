@@ -12,15 +12,19 @@ from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.retention import overtake, too_much
 from lockstep.engine.source import SourceFlow
-from lockstep.errors import LockstepError, StateError, StateInUse
+from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
+from lockstep.state.events import Kind
 from lockstep.state.settling import Scope
 from lockstep.state.store import Store
 
 log = logging.getLogger("lockstep")
 
 _TRIM_EVERY = 60.0
+
+_JUMP = 5.0
+"""Seconds between clock and stopwatch that are no longer the steady setting of a clock."""
 
 
 class Service:
@@ -104,7 +108,11 @@ class Service:
         if self._seer is not None:
             self._seer.join()
         if self._run is not None:
+            lost = self.lost or next((one for one in self.errors() if isinstance(one, LeaseLost)), None)
+            if lost is not None:
+                self._store.events.soon(Kind.RUN_LOST_LEASE, f"run {self._run}", str(lost))
             try:
+                self._store.events.flush()
                 self._store.runs.see(self._run, self.gauges(), outcome)
             except StateError as error:  # all that matters is committed, or comes again
                 log.warning("%s. %s", error, error.remedy)
@@ -124,10 +132,13 @@ class Service:
         assert self._run is not None
         trimmed = time.monotonic()
         said = ""
+        ahead = time.time() - time.monotonic()
         while not self._stop.wait(1.0):
+            ahead = self._clock(ahead)
             try:
                 self._store.lock.confirm()
                 self._store.runs.see(self._run, self.gauges())
+                self._store.events.flush()
                 if time.monotonic() - trimmed > _TRIM_EVERY:
                     trimmed = time.monotonic()
                     for flow in self._flows:
@@ -145,6 +156,15 @@ class Service:
                 if said != str(error):
                     log.warning("%s. %s", error, error.remedy)
                 said = str(error)
+
+    def _clock(self, before: float) -> float:
+        """How far the clock is ahead of the stopwatch; says so where that has changed at once."""
+        now = time.time() - time.monotonic()
+        if abs(now - before) > _JUMP:
+            way = "ahead, or the machine slept" if now > before else "back"
+            text = f"the clock was set {abs(now - before):,.0f} s {way}"
+            self._store.events.soon(Kind.CLOCK_JUMPED, "", text, numbers={"seconds": round(now - before, 1)})
+        return now
 
     def _keep_others_in_bounds(self) -> None:
         """What stands beside the live builds waits as long as others do, not for ever."""
@@ -166,6 +186,8 @@ class Service:
                     consumer.mapping,
                     consumer.target,
                 )
+                text = f"no longer writes {consumer.target}; the records there stay"
+                self._store.events.soon(Kind.MAPPING_RETIRED, consumer.mapping, text)
                 self._store.generations.set_consumer(
                     self._lease.epoch, consumer.id, state="retired", reason="no longer declared"
                 )

@@ -14,12 +14,14 @@ from lockstep.canonical import SUM_RECIPE
 from lockstep.engine.capture import Capturer
 from lockstep.engine.consumer import ConsumerThread
 from lockstep.engine.lease import Lease
+from lockstep.engine.noting import QUIET, Fault
 from lockstep.engine.points import passing
 from lockstep.engine.sample import changed_meaning
 from lockstep.errors import LeaseLost, LockstepError, Refused, StateError, SystemError_
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Capture, Reader, Source
+from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
@@ -55,8 +57,11 @@ class SourceFlow(threading.Thread):
         self._capturer = Capturer(
             *(source.name, source.feed(), pipeline.tables(source.name), store.journal),
             on_append=self._wake,
-            still_ours=lease.check,
+            still_ours=self._followed,
         )
+        said = (Kind.SOURCE_WAITS, Kind.SOURCE_GOES_ON, source.name)
+        self._waits = Fault(store.events, *said, QUIET)
+        self._hole: str | None = None
         self._once = threading.Event()
         self._goal: str | None = None
         self._origin: int | None = None
@@ -117,6 +122,7 @@ class SourceFlow(threading.Thread):
                 if self._waiting != str(error):
                     log.warning("source %s: %s. %s", self.source.name, error, error.remedy)
                 self._waiting = str(error)
+                self._waits.ill(f"{error}. {error.remedy}")
                 self._capturer.pulse.waits()
                 self._capturer.look()
                 wait = min(wait * 2, _LONGEST_WAIT)
@@ -124,17 +130,28 @@ class SourceFlow(threading.Thread):
             except LockstepError as error:
                 self._error = error
                 log.error("source %s stopped: %s. %s", self.source.name, error, error.remedy)
+                self._stopped(error)
                 break
             except Exception as error:
                 log.exception("source %s stopped by a defect of Lockstep", self.source.name)
                 self._error = LockstepError(
                     f"a defect of Lockstep: {type(error).__name__}: {error}", "Please report it."
                 )
+                self._stopped(self._error)
                 break
+        self._waits.close()
         for one in self.consumers:
             one.wake()
             one.join()
         self._capturer.close()
+
+    def _stopped(self, error: LockstepError) -> None:
+        self._store.events.soon(Kind.SOURCE_STOPPED, self.source.name, f"{error}. {error.remedy}")
+
+    def _followed(self) -> None:
+        """Something came of the log, or that there is nothing: it answers, and must still be ours."""
+        self._waits.well()
+        self._lease.check()
 
     def _wake(self) -> None:
         for one in self.consumers:
@@ -146,6 +163,9 @@ class SourceFlow(threading.Thread):
         spans: list[tuple[Consumer, Mapping, str, Trust]] = []
         lost = self._store.journal_hole(self.source.name)
         hole = capture.hole or lost
+        if hole is not None and hole != self._hole:
+            self._store.events.soon(Kind.SOURCE_HOLE, self.source.name, hole)
+        self._hole = hole  # until what it asks for is durable, each try finds it again
         begun = (capture.position, capture.started, capture.moment)
         for mapping in self._mappings:
             consumer, new = self._consumer(mapping)
@@ -194,7 +214,7 @@ class SourceFlow(threading.Thread):
         followed = self._pipeline.tables(self.source.name)
         self._lease.under(partial(self._store.note_journal, source=self.source.name, followed=followed))
         self._capturer.begin(capture)
-        self._begun = begun
+        self._hole, self._begun = None, begun
         if threads:
             for one in threads:
                 one.start()

@@ -10,6 +10,7 @@ from lockstep.errors import Refused, TargetReplaced
 from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
 from lockstep.ports import ADOPTING, Generational
+from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import Contents, Identity
@@ -40,7 +41,8 @@ class TargetWatch:
             found = door.create(marker)
             passing("created")
         if found is None:
-            raise TargetReplaced(
+            raise self._lost(
+                Kind.TARGET_GONE,
                 f"{self._mapping.target.name} (generation {self._consumer.number}) is gone",
                 f"Bring it back, or build it anew: `lockstep backfill {self._mapping.name} --rebuild`.",
             )
@@ -50,13 +52,15 @@ class TargetWatch:
                 f"Run `lockstep adopt {self._mapping.name}` again, which goes on. Nothing is written.",
             )
         if found.marker != marker:
-            raise TargetReplaced(
+            raise self._lost(
+                Kind.TARGET_REPLACED,
                 f"{self._mapping.target.name} is there, but this state store did not make it",
                 "Use another name for the target, remove what stands there, or use the state store "
                 f"that made it; or build beside it: `lockstep backfill {self._mapping.name} --rebuild`.",
             )
         if known is not None and known != identity_text(found):
-            raise TargetReplaced(
+            raise self._lost(
+                Kind.TARGET_REPLACED,
                 f"{self._mapping.target.name} is another one than before: "
                 f"{identity_text(found)}, was {known}",
                 f"Bring the old one back, or build anew: `lockstep backfill {self._mapping.name} --rebuild`.",
@@ -84,7 +88,8 @@ class TargetWatch:
         """Looks again whether the target is still itself."""
         found = door.identity()
         if found is None or identity_text(found) != self._consumer.identity:
-            raise TargetReplaced(
+            raise self._lost(
+                Kind.TARGET_GONE if found is None else Kind.TARGET_REPLACED,
                 f"{self._mapping.target.name} was removed or replaced while it was being written",
                 f"Bring it back, or build it anew: `lockstep backfill {self._mapping.name} --rebuild`.",
             )
@@ -110,13 +115,19 @@ class TargetWatch:
             return
         known = self._store.ledger.count(self._consumer.id)
         if known >= 100 and records < known // 2:
-            raise TargetReplaced(
+            raise self._lost(
+                Kind.TARGET_EMPTIED,
                 f"{self._mapping.target.name} should hold {known:,} records and holds {records:,}: "
                 "it was emptied",
                 "Restore it, then `lockstep backfill "
                 f"{self._mapping.name} --trust-target`; or build it anew: "
                 f"`lockstep backfill {self._mapping.name} --rebuild`. Nothing is written until then.",
             )
+
+    def _lost(self, kind: Kind, problem: str, remedy: str) -> TargetReplaced:
+        """Notes that the target is not what it was; the error to raise."""
+        self._store.events.soon(kind, self._mapping.target.name, problem)
+        return TargetReplaced(problem, remedy)
 
 
 def identity_text(identity: Identity) -> str:

@@ -24,7 +24,9 @@ from lockstep.mapping import Mapping
 from lockstep.operations.opened import looking, opened
 from lockstep.pipeline import Pipeline
 from lockstep.ports import ADOPTING, Reader
+from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
+from lockstep.state.lock import user
 from lockstep.state.store import Store
 from lockstep.values import Key, Lane, Trust
 
@@ -127,10 +129,15 @@ def _take(
 
         writing = Writing(consumer.id, consumer.generation, store.ledger, lease, claims, hint, take)
         adoption = Adoption(declared, reader, door, writing, on_progress, stopped)
-        if not adoption.over_source() or not adoption.over_target():
-            return _answer(declared, adoption, "interrupted", begun, taken_over=True)
-        door.leave(consumer.marker)
-        return _answer(declared, adoption, "adopted", begun, taken_over=True)
+        outcome = "interrupted"
+        if adoption.over_source() and adoption.over_target():
+            door.leave(consumer.marker)
+            outcome = "adopted"
+        answer = _answer(declared, adoption, outcome, begun, taken_over=True)
+        said = ", ".join(f"{count:,} {kind}" for kind, count in answer.counts.items())
+        text = f"had {declared.target.name} taken over ({outcome}): {said}"
+        store.events.note(Kind.ADOPTED, declared.name, text, who=user(), numbers=dict(answer.counts))
+        return answer
 
 
 def _stands(declared: Mapping, number: int) -> bool:

@@ -13,6 +13,8 @@ from lockstep.errors import DeclarationError, Refused
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door, consumer_of, existing, parse_keys
 from lockstep.pipeline import Pipeline
+from lockstep.state.events import Kind
+from lockstep.state.lock import user
 from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
 
 
@@ -44,6 +46,13 @@ def backfill(
         raise DeclarationError("rebuild is of all keys", "Leave the keys out, or leave rebuild out.")
     with existing(pipeline, Access.CHANGE) as store:
         consumer = consumer_of(store, mapping, declared.target.name)
+
+        def note(what: str, **numbers: int) -> None:
+            compared = ", compared with the target" if trust_target else ""
+            store.events.note(
+                Kind.BACKFILL_ASKED, mapping, f"asked for {what}{compared}", who=user(), numbers=numbers
+            )
+
         reader = declared.source.reader()
         try:
             if typed:
@@ -52,6 +61,7 @@ def backfill(
                 store.journal.append(
                     addressed(consumer.id, declared.root.table.name, wanted, "asked", trust, Lane.LIVE)
                 )
+                note(f"{len(wanted):,} keys", keys=len(wanted))
                 return Asked(mapping, len(wanted), consumer.number, store.lock.holder())
             total = reader.estimate(declared.root.table)
         finally:
@@ -67,6 +77,7 @@ def backfill(
                         epoch, other.name, generation, other.source.name, other.version, recipe(other)
                     )
             fresh = consumer_of(store, mapping, declared.target.name)
+            note(f"a new build, {fresh.number}, of {declared.target.name}", generation=fresh.number)
             return Asked(mapping, total, fresh.number, None)
         hint = Hint(
             declared.root.table.name,
@@ -77,6 +88,7 @@ def backfill(
         )
         store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
         store.backfills.ask(consumer.id, total)
+        note("all keys", keys=total)
         return Asked(mapping, total, consumer.number, store.lock.holder())
 
 

@@ -56,6 +56,10 @@ class Schedule:
         self._due[name] = until
 
 
+_BY = "the run"
+"""Who asks for these repairs, in the timeline."""
+
+
 class Continuous(threading.Thread):
     """Checks the mappings of one source until `stop` is set. Never delays their work; outlives what fails."""
 
@@ -119,7 +123,7 @@ class Continuous(threading.Thread):
             listed = ", ".join(sorted(given_up)[:5])
             self._warn(name, f"repaired {TRIES} times and different again, so left as it is: {listed}")
         if wanted:
-            repair(self._pipeline, name, report=report.id, only=_REPAIRED, but=given_up)
+            repair(self._pipeline, name, report=report.id, only=_REPAIRED, but=given_up, by=_BY)
             tried.update(wanted)
 
     def _warn(self, name: str, what: str) -> None:

@@ -20,7 +20,9 @@ from lockstep.operations import strangers
 from lockstep.operations.opened import consumer_of, existing
 from lockstep.operations.reports import no_report
 from lockstep.pipeline import Pipeline
+from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
+from lockstep.state.lock import user
 from lockstep.state.reports import Open, Stored
 from lockstep.state.store import Store
 from lockstep.values import Key, Lane, Trust
@@ -65,10 +67,12 @@ def repair(
     extras: bool = False,
     but: Collection[str] = (),
     dry_run: bool = False,
+    by: str | None = None,
 ) -> Repair:
     """Repairs what the checks of a mapping have found and is open, or the kinds in `only`.
 
     `report`: only what is open of what this one found; it tells the mapping. `but`: subjects that are let be.
+    `by`: who asks, for the timeline; whoever is logged in.
     Each key is derived again and
     compared with what the target holds now; what differs is written. A record that carries this mapping's
     metadata and that nobody derives is removed; with `extras` also what no mapping wrote, as long as no run
@@ -106,7 +110,18 @@ def repair(
         counts = {kind: len(some) for kind, some in sorted(plan.wanted.items())}
         running = store.lock.holder() if dry_run or not alone else None
         removed = len(plan.strangers) - (len(left) - len(plan.left))
+        if not dry_run and (counts or removed):
+            said = counts | ({"removed": removed} if removed else {})
+            _note(store, declared.name, newest.id, said, by or user())
         return Repair(declared.name, newest.id, counts, tuple(left), more, running, not dry_run, removed)
+
+
+def _note(store: Store, mapping: str, report: int, counts: dict[str, int], by: str) -> None:
+    """For the timeline."""
+    said = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
+    text = f"asked to repair what checks found up to report {report}: {said}"
+    numbers = {"report": report, **counts}
+    store.events.note(Kind.REPAIR_ASKED, mapping, text, who=by, numbers=numbers)
 
 
 def _of(

@@ -9,6 +9,9 @@ from lockstep.engine.addressed import addressed
 from lockstep.operations.opened import consumer_of, existing, parse_keys
 from lockstep.pipeline import Pipeline
 from lockstep.place import Place
+from lockstep.state.events import Kind
+from lockstep.state.lock import user
+from lockstep.state.store import Store
 from lockstep.state.stuck import Stuck
 from lockstep.values import Lane, Trust
 
@@ -31,8 +34,17 @@ def retry(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> int:
     with existing(pipeline, Access.CHANGE) as store:
         consumer = consumer_of(store, mapping, declared.target.name)
         if not typed:
-            return store.stuck.retry_all(consumer.id)
+            count = store.stuck.retry_all(consumer.id)
+            _note(store, mapping, count)
+            return count
         wanted = parse_keys(declared, typed)
         table = declared.root.table.name
         store.journal.append(addressed(consumer.id, table, wanted, "retry", Trust.LEDGER, Lane.LIVE))
+        _note(store, mapping, len(wanted))
         return len(wanted)
+
+
+def _note(store: Store, mapping: str, count: int) -> None:
+    """For the timeline."""
+    text = f"asked to try {count:,} {'key' if count == 1 else 'keys'} again"
+    store.events.note(Kind.RETRY_ASKED, mapping, text, who=user(), numbers={"keys": count})

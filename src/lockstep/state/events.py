@@ -7,6 +7,7 @@ timeline reads as well: what they tell is not noted here again.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections import deque
@@ -20,6 +21,8 @@ from msgspec import Struct
 from lockstep.database import Database
 from lockstep.errors import LockstepError
 from lockstep.state import schema
+
+log = logging.getLogger("lockstep")
 
 KEPT = 90 * 86_400.0
 """Seconds for which events are kept."""
@@ -42,11 +45,12 @@ class Kind(StrEnum):
         return made
 
     MAPPING_STOPPED = "mapping-stopped", "a mapping cannot go on by itself"
-    MAPPING_WAITS = "mapping-waits", "a system, or the state store, does not do what a mapping asks of it"
-    MAPPING_GOES_ON = "mapping-goes-on", "what it waited for is there again"
+    MAPPING_WAITS = "mapping-waits", "a system, or the state store, does not answer a mapping, or refuses"
+    MAPPING_HELD = "mapping-held", "a table that a mapping reads cannot be followed as it is"
+    MAPPING_GOES_ON = "mapping-goes-on", "what it waited for, or was held by, is over"
     MAPPING_RETIRED = "mapping-retired", "a mapping is not declared any more"
     STUCK = "stuck", "keys became stuck, or ceased to be"
-    SOURCE_WAITS = "source-waits", "a source does not answer, or cannot be followed as it is"
+    SOURCE_WAITS = "source-waits", "a source, or the state store, does not answer those who follow it"
     SOURCE_GOES_ON = "source-goes-on", "it is followed again"
     SOURCE_STOPPED = "source-stopped", "a source cannot be followed before a person has mended it"
     SOURCE_HOLE = "source-hole", "the log does not reach back to where it was left: all keys are compared"
@@ -109,12 +113,28 @@ class Events:
         why: str | None = None,
         numbers: dict[str, Any] | None = None,
     ) -> None:
-        """Records, durably, that this happened now, after all that `soon` was told of. Raises StateError."""
-        self._write(Event(time.time(), kind, subject, text, who, why, numbers))
+        """Records, durably, that this happened now. Never raises: what happened has happened. Where the state
+        store does not answer, it waits for the next `flush`."""
+        self._keep(Event(time.time(), kind, subject, text, who, why, numbers))
+        try:
+            self.flush()
+        except LockstepError as error:
+            log.warning("the timeline lacks for now that %s: %s (%s)", subject, text, error)
 
-    def soon(self, kind: Kind, subject: str, text: str, *, numbers: dict[str, Any] | None = None) -> None:
-        """Records that this happened now, at the next `flush`: for who must not wait for the state store."""
-        event = Event(time.time(), kind, subject, text, numbers=numbers)
+    def soon(
+        self,
+        kind: Kind,
+        subject: str,
+        text: str,
+        *,
+        numbers: dict[str, Any] | None = None,
+        at: float | None = None,
+    ) -> None:
+        """Records that this happened, now or at a time before, at the next `flush`: for who must not wait
+        for the state store."""
+        self._keep(Event(time.time() if at is None else at, kind, subject, text, numbers=numbers))
+
+    def _keep(self, event: Event) -> None:
         with self._lock:
             if len(self._waiting) < WAITING:
                 self._waiting.append(event)
@@ -123,18 +143,18 @@ class Events:
 
     def flush(self) -> None:
         """Makes durable what `soon` was told of. Raises StateError; then it waits for the next time."""
-        if self._waiting:
-            self._write()
-
-    def _write(self, *more: Event) -> None:
+        if not self._waiting:
+            return
         with self._writing:
             with self._lock:  # not while it is written: `soon` waits for nobody
                 waiting, lost = list(self._waiting), self._lost
+            rows = [as_row(event) for event in waiting]
             if lost:
                 text = f"{lost:,} more events, for which there was no room"
-                more = (Event(time.time(), Kind.NOT_KEPT, "", text, numbers={"events": lost}), *more)
-            with self._database.writing() as connection:
-                connection.execute(schema.events.insert(), [_row(event) for event in (*waiting, *more)])
+                rows.append(as_row(Event(time.time(), Kind.NOT_KEPT, "", text, numbers={"events": lost})))
+            if rows:
+                with self._database.writing() as connection:
+                    connection.execute(schema.events.insert(), rows)
             with self._lock:
                 for _ in waiting:
                     self._waiting.popleft()
@@ -177,7 +197,8 @@ class Events:
             connection.execute(table.delete().where(old))
 
 
-def _row(event: Event) -> dict[str, Any]:
+def as_row(event: Event) -> dict[str, Any]:
+    """As the table keeps it."""
     numbers = None if event.numbers is None else msgspec.json.encode(event.numbers).decode()
     return {
         "at": event.at,

@@ -18,6 +18,7 @@ from msgspec import Struct
 from lockstep.database import Database
 from lockstep.errors import StateError
 from lockstep.state import schema
+from lockstep.state.events import Event, Kind, as_row
 from lockstep.state.settling import fence
 from lockstep.values import Key
 
@@ -148,6 +149,7 @@ class Holds:
         values = {"state": state, "decided_at": time.time(), "decided_by": by, "why": why}
         allowance = {"most": most, "until": until, "used": 0}
         with self._database.writing() as connection:
+            before = _numbered(connection, number)
             done = connection.execute(
                 table.update()
                 .where(table.c.id == number, table.c.state.in_(("open", "rejected")))
@@ -155,12 +157,20 @@ class Holds:
                 .values(**values, **allowance)
             )
             found = _numbered(connection, number)
+            if done.rowcount and before is not None and before.decided_at is not None:
+                connection.execute(schema.events.insert(), as_row(_replaced(before, before.decided_at)))
         if found is None:
             raise StateError(f"there is no hold {number}", "`lockstep holds` lists them.")
         if not done.rowcount:
             by_whom = f" by {found.decided_by}: {found.why}" if found.decided_by else ""
             raise StateError(f"hold {number} is {found.state} already{by_whom}", "`lockstep holds` shows it.")
         return found
+
+
+def _replaced(hold: Hold, at: float) -> Event:
+    """A decision that another one replaces: no table tells of it any more."""
+    text = f"hold {hold.id} ({hold.policy}) was {hold.state}"
+    return Event(at, Kind.DECIDED, hold.mapping, text, hold.decided_by, hold.why, {"hold": hold.id})
 
 
 def standing(connection: sa.Connection, consumer: int) -> list[Hold]:

@@ -85,8 +85,12 @@ def _locked(handle: int) -> bool:
 
 def whoami() -> str:
     """user@host, process id: as shown to whoever finds the lock held."""
+    return f"{user()}@{socket.gethostname()}, process {os.getpid()}"
+
+
+def user() -> str:
+    """Who is logged in, as far as the machine knows."""
     try:
-        user = getpass.getuser()
+        return getpass.getuser()
     except (KeyError, OSError):
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}, process {os.getpid()}"
+        return str(os.getuid())
