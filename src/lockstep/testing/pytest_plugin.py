@@ -34,7 +34,10 @@ from .servers._support import locked
 pytest.register_assert_rewrite(
     *(
         f"lockstep.testing.{law}"
-        for law in ("reader_law", "keys_law", "feed_law", "writer_law", "writer_records", "writer_hooks")
+        for law in (
+            *("reader_law", "keys_law", "feed_law", "writer_law", "writer_records", "writer_hooks"),
+            *("restorable_law", "restorable_refusals", "restorable_hooks", "killed_law", "generational_law"),
+        )
     )
 )
 
