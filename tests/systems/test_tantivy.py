@@ -98,9 +98,9 @@ def test_the_pointer_names_the_generation_that_is_searched(
     with closing(users.open(2)) as second:
         second.create("second")
         put(second, {1: {"name": "new"}})
-        assert (users.current(), len(users.search("old"))) == (1, 1)
+        assert (users.searched(), len(users.search("old"))) == (1, 1)
         users.point(2)
-        assert (users.current(), len(users.search("old")), len(users.search("new"))) == (2, 0, 1)
+        assert (users.searched(), len(users.search("old")), len(users.search("new"))) == (2, 0, 1)
     with pytest.raises(TargetReplaced):
         users.point(3)
 

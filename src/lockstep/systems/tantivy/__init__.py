@@ -12,11 +12,18 @@ __all__ = ["Tantivy"]
 
 
 class Tantivy:
-    """A directory of indexes, as declared: `ls.Tantivy("search")`. Opens nothing until it is used."""
+    """A directory of indexes, as declared: `ls.Tantivy("search")`. Opens nothing until it is used.
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
+    `snapshots` is the directory for saved states, by default `snapshots` in that of the indexes. On the same
+    file system they share the files of the index; only on another disk do they outlive this one.
+    """
+
+    def __init__(
+        self, directory: str | os.PathLike[str], *, snapshots: str | os.PathLike[str] | None = None
+    ) -> None:
         self._name = f"tantivy:{os.fspath(directory)}"
         self._path = Path(directory)
+        self._snapshots = self._path / "snapshots" if snapshots is None else Path(snapshots)
 
     @property
     def name(self) -> str:
@@ -31,4 +38,4 @@ class Tantivy:
         `fields` names what queries such as `company.name:acme` may ask, by dotted path: "text" is cut into
         words, "exact" is not. Without it, every field is text.
         """
-        return TantivyTarget(self._path, self._name, name, fields)
+        return TantivyTarget(self._path, self._name, name, fields, self._snapshots)

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,17 +18,20 @@ from uuid import uuid4
 import msgspec
 
 from lockstep.errors import DeclarationError, LockstepError, Refused
+from lockstep.systems.saved.durable import staged, sync, write
 
 _STANDING = "lockstep.json"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """Which index a directory is. `fields` are the declared ones it was built with."""
+    """Which index a directory is. `fields` are the declared ones it was built with, `restored` the saved
+    state that it was made from."""
 
     id: str
     marker: str
     fields: dict[str, str] | None = None
+    restored: str | None = None
 
 
 def library() -> Any:
@@ -45,7 +49,7 @@ class Place:
     """Where one generation of an index lives."""
 
     def __init__(self, directory: Path, index: str, generation: int) -> None:
-        self.directory, self.index = directory, index
+        self.directory, self.index, self.generation = directory, index, generation
         self.path = directory / f"{index}-g{generation}"
 
     def standing(self) -> Standing | None:
@@ -75,12 +79,10 @@ class Place:
             beside = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.directory))
             try:
                 library().Index(schema, path=str(beside))
-                _durable(beside / _STANDING, msgspec.json.encode(standing))
-                beside.rename(self.path)
+                self.put(beside, standing)
             except BaseException:
                 shutil.rmtree(beside, ignore_errors=True)
                 raise
-            _sync(self.directory)
         except LockstepError:
             raise
         except OSError as error:
@@ -88,20 +90,50 @@ class Place:
         self.point_first()
         return standing
 
+    def put(self, beside: Path, standing: Standing) -> None:
+        """Makes a directory with the index's files this generation, durably, in one step."""
+        write(beside / _STANDING, msgspec.json.encode(standing))
+        sync(beside)
+        beside.rename(self.path)
+        sync(self.directory)
+
+    def beside(self, purpose: str) -> Path:
+        """A name in the same directory that is no index's."""
+        return self.directory / f".{self.path.name}.{purpose}"
+
     def point_first(self) -> None:
-        """Makes this generation the current one where there is none."""
+        """Makes this generation the current one where there is none, unless somebody is to do so later: it is
+        a rehearsal's, or was restored and lacks what changed since."""
+        standing = self.standing() if self.generation else None
+        if standing is None or standing.restored is not None:
+            return
         if current(self.directory, self.index) is None:
             point(self.directory, self.index, self.path.name)
 
-    def open(self) -> Any:
-        """Tantivy's index. Raises Refused with the cause when its files are damaged."""
-        tantivy = library()
+    def take_away(self) -> None:
+        """Removes the directory: it is gone at once, its files after it."""
         try:
-            index = tantivy.Index.open(str(self.path))
-            index.config_reader(reload_policy="manual")
-        except Exception as error:
-            raise damaged(self.path, error) from error
-        return index
+            with staged(self.beside("removed")):
+                with suppress(FileNotFoundError):
+                    self.path.rename(self.beside("removed") / self.path.name)
+                sync(self.directory)
+        except OSError as error:
+            raise denied(self.path, error) from error
+
+    def open(self) -> Any:
+        """Tantivy's index."""
+        return opened(self.path)
+
+
+def opened(path: Path) -> Any:
+    """Tantivy's index in a directory. Raises Refused with the cause when its files are damaged."""
+    tantivy = library()
+    try:
+        index = tantivy.Index.open(str(path))
+        index.config_reader(reload_policy="manual")
+    except Exception as error:
+        raise damaged(path, error) from error
+    return index
 
 
 def validate(name: str) -> None:
@@ -113,22 +145,32 @@ def validate(name: str) -> None:
         )
 
 
-def current(directory: Path, index: str) -> str | None:
-    """The directory name of the current generation."""
+def current(directory: Path, index: str) -> int | None:
+    """The generation that the pointer names, there or not."""
+    path = directory / f"{index}.current"
     try:
-        return (directory / f"{index}.current").read_text().strip() or None
+        name = path.read_text().strip()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise denied(directory, error) from error
+    of, _, number = name.rpartition("-g")
+    if not name:
+        return None
+    if of != index or not number.isdecimal():
+        raise Refused(
+            f"{path} does not name a generation of the index: {name!r}",
+            f"Write the name of the directory to search into it, as {index}-g1.",
+        )
+    return int(number)
 
 
 def point(directory: Path, index: str, to: str) -> None:
     """Makes another generation the current one, in one step: a reader sees the old or the new."""
     beside = directory / f".{index}.current.{os.getpid()}"
-    _durable(beside, to.encode())
+    write(beside, to.encode())
     beside.replace(directory / f"{index}.current")
-    _sync(directory)
+    sync(directory)
 
 
 def damaged(path: Path, error: Exception) -> Refused:
@@ -142,18 +184,3 @@ def damaged(path: Path, error: Exception) -> Refused:
 def denied(path: Path, error: OSError) -> Refused:
     """The file system says no."""
     return Refused(f"{path}: {error.strerror or error}", "Give this user the right to read and write there.")
-
-
-def _durable(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

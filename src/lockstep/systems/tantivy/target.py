@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from lockstep.errors import LockstepError, TargetReplaced
+from lockstep.errors import LockstepError, Refused, TargetReplaced
 from lockstep.keys import encode
+from lockstep.systems.saved.archive import Archive
 from lockstep.systems.tantivy import client, documents
+from lockstep.systems.tantivy.repository import TantivyRepository
 from lockstep.systems.tantivy.writer import TantivyWriter
 from lockstep.values import Finding, Key, Record
 
 
 class TantivyTarget:
-    """One index, all its generations."""
+    """One index, all its generations. `snapshots`: the directory of saved states."""
 
-    def __init__(self, directory: Path, system: str, index: str, fields: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, directory: Path, system: str, index: str, fields: Mapping[str, str] | None, snapshots: Path
+    ) -> None:
         client.validate(index)
         documents.validate(fields)
         self._directory, self._system, self._index = directory, system, index
         self._fields = None if fields is None else dict(fields)
+        self._snapshots = snapshots
 
     @property
     def name(self) -> str:
@@ -30,42 +36,68 @@ class TantivyTarget:
         return encode(values)
 
     def open(self, generation: int) -> TantivyWriter:
-        return TantivyWriter(
-            client.Place(self._directory, self._index, generation), self._system, self._fields
-        )
+        return TantivyWriter(self._place(generation), self._system, self._fields)
 
-    def current(self) -> int | None:
-        """The generation that is searched."""
-        name = client.current(self._directory, self._index)
-        return None if name is None else int(name.rpartition("-g")[2])
+    def searched(self) -> int | None:
+        """The generation that readers see."""
+        pointed = client.current(self._directory, self._index)
+        if pointed is None or self._place(pointed).standing() is None:
+            return None
+        return pointed
 
     def point(self, generation: int) -> None:
         """Makes a generation the one that is searched."""
-        place = client.Place(self._directory, self._index, generation)
+        place = self._place(generation)
         if place.standing() is None:
             raise TargetReplaced(f"there is no index at {place.path}", "Build that generation first.")
         client.point(self._directory, self._index, place.path.name)
 
-    def search(self, query: str, limit: int = 10) -> list[tuple[float, str, Record]]:
-        """The best matches in the current generation: score, key as text, record."""
-        generation = self.current()
-        if generation is None:
-            raise TargetReplaced(
-                f"there is no index {self._index} in {self._directory}", "Run the pipeline that fills it."
+    def repository(self) -> TantivyRepository:
+        archive = Archive(self._snapshots / self._index, self.name)
+        return TantivyRepository(archive, self._system, self._place, self.searched)
+
+    def remove(self, generation: int, marker: str) -> None:
+        """Removes a generation that nobody searches."""
+        place = self._place(generation)
+        standing = place.standing()
+        if standing is None:
+            return
+        if standing.marker != marker:
+            raise Refused(
+                f"the index at {place.path} has another marker: {standing.marker}",
+                "It is another state store's: remove the directory by hand if nobody needs it.",
             )
-        writer = self.open(generation)
-        try:
-            return writer.search(query, limit)
-        finally:
-            writer.close()
+        if self.searched() == generation:
+            raise Refused(
+                f"the index at {place.path} is the one that is searched", "Point at another generation first."
+            )
+        place.take_away()
+
+    def search(self, query: str, limit: int = 10) -> list[tuple[float, str, Record]]:
+        """The best matches in the generation that is searched: score, key as text, record."""
+        generation = self.searched()
+        while generation is not None:
+            with closing(self.open(generation)) as writer:
+                try:
+                    return writer.search(query, limit)
+                except LockstepError:
+                    seen, generation = generation, self.searched()
+                    if generation == seen:  # else it was removed once another was pointed at
+                        raise
+        raise TargetReplaced(
+            f"there is no index {self._index} in {self._directory}", "Run the pipeline that fills it."
+        )
+
+    def _place(self, generation: int) -> client.Place:
+        return client.Place(self._directory, self._index, generation)
 
     def check(self) -> list[Finding]:
         try:
             client.library()
-            generation = self.current()
+            generation = client.current(self._directory, self._index)
             if generation is None:
                 return []
-            standing = client.Place(self._directory, self._index, generation).standing()
+            standing = self._place(generation).standing()
             self.open(generation).contents()
         except LockstepError as error:
             return [Finding(self.name, str(error), error.remedy)]

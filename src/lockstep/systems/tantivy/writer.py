@@ -45,8 +45,7 @@ class TantivyWriter:
         return Identity(self._system, f"{self._place.path.name}:{standing.id}", standing.marker)
 
     def contents(self) -> Contents:
-        searcher = self._searcher()
-        return Contents(searcher.num_docs, self._highest(searcher))
+        return contents_of(self._searcher())
 
     def create(self, marker: str) -> Identity:
         self._place.create(
@@ -150,14 +149,6 @@ class TantivyWriter:
         except Exception as error:
             raise damaged(self._place.path, error) from error
 
-    def _highest(self, searcher: Any) -> Version:
-        tantivy = library()
-        query = tantivy.Query.all_query()
-        hits = searcher.search(
-            query, 1, count=False, order_by_field="_version", order=tantivy.Order.Desc
-        ).hits
-        return Version(hits[0][0] if hits else 0)
-
     def _searcher(self) -> Any:
         """Sees what any process has committed."""
         index = self._open()
@@ -199,3 +190,11 @@ class TantivyWriter:
     def _forget(self) -> None:
         """Drops what is open without committing, so that the next call starts from what is on disk."""
         self._writer = self._index = self._standing = None
+
+
+def contents_of(searcher: Any) -> Contents:
+    """How many documents, and the highest version among them."""
+    tantivy = library()
+    query = tantivy.Query.all_query()
+    hits = searcher.search(query, 1, count=False, order_by_field="_version", order=tantivy.Order.Desc).hits
+    return Contents(searcher.num_docs, Version(hits[0][0] if hits else 0))
