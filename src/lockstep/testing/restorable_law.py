@@ -214,7 +214,9 @@ class RestorableLaw(RefusalsLaw):
         stop = threading.Event()
 
         def ask() -> None:
-            while not stop.wait(0.01):
+            ended = False
+            while not ended:
+                ended = stop.wait(0.001)
                 seen.append(repository.progress())
 
         thread = threading.Thread(target=ask)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import msgspec
 
@@ -171,7 +172,7 @@ class Archive:
                 f"{self.place} holds files that are not Lockstep's: {others[0]}",
                 "Declare another directory for saved states, or move these away. Nothing was touched.",
             )
-        beside = self.place / f".{_CLAIM}.{os.getpid()}"
+        beside = self.place / f".{_CLAIM}.{uuid4().hex}"
         write(beside, msgspec.json.encode(_Claim(self._target)))
         beside.replace(self.place / _CLAIM)
         sync(self.place)

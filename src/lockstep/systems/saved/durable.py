@@ -106,7 +106,10 @@ def _locked(beside: Path, wait: bool) -> int | None:
     while True:
         with contextlib.suppress(FileExistsError):
             beside.mkdir()
-        handle = os.open(beside, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            handle = os.open(beside, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # whoever had it has removed it
+            continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:

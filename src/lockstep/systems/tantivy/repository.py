@@ -98,8 +98,8 @@ class TantivyRepository:
         """Nothing is open."""
 
     def _fill(self, place: Place, to: Path) -> Filled:
-        """The files of the newest commit. They are first given a second name beside the index, so that a merge
-        does not take them away while they are copied."""
+        """The files of the newest commit. They are first given a second name beside the index, so that a
+        merge does not take them away while they are copied."""
         standing = place.standing()
         if standing is None:
             raise TargetReplaced(

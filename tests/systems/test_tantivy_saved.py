@@ -1,0 +1,283 @@
+"""Saved states of the embedded index: what the laws do not say."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.support.stopped import stopped_at_each_step
+
+from lockstep.errors import Refused
+from lockstep.keys import encode
+from lockstep.systems.tantivy import Tantivy
+from lockstep.systems.tantivy.target import TantivyTarget
+from lockstep.systems.tantivy.writer import TantivyWriter
+from lockstep.testing.writer_hooks import change, write
+from lockstep.values import Held, Key, version
+
+pytest.importorskip("tantivy")
+
+
+def fill(writer: TantivyWriter, first: int, count: int, epoch: int = 1) -> None:
+    """Each call leaves a segment, or more."""
+    numbers = range(first, first + count)
+    write(
+        writer,
+        *(
+            change(key(n), {"name": f"user {n}", "of": os.urandom(200)}, version(epoch, n + 1))
+            for n in numbers
+        ),
+    )
+
+
+def key(number: int) -> Key:
+    return encode((number,))
+
+
+def held(target: TantivyTarget, generation: int) -> list[Held]:
+    with closing(target.open(generation)) as writer:
+        return writer.scan(None, 10_000)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """A directory on another file system, where no file of the index can have a second name."""
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no other file system to write to")
+    with tempfile.TemporaryDirectory(dir=shared) as made:
+        yield Path(made)
+
+
+@pytest.fixture(params=["linked", "copied"])
+def users(request: pytest.FixtureRequest, tmp_path: Path) -> TantivyTarget:
+    if request.param == "linked":
+        return Tantivy(tmp_path / "search").index("users")
+    return Tantivy(tmp_path / "search", snapshots=request.getfixturevalue("elsewhere")).index("users")
+
+
+@pytest.fixture
+def writer(users: TantivyTarget) -> Iterator[TantivyWriter]:
+    with closing(users.open(1)) as writer:
+        writer.create("m")
+        fill(writer, 0, 50)
+        yield writer
+
+
+def archive(users: TantivyTarget) -> Path:
+    return users.repository()._archive.place
+
+
+def test_merges_and_deletions_leave_saved_states_alone(users: TantivyTarget, writer: TantivyWriter) -> None:
+    repository = users.repository()
+    before = held(users, 1)
+    repository.save(1, "early")
+    for n in range(12):  # enough segments to be merged
+        fill(writer, 100 + n * 5, 5, 2)
+    write(writer, *(change(key(n), None, version(3, 1)) for n in range(50)))
+    writer.close()
+    assert repository.damage("early") is None
+    repository.restore("early", 2, "r")
+    assert held(users, 2) == before
+    with closing(users.open(2)) as restored:
+        fill(restored, 500, 5, 4)
+        assert len(restored.scan(None, 1000)) == 55
+    assert repository.damage("early") is None, "what is written to a restored build is not written to it"
+
+
+def test_what_a_saved_state_before_has_takes_no_room_again(
+    users: TantivyTarget, writer: TantivyWriter
+) -> None:
+    repository = users.repository()
+    repository.save(1, "one")
+    fill(writer, 100, 5)
+    repository.save(1, "two")
+    place = archive(users)
+    both = {file.name for file in (place / "one").glob("*.store")}
+    assert both
+    for name in both:
+        assert (place / "one" / name).samefile(place / "two" / name)
+    repository.forget("one")
+    assert repository.damage("two") is None
+
+
+def test_damage_is_not_handed_on_to_the_next_saved_state(elsewhere: Path, tmp_path: Path) -> None:
+    users = Tantivy(tmp_path / "search", snapshots=elsewhere).index("users")
+    with closing(users.open(1)) as writer:
+        writer.create("m")
+        fill(writer, 0, 50)
+    repository = users.repository()
+    repository.save(1, "one")
+    flip(next((archive(users) / "one").glob("*.store")))
+    repository.save(1, "two")
+    assert repository.damage("one")
+    assert repository.damage("two") is None
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def cut(file: Path) -> None:
+    os.truncate(file, file.stat().st_size - 1)
+
+
+@pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
+def test_damage_to_any_file_is_seen_and_nothing_is_restored(
+    elsewhere: Path, tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    users = Tantivy(tmp_path / "search", snapshots=elsewhere).index("users")
+    with closing(users.open(1)) as writer:
+        writer.create("m")
+        fill(writer, 0, 50)
+        write(writer, change(key(3), None, version(2, 1)))
+    repository = users.repository()
+    repository.save(1, "whole")
+    place = archive(users)
+    files = sorted((place / "whole").iterdir())
+    assert {"manifest.json", "meta.json", ".managed.json"} < {file.name for file in files}
+    for n, file in enumerate(files):
+        shutil.copytree(place / "whole", place / f"copy-{n}")
+        harm(place / f"copy-{n}" / file.name)
+        assert repository.damage(f"copy-{n}"), file.name
+        with pytest.raises(Refused) as refused:
+            repository.restore(f"copy-{n}", 2, "r")
+        assert refused.value.remedy
+        repository.forget(f"copy-{n}")
+        assert not (place / f"copy-{n}").exists()
+    assert repository.damage("whole") is None
+    assert sorted(entry.name for entry in (tmp_path / "search").iterdir()) == ["users-g1", "users.current"]
+
+
+def test_no_room_is_said_and_leaves_nothing(elsewhere: Path, tmp_path: Path) -> None:
+    users = Tantivy(tmp_path / "search", snapshots=elsewhere).index("users")
+    with closing(users.open(1)) as writer:
+        writer.create("m")
+        fill(writer, 0, 1000)
+    repository = users.repository()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, before[1]))
+    try:
+        with pytest.raises(Refused, match="no room") as refused:
+            repository.save(1, "big")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "Free space" in refused.value.remedy
+    assert [entry.name for entry in archive(users).iterdir()] == ["lockstep.json"]
+    assert repository.saved() == []
+    repository.save(1, "big")
+    assert repository.damage("big") is None
+
+
+def test_a_save_killed_at_any_step_is_whole_or_not_there(tmp_path: Path, writer_closed: str) -> None:
+    users = Tantivy(tmp_path / "search").index("users")
+    repository, before = users.repository(), held(users, 1)
+    steps = 0
+    for n in stopped_at_each_step(writer_closed, "save(1, 'at-{n}')", "users"):
+        steps = n
+        assert {one.name for one in repository.saved()} <= {f"at-{n}"}
+        if n % 2:
+            repository.save(1, f"at-{n}")
+            assert repository.damage(f"at-{n}") is None
+            repository.restore(f"at-{n}", 2, "r")
+            assert held(users, 2) == before
+            users.remove(2, "r")
+        repository.forget(f"at-{n}")
+        left = [entry.name for entry in (tmp_path / "search" / "snapshots").glob("users/*")]
+        assert all("lockstep.json" in name for name in left), left
+    assert steps > 15
+
+
+def test_a_restore_killed_at_any_step_is_brought_to_its_end(tmp_path: Path, writer_closed: str) -> None:
+    users = Tantivy(tmp_path / "search").index("users")
+    repository, before = users.repository(), held(users, 1)
+    repository.save(1, "whole")
+    steps = 0
+    for n in stopped_at_each_step(writer_closed, "restore('whole', 2, 'r')", "users"):
+        steps = n
+        assert users.searched() == 1
+        repository.restore("whole", 2, "r")
+        assert held(users, 2) == before
+        users.remove(2, "r")
+        left = sorted(entry.name for entry in (tmp_path / "search").iterdir())
+        assert left == ["snapshots", "users-g1", "users.current"]
+    assert steps > 15
+
+
+@pytest.fixture
+def writer_closed(tmp_path: Path) -> str:
+    """An index whose writer has gone, as Python source."""
+    with closing(Tantivy(tmp_path / "search").index("users").open(1)) as writer:
+        writer.create("m")
+        fill(writer, 0, 50)
+    where = str(tmp_path / "search")
+    return f"from lockstep.systems.tantivy import Tantivy; Tantivy({where!r}).index('users')"
+
+
+def test_two_saves_at_once(users: TantivyTarget, writer: TantivyWriter) -> None:
+    before = held(users, 1)
+    saved: dict[int, object] = {}
+
+    def save(n: int) -> None:
+        try:
+            saved[n] = users.repository().save(1, "same" if n < 4 else f"own-{n}")
+        except Exception as error:
+            saved[n] = error
+
+    threads = [threading.Thread(target=save, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not [one for one in saved.values() if isinstance(one, Exception)]
+    repository = users.repository()
+    assert {one.name for one in repository.saved()} == {"same", "own-4", "own-5", "own-6", "own-7"}
+    assert len({str(saved[n]) for n in range(4)}) == 1, "one and the same"
+    for one in repository.saved():
+        assert repository.damage(one.name) is None
+    repository.restore("own-7", 2, "r")
+    assert held(users, 2) == before
+
+
+def test_a_directory_that_is_not_ours(tmp_path: Path, writer_closed: str) -> None:
+    place = tmp_path / "mine"
+    (place / "users").mkdir(parents=True)
+    (place / "users" / "letters.txt").write_text("dear")
+    with pytest.raises(Refused, match=r"not Lockstep's: letters\.txt"):
+        Tantivy(tmp_path / "search", snapshots=place).index("users").repository().save(1, "one")
+    assert [file.name for file in place.rglob("*")] == ["users", "letters.txt"]
+    file = tmp_path / "file"
+    file.write_text("x")
+    repository = Tantivy(tmp_path / "search", snapshots=file).index("users").repository()
+    with pytest.raises(Refused) as refused:
+        repository.save(1, "one")
+    assert refused.value.remedy
+    users = Tantivy(tmp_path / "search", snapshots=tmp_path / "saved").index("users")
+    users.repository().save(1, "one")
+    other = Tantivy(tmp_path / "other", snapshots=tmp_path / "saved").index("users")
+    with pytest.raises(Refused, match="holds saved states of tantivy"):
+        other.repository().saved()
+
+
+def test_a_restored_build_is_not_searched_until_somebody_says_so(
+    users: TantivyTarget, writer: TantivyWriter
+) -> None:
+    users.repository().save(1, "one")
+    writer.close()
+    shutil.rmtree(users._directory / "users-g1")
+    (users._directory / "users.current").unlink()
+    users.repository().restore("one", 2, "r")
+    with closing(users.open(2)) as restored:
+        fill(restored, 100, 1, 2)
+    assert users.searched() is None
+    users.point(2)
+    assert len(users.search("user", 100)) == 51
