@@ -9,6 +9,9 @@ from msgspec import Struct
 
 from lockstep.errors import DeclarationError
 
+REFILL = "refill"
+"""The kind of change that writes a record which the target has lost; beside "remove" and "update"."""
+
 
 class Numbers(NamedTuple):
     """What a batch would do, beside what happened before it. All are counts.
@@ -19,6 +22,9 @@ class Numbers(NamedTuple):
     known        source keys that the ledger has a record of; 0 where nobody had to count
     source       rows of the root's table, counted up to `known`; None where nobody had to count, or could
     usual        most updates in any such time of the last week; None when that is not known yet
+    refills      records of this batch that the ledger knows and the target has lost
+    target, owed records that the target holds, and that it should, of all mappings; None and 0 where nobody
+                 had to count
     """
 
     updates: int = 0
@@ -28,6 +34,9 @@ class Numbers(NamedTuple):
     known: int = 0
     source: int | None = None
     usual: int | None = None
+    refills: int = 0
+    target: int | None = None
+    owed: int = 0
 
     @property
     def waiting(self) -> int:

@@ -20,6 +20,7 @@ from lockstep.values import (
     Change,
     Contents,
     Entry,
+    Estimate,
     FeedMark,
     Fetch,
     Finding,
@@ -272,6 +273,16 @@ class Writer(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class EstimatingWriter(Protocol):
+    """A writer whose target knows about how much it holds, where counting costs it work. Removals show within
+    two seconds."""
+
+    def estimate(self) -> Estimate:
+        """Asked every two seconds, while much is written too."""
+        ...
 
 
 @runtime_checkable

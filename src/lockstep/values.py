@@ -275,6 +275,14 @@ class Contents(Struct, frozen=True):
     highest: Version
 
 
+class Estimate(Struct, frozen=True):
+    """What a target says of itself for next to nothing: about how many records it holds (in a unit of its
+    own), and how many were removed in it since some moment, by anybody."""
+
+    records: int
+    removed: int
+
+
 class Saved(Struct, frozen=True):
     """A saved state of a target as its repository lists it. `records` and `size` (bytes) are None where
     nobody knows; `at` is when it was whole."""

@@ -90,7 +90,7 @@ class Applier:
         return Sending(owners, changes, refused)
 
     def _intend(self, version: Version, intents: Sequence[Intent], batch: Counted) -> dict[Key, Claimed]:
-        judging = batch.removes or batch.updates
+        judging = batch.removes or batch.updates or batch.refills
         while True:
             try:
                 return self._lease.under(
@@ -106,7 +106,7 @@ class Applier:
                     )
                 )
             except Uncounted as uncounted:
-                self._judge.count(uncounted.removed)
+                self._judge.count(uncounted.removed, uncounted.refills)
 
     def send(self, sending: Sending) -> Sequence[Outcome]:
         """Sends it; one outcome a change. Any thread may."""

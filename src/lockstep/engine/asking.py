@@ -8,7 +8,9 @@ import time
 from lockstep.engine.lease import Lease
 from lockstep.guard.policy import HeldBack
 from lockstep.guard.telling import tell
+from lockstep.limits import REFILL
 from lockstep.state.generations import Consumer
+from lockstep.state.holds import Hold
 from lockstep.state.store import Store
 
 LOOK_AGAIN = 15.0
@@ -33,8 +35,13 @@ class Asking:
         """Whether something is held and nobody has allowed it."""
         return any(hold.state != "approved" for hold in self._holds)
 
-    def ask(self, held: HeldBack) -> None:
-        """A person is asked, once."""
+    @property
+    def refilling(self) -> Hold | None:
+        """The allowance to write anew what the target has lost, where a person has given one."""
+        return next((one for one in self._holds if one.state == "approved" and REFILL in one.kinds), None)
+
+    def ask(self, held: HeldBack) -> bool:
+        """A person is asked, once: whether this was the first time."""
         verdict, before = held.verdict, {hold.id for hold in self._holds}
         hold = self._lease.under(
             lambda epoch: self._store.holds.open(
@@ -52,9 +59,11 @@ class Asking:
         )
         self._holds = self._store.holds.of(self._consumer.id)
         self._look_again = time.monotonic() + LOOK_AGAIN
-        if hold.id not in before:
+        new = hold.id not in before
+        if new:
             log.warning("mapping %s is %s. %s", self._consumer.mapping, held, held.remedy)
             tell(hold)
+        return new
 
     def waits_for(self) -> str | None:
         """Why nothing may be tried now, in words; looks whether somebody has decided meanwhile."""

@@ -21,6 +21,7 @@ from lockstep.engine.loop import Counts, Loop
 from lockstep.engine.noting import QUIET, Fault, StuckNumber
 from lockstep.engine.points import passing
 from lockstep.engine.pulse import Pulse
+from lockstep.engine.refill import refill
 from lockstep.engine.retention import overtake, too_much
 from lockstep.engine.take import Taker
 from lockstep.engine.target_watch import TargetWatch
@@ -36,7 +37,7 @@ from lockstep.state.store import Store
 from lockstep.values import PARTITIONS, Key, Lane, Status, Trust
 
 BATCH = 5_000
-_LOOK_EVERY = 5.0
+_REGULARLY = 5.0
 
 _IDLE = 0.2
 _LONGEST_WAIT = 15.0
@@ -91,6 +92,7 @@ class ConsumerThread(threading.Thread):
         self._pulse = Pulse()
         self._overtaken: str | None = None
         self._settled_at: float | None = None
+        self._refilled: int | None = None
         self._asking = Asking(store, lease, consumer)
         self._watch = TargetWatch(mapping, consumer, store, lease)
         said = (Kind.MAPPING_GOES_ON, mapping.name)
@@ -139,11 +141,20 @@ class ConsumerThread(threading.Thread):
         self._wake.set()
 
     def run(self) -> None:
+        lost: TargetReplaced | None = None
         try:
             while True:
                 try:
+                    if lost is not None and not self._waits_for_its_target(lost):
+                        break
+                    lost = None
                     self._work()
                     break
+                except TargetReplaced as error:
+                    if self._once.is_set() or not self._watch.ours:
+                        self._lost(error)
+                        raise
+                    self._taker, lost = None, error
                 except _Overtaken as overtaken:
                     self._taker, self._overtaken = None, None
                     table = self.mapping.root.table.name
@@ -185,6 +196,7 @@ class ConsumerThread(threading.Thread):
             if self._patiently(lambda: self._open_alone(door)) is None:
                 return
             self._patiently(partial(self._find, door))
+            self._refills()
             loop = self._patiently(lambda: self._loop(door))
             if loop is None:
                 return
@@ -192,7 +204,7 @@ class ConsumerThread(threading.Thread):
             if self._patiently(loop.recover) is None:
                 return
             self._patiently(lambda: self._say("running", None))
-            looked = time.monotonic()
+            seen = time.monotonic()
             while not self._stop_event.is_set():
                 self._pulse.beat()
                 if self._held is not None:
@@ -212,15 +224,12 @@ class ConsumerThread(threading.Thread):
                     continue
                 if worked is None:
                     break
-                now = time.monotonic()
-                if now - looked >= _LOOK_EVERY:
-                    looked = now
+                if self._watch.due:
                     self._patiently(partial(self._watch.look, door))
+                if time.monotonic() - seen >= _REGULARLY:
+                    seen = time.monotonic()
                     self._patiently(partial(self._regular, loop))
                     self._patiently(self._count_stuck)
-                if now >= self._watch.counts_at:
-                    applied = self._totals[Status.APPLIED]
-                    self._patiently(partial(self._watch.count, door, applied))
                 if not worked:
                     self._patiently(partial(self._idle, loop))
             self._finish(loop)
@@ -260,6 +269,35 @@ class ConsumerThread(threading.Thread):
         self._wake.wait(_IDLE)
         self._wake.clear()
         return True
+
+    def _lost(self, error: TargetReplaced) -> None:
+        """Asks what is to become of a target that is not what it was. Where somebody had allowed that it be
+        filled again, that allowance was not for this."""
+        if not self._watch.ours:
+            return
+        lost, allowed = self._watch.named(error), self._asking.refilling
+        if allowed is not None:
+            lost.held.beyond = (allowed.id,)
+        if self._asking.ask(lost.held):
+            self._store.events.soon(lost.kind, self.mapping.target.name, str(lost))
+
+    def _waits_for_its_target(self, lost: TargetReplaced) -> bool:
+        """Waits until it is worth to look at the target again: it may be itself again, or somebody has
+        allowed to fill it. False when stopped meanwhile."""
+        self._lost(lost)
+        while not self._stop_event.is_set():
+            self._pulse.beat()
+            self._pulse.waits()
+            if not self._waits_for_a_person():
+                return True
+        return False
+
+    def _refills(self) -> None:
+        """Begins to fill its target again, where somebody has allowed that; once in the life of a process."""
+        allowed = self._asking.refilling
+        if allowed is not None and allowed.id != self._refilled:
+            refill(self._store, self._lease, self.consumer, allowed)
+            self._refilled = allowed.id
 
     def _patiently(self, action: Any) -> Any:
         """Does it, again and again while a system does not answer; None when stopped meanwhile, and False
@@ -301,7 +339,7 @@ class ConsumerThread(threading.Thread):
     def _open_alone(self, door: Door) -> Consumer:
         """Mappings of one target open it one after another: only the first of them makes it."""
         with _opening[self.consumer.target]:
-            self.consumer = self._watch.open(door)
+            self.consumer = self._watch.open(door, refill=self._asking.refilling is not None)
         return self.consumer
 
     def _find(self, door: Door) -> None:
@@ -394,6 +432,7 @@ class ConsumerThread(threading.Thread):
             self._pulse.progress()
             self._lease.under(partial(self._store.backfills.finish, consumer=self.consumer.id))
             self._asking.settled()
+            self._watch.refilled()
         self._regular(loop)
         if self._goal is not None and self.caught_up():
             self.done.set()

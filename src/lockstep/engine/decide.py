@@ -17,11 +17,14 @@ from lockstep.values import Held, Key, Trust
 
 
 class Decision(Struct, frozen=True):
-    """For one source key: records to put, target keys to remove, and what it owns once that is done."""
+    """For one source key: records to put, target keys to remove, and what it owns once that is done.
+
+    `lost`: how many of the records to put the ledger knows, and the target has no more."""
 
     puts: Sequence[Desired]
     removes: Sequence[Key]
     owns: Mapping[Key, Owned]
+    lost: int = 0
 
     @property
     def idle(self) -> bool:
@@ -62,6 +65,7 @@ def decide(
         return Decision(desired, (), _NOTHING)
     puts: list[Desired] = []
     keeps: dict[Key, Owned] = {}
+    lost = 0
     for item in desired:
         before = known.get(item.key)
         if held is None:
@@ -75,9 +79,11 @@ def decide(
             keeps[item.key] = Owned(item.key, item.fingerprint)
         else:
             puts.append(item)
+            if held is not None and item.key not in held and before is not None and before.sent is not None:
+                lost += 1
     wanted = {item.key for item in desired}
     removes = [key for key in known if key not in wanted and _removable(known[key], held, mine)]
-    return Decision(puts, removes, keeps)
+    return Decision(puts, removes, keeps, lost)
 
 
 def _holds(held: Held | None, item: Desired, before: Owned | None, mine: tuple[str, Key]) -> bool:

@@ -15,7 +15,7 @@ from lockstep.errors import TimedOut
 from lockstep.guard.door import Door
 from lockstep.guard.policies import FEW, MANY_UPDATES
 from lockstep.guard.policy import HeldBack, Verdict
-from lockstep.limits import Numbers
+from lockstep.limits import REFILL, Numbers
 from lockstep.mapping import Mapping
 from lockstep.ports import Reader
 from lockstep.state.counted import Reserved, Window
@@ -32,31 +32,36 @@ _SHARE = 20
 
 
 class Counted(NamedTuple):
-    """What a batch would do. `keys`: some of the source keys whose records it would remove or change."""
+    """What a batch would do. `removed`, `updated`: source keys whose records it would remove or change."""
 
     updates: int
     removes: int
     removed: tuple[Key, ...]
     updated: tuple[Key, ...]
+    refills: int = 0
 
 
 NOTHING = Counted(0, 0, (), ())
 
 
 class _Seen(NamedTuple):
-    """`source` is None where it could not be counted in time; `removed`: those of the window at that time."""
+    """`source` is None where it could not be counted in time; `removed`: those of the window at that time;
+    `target`, `owed`: records that the target holds, and should, where that was asked for."""
 
     known: int
     source: int | None
     removed: int
     until: float
+    target: int | None = None
+    owed: int = 0
 
 
 class Uncounted(Exception):
     """A policy may ask for what was not counted yet: see `Judge.count`."""
 
-    def __init__(self, removed: int) -> None:
+    def __init__(self, removed: int, refills: int) -> None:
         self.removed = removed
+        self.refills = refills
 
 
 def counted(
@@ -64,7 +69,7 @@ def counted(
 ) -> Counted:
     """Counts a batch's decisions. `owned`: how many records the ledger knows of a source key. A record that
     moves to another target key is no removal."""
-    updates = removes = 0
+    updates = removes = refills = 0
     removed: list[Key] = []
     updated: list[Key] = []
     for key, decision in decisions.items():
@@ -76,7 +81,8 @@ def counted(
         if changed and reasons[key] not in _PASSES:
             updates += changed
             updated.append(key)
-    return Counted(updates, removes, tuple(removed), tuple(updated))
+        refills += decision.lost
+    return Counted(updates, removes, tuple(removed), tuple(updated), refills)
 
 
 class Judge:
@@ -94,8 +100,8 @@ class Judge:
         self._reader = reader
         self._seen: _Seen | None = None
 
-    def count(self, removed: int) -> None:
-        """Counts what a policy may ask for."""
+    def count(self, removed: int, refills: int) -> None:
+        """Counts what a policy may ask for: the target only where records of it are missing."""
         begun = time.monotonic()
         known = self._ledger.count(self._consumer)
         source: int | None
@@ -103,12 +109,15 @@ class Judge:
             source = self._reader.count(self._mapping.root.table, max(known, 1))
         except TimedOut:  # a huge table: then what was removed lately must tell
             source = None
+        target = self._door.contents().records if refills else None
+        owed = self._ledger.owed(self.generation) if refills else 0
         took = time.monotonic() - begun
-        self._seen = _Seen(known, source, removed, time.monotonic() + max(_FRESH, _SHARE * took))
+        until = time.monotonic() + max(_FRESH, _SHARE * took)
+        self._seen = _Seen(known, source, removed, until, target, owed)
 
     def reserve(self, batch: Counted, window: Window) -> Reserved:
         """What the batch counts as. Raises HeldBack, or Uncounted when `count` has to be called before."""
-        left = {"remove": batch.removes, "update": batch.updates}
+        left = {"remove": batch.removes, "update": batch.updates, REFILL: batch.refills}
         allowed: dict[int, int] = {}
         beyond: list[int] = []
         for hold in window.holds:
@@ -123,7 +132,7 @@ class Judge:
             else:
                 beyond.append(hold.id)
         try:
-            self._judge(batch, left["update"], left["remove"], window)
+            self._judge(batch, left["update"], left["remove"], left[REFILL], window)
         except HeldBack as error:
             error.beyond = tuple(beyond)
             raise
@@ -138,19 +147,20 @@ class Judge:
         if len(hold.keys) < hold.expected:
             return True
         named = set(hold.keys)
-        wanted = {"remove": batch.removed, "update": batch.updated}
+        wanted = {"remove": batch.removed, "update": batch.updated, REFILL: ()}
         return all(key in named for kind in hold.kinds for key in wanted[kind])
 
-    def _judge(self, batch: Counted, updates: int, removes: int, window: Window) -> None:
-        if not updates and not removes:
+    def _judge(self, batch: Counted, updates: int, removes: int, refills: int, window: Window) -> None:
+        if not updates and not removes and not refills:
             return
         many = removes > 0 and removes + window.removes >= min(FEW, self._door.guard.free + 1)
         changing = updates > 0 and updates + window.updates > MANY_UPDATES
+        filling = refills >= FEW
         seen = self._seen
-        if not many and not changing:
+        if not many and not changing and not filling:
             seen = _Seen(0, None, 0, 0.0)
-        elif seen is None or time.monotonic() > seen.until:
-            raise Uncounted(window.removes)
+        elif seen is None or time.monotonic() > seen.until or (filling and seen.target is None):
+            raise Uncounted(window.removes, refills)
         removed = max(window.removes - seen.removed, 0)  # since it was counted
         self._door.judge(
             Numbers(
@@ -161,6 +171,9 @@ class Judge:
                 max(seen.known - removed, 0),
                 seen.source,
                 window.usual() if changing else None,
+                refills,
+                seen.target,
+                seen.owed,
             ),
             (*batch.removed, *batch.updated)[:KEYS],
         )

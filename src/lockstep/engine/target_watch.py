@@ -1,4 +1,9 @@
-"""Watches whether a target is the one that the ledger speaks of, and whether somebody emptied it."""
+"""Watches whether a target is the one that the ledger speaks of, and whether somebody emptied it.
+
+Who it is costs next to nothing, and is asked every two seconds. How much it holds may cost the target some
+work: where it has an estimate that is cheap, that is looked at each time, and what it holds is counted only
+when the estimate fell; else it is counted, at most a hundredth of the time.
+"""
 
 from __future__ import annotations
 
@@ -8,72 +13,94 @@ from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.errors import Refused, TargetReplaced
 from lockstep.guard.door import Door
+from lockstep.guard.policies import FEW, emptied
+from lockstep.guard.policy import HeldBack, Verdict
+from lockstep.limits import REFILL, Numbers
 from lockstep.mapping import Mapping
 from lockstep.ports import ADOPTING, Generational
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
-from lockstep.values import Contents, Identity
+from lockstep.values import Contents, Estimate, Identity
 
-COUNT_EVERY = 30.0
-_COUNT_SHARE = 0.01
-"""Counting a target may cost it work, so a count that takes long comes seldom: at most this share of time."""
+LOOK_EVERY = 2.0
+_COUNT_EVERY = 30.0
+"""Seconds after which a target is counted although its estimate says nothing."""
+
+_SHARE, _HURRY = 0.01, 0.1
+"""Counting a target may cost it work, so a count that takes long comes seldom: at most this share of time;
+more where something says that records are gone."""
+
+_FEWER = 0.9
+_GONE = 0.05
+"""An estimate that is lower by a tenth, or removals of a twentieth, are worth a count."""
+
+
+class Lost(TargetReplaced):
+    """A target is gone, another one, or emptied. `held`: what a person is asked."""
+
+    def __init__(self, kind: Kind, problem: str, mapping: Mapping, numbers: Numbers, expected: int) -> None:
+        mend = (
+            f"`lockstep restore {mapping.target.name}` brings back the newest snapshot; without one, "
+            f"`lockstep backfill {mapping.name} --rebuild` builds it anew beside"
+        )
+        super().__init__(problem, f"{mend}. Nothing is written until then.")
+        verdict = Verdict(False, f"{problem}. {mend}", (REFILL,), expected)
+        self.kind = kind
+        self.held = HeldBack(kind.value, verdict, numbers)
 
 
 class TargetWatch:
-    """The target of one consumer. All but the constructor raise TargetReplaced when it is not what it was."""
+    """The target of one consumer. All but the constructor raise Lost when it is not what it was."""
 
     def __init__(self, mapping: Mapping, consumer: Consumer, store: Store, lease: Lease) -> None:
         self._mapping = mapping
         self._consumer = consumer
         self._store = store
         self._lease = lease
-        self._records = 0
-        self._applied = 0
-        self.counts_at = 0.0
+        self._looks_at = self._counts_at = self._may_count_at = 0.0
+        self._estimate: Estimate | None = None
+        self._refilling = False
 
-    def open(self, door: Door) -> Consumer:
+    def open(self, door: Door, *, refill: bool = False) -> Consumer:
         """Finds the target as the state store knows it, or makes it the first time; the consumer, as it is
-        known from then on."""
+        known from then on. `refill`: a person has allowed that what was lost is written anew."""
+        self._refilling = refill
+        self._known()
         known, marker = self._consumer.identity, self._consumer.marker
         found = door.identity()
-        if found is None and known is None:
+        if found is None and (known is None or refill):
             found = door.create(marker)
             passing("created")
         if found is None:
-            raise self._lost(
-                Kind.TARGET_GONE,
-                f"{self._mapping.target.name} (generation {self._consumer.number}) is gone",
-                f"Bring it back, or build it anew: `lockstep backfill {self._mapping.name} --rebuild`.",
-            )
+            raise self._lost(Kind.TARGET_GONE, f"{self._name} (generation {self._consumer.number}) is gone")
         if found.marker == ADOPTING + marker:
             raise Refused(
                 f"{self._mapping.target.name} is half taken over: `lockstep adopt` was broken off",
                 f"Run `lockstep adopt {self._mapping.name}` again, which goes on. Nothing is written.",
             )
-        if found.marker != marker:
-            raise self._lost(
-                Kind.TARGET_REPLACED,
-                f"{self._mapping.target.name} is there, but this state store did not make it",
+        if found.marker != marker and (known is None or refill):
+            raise TargetReplaced(
+                f"{self._name} is there, but this state store did not make it",
                 "Use another name for the target, remove what stands there, or use the state store "
                 f"that made it; or build beside it: `lockstep backfill {self._mapping.name} --rebuild`.",
             )
-        if known is not None and known != identity_text(found):
+        if found.marker != marker:
             raise self._lost(
                 Kind.TARGET_REPLACED,
-                f"{self._mapping.target.name} is another one than before: "
-                f"{identity_text(found)}, was {known}",
-                f"Bring the old one back, or build anew: `lockstep backfill {self._mapping.name} --rebuild`.",
+                f"{self._name} is there, but this state store did not make it: somebody has replaced it",
             )
-        contents = self._contents(door)
-        if known is not None:
-            self._not_emptied(contents.records, 1)
+        if known is not None and known != identity_text(found) and not refill:
+            raise self._lost(
+                Kind.TARGET_REPLACED,
+                f"{self._name} is another one than before: {identity_text(found)}, was {known}",
+            )
+        contents = door.contents() if known is None else self._count(door)
         self._lease.rise_above(contents.highest)
         know = self._store.generations.know_identity
         self._lease.under(lambda epoch: know(epoch, self._consumer.generation, identity_text(found)))
-        self._consumer = self._store.generations.known(self._consumer.id) or self._consumer
+        self._known()
         self._point()
-        self._records = contents.records
         return self._consumer
 
     def _point(self) -> None:
@@ -84,50 +111,73 @@ class TargetWatch:
                 target.point(self._consumer.number)
             self._store.builds.pointed(target.name)
 
+    def _known(self) -> None:
+        """As the state store knows it: another mapping may have made it, or a restore."""
+        self._consumer = self._store.generations.known(self._consumer.id) or self._consumer
+
+    @property
+    def ours(self) -> bool:
+        """Whether the target was ever ours: only then it can have been lost."""
+        return self._consumer.identity is not None
+
+    def refilled(self) -> None:
+        """What was lost is written anew: from now on the target is watched as before."""
+        self._refilling = False
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to look again."""
+        return time.monotonic() >= self._looks_at
+
     def look(self, door: Door) -> None:
-        """Looks again whether the target is still itself."""
+        """Looks again whether the target is still itself, and holds what it should."""
+        self._looks_at = time.monotonic() + LOOK_EVERY
         found = door.identity()
-        if found is None or identity_text(found) != self._consumer.identity:
-            raise self._lost(
-                Kind.TARGET_GONE if found is None else Kind.TARGET_REPLACED,
-                f"{self._mapping.target.name} was removed or replaced while it was being written",
-                f"Bring it back, or build it anew: `lockstep backfill {self._mapping.name} --rebuild`.",
-            )
+        if found is None:
+            raise self._lost(Kind.TARGET_GONE, f"{self._name} was removed while it was being written")
+        if found.marker != self._consumer.marker or identity_text(found) != self._consumer.identity:
+            raise self._lost(Kind.TARGET_REPLACED, f"{self._name} was replaced while it was being written")
+        now, before, estimate = time.monotonic(), self._estimate, door.estimate()
+        fell = estimate is not None and before is not None and _fell(before, estimate)
+        if (now >= self._may_count_at) if fell else (now >= self._counts_at):
+            self._count(door)
 
-    def _contents(self, door: Door) -> Contents:
-        begun = time.monotonic()
-        found = door.contents()
-        took = time.monotonic() - begun
-        self.counts_at = begun + max(COUNT_EVERY, took / _COUNT_SHARE)
-        return found
+    def _count(self, door: Door) -> Contents:
+        """Counts what the target holds. Where it holds far less than the ledger knows, somebody emptied it:
+        it is for a person to say what happens, not for us to fill it row by row.
 
-    def count(self, door: Door, applied: int) -> None:
-        """Looks whether the target is suddenly empty. `applied`: writes up to now."""
-        found = self._contents(door)
-        if self._records >= 100 and found.records < self._records // 2:
-            self._not_emptied(found.records, applied - self._applied)
-        self._applied, self._records = applied, found.records
+        It is counted a second time then, as other mappings write to it meanwhile."""
+        estimate, begun = door.estimate(), time.monotonic()
+        contents = door.contents()
+        now = time.monotonic()
+        every = LOOK_EVERY if estimate is None else _COUNT_EVERY
+        self._counts_at = begun + max(every, (now - begun) / _SHARE)
+        self._may_count_at = begun + (now - begun) / _HURRY
+        self._estimate = estimate
+        if not self._refilling:
+            owed = self._store.ledger.owed(self._consumer.generation)
+            if emptied(owed, contents.records) and emptied(owed, door.contents().records):
+                said = f"should hold {owed:,} records and holds {contents.records:,}: it was emptied"
+                raise self._lost(Kind.TARGET_EMPTIED, f"{self._name} {said}", contents.records, owed)
+        return contents
 
-    def _not_emptied(self, records: int, written: int) -> None:
-        """A target that holds no more than was just written to it, where the ledger knows many, was
-        emptied: it is for a person to say what happens, not for us to fill it row by row."""
-        if records > written:
-            return
+    @property
+    def _name(self) -> str:
+        return self._mapping.target.name
+
+    def _lost(self, kind: Kind, problem: str, held: int | None = None, owed: int = 0) -> Lost:
         known = self._store.ledger.count(self._consumer.id)
-        if known >= 100 and records < known // 2:
-            raise self._lost(
-                Kind.TARGET_EMPTIED,
-                f"{self._mapping.target.name} should hold {known:,} records and holds {records:,}: "
-                "it was emptied",
-                "Restore it, then `lockstep backfill "
-                f"{self._mapping.name} --trust-target`; or build it anew: "
-                f"`lockstep backfill {self._mapping.name} --rebuild`. Nothing is written until then.",
-            )
+        expected = known if held is None else min(known, owed - held)
+        return Lost(kind, problem, self._mapping, Numbers(known=known, target=held, owed=owed), expected)
 
-    def _lost(self, kind: Kind, problem: str, remedy: str) -> TargetReplaced:
-        """Notes that the target is not what it was; the error to raise."""
-        self._store.events.soon(kind, self._mapping.target.name, problem)
-        return TargetReplaced(problem, remedy)
+    def named(self, error: TargetReplaced) -> Lost:
+        """What a person is asked, where it was a write or a read that found the target lost."""
+        return error if isinstance(error, Lost) else self._lost(Kind.TARGET_REPLACED, str(error))
+
+
+def _fell(before: Estimate, now: Estimate) -> bool:
+    gone = now.removed - before.removed
+    return now.records < _FEWER * before.records or gone < 0 or gone > max(_GONE * before.records, FEW)
 
 
 def identity_text(identity: Identity) -> str:

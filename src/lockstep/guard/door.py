@@ -15,8 +15,20 @@ from lockstep.errors import CannotSum, Refused
 from lockstep.guard.policies import POLICIES, Own
 from lockstep.guard.policy import HeldBack, Policy
 from lockstep.limits import Guard, Numbers
-from lockstep.ports import AdoptingWriter, Foreign, SummingWriter, Writer
-from lockstep.values import Change, Contents, Held, Identity, Key, Mark, Outcome, Span, Tally, Version
+from lockstep.ports import AdoptingWriter, EstimatingWriter, Foreign, SummingWriter, Writer
+from lockstep.values import (
+    Change,
+    Contents,
+    Estimate,
+    Held,
+    Identity,
+    Key,
+    Mark,
+    Outcome,
+    Span,
+    Tally,
+    Version,
+)
 
 _ADMITTED = 64
 """Batches that were judged and may still be written: more than are ever in flight."""
@@ -58,6 +70,10 @@ class Door:
         found = self._writer.contents()
         self._records = found.records
         return found
+
+    def estimate(self) -> Estimate | None:
+        """What the target says of itself for next to nothing; None where it has to be counted."""
+        return self._writer.estimate() if isinstance(self._writer, EstimatingWriter) else None
 
     def create(self, marker: str) -> Identity:
         """Builds the target, empty: a plan without changes. Raises HeldBack."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lockstep.guard.policy import GO, Policy, Verdict
-from lockstep.limits import Guard, Numbers
+from lockstep.limits import REFILL, Guard, Numbers
 
 FEW = 20
 """Removals, with those of the window, from which on it is worth to count the source."""
@@ -85,6 +85,29 @@ class MassUpdate:
         )
 
 
+def emptied(owed: int, held: int) -> bool:
+    """Whether a target that should hold `owed` records was emptied: none are left, or under two thirds."""
+    return (held == 0 and owed >= FEW) or (owed >= 100 and 3 * held < 2 * owed)
+
+
+class EmptyTarget:
+    """A target that is suddenly empty, or far smaller, is not refilled row by row: it is for a person to say
+    whether it is restored."""
+
+    name = "target-emptied"
+
+    def judge(self, numbers: Numbers, guard: Guard) -> Verdict:
+        if not numbers.refills or numbers.target is None or not emptied(numbers.owed, numbers.target):
+            return GO
+        missing = numbers.owed - numbers.target
+        return Verdict(
+            False,
+            f"the target holds {numbers.target:,} records, where {numbers.owed:,} were known: it was emptied",
+            (REFILL,),
+            missing,
+        )
+
+
 class Own:
     """A policy of the user's own. It holds all kinds of change that the batch has."""
 
@@ -97,7 +120,7 @@ class Own:
         if reason is None:
             return GO
         removes = max(numbers.removes, numbers.waiting) if numbers.removes else 0
-        kinds = {"remove": removes, "update": numbers.updates}
+        kinds = {"remove": removes, "update": numbers.updates, REFILL: numbers.refills}
         return Verdict(False, reason, tuple(kind for kind in kinds if kinds[kind]), sum(kinds.values()))
 
 
@@ -110,5 +133,5 @@ class Closed:
         return Verdict(False, "this door is for looking")
 
 
-POLICIES: tuple[Policy, ...] = (EmptySource(), Removals(), MassUpdate())
+POLICIES: tuple[Policy, ...] = (EmptySource(), EmptyTarget(), Removals(), MassUpdate())
 """What holds by default, the most telling first."""

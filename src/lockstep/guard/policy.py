@@ -12,7 +12,8 @@ from lockstep.values import Key
 class Verdict(NamedTuple):
     """Go, or hold, with a reason that a person understands.
 
-    `kinds`: of changes that are held, "remove" and "update". `expected`: how many would follow if they went.
+    `kinds`: of changes that are held: "remove", "update", "refill". `expected`: how many would follow if
+    they went.
     """
 
     go: bool

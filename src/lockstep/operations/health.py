@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from lockstep.operations.status import MappingStatus, Status
+    from lockstep.limits import REFILL
+from lockstep.operations.status import MappingStatus, Status
 
 PATIENCE = 120.0
 """Seconds without progress after which something is ill, where nobody says otherwise."""
@@ -114,7 +115,8 @@ def _held(status: Status) -> Iterator[Ill]:
             f"mapping {hold.mapping}",
             "held",
             f"the guard holds it ({hold.policy}, hold {hold.id}): {hold.reason}{said}",
-            f"`lockstep approve {hold.id} --why TEXT` lets it go; or mend the source: it goes on by itself.",
+            f"`lockstep approve {hold.id} --why TEXT` lets it go; or mend the "
+            f"{'target' if REFILL in hold.kinds else 'source'}: it goes on by itself.",
         )
 
 

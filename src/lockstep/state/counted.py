@@ -86,6 +86,18 @@ def window(connection: sa.Connection, generation: int, consumer: int, seconds: f
     )
 
 
+def owed(connection: sa.Connection, generation: int) -> int:
+    """Records that a target should hold: keys that have one, without those whose record is being removed."""
+    consumers, ledger, intents = schema.consumers, schema.ledger, schema.intents
+    ours = sa.select(consumers.c.id).where(consumers.c.generation == generation)
+    known = sa.select(sa.func.count()).where(ledger.c.consumer.in_(ours), ledger.c.sent.is_not(None))
+    going = sa.select(intents.c.removes, intents.c.allowed).where(intents.c.consumer.in_(ours))
+    left = connection.scalar(known) or 0
+    for removes, allowed in connection.execute(going):
+        left -= removes + sum(_allowed(allowed).values() if allowed else ())
+    return max(left, 0)
+
+
 def _usual(connection: sa.Connection, generation: int, minute: int, width: int) -> int | None:
     """Most updates in any window before this one."""
     writes = schema.writes

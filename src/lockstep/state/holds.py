@@ -1,8 +1,9 @@
 """What the guard holds, and what a person said to it.
 
-A hold is of kinds of change of one mapping. While it is open or rejected, none of them passes, however long
-ago the others were: else an hour of waiting would let them through. An approval is an allowance: so many
-changes of these kinds, until a time; what runs is derived afresh and must fit it, the rest is held anew.
+A hold is of kinds of change of one mapping, or (REFILL) of writing anew what its target has lost. While it
+is open or rejected, none of them passes, however long ago the others were: else an hour of waiting would let
+them through. An approval is an allowance: so many changes of these kinds, until a time; what runs is derived
+afresh and must fit it, the rest is held anew.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from msgspec import Struct
 
 from lockstep.database import Database
 from lockstep.errors import StateError
+from lockstep.limits import REFILL
 from lockstep.state import schema
 from lockstep.state.events import Event, Kind, as_row
 from lockstep.state.settling import fence
@@ -96,7 +98,8 @@ class Holds:
             fence(connection, epoch)
             self._close(connection, table.c.id.in_(beyond), now)
             stands = standing(connection, consumer)
-            known = next((one for one in stands if one.state != "approved" or one.policy == policy), None)
+            about = [one for one in stands if (REFILL in one.kinds) == (REFILL in kinds)]
+            known = next((one for one in about if one.state != "approved" or one.policy == policy), None)
             if known is None:
                 made = {"consumer": consumer, "mapping": mapping, "opened_at": now, "state": "open"}
                 added = connection.execute(table.insert(), said | made)
@@ -127,11 +130,17 @@ class Holds:
             return standing(connection, consumer)
 
     def all(self, *, closed: bool = False, limit: int = 100) -> list[Hold]:
-        """All that stand, the newest first; with `closed` also what was."""
-        table = schema.holds
+        """All that stand, the newest first; with `closed` also what was. Nothing stands of a generation that
+        another took the place of."""
+        table, consumers, generations = schema.holds, schema.consumers, schema.generations
         statement = sa.select(table).order_by(table.c.id.desc()).limit(limit)
         if not closed:
-            statement = statement.where(table.c.state.in_(_STANDS))
+            replaced = (
+                sa.select(consumers.c.id)
+                .join(generations, generations.c.id == consumers.c.generation)
+                .where(generations.c.state == "retired")
+            )
+            statement = statement.where(table.c.state.in_(_STANDS), table.c.consumer.not_in(replaced))
         with self._database.reading() as connection:
             return [_hold(row) for row in connection.execute(statement)]
 
@@ -144,7 +153,8 @@ class Holds:
         self, number: int, state: str, by: str, why: str, most: int | None = None, until: float | None = None
     ) -> Hold:
         """A person's word: approved, with the allowance, or rejected. The first of two persons who decide at
-        once is heard. Raises StateError when there is no such hold, or it is decided or closed."""
+        once is heard. What is said of a target that was lost is said of all its mappings. Raises StateError
+        when there is no such hold, or it is decided or closed."""
         table = schema.holds
         values = {"state": state, "decided_at": time.time(), "decided_by": by, "why": why}
         allowance = {"most": most, "until": until, "used": 0}
@@ -159,6 +169,12 @@ class Holds:
             found = _numbered(connection, number)
             if done.rowcount and before is not None and before.decided_at is not None:
                 connection.execute(schema.events.insert(), as_row(_replaced(before, before.decided_at)))
+            if found is not None and done.rowcount and REFILL in found.kinds:
+                beside = _beside(connection, number, state)
+                each = {} if most is None else {"most": table.c.expected}
+                connection.execute(
+                    table.update().where(table.c.id.in_(beside)).values(**values, **allowance | each)
+                )
         if found is None:
             raise StateError(f"there is no hold {number}", "`lockstep holds` lists them.")
         if not done.rowcount:
@@ -182,6 +198,20 @@ def standing(connection: sa.Connection, consumer: int) -> list[Hold]:
         .order_by(table.c.id.desc())
     )
     return [_hold(row) for row in rows]
+
+
+def _beside(connection: sa.Connection, number: int, state: str) -> list[int]:
+    """Holds of other mappings for the same loss of one target, which are not decided so yet."""
+    table, mine, other = schema.holds, schema.consumers.alias(), schema.consumers.alias()
+    rows = connection.execute(
+        sa.select(table.c.id, table.c.kinds)
+        .join(other, other.c.id == table.c.consumer)
+        .join(mine, mine.c.generation == other.c.generation)
+        .join(held := schema.holds.alias(), held.c.consumer == mine.c.id)
+        .where(held.c.id == number, table.c.id != number)
+        .where(table.c.state.in_(("open", "rejected")), table.c.state != state)
+    )
+    return [row.id for row in rows if REFILL in _kinds(row.kinds)]
 
 
 def _numbered(connection: sa.Connection, number: int) -> Hold | None:

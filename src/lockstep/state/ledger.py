@@ -110,6 +110,12 @@ class Ledger:
         with self._database.reading() as connection:
             return connection.scalar(statement) or 0
 
+    def owed(self, generation: int) -> int:
+        """How many records a target should hold, as far as the ledger knows: of all its mappings, those that
+        are being removed left out. A key with several records counts as one."""
+        with self._database.reading() as connection:
+            return counted.owed(connection, generation)
+
     # Intents
 
     def intend(

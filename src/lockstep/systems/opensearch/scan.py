@@ -49,7 +49,7 @@ class Scanner:
         try:
             answer = self._client.ask("POST", f"/{self._index}/_refresh")
             if answer is None:
-                raise self._gone()
+                raise self.gone()
             if answer.get("_shards", {}).get("failed", 1):
                 raise self._client.rubbish(repr(answer).encode())
         except SystemError_:
@@ -87,14 +87,14 @@ class Scanner:
             "POST", f"/{self._index}/_mget?{self._client.flavour.copies}", {"ids": list(ids)}
         )
         if answer is None:
-            raise self._gone()
+            raise self.gone()
         documents = answer.get("docs")
         if not isinstance(documents, list) or len(documents) != len(ids):
             raise self._client.rubbish(repr(answer).encode())
         for found, document in zip(ids, documents, strict=True):
             if document.get("error"):
                 if document["error"].get("type") == "index_not_found_exception":
-                    raise self._gone()
+                    raise self.gone()
                 raise self._client.failure(503, wire.plain({"error": document["error"]}))
             if document.get("_id") != found:
                 raise self._client.rubbish(repr(document).encode())
@@ -179,7 +179,7 @@ class Scanner:
         path = f"/{self._index}/_search?allow_partial_search_results=false&{self._client.flavour.copies}"
         answer = self._client.ask("POST", path, request)
         if answer is None:
-            raise self._gone()
+            raise self.gone()
         try:
             if answer["timed_out"] or answer["_shards"]["failed"]:
                 raise self._client.failure(503, wire.plain({"error": answer["_shards"]}))
@@ -190,7 +190,7 @@ class Scanner:
         except (KeyError, TypeError) as error:
             raise self._client.rubbish(repr(answer).encode()) from error
 
-    def _gone(self) -> TargetReplaced:
+    def gone(self) -> TargetReplaced:
         return TargetReplaced(
             f"the index {self._index} is not there",
             "Bring it back, or build it anew: `lockstep backfill MAPPING --rebuild`.",

@@ -15,7 +15,19 @@ from lockstep.systems.opensearch.reasons import BUSY, reason
 from lockstep.systems.opensearch.scan import Scanner
 from lockstep.systems.opensearch.standing import standing
 from lockstep.systems.opensearch.summing import Summing
-from lockstep.values import Change, Contents, Held, Identity, Key, Mark, Outcome, Span, Status, Tally
+from lockstep.values import (
+    Change,
+    Contents,
+    Estimate,
+    Held,
+    Identity,
+    Key,
+    Mark,
+    Outcome,
+    Span,
+    Status,
+    Tally,
+)
 
 LARGEST_REQUEST = 8 << 20
 _TOO_MANY_REFUSALS = 32
@@ -78,6 +90,20 @@ class IndexWriter:
         """Counted after a refresh, by the primaries."""
         self._scanner.refresh()
         return self._scanner.contents()
+
+    def estimate(self) -> Estimate:
+        """By the primaries' statistics: no refresh, and no search that would keep an idle index refreshing.
+        What was removed is counted at once, what is left when the index is refreshed."""
+        asked = "docs.count,_all.primaries.indexing.delete_total"
+        path = f"/{self._names.index}/_stats/docs,indexing?filter_path=_all.primaries.{asked}"
+        found = self._client.ask("GET", path)
+        if found is None:
+            raise self._scanner.gone()
+        try:
+            primaries = found["_all"]["primaries"]
+            return Estimate(primaries["docs"]["count"], primaries["indexing"]["delete_total"])
+        except (KeyError, TypeError) as error:
+            raise self._client.rubbish(repr(found).encode()) from error
 
     def create(self, marker: str) -> Identity:
         """Builds the index with its aliases in one call; the public alias only if nothing has it yet."""
