@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from lockstep.limits import REFILL
+
 if TYPE_CHECKING:
-    from lockstep.limits import REFILL
-from lockstep.operations.status import MappingStatus, Status
+    from lockstep.operations.status import MappingStatus, Status
 
 PATIENCE = 120.0
 """Seconds without progress after which something is ill, where nobody says otherwise."""
