@@ -15,7 +15,8 @@ LockstepError                 every error a person may meet; has a `remedy`
 │   ├── CannotSum             it does not sum what it holds by itself: it is read instead
 │   ├── Refused               it answered no: privileges, wrong settings
 │   └── TargetReplaced        the target is not the one that the ledger speaks of
-├── Cancelled                 a check was stopped before its end
+├── Cancelled                 a check, or a build, was stopped before its end
+├── Disagreement              a build does not agree with its source, so it was not made live
 ├── DataError                 one record cannot be read, derived or written; its key is stuck
 └── MappingStopped            too many keys of one mapping fail
 
@@ -51,7 +52,7 @@ class CheckFailed(LockstepError):
 
 
 class Cancelled(LockstepError):
-    """Somebody, or the end of the run, stopped a check before its end."""
+    """Somebody, or the end of the run, stopped a check or a build before its end."""
 
 
 class StateError(LockstepError):
@@ -70,6 +71,10 @@ class StateInUse(StateError):
 
 class LeaseLost(StateError):
     """A newer epoch exists, so this worker must not write any more."""
+
+
+class Disagreement(LockstepError):
+    """A build of a target was filled and does not agree with its source: it does not become the live one."""
 
 
 class SystemError_(LockstepError):

@@ -10,6 +10,7 @@ import pytest
 
 import lockstep as ls
 from lockstep.engine.points import POINTS
+from tests.recovery.test_restore import RECOVERY
 from tests.support.world import World
 
 ROWS = (
@@ -134,7 +135,8 @@ def test_a_crash_while_the_journal_is_trimmed(tmp_path: Path) -> None:
 
 
 def test_every_point_is_crashed_at_somewhere() -> None:
-    assert {*LOADING, *FOLLOWING, "recovered", "retrying", "trimmed"} == set(POINTS)
+    elsewhere = {"recovered", "retrying", "trimmed", *RECOVERY}
+    assert {*LOADING, *FOLLOWING, *elsewhere} == set(POINTS)
 
 
 def test_a_crash_after_all_is_settled_does_not_hang_the_next_run(tmp_path: Path) -> None:

@@ -233,6 +233,24 @@ def test_any_catalog_imports_and_says_what_the_catalog_says(catalog: Catalog) ->
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(catalogs())
+@example(
+    Catalog(
+        "sqlite:app.db",
+        (
+            CatalogTable(
+                "users",
+                (CatalogColumn("id", "t", "int", False), CatalogColumn("name", "t", "str", False)),
+                ("id",),
+                (
+                    CatalogReference(("id", "name"), "users", ("name", "id")),
+                    CatalogReference(("name", "id"), "users", ("name", "id")),
+                ),
+                0,
+                True,
+            ),
+        ),
+    )
+)
 def test_any_suggested_shape_resolves(catalog: Catalog) -> None:
     source = write_models(catalog, url_hint=None)
     models = imported(source)[1]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from lockstep.cli import exits, names, output
+from lockstep.cli.advance import progress_of
 from lockstep.cli.stopping import stop_on_signals
 from lockstep.cli.verb import print_json, settings, verb
-from lockstep.cli.verify import progress_of
 
 if TYPE_CHECKING:
     from lockstep.operations.adopt import Adopted

@@ -45,6 +45,15 @@ SECTIONS: dict[str, dict[str, str]] = {
         "stuck": "Show the keys that failed, and why.",
         "retry": "Try keys that failed again, now.",
     },
+    "Recover and deploy": {
+        "snapshot": "Save the state of a target, with what it stands for.",
+        "snapshots": "List the saved states, and which were proven.",
+        "restore": "Bring a target back, with all that changed since.",
+        "drill": "Rehearse a restore, and measure it.",
+        "deploy": "Build a target anew beside the live one, prove it, and swap.",
+        "rollback": "Go back to the build that a deploy replaced.",
+        "retire": "Remove the build that is kept to go back to.",
+    },
     "Guard": {
         "guard": "Judge a plan of Terraform, or of a healer, before it runs.",
     },

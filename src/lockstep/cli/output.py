@@ -106,6 +106,13 @@ def span(seconds: float | None) -> str:
     return f"{days} d {hours} h" if hours and days < 10 else f"{days} d"
 
 
+def size(octets: int) -> str:
+    """Bytes as people read them."""
+    from rich.filesize import decimal
+
+    return decimal(octets)
+
+
 def ago(at: float | None) -> str:
     """How long ago, or from now, a time is."""
     if at is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from lockstep.cli import exits, names, output
+from lockstep.cli.advance import progress_of
 from lockstep.cli.duration import Seconds
 from lockstep.cli.stopping import stop_on_signals
 from lockstep.cli.verb import LIMIT, print_json, settings, verb
@@ -16,17 +16,9 @@ from lockstep.cli.verb import LIMIT, print_json, settings, verb
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lockstep.agreement.report import Divergence, Progress, Report
+    from lockstep.agreement.report import Divergence, Report
 
 _KINDS = ("missing", "stale", "different", "extra", "failed", "unsettled", "ledger", "invariant")
-
-
-_STAGES = {
-    "sums": "summing both sides",
-    "spans": "reading spans that differ",
-    "source": "reading the source",
-    "target": "reading the target",
-}
 
 
 class _Share(click.ParamType[float]):
@@ -133,32 +125,6 @@ def command(mappings: tuple[str, ...], deep: bool, sample: float | None, patienc
         click.get_current_context().exit(exits.INTERRUPTED)
     if not agreement:
         click.get_current_context().exit(exits.NO)
-
-
-@contextlib.contextmanager
-def progress_of(name: str) -> Iterator[Callable[[Progress], None] | None]:
-    """A bar on a terminal, nothing elsewhere."""
-    err = output.console(stderr=True)
-    if not err.is_terminal:
-        yield None
-        return
-    from rich import progress
-
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(24),
-        progress.TextColumn("{task.fields[said]}"),
-        progress.TimeRemainingColumn(compact=True),
-    )
-    with progress.Progress(*columns, console=err, transient=True) as shown:
-        task = shown.add_task(f"{name}: reading", total=None, said="")
-
-        def advance(now: Progress) -> None:
-            words = f"{name}: {_STAGES.get(now.stage, now.stage)}"
-            said = f"{now.done:,} of {now.total:,}"
-            shown.update(task, description=words, completed=now.done, total=now.total or None, said=said)
-
-        yield advance
 
 
 def _print(out: Console, report: Report, limit: int) -> None:

@@ -41,7 +41,7 @@ class BuildThreads:
                 self._stop,
                 claims=pipeline.claims(mapping),
                 once=threading.Event(),
-                guard=_UNSEARCHED if build.state != "kept" else None,
+                guard=_UNSEARCHED if build.state in ("building", "scratch") else None,
             )
             for mapping in pipeline.mappings.values()
             if mapping.target.name == build.target

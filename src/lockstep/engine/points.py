@@ -23,6 +23,16 @@ POINTS = {
     "settled": "ledger and positions are committed",
     "released": "who waited for its claims is hinted",
     "retrying": "stuck keys were marked as hinted again, and are not yet",
+    "build-begun": "a build beside the live one is known, and nothing of it is filled",
+    "build-restored": "it stands in the target as it was saved, and its ledger is not made yet",
+    "build-inherited": "its ledger is made, and not all that changed since is hinted",
+    "build-hinted": "all that it lacks is hinted",
+    "build-filled": "it has caught up, and was not verified yet",
+    "build-agreed": "it was shown to agree, and is not the live one yet",
+    "build-live": "it is the live one, and readers still see the one before",
+    "build-pointed": "readers see it, and nobody has noted so",
+    "snapshot-begun": "a saved state is known, and nothing of it is saved",
+    "snapshot-saved": "it is whole in its repository, and nobody has noted so",
     "trimmed": "what everybody has settled is forgotten in the journal",
 }
 """Every point, and what is true there."""

@@ -98,9 +98,9 @@ def _relations(table: CatalogTable, named: Named) -> list[Relation]:
 
 def _relates(table: CatalogTable, reference: CatalogReference, named: Named) -> bool:
     """Whether a shape takes this foreign key. SQLite lets a number refer to a text, and finds nothing; two
-    of the same columns to one table cannot be told apart."""
-    same = (reference.to, reference.columns)
-    twins = [one for one in named.references(table) if (one.to, one.columns) == same]
+    of the same columns to one table, in whatever order, cannot be told apart."""
+    same = (reference.to, set(reference.columns))
+    twins = [one for one in named.references(table) if (one.to, set(one.columns)) == same]
     if len(twins) > 1:
         return False
     (to,) = (one for one in named.tables if one.name == reference.to)

@@ -109,8 +109,8 @@ def mapping_statuses(
                 consumer.number,
                 consumer.state if consumer.state != "running" else own.get("state", "running"),
                 consumer.reason or own.get("reason", ""),
-                _waiting(store, consumer, Lane.LIVE),
-                _waiting(store, consumer, Lane.BULK),
+                waiting(store, consumer, Lane.LIVE),
+                waiting(store, consumer, Lane.BULK),
                 store.stuck.count(consumer.id),
                 _backfill(store, consumer, own.get("keys_per_second")),
                 own,
@@ -123,13 +123,13 @@ def mapping_statuses(
     return tuple(found)
 
 
-def _waiting(store: Store, consumer: Consumer, lane: Lane) -> int:
+def waiting(store: Store, consumer: Consumer, lane: Lane, upto: int | None = None) -> int:
+    """How many hints of a lane a consumer has not settled; of those that stem from up to an offset."""
     positions = store.ledger.positions(consumer.id)
-    waiting = 0
-    for stream in (source_stream(consumer.source), consumer_stream(consumer.id)):
-        offsets = positions.get((stream, lane), {})
-        waiting += store.journal.waiting(stream, lane, max(offsets.values(), default=0))
-    return waiting
+    return sum(
+        store.journal.waiting(stream, lane, max(positions.get((stream, lane), {}).values(), default=0), upto)
+        for stream in (source_stream(consumer.source), consumer_stream(consumer.id))
+    )
 
 
 def _lag(store: Store, consumer: Consumer) -> float | None:

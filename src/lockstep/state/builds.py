@@ -69,19 +69,34 @@ class Builds:
         return Build(**row._mapping)
 
     def make_live(self, epoch: int, build: Build, *, keep: bool) -> None:
-        """This one is live from now on, in place of the one before, which is kept (else retired), as is none
-        that was kept before it. Readers are still to be pointed to it: see `pointing`."""
+        """This one is live from now on, in place of the one before, which is kept (else retired); what was
+        kept before is to be removed. Readers are still to be pointed to it: see `pointing`."""
         table = schema.generations
         of = table.update().where(table.c.target == build.target)
         with self._database.writing() as connection:
             fence(connection, epoch)
-            connection.execute(of.where(table.c.state == "kept").values(state="retired"))
+            connection.execute(
+                of.where(table.c.state == "kept", table.c.id != build.id).values(state="dropping")
+            )
             connection.execute(of.where(table.c.state == "live").values(state="kept" if keep else "retired"))
             connection.execute(table.update().where(table.c.id == build.id).values(state="live"))
             upsert(
                 connection,
                 schema.meta,
                 [{"name": f"pointing:{build.target}", "value": str(build.number)}],
+            )
+
+    def note_origin(self, epoch: int, build: Build, snapshot: str) -> None:
+        """The saved state that a build is restored from."""
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            upsert(connection, schema.meta, [{"name": f"origin:{build.id}", "value": snapshot}])
+
+    def origin(self, build: Build) -> str | None:
+        """The saved state that a build is restored from, None where it is filled from its source."""
+        with self._database.reading() as connection:
+            return connection.scalar(
+                sa.select(schema.meta.c.value).where(schema.meta.c.name == f"origin:{build.id}")
             )
 
     def pointing(self, target: str) -> int | None:

@@ -35,6 +35,7 @@ leases = sa.Table(
 #   live      the one that is searched, and that `run` works
 #   building  being filled beside the live one; scratch: the same for a rehearsal, always number 0
 #   kept      was live before a deploy, and can be again
+#   dropping  is to be removed
 #   retired   never comes back
 #   worker    "build" where another process than the run works it
 generations = sa.Table(

@@ -27,6 +27,7 @@ from lockstep.journal.sql import SqlJournal
 from lockstep.place import Place, StateUrl
 from lockstep.state import schema
 from lockstep.state.builds import Builds
+from lockstep.state.drills import Drills
 from lockstep.state.events import Events
 from lockstep.state.generations import Generations
 from lockstep.state.holds import Holds
@@ -84,6 +85,7 @@ class Store:
         self.events = Events(self._database)
         self.builds = Builds(self._database)
         self.snapshots = Snapshots(self._database)
+        self.drills = Drills(self._database)
         self.inheritance = Inheritance(self._database)
         if self._known("identity") is None:
             with self._database.writing() as connection:

@@ -1,0 +1,66 @@
+"""lockstep restore"""
+
+from __future__ import annotations
+
+import click
+
+from lockstep.cli import names, output
+from lockstep.cli.advance import progress_of
+from lockstep.cli.stopping import stop_on_signals
+from lockstep.cli.verb import print_json, settings, verb
+
+
+@verb(
+    name="restore",
+    example="""
+    lockstep restore
+    lockstep restore users --snapshot 17
+    lockstep restore users --beside
+    """,
+    answer="""
+    {"target", "snapshot", "generation", "records", "redriven", "reports": [ID],
+     "age", "seconds": {STEP: 1.5}, "live"}
+    records came back with the saved state; redriven keys were derived again,
+    null: all of them.
+    """,
+)
+@click.argument("target", required=False, shell_complete=names.targets)
+@click.option("--snapshot", metavar="ID", help="Which saved state.  [default: the newest that is whole]")
+@click.option("--beside", is_flag=True, help="Fill and prove it beside the live build, and leave it there.")
+@click.option("--replace", is_flag=True, help="Also where the target is in good health.")
+def command(target: str | None, snapshot: str | None, beside: bool, replace: bool) -> None:
+    """Bring TARGET back from a saved state, with all that changed since, prove it, and make it live.
+
+    Only the keys that changed since are derived again, however long ago that was. A run may go on meanwhile;
+    it keeps following the source. Broken off, by Ctrl-C or a crash, the same command goes on from there.
+    """
+    from lockstep.recovery.restore import restore
+
+    pipeline = settings().load()
+    with (
+        stop_on_signals(say=False) as stop,
+        progress_of("restore", lines=not settings().json) as advance,
+    ):
+        done = restore(
+            pipeline,
+            target,
+            snapshot=snapshot,
+            beside=beside,
+            replace=replace,
+            on_progress=advance,
+            stop=stop,
+        )
+    if settings().json:
+        print_json(done)
+        return
+    out = output.console()
+    where = "is live" if done.live else "stands beside the live one; `lockstep restore` makes it live"
+    redriven = (
+        "all keys were" if done.redriven is None else f"{output.count(done.redriven, 'key')} that changed"
+    )
+    out.print(f"{done.target} is back and in agreement: generation {done.generation} {where}.", style="bold")
+    out.print(f"  saved     {output.count(done.records, 'record')}, from {output.span(done.age)} ago")
+    out.print(f"  redriven  {redriven}, which changed since")
+    steps = ", ".join(f"{step} {output.span(took)}" for step, took in done.seconds.items() if step != "whole")
+    out.print(f"  took      {output.span(done.seconds['whole'])}: {steps}")
+    out.print(f"  proof     {', '.join(f'report {number}' for number in done.reports)}")

@@ -1,0 +1,85 @@
+"""lockstep snapshot"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from lockstep.cli import names, output
+from lockstep.cli.advance import progress_of
+from lockstep.cli.duration import Duration
+from lockstep.cli.stopping import stop_on_signals
+from lockstep.cli.verb import REPORT, print_json, settings, verb
+from lockstep.errors import LockstepError
+
+if TYPE_CHECKING:
+    from lockstep.pipeline import Pipeline
+    from lockstep.recovery.snapshot import Kept
+
+
+@verb(
+    name="snapshot",
+    example="""
+    lockstep snapshot
+    lockstep snapshot users --keep 28
+    lockstep snapshot users --every 6h --keep 28
+    """,
+    answer="""
+    {"snapshot": {"id", "target", "generation", "name", "state", "begun_at",
+                  "taken_at", "records", "size", "proven_at"},
+     "forgotten": [ID]}
+    With --every, one object a line.
+    """,
+)
+@click.argument("target", required=False, shell_complete=names.targets)
+@click.option("--keep", metavar="N", type=REPORT, help="Keep only so many, the newest.  [default: all]")
+@click.option("--every", metavar="TIME", type=Duration(), help="Again and again, until it is stopped: 6h.")
+def command(target: str | None, keep: int | None, every: float | None) -> None:
+    """Save the state of TARGET, or of the target of a mapping, with what it stands for.
+
+    `lockstep restore` brings it back with all that changed since. Works beside a run. What is not what it
+    should be is not saved, so that what is lost never pushes out what could bring it back; and of those that
+    were proven by a restore or a drill the newest is kept in any case.
+    """
+    pipeline = settings().load()
+    with stop_on_signals(say=False) as stop:
+        while True:
+            begun = time.monotonic()
+            try:
+                _one(pipeline, target, keep, stop, one_line=every is not None)
+            except LockstepError as error:
+                if every is None or stop.is_set():
+                    raise
+                output.console(stderr=True).print(f"{output.clock(time.time())}  {error}. {error.remedy}")
+            if every is None or stop.wait(max(begun + every - time.monotonic(), 0.0)):
+                return
+
+
+def _one(
+    pipeline: Pipeline, target: str | None, keep: int | None, stop: threading.Event, *, one_line: bool
+) -> None:
+    from lockstep.recovery.snapshot import snapshot
+
+    with progress_of("snapshot", lines=not settings().json) as advance:
+        kept = snapshot(pipeline, target, keep=keep, on_progress=advance, stop=stop)
+    if settings().json:
+        print_json(kept, one_line=one_line)
+    else:
+        _print(kept)
+
+
+def _print(kept: Kept) -> None:
+    out, found = output.console(), kept.snapshot
+    took = (found.taken_at or found.begun_at) - found.begun_at
+    size = f", {output.size(found.size)}" if found.size is not None else ""
+    out.print(
+        f"Saved state {found.id} of {found.target}: {output.count(found.records or 0, 'record')}{size}, "
+        f"in {output.span(took)}."
+    )
+    if kept.forgotten:
+        out.print(f"Forgotten: {', '.join(map(str, kept.forgotten))}.")
+    if found.proven_at is None:
+        out.print("It is not proven yet: `lockstep drill` brings it back beside the rest, and measures.")

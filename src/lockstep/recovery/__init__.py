@@ -1,0 +1,1 @@
+"""Recovery: saved states of targets, bringing them back, new builds beside the live ones, rehearsals."""

@@ -1,0 +1,191 @@
+"""deploy: a changed mapping, or target, becomes a new build beside the live one, and takes its place."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from functools import partial
+
+from msgspec import Struct
+
+from lockstep.database import Access
+from lockstep.engine.points import passing
+from lockstep.engine.retention import YOUNG
+from lockstep.engine.source import recipe
+from lockstep.errors import Refused, StateError
+from lockstep.limits import Guard
+from lockstep.operations.opened import existing
+from lockstep.pipeline import Pipeline
+from lockstep.ports import Generational
+from lockstep.recovery.building import Builder, OnProgress, target_named
+from lockstep.state.builds import Build
+from lockstep.state.events import Kind
+from lockstep.state.settling import Scope
+from lockstep.state.store import Store
+from lockstep.values import PARTITIONS, Lane, Stream, Trust, source_stream
+
+_LOOK_EVERY = 1.0
+
+
+class Deployed(Struct, frozen=True):
+    """What a deploy did. `kept`: the generation that `rollback` goes back to; `reports`: the checks that
+    showed agreement; `records` of the build, and of the one before; `seconds` by step; `alone`: nobody
+    followed the one before meanwhile; `changed`: mappings whose code is another one."""
+
+    target: str
+    generation: int
+    before: int
+    kept: int | None
+    records: int
+    records_before: int | None
+    reports: tuple[int, ...]
+    seconds: dict[str, float]
+    alone: bool
+    changed: tuple[str, ...]
+
+
+def deploy(
+    pipeline: Pipeline,
+    name: str | None = None,
+    *,
+    fewer: bool = False,
+    on_progress: OnProgress | None = None,
+    stop: threading.Event | None = None,
+) -> Deployed:
+    """Builds a target anew beside the live build, by the code at hand, while a run of the old code may go on;
+    proves that it agrees; and makes it the live one, from one moment to the next. The one before is kept.
+
+    `name`: a mapping, or a target; not needed where there is one. `fewer`: it may hold far fewer records
+    than the live one. Asked again after a crash or `stop`, it goes on. Raises Refused where the target
+    has one build only, or the new one holds far fewer records; Disagreement; StateError when the target
+    was never filled.
+    """
+    target = target_named(pipeline, name)
+    if not isinstance(target, Generational):
+        raise Refused(
+            f"{target.name} has one build only: nothing can be built beside it",
+            "`lockstep run` derives it anew in place; the guard asks before most of it changes.",
+        )
+    with (
+        existing(pipeline, Access.RUN) as store,
+        Builder(pipeline, store, target, on_progress=on_progress, stop=stop) as builder,
+    ):
+        builder.point()  # what a deploy that was broken off had still to do
+        live = next(iter(store.builds.of(target.name, "live")), None)
+        if live is None:
+            raise StateError(f"{target.name} was never filled", "Start with `lockstep run`.")
+        begun = time.time()
+        build = _build(builder, live)
+        store.events.note(
+            Kind.DEPLOY_BEGUN, target.name, f"generation {build.number} is built beside {live.number}"
+        )
+        filled = time.time()
+        reports = builder.fill(build)
+        agreed = time.time()
+        records, before = builder.records(build) or 0, builder.records(live)
+        _not_far_fewer(builder, records, before, fewer=fewer)
+        with builder.working(build) as threads:
+            builder.catch_up(build, threads)
+            moment = time.time()
+            builder.make_live(build, keep=before is not None)
+            swapped = time.time()
+        store.events.note(
+            Kind.DEPLOY_SWAPPED,
+            target.name,
+            f"generation {build.number} took the place of {live.number}",
+            numbers={"records": records, "before": before},
+        )
+        return Deployed(
+            target.name,
+            build.number,
+            live.number,
+            None if before is None else live.number,
+            records,
+            before,
+            tuple(report.id for report in reports if report.id is not None),
+            {"build": filled - begun, "fill and verify": agreed - filled, "swap": swapped - moment},
+            builder.alone,
+            tuple(_changed(builder, live)),
+        )
+
+
+def follow(pipeline: Pipeline, name: str, stop: threading.Event) -> bool:
+    """Works the live build of a target that this process has just deployed, as long as the run of the old
+    code goes on; True once that has ended, and this process may be the run. False once `stop` is set."""
+    target = target_named(pipeline, name)
+    with existing(pipeline, Access.RUN) as store:
+        if store.lock.holder() is None:
+            return not stop.is_set()
+        with Builder(pipeline, store, target, stop=stop) as builder:
+            live = next(iter(store.builds.of(target.name, "live")), None)
+            if live is None or builder.alone:
+                return not stop.is_set()
+            builder.lease.under(partial(store.builds.take_over, build=live, worker=Scope.BUILD))
+            with builder.working(live) as threads:
+                while not stop.wait(_LOOK_EVERY):
+                    threads.caught_up()  # raises what stopped a mapping
+                    if store.lock.holder() is None:
+                        return True
+    return False
+
+
+def _changed(builder: Builder, live: Build) -> list[str]:
+    """The mappings whose code is not the one that filled the live build."""
+    known = {one.mapping: one for one in builder.store.generations.following(live.id)}
+    return [
+        one.name
+        for one in builder.mappings
+        if one.name not in known
+        or (known[one.name].version, known[one.name].recipe) != (one.version, recipe(one))
+    ]
+
+
+def _build(builder: Builder, live: Build) -> Build:
+    """The build that an earlier deploy of the same code began; else a new one, everything hinted."""
+    store, code = builder.store, {(one.name, one.version, recipe(one)) for one in builder.mappings}
+    for left in store.builds.of(builder.target.name, "building"):
+        known = {(one.mapping, one.version, one.recipe) for one in store.generations.following(left.id)}
+        if known <= code and store.builds.origin(left) is None:
+            build = left
+            break
+        builder.remove(left)
+    else:
+        build = builder.lease.under(lambda epoch: store.builds.begin(epoch, builder.target.name))
+        passing("build-begun")
+    for name, consumer in builder.begin_consumers(build).items():
+        mapping = builder.pipeline.named(name)
+        if not store.ledger.positions(consumer.id):
+            begin = beginning(store, live, mapping.source.name)
+            builder.lease.under(partial(store.ledger.place, consumer=consumer.id, positions=begin))
+        if store.backfills.newest(consumer.id) is None:
+            builder.hint_all(consumer, mapping, "deploy", Trust.LEDGER)
+    passing("build-hinted")
+    return build
+
+
+def beginning(store: Store, live: Build, source: str) -> dict[tuple[Stream, Lane], dict[int, int]]:
+    """Where a new build begins to read a source's hints: none that it would pass over may be of a transaction
+    that cannot be read yet. What the live build has settled can be; else what is old enough."""
+    stream = source_stream(source)
+    settled = [
+        min(offsets.values())
+        for one in store.generations.following(live.id)
+        for (of, _), offsets in store.ledger.positions(one.id).items()
+        if of == stream and offsets
+    ]
+    start = max(min(settled, default=0), store.journal.before(time.time() - YOUNG) or 0)
+    places = dict.fromkeys(range(PARTITIONS), start)
+    return dict.fromkeys(itertools.product([stream], Lane), places)
+
+
+def _not_far_fewer(builder: Builder, records: int, before: int | None, *, fewer: bool) -> None:
+    """The swap is a plan like any other: it must not take most of what is searched away unasked."""
+    guard = next((one.guard for one in builder.mappings if one.guard is not None), None) or Guard()
+    if fewer or before is None or before - records <= max(guard.free, guard.share * before):
+        return
+    raise Refused(
+        f"the new build of {builder.target.name} agrees with its source and holds {records:,} records, where "
+        f"the live one holds {before:,}",
+        "If that is what the new code means: the same again with --fewer. Nothing was swapped.",
+    )

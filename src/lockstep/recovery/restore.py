@@ -1,0 +1,142 @@
+"""restore: a saved state of a target becomes its live build again, with all that changed since."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+
+from msgspec import Struct
+
+from lockstep.database import Access
+from lockstep.engine.points import passing
+from lockstep.engine.target_watch import identity_text
+from lockstep.errors import Refused
+from lockstep.operations.opened import closed_door, existing
+from lockstep.pipeline import Pipeline
+from lockstep.ports import Generational
+from lockstep.recovery.building import Builder, OnProgress, target_named
+from lockstep.recovery.reviving import chosen, restorable, revive
+from lockstep.state.builds import Build
+from lockstep.state.events import Kind
+from lockstep.state.snapshots import Snapshot
+from lockstep.state.store import Store
+
+
+class Restored(Struct, frozen=True):
+    """What a restore did. `records` came back with the saved state, `redriven` keys were derived again (None:
+    all); `reports` are the checks that showed agreement; `age` of the saved state and `seconds` by step;
+    `live`: whether it took the live build's place."""
+
+    target: str
+    snapshot: int
+    generation: int
+    records: int
+    redriven: int | None
+    reports: tuple[int, ...]
+    age: float
+    seconds: dict[str, float]
+    live: bool
+
+
+def restore(
+    pipeline: Pipeline,
+    name: str | None = None,
+    *,
+    snapshot: str | None = None,
+    replace: bool = False,
+    beside: bool = False,
+    on_progress: OnProgress | None = None,
+    stop: threading.Event | None = None,
+) -> Restored:
+    """Restores a target from a saved state, hints what changed since, proves agreement, and makes it live.
+
+    `name`: a mapping, or a target; not needed where there is one. `snapshot`: a number or name, the
+    newest whole one where none is given. `replace`: also where the live build is in good health.
+    `beside`: it is filled and proven beside the live build, and stays there. A run may go on meanwhile.
+    Asked again after a crash or `stop`, it goes on. Raises Refused, StateError, Disagreement.
+    """
+    target = target_named(pipeline, name)
+    restorable(target).close()
+    begun = time.monotonic()
+    with (
+        existing(pipeline, Access.RUN) as store,
+        Builder(pipeline, store, target, on_progress=on_progress, stop=stop) as builder,
+    ):
+        builder.point()
+        live = next(iter(store.builds.of(target.name, "live")), None)
+        saved = chosen(store, target, snapshot)
+        if beside and not isinstance(target, Generational):
+            raise Refused(f"{target.name} has one build only", "Leave --beside out.")
+        if live is not None and not replace and not beside and healthy(builder, live):
+            raise Refused(
+                f"{target.name} stands and holds what it should: there is nothing to bring back",
+                f"To put saved state {saved.id} in its place all the same: --replace. To look at it first: "
+                "--beside, or `lockstep drill`.",
+            )
+        build = _build(builder, saved)
+        text = f"saved state {saved.id} is restored as generation {build.number}"
+        store.events.note(Kind.RESTORE_BEGUN, target.name, text)
+        try:
+            revived = revive(builder, saved, build)
+            filling = time.monotonic()
+            reports = builder.fill(build)
+        except Exception as error:
+            store.events.note(Kind.RESTORE_FAILED, target.name, str(error))
+            raise
+        filled = time.monotonic()
+        if not beside:
+            with builder.working(build) as threads:
+                builder.catch_up(build, threads)
+                stands = live is not None and builder.records(live) is not None
+                builder.make_live(build, keep=stands)
+        store.snapshots.proven(saved.id)
+        seconds = {**revived.seconds, "redrive and verify": filled - filling}
+        done = Restored(
+            target.name,
+            saved.id,
+            build.number,
+            revived.records,
+            revived.redriven,
+            tuple(report.id for report in reports if report.id is not None),
+            time.time() - saved.begun_at,
+            {**seconds, "whole": time.monotonic() - begun},
+            not beside,
+        )
+        store.events.note(
+            Kind.RESTORE_DONE,
+            target.name,
+            f"saved state {saved.id} is back and agrees"
+            + ("" if beside else f"; generation {build.number} is live"),
+            numbers={"records": done.records, "redriven": done.redriven, "seconds": done.seconds["whole"]},
+        )
+        return done
+
+
+def healthy(builder: Builder, live: Build) -> bool:
+    """Whether the live build is itself and holds what it should, as far as its number of records tells."""
+    with closed_door(builder.mappings[0], live.number) as door:
+        found = door.identity()
+        if found is None or found.marker != live.marker or identity_text(found) != live.identity:
+            return False
+        records = door.contents().records
+    return 2 * records >= known_records(builder.store, live)
+
+
+def known_records(store: Store, live: Build) -> int:
+    """How many records a build should hold, as its ledger says."""
+    return sum(store.ledger.count(one.id) for one in store.generations.following(live.id))
+
+
+def _build(builder: Builder, saved: Snapshot) -> Build:
+    """The build that an earlier restore of the same saved state began; else a new one."""
+    store = builder.store
+    for left in store.builds.of(builder.target.name, "building"):
+        if store.builds.origin(left) == saved.name:
+            if left.identity is None or builder.records(left) is not None:
+                return left
+            builder.remove(left)  # it was wiped meanwhile
+    build = builder.lease.under(partial(store.builds.begin, target=builder.target.name))
+    builder.lease.under(partial(store.builds.note_origin, build=build, snapshot=saved.name))
+    passing("build-begun")
+    return build

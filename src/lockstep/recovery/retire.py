@@ -1,0 +1,27 @@
+"""retire: what is kept beside a live build is removed for good."""
+
+from __future__ import annotations
+
+from lockstep.database import Access
+from lockstep.operations.opened import existing
+from lockstep.pipeline import Pipeline
+from lockstep.recovery.building import Builder, target_named
+from lockstep.state.builds import Build
+from lockstep.state.events import Kind
+
+
+def retire(pipeline: Pipeline, name: str | None = None, *, unfinished: bool = False) -> tuple[Build, ...]:
+    """Removes the kept build of a target: nobody can roll back to it from then on. With `unfinished` also
+    what a deploy or restore has begun and not finished. Returns those removed.
+
+    `name`: a mapping, or a target; not needed where there is one. Raises StateInUse while one is filled.
+    """
+    target = target_named(pipeline, name)
+    with existing(pipeline, Access.RUN) as store, Builder(pipeline, store, target) as builder:
+        builder.point()
+        states = ("kept", "building", "scratch") if unfinished else ("kept",)
+        found = store.builds.of(target.name, *states)
+        for build in found:
+            builder.remove(build)
+            store.events.note(Kind.RETIRED, target.name, f"generation {build.number} was removed")
+        return tuple(found)

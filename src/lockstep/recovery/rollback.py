@@ -1,0 +1,116 @@
+"""rollback: the build that a deploy took the place of becomes the live one again."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from msgspec import Struct
+
+from lockstep.database import Access
+from lockstep.engine.source import recipe
+from lockstep.errors import Refused, StateError
+from lockstep.operations.opened import existing
+from lockstep.operations.status import waiting
+from lockstep.pipeline import Pipeline
+from lockstep.ports import Generational
+from lockstep.recovery.building import Builder, OnProgress, target_named
+from lockstep.state.builds import Build
+from lockstep.state.events import Kind
+from lockstep.state.store import Store
+from lockstep.values import Lane
+
+_FOLLOWED_WITHIN = 5.0
+"""Seconds in which a kept build that somebody follows gets through what is in the journal."""
+
+
+class RolledBack(Struct, frozen=True):
+    """What a rollback did. `how`: "at once", as the kept build was followed all the time; "caught up", by the
+    code at hand; "behind", as it stood, `behind` hints of which it has not seen yet."""
+
+    target: str
+    generation: int
+    before: int
+    how: str
+    behind: int
+    seconds: float
+
+
+def rollback(
+    pipeline: Pipeline,
+    name: str | None = None,
+    *,
+    as_it_stands: bool = False,
+    on_progress: OnProgress | None = None,
+    stop: threading.Event | None = None,
+) -> RolledBack:
+    """Makes the kept build of a target the live one again; the live one is kept in its place.
+
+    At once where a process that has its code has followed it all the time; else the code at hand must be
+    the one that filled it: then it catches up first. `as_it_stands`: swapped however far it is behind.
+    `name`: a mapping, or a target. Raises Refused where none of these holds, StateError where nothing is
+    kept.
+    """
+    target = target_named(pipeline, name)
+    begun = time.monotonic()
+    with (
+        existing(pipeline, Access.RUN) as store,
+        Builder(pipeline, store, target, on_progress=on_progress, stop=stop) as builder,
+    ):
+        builder.point()
+        live = next(iter(store.builds.of(target.name, "live")), None)
+        kept = next(iter(store.builds.of(target.name, "kept")), None)
+        if live is None or kept is None or not isinstance(target, Generational):
+            raise StateError(
+                f"no build of {target.name} is kept to go back to",
+                "A deploy keeps the one before until `lockstep retire` or the next one. `lockstep restore` "
+                "brings a saved state back; `lockstep deploy` with the old code builds anew.",
+            )
+        how, behind = _ready(builder, kept, as_it_stands=as_it_stands)
+        builder.make_live(kept, keep=builder.records(live) is not None)
+        store.events.note(
+            Kind.ROLLED_BACK,
+            target.name,
+            f"generation {kept.number} is live again, in place of {live.number} ({how})",
+            numbers={"behind": behind},
+        )
+        return RolledBack(target.name, kept.number, live.number, how, behind, time.monotonic() - begun)
+
+
+def _ready(builder: Builder, kept: Build, *, as_it_stands: bool) -> tuple[str, int]:
+    """How the kept build can take its place again, and how many hints it has not seen."""
+    store = builder.store
+    if as_it_stands:
+        behind = _behind(store, kept)
+        return ("behind" if behind else "at once"), behind
+    if not builder.alone and _followed(store, kept):
+        return "at once", 0
+    known = {(one.mapping, one.version, one.recipe) for one in store.generations.following(kept.id)}
+    if known == {(one.name, one.version, recipe(one)) for one in builder.mappings}:
+        builder.fill(kept)
+        return "caught up", 0
+    versions = ", ".join(sorted(f"{mapping}: {version}" for mapping, version, _ in known))
+    raise Refused(
+        f"generation {kept.number} of {kept.target} was filled by other code ({versions}), no process "
+        f"follows it, and {_behind(store, kept):,} hints wait for it",
+        "Roll back with the old code checked out: then it catches up first. Or swap at once, and let the old "
+        "code catch up afterwards: --as-it-stands.",
+    )
+
+
+def _followed(store: Store, kept: Build) -> bool:
+    """Whether some process works the kept build, to the end of the journal as it is now."""
+    end = store.journal.end()
+    deadline = time.monotonic() + _FOLLOWED_WITHIN
+    while _behind(store, kept, end):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _behind(store: Store, build: Build, upto: int | None = None) -> int:
+    """How many hints a build has not seen; of those in the journal up to an offset, where one is given."""
+    return sum(
+        waiting(store, one, lane, upto) for one in store.generations.following(build.id) for lane in Lane
+    )

@@ -1,0 +1,202 @@
+"""A changed mapping becomes a new build beside the live one, and takes its place."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from lockstep.errors import Disagreement, Refused, StateError, StateInUse
+from lockstep.operations.verify import verify
+from lockstep.recovery.deploy import deploy
+from lockstep.recovery.retire import retire
+from lockstep.recovery.rollback import rollback
+from tests.recovery.world import RecoveryWorld
+
+STEPS = ["build-begun", "created", "build-hinted", "written", "settled", "build-filled", "build-agreed"]
+SWAP = ["build-live", "build-pointed"]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> RecoveryWorld:
+    made = RecoveryWorld(tmp_path)
+    made.fill()
+    made.run()
+    return made
+
+
+def _deploy(world: RecoveryWorld) -> object:
+    world.code = "2"
+    return deploy(world.pipeline())
+
+
+def _soon(true: object, within: float = 20.0) -> None:
+    deadline = time.monotonic() + within
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_new_build_takes_the_place_of_the_old(world: RecoveryWorld) -> None:
+    world.code = "2"
+    done = deploy(world.pipeline())
+    assert (done.generation, done.before, done.kept) == (2, 1, 1)
+    assert done.alone
+    assert done.changed == ("people",)
+    assert world.searched() == 2
+    assert world.build(2) == world.derived()
+    world.do("UPDATE users SET email = 'later@example.com' WHERE id = 7")
+    world.run()
+    assert world.build(2) == world.derived()
+    assert verify(world.pipeline(), "people", method="deep").agreement
+
+
+def test_both_builds_follow_while_the_old_run_goes_on(world: RecoveryWorld) -> None:
+    with world.running():
+        world.do("UPDATE users SET email = 'before@example.com' WHERE id = 1")
+        other = world.copy("2")
+        done = deploy(other.pipeline())
+        assert not done.alone
+        world.do("UPDATE users SET email = 'after@example.com' WHERE id = 2")
+        _soon(lambda: world.build(1)[2]["email"] == "after@example.com")
+        back = rollback(other.pipeline())
+        assert (back.how, back.generation, back.before) == ("at once", 1, 2)
+        assert world.searched() == 1
+        world.do("UPDATE users SET email = 'last@example.com' WHERE id = 3")
+        _soon(lambda: world.build(1) == world.derived())
+
+
+def test_a_change_during_the_build_is_in_it(world: RecoveryWorld) -> None:
+    changed = False
+
+    def change(now: object) -> None:
+        nonlocal changed
+        if not changed:
+            changed = True
+            world.do(
+                "UPDATE users SET email = 'meanwhile@example.com' WHERE id = 9",
+                "DELETE FROM users WHERE id = 8",
+            )
+
+    world.code = "2"
+    deploy(world.pipeline(), on_progress=change)
+    assert changed
+    assert world.build(2) == world.derived()
+    assert 8 not in world.build(2)
+
+
+@pytest.mark.parametrize("point", [*STEPS, *SWAP])
+def test_killed_at_any_step_it_goes_on(world: RecoveryWorld, point: str) -> None:
+    assert world.killed(_deploy, point)
+    assert world.searched() == 1 or point in SWAP
+    world.code = "2"
+    if point in SWAP:
+        world.run()  # whoever starts next points the readers to what is live
+    else:
+        assert deploy(world.pipeline()).generation == 2
+    assert world.searched() == 2
+    assert world.build(2) == world.derived()
+    assert sorted(world.builds()) == [1, 2]
+
+
+def test_what_another_code_left_half_built_is_removed(world: RecoveryWorld) -> None:
+    assert world.killed(_deploy, "build-filled")
+    world.code = "3"
+    assert deploy(world.pipeline()).generation == 3
+    assert sorted(world.builds()) == [1, 3]
+    assert world.build(3) == world.derived()
+
+
+def test_a_build_that_does_not_agree_is_not_made_live(world: RecoveryWorld) -> None:
+    world.do("UPDATE users SET email = 'poison' WHERE id in (4, 5)")
+    world.code = "2"
+    with pytest.raises(Disagreement, match="failed"):
+        deploy(world.pipeline())
+    assert world.searched() == 1
+    world.do("UPDATE users SET email = 'mended@example.com' WHERE id in (4, 5)")
+    assert deploy(world.pipeline()).generation == 2
+    assert world.build(2) == world.derived()
+
+
+def test_keys_that_are_stuck_already_do_not_hinder(world: RecoveryWorld) -> None:
+    world.do("UPDATE users SET email = 'poison' WHERE id = 4")
+    world.run()
+    world.code = "2"
+    assert deploy(world.pipeline()).generation == 2
+    assert 4 not in world.build(2)
+
+
+def test_a_build_that_holds_far_less_is_refused(world: RecoveryWorld) -> None:
+    world.do("DELETE FROM users WHERE id > 150")
+    world.code = "2"
+    with pytest.raises(Refused, match="holds 150 records, where the live one holds 300"):
+        deploy(world.pipeline())
+    assert world.searched() == 1
+    assert deploy(world.pipeline(), fewer=True).records == 150
+    assert world.searched() == 2
+
+
+def test_the_kept_build_catches_up_with_its_own_code(world: RecoveryWorld) -> None:
+    _deploy(world)
+    world.do("UPDATE users SET email = 'since@example.com' WHERE id = 11")
+    with pytest.raises(Refused, match="filled by other code"):
+        rollback(world.pipeline())
+    assert world.searched() == 2
+    world.code = "1"
+    assert rollback(world.pipeline()).how == "caught up"
+    assert world.searched() == 1
+    assert world.build(1) == world.derived()
+    world.do("UPDATE users SET email = 'again@example.com' WHERE id = 12")
+    world.run()
+    assert world.build(1) == world.derived()
+
+
+def test_back_as_it_stands_and_forth_again(world: RecoveryWorld) -> None:
+    _deploy(world)
+    world.do("UPDATE users SET email = 'since@example.com' WHERE id = 11")
+    world.run()
+    back = rollback(world.pipeline(), as_it_stands=True)
+    assert (back.how, back.behind) == ("behind", 1)
+    assert world.searched() == 1
+    assert rollback(world.pipeline()).generation == 2
+    assert world.searched() == 2
+
+
+@pytest.mark.parametrize("point", SWAP)
+def test_a_rollback_that_is_killed_is_finished_by_the_next_run(world: RecoveryWorld, point: str) -> None:
+    _deploy(world)
+    world.code = "1"
+    assert world.killed(_rollback, point)
+    world.run()
+    assert world.searched() == 1
+    assert world.build(1) == world.derived()
+
+
+def _rollback(world: RecoveryWorld) -> object:
+    return rollback(world.pipeline())
+
+
+def test_only_one_build_is_kept_and_it_can_be_removed(world: RecoveryWorld) -> None:
+    _deploy(world)
+    world.code = "3"
+    deploy(world.pipeline())
+    assert sorted(world.builds()) == [2, 3]
+    assert [one.number for one in retire(world.pipeline())] == [2]
+    assert sorted(world.builds()) == [3]
+    with pytest.raises(StateError, match="no build"):
+        rollback(world.pipeline())
+
+
+def test_two_deploys_do_not_get_in_each_others_way(world: RecoveryWorld) -> None:
+    world.code = "2"
+    told: list[str] = []
+
+    def again(now: object) -> None:
+        if not told:
+            with pytest.raises(StateInUse) as caught:
+                deploy(world.copy("2").pipeline())
+            told.append(str(caught.value))
+
+    deploy(world.pipeline(), on_progress=again)
+    assert "another deploy" in told[0]

@@ -1,0 +1,237 @@
+"""A target that was lost comes back from its newest saved state, with all that changed since."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lockstep.errors import Disagreement, Refused, StateError, TargetReplaced
+from lockstep.operations.verify import verify
+from lockstep.recovery.drill import drill
+from lockstep.recovery.restore import restore
+from lockstep.recovery.snapshot import snapshot
+from tests.recovery.world import USERS, RecoveryWorld
+
+SAVING = ["snapshot-begun", "snapshot-saved"]
+RESTORING = [
+    "build-begun",
+    "build-restored",
+    "build-inherited",
+    "build-hinted",
+    "build-filled",
+    "build-agreed",
+]
+SWAP = ["build-live", "build-pointed"]
+RECOVERY = {*SAVING, *RESTORING, *SWAP}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> RecoveryWorld:
+    """Filled, saved, and gone on since."""
+    made = RecoveryWorld(tmp_path)
+    made.fill()
+    made.run()
+    snapshot(made.pipeline())
+    made.do(
+        "UPDATE users SET email = 'since@example.com' WHERE id = 1",
+        "DELETE FROM users WHERE id = 2",
+        "INSERT INTO users (id, company_id, email) VALUES (1000, 1, 'new@example.com')",
+    )
+    made.run()
+    return made
+
+
+def wipe(world: RecoveryWorld) -> None:
+    """What a healer does to a host: everything is gone but the repository."""
+    shutil.rmtree(world.root / "search")
+
+
+def test_only_what_changed_since_is_derived_again(world: RecoveryWorld) -> None:
+    wipe(world)
+    with pytest.raises(TargetReplaced):
+        world.run()
+    done = restore(world.pipeline())
+    assert (done.records, done.redriven, done.generation, done.live) == (USERS, 3, 2, True)
+    assert world.searched() == 2
+    assert world.build(2) == world.derived()
+    world.do("UPDATE users SET email = 'later@example.com' WHERE id = 3")
+    world.run()
+    assert world.build(2) == world.derived()
+    assert verify(world.pipeline(), "people", method="deep").agreement
+
+
+def test_changes_while_nobody_ran_are_found(world: RecoveryWorld) -> None:
+    wipe(world)
+    world.do(
+        "UPDATE users SET email = 'meanwhile@example.com' WHERE id = 5", "DELETE FROM users WHERE id = 6"
+    )
+    restore(world.pipeline())
+    assert world.build(2) == world.derived()
+
+
+def test_it_needs_no_journal(world: RecoveryWorld) -> None:
+    wipe(world)
+    world.trim_all()
+    assert restore(world.pipeline()).redriven == 3
+    assert world.build(2) == world.derived()
+
+
+def test_without_the_ledger_of_the_saved_build_everything_is_compared(world: RecoveryWorld) -> None:
+    world.forget_ledger()
+    wipe(world)
+    assert restore(world.pipeline()).redriven is None
+    assert world.searched() == 3
+    assert world.build(3) == world.derived()
+
+
+def test_restored_while_the_run_goes_on(world: RecoveryWorld) -> None:
+    with world.running():
+        wipe(world)
+        done = restore(world.copy("1").pipeline())
+        world.do("UPDATE users SET email = 'after@example.com' WHERE id = 7")
+    assert done.live
+    world.run()
+    assert world.build(2) == world.derived()
+
+
+def test_a_changed_mapping_is_derived_anew(world: RecoveryWorld) -> None:
+    wipe(world)
+    world.code = "2"
+    assert restore(world.pipeline()).redriven is None
+    assert world.build(2) == world.derived()
+
+
+@pytest.mark.parametrize("point", SAVING)
+def test_a_snapshot_that_is_killed_is_cleared_away(world: RecoveryWorld, point: str) -> None:
+    assert world.killed(_save, point)
+    kept = snapshot(world.pipeline())
+    with world.state() as store:
+        states = [one.state for one in store.snapshots.of()]
+    assert states == ["whole", "damaged", "whole"]
+    assert kept.snapshot.records == USERS
+    wipe(world)
+    restore(world.pipeline())
+    assert world.build(2) == world.derived()
+
+
+@pytest.mark.parametrize("point", [*RESTORING, *SWAP])
+def test_a_restore_that_is_killed_goes_on(world: RecoveryWorld, point: str) -> None:
+    wipe(world)
+    assert world.killed(_restore, point)
+    if point in SWAP:
+        world.run()
+    else:
+        assert restore(world.pipeline()).generation == 2
+    assert world.searched() == 2
+    assert world.build(2) == world.derived()
+
+
+def test_wiped_again_while_it_is_restored(world: RecoveryWorld) -> None:
+    wipe(world)
+    assert world.killed(_restore, "build-filled")
+    wipe(world)
+    assert restore(world.pipeline()).generation == 3
+    assert world.build(3) == world.derived()
+
+
+def test_a_healthy_target_is_not_overwritten(world: RecoveryWorld) -> None:
+    with pytest.raises(Refused, match="holds what it should"):
+        restore(world.pipeline())
+    assert world.builds() == [1]
+    beside = restore(world.pipeline(), beside=True)
+    assert (beside.live, world.searched(), world.builds()) == (False, 1, [1, 2])
+    done = restore(world.pipeline(), replace=True)
+    assert (done.generation, world.searched()) == (2, 2)
+    assert world.build(2) == world.derived()
+
+
+def test_what_is_lost_does_not_push_out_what_could_bring_it_back(world: RecoveryWorld) -> None:
+    wipe(world)
+    with pytest.raises(Refused, match="gone"):
+        snapshot(world.pipeline(), keep=1)
+    restore(world.pipeline())
+    world.empty(2)
+    with pytest.raises(Refused, match="should hold 300 records and holds 0"):
+        snapshot(world.pipeline(), keep=1)
+    assert restore(world.pipeline()).generation == 3
+
+
+def test_the_newest_are_kept_and_the_newest_that_was_proven(world: RecoveryWorld) -> None:
+    drill(world.pipeline())  # proves the first
+    for _ in range(3):
+        kept = snapshot(world.pipeline(), keep=2)
+    assert kept.forgotten == (2,)
+    with world.state() as store:
+        assert [one.id for one in store.snapshots.of(None, "whole")] == [1, 3, 4]
+
+
+def test_which_saved_state_is_said(world: RecoveryWorld) -> None:
+    snapshot(world.pipeline())
+    wipe(world)
+    with pytest.raises(StateError, match="no saved state 9"):
+        restore(world.pipeline(), snapshot="9")
+    assert restore(world.pipeline(), snapshot="1").snapshot == 1
+    assert world.build(2) == world.derived()
+
+
+def test_a_damaged_saved_state_is_refused_and_marked(world: RecoveryWorld) -> None:
+    snapshot(world.pipeline())
+    wipe(world)
+    world.damage_saved(2)
+    with pytest.raises(Refused):
+        restore(world.pipeline())
+    assert restore(world.pipeline()).snapshot == 1
+    assert world.build(world.searched() or 0) == world.derived()
+
+
+def test_a_drill_leaves_nothing_but_its_figures(world: RecoveryWorld) -> None:
+    done = drill(world.pipeline())
+    assert (done.records, done.redriven) == (USERS, 3)
+    assert world.builds() == [1]
+    assert world.searched() == 1
+    with world.state() as store:
+        assert store.builds.beside() == []
+        (shown,) = store.drills.of()
+        assert shown.outcome == "passed"
+        assert shown.numbers["redriven"] == 3
+        assert [one.proven_at is not None for one in store.snapshots.of()] == [True]
+
+
+def test_a_drill_that_is_killed_is_cleared_away_by_the_next(world: RecoveryWorld) -> None:
+    assert world.killed(_drill, "build-filled")
+    assert world.builds() == [0, 1]
+    drill(world.pipeline())
+    assert world.builds() == [1]
+
+
+def test_a_drill_that_fails_says_so(world: RecoveryWorld) -> None:
+    world.damage_saved(1)
+    with pytest.raises(Refused):
+        drill(world.pipeline())
+    with world.state() as store:
+        assert [one.outcome for one in store.drills.of()] == ["failed"]
+        assert store.builds.beside() == []
+
+
+def test_what_cannot_be_made_to_agree_is_not_made_live(world: RecoveryWorld) -> None:
+    wipe(world)
+    world.do("UPDATE users SET email = 'poison' WHERE id = 9")
+    with pytest.raises(Disagreement):
+        restore(world.pipeline())
+    world.do("UPDATE users SET email = 'mended@example.com' WHERE id = 9")
+    assert restore(world.pipeline()).generation == 2
+    assert world.build(2) == world.derived()
+
+
+def _save(world: RecoveryWorld) -> object:
+    return snapshot(world.pipeline())
+
+
+def _restore(world: RecoveryWorld) -> object:
+    return restore(world.pipeline())
+
+
+def _drill(world: RecoveryWorld) -> object:
+    return drill(world.pipeline())

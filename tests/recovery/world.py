@@ -1,0 +1,170 @@
+"""The small world with a target that can be saved, restored, and built beside."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lockstep.database import Access
+from lockstep.operations.opened import existing
+from lockstep.operations.run import run
+from lockstep.pipeline import Pipeline
+from lockstep.ports import Generational, Target
+from lockstep.state.store import Store
+from lockstep.systems.sqlite import SQLite
+from lockstep.systems.tantivy import Tantivy
+from lockstep.values import Change
+from tests.support.world import Person, World, in_process, people
+
+USERS = 300
+
+
+def renamed(user: Person) -> dict[str, object] | None:
+    """The mapping as it is after a change: what was `email` is `address`, in capitals."""
+    made = people(user)
+    if made is not None:
+        made["address"] = str(made.pop("email")).upper()
+    return made
+
+
+def marked(user: Person) -> dict[str, object] | None:
+    """Yet another code."""
+    made = people(user)
+    return None if made is None else made | {"marked": True}
+
+
+class RecoveryWorld(World):
+    """`code` is the version of the mapping: "1" is `people`, "2" is `renamed`, "3" is `marked`."""
+
+    def __init__(self, root: Path) -> None:
+        self.code = "1"
+        super().__init__(root, claims=False)
+
+    def target(self) -> Target:
+        return Tantivy(self.root / "search", snapshots=self.root / "saved").index("people")
+
+    def pipeline(self) -> Pipeline:
+        made = Pipeline("world", state=self.root / "state")
+        function = {"1": people, "2": renamed}.get(self.code, marked)
+        made.mapping(SQLite(self.app), to=self.target(), name="people", version=self.code)(function)
+        return made
+
+    def fill(self, users: int = USERS) -> None:
+        self.do(
+            "INSERT INTO companies VALUES (1, 'Acme'), (2, 'Umbrella')",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+            f"{users}) INSERT INTO users (id, company_id, email) "
+            "SELECT i, i % 2 + 1, 'user' || i || '@example.com' FROM n",
+        )
+
+    def build(self, generation: int) -> dict[int, dict[str, Any]]:
+        """What one build holds, by id."""
+        with contextlib.closing(self.target().open(generation)) as writer:
+            return {int(held.record["id"]): dict(held.record) for held in writer.scan(None, 100_000)}
+
+    def derived(self) -> dict[int, dict[str, Any]]:
+        """What the live build should hold, by the code at hand."""
+        found = {int(one["id"]): one for one in self.expected()["people"]}
+        if self.code == "2":
+            for one in found.values():
+                one["address"] = str(one.pop("email")).upper()
+        if self.code == "3":
+            return {key: one | {"marked": True} for key, one in found.items()}
+        return found
+
+    def copy(self, code: str) -> RecoveryWorld:
+        """The same, as another process with another code sees it."""
+        made = RecoveryWorld(self.root)
+        made.code = code
+        return made
+
+    @contextlib.contextmanager
+    def state(self) -> Iterator[Store]:
+        """The state store, to look at and to spoil."""
+        with existing(self.pipeline(), Access.RUN) as store:
+            yield store
+
+    def trim_all(self) -> None:
+        """Forgets every hint that was settled."""
+        with self.state() as store:
+            store.trim(keep=-1.0)
+
+    def forget_ledger(self) -> None:
+        """What the ledger knows of the live build is lost, as after a rebuild."""
+        with self.state() as store:
+            live = store.generations.consumers()[0]
+            store.lock.take()
+            epoch = store.draw_epoch()
+            store.generations.begin(epoch, live.target)
+            store.trim()
+
+    def empty(self, generation: int) -> None:
+        """Removes every record of a build, behind Lockstep's back."""
+        with contextlib.closing(self.target().open(generation)) as writer:
+            held = writer.scan(None, 100_000)
+            meta = held[0].meta
+            assert meta is not None
+            writer.write([Change(one.key, None, meta) for one in held])
+
+    def damage_saved(self, snapshot: int) -> None:
+        """Spoils a saved state in its repository."""
+        with self.state() as store:
+            saved = store.snapshots.get(snapshot)
+        assert saved is not None
+        (directory,) = (self.root / "saved").rglob(saved.name)
+        largest = max(directory.iterdir(), key=lambda path: path.stat().st_size)
+        largest.chmod(0o600)
+        largest.unlink()
+
+    def searched(self) -> int | None:
+        """The generation that readers see."""
+        target = self.target()
+        assert isinstance(target, Generational)
+        return target.searched()
+
+    def builds(self) -> list[int]:
+        """What stands in the target."""
+        return [number for number in range(10) if self.stands(number)]
+
+    def stands(self, generation: int) -> bool:
+        with contextlib.closing(self.target().open(generation)) as writer:
+            return writer.identity() is not None
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[threading.Event]:
+        """A run that goes on in this process, by the code at hand."""
+        stop = threading.Event()
+        failed: list[BaseException] = []
+        pipeline = self.pipeline()
+
+        def work() -> None:
+            try:
+                run(pipeline, stop=stop)
+            except BaseException as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield stop
+        finally:
+            stop.set()
+            thread.join()
+        if failed:
+            raise failed[0]
+
+    def killed(self, action: Callable[[RecoveryWorld], object], spec: str) -> bool:
+        """Whether an action in a process of its own came to a point, where it was killed."""
+        code = in_process(_act_and_die, self, action, spec)
+        assert code in (0, -9), f"{action} at {spec} ended with {code}"
+        return code == -9
+
+
+def _act_and_die(world: RecoveryWorld, action: Callable[[RecoveryWorld], object], spec: str) -> None:
+    from lockstep.engine import points
+
+    points.die_at(spec)
+    action(world)
