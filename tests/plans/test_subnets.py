@@ -44,7 +44,7 @@ def test_one_that_overlaps_what_is_there() -> None:
     for where in ("prior", "planned"):
         given = plan(change("aws_subnet.new", CREATE, None, subnet("10.0.9.0/24")), **{where: [there]})
         assert said(given) == [("subnet-overlap", "refuse", "aws_subnet.new")]
-    data = resource("data.aws_subnet.old", subnet("10.0.0.0/16"), mode="data")
+    data = resource("data.aws_subnet.old", subnet("10.0.0.0/16"))
     given = plan(change("aws_subnet.new", CREATE, None, subnet("10.0.9.0/24")), prior=[data])
     assert said(given) == [("subnet-overlap", "refuse", "aws_subnet.new")]
 
@@ -65,7 +65,6 @@ def test_count_and_for_each_and_modules() -> None:
             CREATE,
             None,
             subnet("10.0.0.0/25"),
-            type="aws_subnet",
         ),
     )
     assert said(given) == [("subnet-overlap", "refuse", 'module.net["eu.west"].aws_subnet.a["x.y"]')]
@@ -117,13 +116,53 @@ def test_a_renamed_one_takes_a_range_that_is_not_free_yet() -> None:
     assert "moved block" in found.mend
 
 
-def test_a_moved_one_does_not_overlap_itself() -> None:
+def test_a_moved_one_does_not_overlap_its_old_self() -> None:
+    moved: dict[str, Any] = {"previous_address": "aws_subnet.old"}
+    there = [resource("aws_subnet.new", subnet("10.0.0.0/24", id="subnet-1"))]
+    for actions, after in ((NOTHING, {}), (UPDATE, {"tags": {}}), (REPLACE, {"cidr_block": "10.0.0.0/23"})):
+        given = change("aws_subnet.new", actions, subnet("10.0.0.0/24", id="subnet-1"), after, **moved)
+        assert said(plan(given, prior=there)) == []
+
+
+def test_a_moved_one_keeps_its_range() -> None:
+    there = subnet("10.0.0.0/24", id="subnet-1")
     given = plan(
-        change("aws_subnet.new", NOTHING, subnet("10.0.0.0/24"), previous_address="aws_subnet.old"),
-        change("aws_subnet.b", UPDATE, subnet("10.0.1.0/24"), {"tags": {}}),
-        prior=[resource("aws_subnet.old", subnet("10.0.0.0/24"))],
+        change("aws_subnet.moved", NOTHING, there, previous_address="aws_subnet.old"),
+        change("aws_subnet.new", CREATE, None, subnet("10.0.0.0/25")),
     )
-    assert said(given) == []
+    assert said(given) == [("subnet-overlap", "refuse", "aws_subnet.new")]
+
+
+def test_an_imported_one_is_there_already() -> None:
+    there = subnet("10.0.0.0/24", id="subnet-1")
+    for actions in (NOTHING, UPDATE):
+        imported = change("aws_subnet.a", actions, there, {"tags": {}}, importing={"id": "subnet-1"})
+        prior = [resource("aws_subnet.a", there)]
+        assert said(plan(imported, prior=prior)) == []
+        given = plan(imported, change("aws_subnet.b", CREATE, None, subnet("10.0.0.0/25")), prior=prior)
+        assert said(given) == [("subnet-overlap", "refuse", "aws_subnet.b")]
+
+
+def test_one_that_is_managed_and_read_as_data_does_not_overlap_itself() -> None:
+    there = subnet("10.0.0.0/24", id="subnet-1")
+    replaced = change("aws_subnet.a", REPLACE, there, {"cidr_block": "10.0.0.0/23"}, unknown={"id": True})
+    prior = [resource("aws_subnet.a", there), resource("data.aws_subnet.same", there)]
+    assert said(plan(replaced, prior=prior)) == []
+    other = resource("data.aws_subnet.other", subnet("10.0.1.0/24", id="subnet-2"))
+    assert said(plan(replaced, prior=[*prior, other])) == [("subnet-overlap", "refuse", "aws_subnet.a")]
+
+
+def test_what_overlaps_already_is_not_this_plan_s_doing() -> None:
+    there = [resource(f"aws_subnet.{at}", subnet("10.0.0.0/24", id=at)) for at in "ab"]
+    tagged = change("aws_subnet.a", UPDATE, subnet("10.0.0.0/24", id="a"), {"tags": {"a": "b"}})
+    assert said(plan(tagged, prior=there)) == []
+    wider = change("aws_subnet.a", UPDATE, subnet("10.0.0.0/24", id="a"), {"cidr_block": "10.0.0.0/23"})
+    assert said(plan(wider, prior=there)) == [("subnet-overlap", "refuse", "aws_subnet.a")]
+
+
+def test_one_that_is_only_read_again_is_not_new() -> None:
+    read = change("data.aws_subnet.a", ("read",), None, subnet("10.0.0.0/24"))
+    assert said(plan(read, prior=[resource("aws_subnet.b", subnet("10.0.0.0/24"))])) == []
 
 
 def test_a_forgotten_one_keeps_its_range() -> None:

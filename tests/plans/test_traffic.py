@@ -137,3 +137,23 @@ def test_sensitive_values_are_never_said() -> None:
     (found,) = judged(plan(change("aws_route53_record.x", REPLACE, before, {"ttl": 5}, **hidden)))
     assert "secret" not in (found.sentence + found.mend).lower()
     assert "(sensitive)" in found.sentence
+
+
+def test_a_sensitive_subnet_is_not_said_by_its_id() -> None:
+    used = resource(
+        "aws_route_table_association.web",
+        {"subnet_id": "subnet-secret", "route_table_id": "rtb-1"},
+        sensitive_values={"subnet_id": True},
+    )
+    (found,) = judged(plan(change("aws_route.out", DELETE, ROUTE), prior=[used]))
+    assert "subnet (sensitive) will be without" in found.sentence
+    assert "secret" not in found.sentence + found.mend
+
+
+def test_a_list_that_has_no_separate_resources_names_none() -> None:
+    before = {"name": "web", "listener": [{"lb_port": 80}, {"lb_port": 443}]}
+    for after in ([{"lb_port": 80}, {"lb_port": 8443}], [{"lb_port": 80}]):
+        (found,) = judged(plan(change("aws_elb.web", UPDATE, before, {"listener": after})))
+        assert found.rule == "inline-list"
+        assert "separate resources" not in found.mend
+        assert found.mend

@@ -1,7 +1,9 @@
-"""Plans written by hand, in the shape that `terraform show -json` prints."""
+"""Plans written by hand, in the shape that `terraform show -json` prints (1.11, format 1.2)."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +12,9 @@ from lockstep.guard.plans.judge import judge_terraform
 from lockstep.guard.plans.terraform import read_terraform
 
 CREATE, DELETE, UPDATE, NOTHING = ("create",), ("delete",), ("update",), ("no-op",)
+ADDRESS = re.compile(
+    r'((?:module\.[\w-]+(?:\[(?:\d+|"(?:[^"\\]|\\.)*")\])?\.)*)(data\.)?(\w+)\.(\w+)(?:\[(\d+|".*")\])?'
+)
 REPLACE, BESIDE = ("delete", "create"), ("create", "delete")
 
 
@@ -23,47 +28,40 @@ def change(
     **more: Any,
 ) -> dict[str, Any]:
     """One of resource_changes. What is not said of `after` is as before."""
-    local = (
-        address.split("[")[0].split(".")[-2:]
-        if "[" not in address.split(".")[-1]
-        else address.split(".")[-2:]
-    )
-    module = address.rpartition("." + ".".join(local))[0]
     gone = set(actions) & {"delete", "forget"} and "create" not in actions
     inner = {
         "actions": list(actions),
         "before": before,
         "after": None if gone else {**(before or {}), **(after or {})},
         "after_unknown": {} if unknown is None else unknown,
-        "before_sensitive": more.pop("before_sensitive", {}),
-        "after_sensitive": more.pop("after_sensitive", {}),
+        "before_sensitive": more.pop("before_sensitive", False if before is None else {}),
+        "after_sensitive": more.pop("after_sensitive", False if gone else {}),
     }
     for name in ("replace_paths", "importing"):
         if name in more:
             inner[name] = more.pop(name)
+    return {**named(address), **more, "change": inner}
+
+
+def named(address: str) -> dict[str, Any]:
+    """What a plan says of a resource beside its values, all of it from the address."""
+    parts = ADDRESS.fullmatch(address)
+    assert parts is not None, address
+    module, data, type_, name, index = parts.groups()
     return {
         "address": address,
-        **({"module_address": module} if module.startswith("module.") else {}),
-        "mode": "managed",
-        "type": address.split(".")[-2].split("[")[0] if "." in address else address,
-        "name": "x",
-        "provider_name": "registry.terraform.io/hashicorp/aws",
-        **more,
-        "change": inner,
+        **({"module_address": module.rstrip(".")} if module else {}),
+        "mode": "data" if data else "managed",
+        "type": type_,
+        "name": name,
+        **({"index": json.loads(index)} if index else {}),
+        "provider_name": f"registry.terraform.io/hashicorp/{type_.partition('_')[0]}",
     }
 
 
-def resource(address: str, values: Mapping[str, Any], mode: str = "managed", **more: Any) -> dict[str, Any]:
+def resource(address: str, values: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     """A resource of prior_state or planned_values."""
-    return {
-        "address": address,
-        "mode": mode,
-        "type": address.split(".")[-2],
-        "name": "x",
-        "values": values,
-        "sensitive_values": {},
-        **more,
-    }
+    return {**named(address), "schema_version": 0, "values": values, "sensitive_values": {}, **more}
 
 
 def plan(

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from lockstep.guard.plans.fields import field_of
 from lockstep.guard.plans.finding import Finding
 from lockstep.guard.plans.kinds import ADDRESSED, PEERINGS, REALMS
 from lockstep.guard.plans.networks import Networks, Place
@@ -16,28 +17,42 @@ from lockstep.guard.plans.subnets import ranges_of
 from lockstep.guard.plans.terraform import Change, TerraformPlan, Thing, marked
 
 
+class Own(NamedTuple):
+    """A range that a network has. `hidden`: Terraform marks it as sensitive."""
+
+    network: Network
+    hidden: bool
+
+    def __str__(self) -> str:
+        return "(sensitive)" if self.hidden else str(self.network)
+
+
 class Realms(NamedTuple):
     """Networks' own ranges. `open`: those of which this plan cannot know all ranges."""
 
-    ranges: dict[Place, list[Network]]
+    ranges: dict[Place, list[Own]]
     open: set[Place]
 
 
 def realms(plan: TerraformPlan, networks: Networks) -> Realms:
     """What there will be, by the network's id and by the address of the resource that makes it."""
-    ranges: defaultdict[Place, list[Network]] = defaultdict(list)
+    ranges: defaultdict[Place, list[Own]] = defaultdict(list)
     unsure: set[Place] = set()
     made = {change.address for change in plan.changes if change.actions == ("create",)}
     for thing in _living(plan):
         kind = REALMS[thing.type]
-        places = {networks.of(thing, kind.identity), ("at", thing.address)} - {None}
-        known = [network for _, network in ranges_of(thing, kind.ranges) if network is not None]
-        hidden = any(marked(thing.unknown, path.partition("[]")[0]) for path in kind.ranges)
+        places = {networks.of(thing, kind.identity, kind.naming), ("at", thing.address)} - {None}
+        known = [
+            Own(network, marked(thing.hidden, field))
+            for field, network in ranges_of(thing, kind.ranges)
+            if network is not None
+        ]
+        unknown = any(marked(thing.unknown, field_of(path)) for path in kind.ranges)
         sure = kind.whole or thing.address in made or bool(thing.values.get("cidr_block_associations"))
         for place in places:
             assert place is not None
             ranges[place] += known
-            if hidden or not sure:
+            if unknown or not sure:
                 unsure.add(place)
     return Realms(dict(ranges), unsure)
 
@@ -58,17 +73,17 @@ def outside_subnets(plan: TerraformPlan, networks: Networks, own: Realms) -> Ite
         if not _made(change) or change.after is None or change.type not in ADDRESSED:
             continue
         kind = ADDRESSED[change.type]
-        place = networks.of(change.after, kind.network)
+        place = networks.of(change.after, kind.network, kind.naming)
         if place is None:
             continue
         for field, network in ranges_of(change.after, kind.ranges):
             if network is None:
                 continue
-            there = [one for one in own.ranges.get(place, ()) if one.version == network.version]
-            if not there or any(within(network, one) for one in there):
+            there = [one for one in own.ranges.get(place, ()) if one.network.version == network.version]
+            if not there or any(within(network, one.network) for one in there):
                 continue
-            hidden = marked(change.after.hidden, field)
-            said = "" if hidden else f" ({network} is not in {', '.join(map(str, there[:3]))})"
+            new = Own(network, marked(change.after.hidden, field))
+            said = f" ({new} is not in {', '.join(map(str, there[:3]))})"
             unsure = place in own.open
             yield Finding(
                 "subnet-outside",
@@ -88,7 +103,7 @@ def overlapping_peers(plan: TerraformPlan, networks: Networks, own: Realms) -> I
             continue
         sides = [networks.of(change.after, (name,)) for name in (peering.one, peering.other)]
         one, other = (own.ranges.get(side, []) if side else [] for side in sides)
-        clash = next(((a, b) for a in one for b in other if a.version == b.version and a.overlaps(b)), None)
+        clash = next(((a, b) for a in one for b in other if a.network.overlaps(b.network)), None)
         if clash is not None and sides[0] != sides[1]:
             yield Finding(
                 "peers-overlap",

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from lockstep.guard.plans.fields import UNKNOWN, field_of, leaves, whole, without_parts
 from lockstep.guard.plans.finding import Finding
 from lockstep.guard.plans.kinds import ADDRESSED
 from lockstep.guard.plans.networks import Networks, Place
@@ -31,14 +32,15 @@ class Taken(NamedTuple):
 def overlapping_subnets(plan: TerraformPlan, networks: Networks) -> Iterator[Finding]:
     """Every new range that overlaps one of the same network; what cannot be known is said."""
     going = {change.address: change for change in plan.changes if _new(change)}
+    separate = _separate(plan)
     staying: defaultdict[Place, Ranges[Taken]] = defaultdict(Ranges)
     leaving: defaultdict[Place, Ranges[tuple[Change, Taken]]] = defaultdict(Ranges)
     for thing in _kept(plan):
-        for one in _taken(thing, networks):
+        for one in _taken(thing, networks, separate):
             staying[one.place].add(one.network, one)
     for change in plan.changes:
-        if change.removes and change.before is not None and change.type in ADDRESSED and _managed(change):
-            for one in _taken(change.before, networks):
+        if change.removes and change.before is not None and change.type in ADDRESSED and _current(change):
+            for one in _taken(change.before, networks, separate):
                 leaving[one.place].add(one.network, (change, one))
     for change in going.values():
         assert change.after is not None
@@ -46,9 +48,9 @@ def overlapping_subnets(plan: TerraformPlan, networks: Networks) -> Iterator[Fin
         before = (
             set()
             if change.before is None
-            else {(one.place, one.network) for one in _taken(change.before, networks)}
+            else {(one.place, one.network) for one in _taken(change.before, networks, separate)}
         )
-        for one in _taken(change.after, networks):
+        for one in _taken(change.after, networks, separate):
             clash = next(staying[one.place].overlapping(one.network), None)
             staying[one.place].add(one.network, one)
             if "create" not in change.actions and (one.place, one.network) in before:
@@ -61,16 +63,15 @@ def overlapping_subnets(plan: TerraformPlan, networks: Networks) -> Iterator[Fin
 
 def _new(change: Change) -> bool:
     return (
-        _managed(change)
+        _current(change)
         and change.after is not None
         and change.type in ADDRESSED
         and bool({"create", "update"} & set(change.actions))
-        and not (change.imported and change.actions == ("create",))
     )
 
 
-def _managed(change: Change) -> bool:
-    return change.thing.mode == "managed" and not change.deposed
+def _current(change: Change) -> bool:
+    return not change.deposed
 
 
 def _kept(plan: TerraformPlan) -> Iterator[Thing]:
@@ -79,7 +80,6 @@ def _kept(plan: TerraformPlan) -> Iterator[Thing]:
     Of the state, read as data, or let go by Terraform but not deleted.
     """
     changed = {change.address for change in plan.changes if change.actions not in {("no-op",), ("read",)}}
-    changed |= {change.previous_address for change in plan.changes if change.previous_address}
     seen: set[str] = set()
     for thing in (*plan.planned, *plan.prior):
         if thing.type in ADDRESSED and thing.address not in changed and thing.address not in seen:
@@ -105,44 +105,49 @@ def _same_as_managed(data: Thing, plan: TerraformPlan) -> bool:
 def ranges_of(thing: Thing, fields: Iterable[str]) -> Iterator[tuple[str, Any]]:
     """The ranges in these fields, with the field each stands in. Texts that are no range come as None."""
     for path in fields:
-        name, _, inner = path.partition("[].")
-        name = name.removesuffix("[]")
-        found = thing.known(name)
-        parts = found if isinstance(found, list) else [] if found in (None, "") else [found]
-        for part in parts:
-            text = part.get(inner) if inner and isinstance(part, dict) else part
-            if text not in (None, ""):
-                yield name, parse(text)
+        for leaf in leaves(thing, path):
+            if leaf is not UNKNOWN:
+                yield field_of(path), parse(leaf)
 
 
-def _taken(thing: Thing, networks: Networks) -> Iterator[Taken]:
+def _taken(thing: Thing, networks: Networks, separate: frozenset[str]) -> Iterator[Taken]:
     kind = ADDRESSED[thing.type]
-    place = networks.of(thing, kind.network)
+    place = networks.of(thing, kind.network, kind.naming)
     if place is None:
         return
-    for field, network in ranges_of(thing, kind.ranges):
+    for field, network in ranges_of(without_parts(thing, kind.ranges, separate), kind.ranges):
         if network is not None:
             yield Taken(network, place, thing, field)
 
 
+def _separate(plan: TerraformPlan) -> frozenset[str]:
+    """Ids of subnets that are resources of their own: a network of Azure lists these too."""
+    there = (*plan.planned, *plan.prior, *(change.before for change in plan.changes if change.before))
+    return frozenset(
+        thing.values["id"].casefold()
+        for thing in there
+        if thing.type in ADDRESSED and thing.mode == "managed" and isinstance(thing.values.get("id"), str)
+    )
+
+
 def _unknown(thing: Thing, networks: Networks) -> Iterator[Finding]:
     kind = ADDRESSED[thing.type]
-    if networks.of(thing, kind.network) is None:
+    fields = {field_of(path) for path in kind.ranges if UNKNOWN in leaves(thing, path)}
+    filled = {name for name in kind.filled if whole(thing.unknown, name)}
+    if networks.of(thing, kind.network, kind.naming) is None:
         yield Finding(
             "subnet-overlap",
             "note",
             thing.address,
             f"Which network {thing.address} is in is known only at apply: its ranges were not compared.",
         )
-    for path in kind.ranges:
-        field = path.partition("[]")[0]
-        if marked(thing.unknown, field) and not field.startswith(("ipv6", "secondary")):
-            yield Finding(
-                "subnet-overlap",
-                "note",
-                thing.address,
-                f"{field} of {thing.address} is known only at apply: it was not compared with other ranges.",
-            )
+    for field in sorted(fields - filled):
+        yield Finding(
+            "subnet-overlap",
+            "note",
+            thing.address,
+            f"{field} of {thing.address} is known only at apply: it was not compared with other ranges.",
+        )
     for field, network in ranges_of(thing, kind.ranges):
         if network is None:
             yield Finding(

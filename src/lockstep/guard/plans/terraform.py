@@ -2,9 +2,9 @@
 
 Shape of the format: format_version "1.x"; planned_values and prior_state.values are trees of modules with
 `resources` and `child_modules`; resource_changes is a flat list of {address, mode, type, change}; change has
-actions, before, after, after_unknown, before_sensitive, after_sensitive, replace_paths. Keys that are
-empty are
-left out of it, and minor versions add keys.
+actions, before, after, after_unknown, before_sensitive, after_sensitive, replace_paths. Keys that are empty
+are left out of it, and minor versions add keys. What was moved or is imported stands in prior_state already,
+at its new address.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _INDEX = re.compile(r'\[(?:\d+|"(?:[^"\\]|\\.)*")\]')
 
 @dataclass(frozen=True)
 class Thing:
-    """A resource as it is, or will be. `hidden`: what of `values` is sensitive; `unknown`.
+    """A resource as it is, or will be.
 
-    Known at apply only.
+    `hidden`: the tree of marks of what in `values` is sensitive; `unknown`: of what is known only at apply.
     """
 
     address: str
@@ -59,9 +59,7 @@ class Change:
     after: Thing | None
     reason: str = ""
     replace_paths: tuple[str, ...] = ()
-    previous_address: str = ""
     deposed: str = ""
-    imported: bool = False
 
     @property
     def thing(self) -> Thing:
@@ -224,9 +222,7 @@ def _change(given: Any) -> Change:
         None if gone and "create" not in actions else thing("after"),
         str(one.get("action_reason") or ""),
         tuple(_path(path) for path in _list(change, "replace_paths")),
-        str(one.get("previous_address") or ""),
         str(one.get("deposed") or ""),
-        change.get("importing") is not None,
     )
 
 

@@ -99,7 +99,8 @@ def _removed(
             f"stops half-way leaves {who} without {what}.",
             f"Add a moved block from {change.address} to the new address, so that nothing is deleted.",
         )
-    if kind.owner and change.before.values.get(kind.owner) in gone:
+    owner = change.before.values.get(kind.owner)
+    if isinstance(owner, str) and owner in gone:
         return Finding(
             "removal",
             "note",
@@ -141,7 +142,9 @@ def _inline(
                 f"{change.address} changes {many}: each is taken out before the new one is put in, "
                 f"and {leaves}.",
                 f"Write them as separate resources ({kind.separate}), and apply the new before "
-                "removing the old.",
+                "removing the old."
+                if kind.separate
+                else "Apply twice: first with the new beside the old, then without the old.",
             )
         else:
             yield Finding(
@@ -149,9 +152,13 @@ def _inline(
                 "hold",
                 change.address,
                 f"{change.address} takes out {many}, and puts nothing in their place.",
-                f"If that is meant, approve it by name: --approve '{change.address}'. An empty "
-                "inline list also takes "
-                f"out what separate resources ({kind.separate}) have put in.",
+                f"If that is meant, approve it by name: --approve '{change.address}'."
+                + (
+                    " An empty inline list also takes out what separate resources "
+                    f"({kind.separate}) have put in."
+                    if kind.separate
+                    else ""
+                ),
             )
 
 
@@ -192,7 +199,8 @@ def _subnets_by_table(plan: TerraformPlan) -> dict[str, list[str]]:
     for thing in things.values():
         if thing.type.endswith("route_table_association"):
             subnet = str(thing.values.get("subnet_id"))
-            tables[str(thing.values.get("route_table_id"))].append(addresses.get(subnet, subnet))
+            known = addresses.get(subnet, thing.shown("subnet_id"))
+            tables[str(thing.values.get("route_table_id"))].append(known)
     return {table: sorted(set(those)) for table, those in tables.items()}
 
 
