@@ -8,6 +8,7 @@ Pipelines: `Pipeline`, `Keyed`, `Clock`, `load`.
 Systems: `Postgres`, `SQLite`, `OpenSearch`, `Elasticsearch`, `Tantivy` (each needs its extra).
 What the command line does: `check`, `run`, `status`, `plan`, `explain`, `stuck`, `retry`, `verify`,
 `backfill`, `explore`.
+Plans of other automation: `guard_terraform`, `guard_fleet`, which answer with a `Judgement`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from lockstep.errors import (
     DeclarationError,
     LockstepError,
     MappingStopped,
+    PlanUnreadable,
     Refused,
     StateError,
     StateInUse,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from lockstep.operations.backfill import backfill
     from lockstep.operations.check import check
     from lockstep.operations.explain import explain
+    from lockstep.operations.guard import Judgement, guard_fleet, guard_terraform
     from lockstep.operations.holds import approve, holds, reject
     from lockstep.operations.plan import plan
     from lockstep.operations.run import run
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
 # Imported on first use: `import lockstep` needs no driver, and `lockstep status` stays quick.
 _LAZY = {
     "Elasticsearch": ("lockstep.systems.opensearch", "elasticsearch"),
+    "Judgement": ("lockstep.operations.guard", ""),
     "OpenSearch": ("lockstep.systems.opensearch", "opensearch"),
     "Postgres": ("lockstep.systems.postgres", "postgres"),
     "SQLite": ("lockstep.systems.sqlite", ""),
@@ -68,6 +72,8 @@ _LAZY = {
     "check": ("lockstep.operations.check", ""),
     "explain": ("lockstep.operations.explain", ""),
     "explore": ("lockstep.exploration.system", ""),
+    "guard_fleet": ("lockstep.operations.guard", ""),
+    "guard_terraform": ("lockstep.operations.guard", ""),
     "holds": ("lockstep.operations.holds", ""),
     "plan": ("lockstep.operations.plan", ""),
     "reject": ("lockstep.operations.holds", ""),
@@ -93,6 +99,7 @@ __all__ = [
     "Guard",
     "HeldBack",
     "Interval",
+    "Judgement",
     "Keyed",
     "LockstepError",
     "MappingStopped",
@@ -100,6 +107,7 @@ __all__ = [
     "Numbers",
     "OpenSearch",
     "Pipeline",
+    "PlanUnreadable",
     "Postgres",
     "Range",
     "Reference",
@@ -119,6 +127,8 @@ __all__ = [
     "count",
     "explain",
     "explore",
+    "guard_fleet",
+    "guard_terraform",
     "holds",
     "key",
     "load",

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from lockstep.errors import PlanUnreadable
+from lockstep.errors import DeclarationError, PlanUnreadable
 from lockstep.guard.plans.finding import Finding, Verdict, verdict
 from lockstep.guard.plans.fleet import read_fleet
 from lockstep.guard.plans.healing import judge_fleet
@@ -20,10 +20,15 @@ from lockstep.guard.plans.terraform import read_terraform
 Kind = Literal["terraform", "fleet"]
 
 
-class Judgement(NamedTuple):
-    """Whether a plan may run, and why not. `judged`: how many changes, or hosts, were looked at.
+Given = Path | str | dict[str, Any]
+"""A file's path ("-" is standard input), or what its JSON says."""
 
-    `unused`: approvals of names about which nothing was held.
+
+class Judgement(NamedTuple):
+    """Whether a plan may run, and why not.
+
+    `judged`: how many changes, or hosts, were looked at. `findings`: the worst first. `unused`: approvals of
+    names about which nothing was held.
     """
 
     kind: Kind
@@ -32,25 +37,53 @@ class Judgement(NamedTuple):
     findings: list[Finding]
     unused: list[str]
 
+    @property
+    def allowed(self) -> bool:
+        """Whether it may run: nothing is refused, and nothing held that nobody approved."""
+        return self.verdict == "allowed"
 
-def guard_terraform(path: Path, *, most: float = MOST, approved: Collection[str] = ()) -> Judgement:
-    """Judges the output of `terraform show -json`; "-" is standard input. Raises PlanUnreadable."""
-    plan = read_terraform(_decoded(path))
-    findings = judge_terraform(plan, most=most, approved=approved)
-    return _judgement("terraform", len(plan.changes), findings, approved)
+
+def guard_terraform(plan: Given, *, most: float = MOST, approved: Collection[str] = ()) -> Judgement:
+    """Judges a plan as `terraform show -json` prints it, without any network.
+
+    `most`: the share of a fleet that may go at once, from 0 to 1. `approved`: addresses whose holds a person
+    lets pass; a refusal stays. Raises PlanUnreadable, and DeclarationError for a share out of range.
+    """
+    _share("most", most)
+    read = read_terraform(_decoded(plan))
+    findings = judge_terraform(read, most=most, approved=_names(approved))
+    return _judgement("terraform", len(read.changes), findings, _names(approved))
 
 
 def guard_fleet(
-    path: Path,
+    actions: Given,
     *,
     most: float = MOST,
     most_unreachable: float = MOST_UNREACHABLE,
     approved: Collection[str] = (),
 ) -> Judgement:
-    """Judges a healer's actions; "-" is standard input. Raises PlanUnreadable."""
-    hosts = read_fleet(_decoded(path))
-    findings = judge_fleet(hosts, most=most, most_unreachable=most_unreachable, approved=approved)
-    return _judgement("fleet", len(hosts), findings, approved)
+    """Judges what a healer is about to do to its hosts (the format is in docs/guard-plans.md).
+
+    `most`, `approved`: as of `guard_terraform`. `most_unreachable`: with a larger share of the fleet
+    unreachable, the observer is suspected. Raises PlanUnreadable, and DeclarationError for a share out of range.
+    """
+    _share("most", most)
+    _share("most_unreachable", most_unreachable)
+    hosts = read_fleet(_decoded(actions))
+    names = _names(approved)
+    findings = judge_fleet(hosts, most=most, most_unreachable=most_unreachable, approved=names)
+    return _judgement("fleet", len(hosts), findings, names)
+
+
+def _share(name: str, given: float) -> None:
+    """30 for 30 % would hold nothing at all."""
+    if not 0 <= given <= 1:
+        raise DeclarationError(f"{name} is {given}, and must be a share from 0 to 1", "For 30 % write 0.3.")
+
+
+def _names(approved: Collection[str]) -> Collection[str]:
+    """One name is a name, not the collection of its letters."""
+    return (approved,) if isinstance(approved, str) else approved
 
 
 def _judgement(kind: Kind, judged: int, findings: list[Finding], approved: Collection[str]) -> Judgement:
@@ -58,8 +91,11 @@ def _judgement(kind: Kind, judged: int, findings: list[Finding], approved: Colle
     return Judgement(kind, verdict(findings), judged, findings, sorted(set(approved) - met))
 
 
-def _decoded(path: Path) -> Any:
+def _decoded(given: Given) -> Any:
     """The JSON of a file, in whichever UTF it is written (PowerShell's ">" writes UTF-16)."""
+    if not isinstance(given, Path | str):
+        return given
+    path = Path(given)
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
