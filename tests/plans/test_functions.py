@@ -26,7 +26,10 @@ def test_a_plan_from_a_file_or_decoded(tmp_path: Path) -> None:
 def test_what_is_approved_is_let_pass_and_what_met_nothing_is_said() -> None:
     judged = ls.guard_terraform(HELD, approved=["aws_db_instance.x", "typo"])
     assert (judged.allowed, judged.unused) == (True, ["typo"])
-    assert ls.guard_terraform(HELD, approved="aws_db_instance.x").allowed
+    judged = ls.guard_terraform(HELD, approved="aws_db_instance.x")
+    assert (judged.allowed, judged.unused) == (True, [])
+    judged = ls.guard_terraform(HELD, approved="aws_db_instance.x2")  # one name, not any part of it
+    assert (judged.allowed, judged.unused) == (False, ["aws_db_instance.x2"])
     taken = {"vpc_id": "v", "cidr_block": "10.0.0.0/24"}
     refused = plan(*(change(f"aws_subnet.{at}", CREATE, None, taken) for at in "ab"))
     judged = ls.guard_terraform(refused, approved=["aws_subnet.b"])

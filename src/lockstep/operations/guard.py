@@ -65,7 +65,8 @@ def guard_fleet(
     """Judges what a healer is about to do to its hosts (the format is in docs/guard-plans.md).
 
     `most`, `approved`: as of `guard_terraform`. `most_unreachable`: with a larger share of the fleet
-    unreachable, the observer is suspected. Raises PlanUnreadable, and DeclarationError for a share out of range.
+    unreachable, the observer is suspected. Raises PlanUnreadable, and DeclarationError for a share out of
+    range.
     """
     _share("most", most)
     _share("most_unreachable", most_unreachable)
