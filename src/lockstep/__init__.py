@@ -7,7 +7,7 @@ Values of databases that Python has no type for: `Far`, `Interval`, `Range`.
 Pipelines: `Pipeline`, `Keyed`, `Clock`, `load`.
 Systems: `Postgres`, `SQLite`, `OpenSearch`, `Elasticsearch`, `Tantivy` (each needs its extra).
 What the command line does: `check`, `run`, `status`, `plan`, `explain`, `stuck`, `retry`, `verify`,
-`backfill`, `explore`.
+`backfill`, `timeline`, `explore`.
 Plans of other automation: `guard_terraform`, `guard_fleet`, which answer with a `Judgement`.
 """
 
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from lockstep.operations.run import run
     from lockstep.operations.status import status
     from lockstep.operations.stuck import retry, stuck
+    from lockstep.operations.timeline import timeline
     from lockstep.operations.verify import verify
     from lockstep.systems.opensearch import Elasticsearch, OpenSearch
     from lockstep.systems.postgres import Postgres
@@ -84,6 +85,7 @@ _LAZY = {
     "run": ("lockstep.operations.run", ""),
     "status": ("lockstep.operations.status", ""),
     "stuck": ("lockstep.operations.stuck", ""),
+    "timeline": ("lockstep.operations.timeline", ""),
     "verify": ("lockstep.operations.verify", ""),
 }
 
@@ -145,6 +147,7 @@ __all__ = [
     "run",
     "status",
     "stuck",
+    "timeline",
     "total",
     "verify",
 ]

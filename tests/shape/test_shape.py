@@ -26,7 +26,7 @@ def test_public_names_are_pinned() -> None:
         *("Far", "Interval", "Range"),
         *("Elasticsearch", "OpenSearch", "Postgres", "SQLite", "Tantivy"),
         *("accept", "adopt", "repair", "report", "reports"),
-        *("Guard", "HeldBack", "Numbers", "approve", "holds", "reject"),
+        *("Guard", "HeldBack", "Numbers", "approve", "holds", "reject", "timeline"),
         *("backfill", "check", "explain", "explore", "plan", "retry", "run", "status", "stuck", "verify"),
         *("CheckFailed", "DataError", "DeclarationError", "Finding", "LockstepError", "MappingStopped"),
         *("Refused", "StateError", "StateInUse", "TargetReplaced", "Unreachable"),

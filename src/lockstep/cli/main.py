@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Look": {
         "plan": "Show what would be written, field by field. Writes nothing.",
+        "timeline": "Tell what happened, in order, and who and why.",
         "explain": "Show everything that is known of one key.",
         "search": "Search an embedded index.",
     },

@@ -143,7 +143,7 @@ def indented(text: str, by: int) -> RenderableType:
     return Padding(_plain_text(text), (0, 0, 0, by), expand=False)
 
 
-def hanging(text: str, by: int) -> RenderableType:
+def hanging(text: str, by: int) -> Text:
     """A text whose first line goes on from where the cursor is, `by` columns from the margin."""
     from rich.text import Text
 

@@ -106,7 +106,7 @@ class ConsumerThread(threading.Thread):
         if why is not None and str(why) != str(self._held):
             log.warning("mapping %s is held: %s. %s", self.mapping.name, why, why.remedy)
         if why is not None:
-            self._rests.ill(f"{why}. {why.remedy}")
+            self._rests.ill(str(why))
         else:
             self._rests.well()
         self._held = why
@@ -180,7 +180,7 @@ class ConsumerThread(threading.Thread):
         reason = f"{error}. {error.remedy}".rstrip(". ") + "."
         if isinstance(error, LeaseLost):
             return  # the books are another's now, who works this mapping
-        self._store.events.soon(Kind.MAPPING_STOPPED, self.mapping.name, reason)
+        self._store.events.soon(Kind.MAPPING_STOPPED, self.mapping.name, str(error))
         with contextlib.suppress(LockstepError):  # the state store itself may be what failed
             self._say("stopped", reason)
 
@@ -324,7 +324,7 @@ class ConsumerThread(threading.Thread):
                 if self.waiting is None:
                     log.warning("mapping %s waits: %s. %s", self.mapping.name, error, error.remedy)
                 self.waiting = str(error)
-                self._waits.ill(f"{error}. {error.remedy}")
+                self._waits.ill(str(error))
                 self._pulse.waits()
                 self._give_way()
                 wait = min(wait * 2, _LONGEST_WAIT)

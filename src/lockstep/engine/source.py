@@ -122,7 +122,7 @@ class SourceFlow(threading.Thread):
                 if self._waiting != str(error):
                     log.warning("source %s: %s. %s", self.source.name, error, error.remedy)
                 self._waiting = str(error)
-                self._waits.ill(f"{error}. {error.remedy}")
+                self._waits.ill(str(error))
                 self._capturer.pulse.waits()
                 self._capturer.look()
                 wait = min(wait * 2, _LONGEST_WAIT)
@@ -146,7 +146,7 @@ class SourceFlow(threading.Thread):
         self._capturer.close()
 
     def _stopped(self, error: LockstepError) -> None:
-        self._store.events.soon(Kind.SOURCE_STOPPED, self.source.name, f"{error}. {error.remedy}")
+        self._store.events.soon(Kind.SOURCE_STOPPED, self.source.name, str(error))
 
     def _followed(self) -> None:
         """Something came of the log, or that there is nothing: it answers, and must still be ours."""

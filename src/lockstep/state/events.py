@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import sqlalchemy as sa
@@ -34,15 +34,19 @@ WAITING = 1_000
 """Events that wait in memory for a state store that does not answer; later ones are counted."""
 
 
-class Kind(StrEnum):
-    """Kinds of events, each with its `meaning`. Names are stable: they are in what `--json` prints."""
+class Meaning(StrEnum):
+    """Names, each with its `meaning`. They are stable: what `--json` prints has them."""
 
     meaning: str
 
-    def __new__(cls, name: str, meaning: str) -> Kind:
+    def __new__(cls, name: str, meaning: str) -> Self:
         made = str.__new__(cls, name)
         made._value_, made.meaning = name, meaning
         return made
+
+
+class Kind(Meaning):
+    """Kinds of events."""
 
     MAPPING_STOPPED = "mapping-stopped", "a mapping cannot go on by itself"
     MAPPING_WAITS = "mapping-waits", "a system, or the state store, does not answer a mapping, or refuses"

@@ -144,6 +144,14 @@ class Holds:
         with self._database.reading() as connection:
             return [_hold(row) for row in connection.execute(statement)]
 
+    def between(self, after: float, until: float) -> list[Hold]:
+        """All of which anything happened in a span of time, the oldest first."""
+        table = schema.holds
+        moments = (table.c.opened_at, table.c.decided_at, table.c.closed_at)
+        statement = sa.select(table).where(sa.or_(*(moment.between(after, until) for moment in moments)))
+        with self._database.reading() as connection:
+            return [_hold(row) for row in connection.execute(statement.order_by(table.c.id))]
+
     def get(self, number: int) -> Hold | None:
         """One hold, whatever became of it."""
         with self._database.reading() as connection:

@@ -34,6 +34,7 @@ from lockstep.state.holds import Holds
 from lockstep.state.inherit import Inheritance
 from lockstep.state.ledger import Ledger
 from lockstep.state.lock import RunLock, whoami
+from lockstep.state.recorded import Recorded
 from lockstep.state.reports import Reports
 from lockstep.state.runs import Backfills, Runs
 from lockstep.state.settling import Scope, fence
@@ -83,6 +84,7 @@ class Store:
         self.reports = Reports(self._database)
         self.holds = Holds(self._database)
         self.events = Events(self._database)
+        self.recorded = Recorded(self._database)
         self.builds = Builds(self._database)
         self.snapshots = Snapshots(self._database)
         self.drills = Drills(self._database)

@@ -1,0 +1,116 @@
+"""A timeline as lines for a person at night: days as headings, a line an event, what repeats folded."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from lockstep.cli import output
+from lockstep.operations.folding import Line, folded
+from lockstep.operations.happening import WELL, ill
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lockstep.operations.summary import Summary
+    from lockstep.operations.timeline import Timeline
+
+_WIDEST = 28
+"""Columns that subjects take at most, before what is said of them moves to the right."""
+
+
+def show(out: Console, found: Timeline) -> None:
+    """Prints it."""
+    from rich.text import Text
+
+    lines = folded(found.happenings)
+    if not lines:
+        out.print(f"Nothing is recorded since {output.clock(found.since_at)}.")
+    kinds = max((len(line.first.kind) for line in lines), default=0)
+    subjects = min(max((len(output.redacted(line.first.subject)) for line in lines), default=0), _WIDEST)
+    heading = None
+    for line in lines:
+        at = local(line.first.happened_at)
+        if heading != (day := f"{at:%A} {at.day} {at:%B %Y}, {zone(at)}"):
+            out.print(*([] if heading is None else [""]), Text(day, style="bold"), sep="\n")
+            heading = day
+        sign, style = "✗" if ill(line.first) else "✓" if line.first.kind in WELL else " ", _style(line)
+        head = f"{at:%H:%M:%S} {sign} {line.first.kind.ljust(kinds)}  "
+        subject = output.redacted(line.first.subject).ljust(subjects)
+        text = output.hanging(said(line), len(head) + subjects + 2)
+        out.print(Text.assemble((head, style), (subject, "bold"), "  ", text))
+    for word, value in outline(found.summary) if lines else ():
+        out.print(Text.assemble("\n" if word == "First sign" else "", (f"{word}: ", "bold"), value))
+    for note in found.notes:
+        out.print(f"Note: {note}.")
+
+
+def said(line: Line) -> str:
+    """What a line says after time, kind and subject."""
+    first = line.first
+    parts = [first.text.removeprefix(f"{first.subject} ").rstrip(".").replace("\n", " ")]
+    if first.who is not None:
+        parts.append(f" — by {first.who}" + (f": {first.why}" if first.why else ""))
+    elif first.why:
+        parts.append(f" — {first.why}")
+    if line.seconds is not None and line.seconds >= 1:
+        parts.append(f" ({'together ' if line.times > 1 else ''}{output.span(line.seconds)})")
+    if line.times > 1:
+        parts.append(f"; {line.times:,} times {_until(line)}")
+    return output.redacted("".join(parts))
+
+
+def _until(line: Line) -> str:
+    first, last = local(line.first.happened_at), local(line.last_at)
+    if first.date() != last.date():
+        return f"until {last:%Y-%m-%d %H:%M:%S}"
+    return f"within {output.span(round(line.last_at - line.first.happened_at))}"
+
+
+def outline(known: Summary) -> list[tuple[str, str]]:
+    """The summary, in words: what, and when that was after the first sign."""
+    if known.first_sign is None:
+        return []
+    begun = known.first_sign.happened_at
+    found = []
+    for word, one, none in (
+        ("First sign", known.first_sign, ""),
+        ("Hold", known.held, "nothing was held"),
+        ("Decision", known.decided, "nobody has decided anything"),
+        ("Agreement again", known.agreed, _unproven(known)),
+    ):
+        if one is None:
+            found.append((word, none))
+            continue
+        passed = round(one.happened_at - begun)
+        after = f", {output.span(passed)} later" if passed >= 1 else ""
+        line = Line(one, 1, one.happened_at, None)
+        subject = f" {one.subject}" if one.subject else ""
+        words = f"{output.clock(one.happened_at)}{after}: {one.kind}{subject}: {said(line)}"
+        found.append((word, output.redacted(words)))
+    return found
+
+
+def _unproven(known: Summary) -> str:
+    if not known.unproven:
+        return "nothing says whether it was ever lost"
+    names = ", ".join(known.unproven)
+    return f"not shown yet: no check of {names} has shown it since; `lockstep verify` does"
+
+
+def local(at: float) -> dt.datetime:
+    """A time in the zone of whoever reads it."""
+    return dt.datetime.fromtimestamp(at, dt.UTC).astimezone()
+
+
+def zone(at: dt.datetime) -> str:
+    """UTC+01:00 (CET)."""
+    offset, name = f"{at:%z}", at.tzname() or ""
+    known = f"UTC{offset[:3]}:{offset[3:5]}"
+    return known if name in ("", "UTC") or not name.isalpha() else f"{known} ({name})"
+
+
+def _style(line: Line) -> str:
+    if ill(line.first):
+        return "red"
+    return "green" if line.first.kind in WELL else ""
