@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-from lockstep.twins.zuora import history
-from lockstep.twins.zuora.catalogue import ProductCharge, ProductPlan, flat
-from lockstep.twins.zuora.history import History
-from lockstep.twins.zuora.order import Order
-from lockstep.twins.zuora.requests import Action, AddProduct
-from lockstep.twins.zuora.settings import Settings
-from lockstep.twins.zuora.tree import Refused, Segment, Tier, Version
+from lockstep.twins.zuora.engine import history
+from lockstep.twins.zuora.engine.catalogue import ProductCharge, ProductPlan, flat
+from lockstep.twins.zuora.engine.history import History
+from lockstep.twins.zuora.engine.order import Order
+from lockstep.twins.zuora.engine.requests import Action, AddProduct
+from lockstep.twins.zuora.engine.settings import Settings
+from lockstep.twins.zuora.engine.tree import Refused, Segment, Tier, Version
 
 SEATS = ProductCharge(
     id="seats",

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockstep.twins.zuora.due import owed, part
-from lockstep.twins.zuora.months import Partial, plus_months
-from lockstep.twins.zuora.settings import Settings
+from lockstep.twins.zuora.engine.due import owed, part
+from lockstep.twins.zuora.engine.months import Partial, plus_months
+from lockstep.twins.zuora.engine.settings import Settings
 from tests.twins.tenant import Tenant, cancel, seats, subscribe
 
 JUNE, JULY = date(2025, 6, 1), date(2025, 7, 1)

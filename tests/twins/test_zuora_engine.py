@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lockstep.twins.zuora.history import History
-from lockstep.twins.zuora.tree import Refused
+from lockstep.twins.zuora.engine.history import History
+from lockstep.twins.zuora.engine.tree import Refused
 from tests.twins.tenant import Tenant, act, cancel, remove, renew, resume, seats, subscribe, suspend
 
 DAY = timedelta(days=1)

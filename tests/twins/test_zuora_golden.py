@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from lockstep.twins.zuora.money import price
-from lockstep.twins.zuora.tree import Charge, Refused, Segment, Tier, Version, with_charges
+from lockstep.twins.zuora.engine.money import price
+from lockstep.twins.zuora.engine.tree import Charge, Refused, Segment, Tier, Version, with_charges
 from tests.twins import tenant
 from tests.twins.tenant import Tenant, act, cancel, remove, renew, resume, seats, subscribe, suspend
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import pytest
 
@@ -29,6 +29,9 @@ from .servers import (
     ServerUnavailable,
 )
 from .servers._support import locked
+
+if TYPE_CHECKING:
+    from lockstep.twins.zuora.server import ZuoraTwin
 
 # A law that fails shows the values, as a test of one's own does.
 pytest.register_assert_rewrite(
@@ -124,6 +127,17 @@ def private_opensearch() -> Iterator[OpenSearchServer]:
     """An OpenSearch for this test alone, which may be stopped, killed and started again."""
     with _started(OpenSearchServer()) as server:
         yield server
+
+
+@pytest.fixture
+def zuora_twin() -> Iterator["ZuoraTwin"]:
+    """A stand-in of Zuora for this test alone: an empty tenant in memory, on a free port."""
+    pytest.importorskip("uvicorn", reason="the stand-in needs: pip install 'lockstep-sync[twins]'")
+    from lockstep.twins.zuora.server import ZuoraTwin
+    from lockstep.twins.zuora.tenant import Tenant
+
+    with ZuoraTwin(Tenant()) as twin:
+        yield twin
 
 
 @contextlib.contextmanager

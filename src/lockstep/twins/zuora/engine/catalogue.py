@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from .months import plus
+from .months import MONTHS_OF, plus
 from .tree import Charge, Minter, RatePlan, Refused, Segment, Tier
 
 MODELS = ("FlatFee", "PerUnit", "Tiered", "Volume")
@@ -114,6 +114,9 @@ def _charge(
         raise Refused(
             45, f"the stand-in has no charge model {product.model} ({product.name}); it has {MODELS}"
         )
+    period = said.billing_period or product.billing_period
+    if product.type == "Recurring" and period not in MONTHS_OF:
+        raise Refused(45, f"the stand-in has no billing period {period!r}; it has {', '.join(MONTHS_OF)}")
     if said.tiers is None and said.price is None and currency not in product.tiers:
         raise Refused(
             30, f"the product rate plan charge {product.number} ({product.name}) has no price in {currency}"
@@ -136,7 +139,7 @@ def _charge(
         type=product.type,
         currency=currency,
         uom=product.uom,
-        billing_period=said.billing_period or product.billing_period,
+        billing_period=period,
         billing_timing=product.billing_timing,
         trigger_event=event,
         trigger_date=said.trigger_date,
