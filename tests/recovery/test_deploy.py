@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from lockstep.operations.verify import verify
 from lockstep.recovery.deploy import deploy
 from lockstep.recovery.retire import retire
 from lockstep.recovery.rollback import rollback
-from tests.recovery.world import RecoveryWorld
+from tests.recovery.world import RecoveryWorld, soon
 
 STEPS = ["build-begun", "created", "build-hinted", "written", "settled", "build-filled", "build-agreed"]
 SWAP = ["build-live", "build-pointed"]
@@ -29,13 +28,6 @@ def world(tmp_path: Path) -> RecoveryWorld:
 def _deploy(world: RecoveryWorld) -> object:
     world.code = "2"
     return deploy(world.pipeline())
-
-
-def _soon(true: object, within: float = 20.0) -> None:
-    deadline = time.monotonic() + within
-    while not true():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_the_new_build_takes_the_place_of_the_old(world: RecoveryWorld) -> None:
@@ -59,12 +51,12 @@ def test_both_builds_follow_while_the_old_run_goes_on(world: RecoveryWorld) -> N
         done = deploy(other.pipeline())
         assert not done.alone
         world.do("UPDATE users SET email = 'after@example.com' WHERE id = 2")
-        _soon(lambda: world.build(1)[2]["email"] == "after@example.com")
+        soon(lambda: world.build(1)[2]["email"] == "after@example.com")
         back = rollback(other.pipeline())
         assert (back.how, back.generation, back.before) == ("at once", 1, 2)
         assert world.searched() == 1
         world.do("UPDATE users SET email = 'last@example.com' WHERE id = 3")
-        _soon(lambda: world.build(1) == world.derived())
+        soon(lambda: world.build(1) == world.derived())
 
 
 def test_a_change_during_the_build_is_in_it(world: RecoveryWorld) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from lockstep.agreement.report import Progress
 from lockstep.errors import Disagreement, Refused, StateError, TargetReplaced
 from lockstep.operations.verify import verify
 from lockstep.recovery.drill import drill
 from lockstep.recovery.restore import restore
 from lockstep.recovery.snapshot import snapshot
-from tests.recovery.world import USERS, RecoveryWorld
+from tests.recovery.world import USERS, RecoveryWorld, soon
 
 SAVING = ["snapshot-begun", "snapshot-saved"]
 RESTORING = [
@@ -86,14 +87,37 @@ def test_without_the_ledger_of_the_saved_build_everything_is_compared(world: Rec
     assert world.build(3) == world.derived()
 
 
-def test_restored_while_the_run_goes_on(world: RecoveryWorld) -> None:
+def test_the_friday_night(world: RecoveryWorld) -> None:
+    """The run notices, holds, and after the restore follows what is live by then, without a word to it."""
     with world.running():
         wipe(world)
+        soon(lambda: world.holds() == ["target-gone"], within=6.0)
+        world.do("UPDATE users SET email = 'meanwhile@example.com' WHERE id = 6")
         done = restore(world.copy("1").pipeline())
+        assert done.live
+        assert world.holds() == []
         world.do("UPDATE users SET email = 'after@example.com' WHERE id = 7")
-    assert done.live
-    world.run()
+        soon(lambda: world.build(2)[7]["email"] == "after@example.com")
     assert world.build(2) == world.derived()
+    world.run()
+    assert verify(world.pipeline(), "people", method="deep").agreement
+
+
+def test_wiped_while_it_is_filled(world: RecoveryWorld) -> None:
+    wipe(world)
+    wiped = False
+
+    def again(now: Progress) -> None:
+        nonlocal wiped
+        if now.stage == "filling" and not wiped:
+            wiped = True
+            shutil.rmtree(world.root / "search" / "people-g2")
+
+    with pytest.raises(TargetReplaced):
+        restore(world.pipeline(), on_progress=again)
+    assert wiped
+    assert restore(world.pipeline()).generation == 3
+    assert world.build(3) == world.derived()
 
 
 def test_a_changed_mapping_is_derived_anew(world: RecoveryWorld) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,11 @@ class RecoveryWorld(World):
         largest.chmod(0o600)
         largest.unlink()
 
+    def holds(self) -> list[str]:
+        """The policies that hold something."""
+        with self.state() as store:
+            return [one.policy for one in store.holds.all()]
+
     def searched(self) -> int | None:
         """The generation that readers see."""
         target = self.target()
@@ -161,6 +167,14 @@ class RecoveryWorld(World):
         code = in_process(_act_and_die, self, action, spec)
         assert code in (0, -9), f"{action} at {spec} ended with {code}"
         return code == -9
+
+
+def soon(true: Callable[[], object], within: float = 20.0) -> None:
+    """Waits until something is true."""
+    deadline = time.monotonic() + within
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _act_and_die(world: RecoveryWorld, action: Callable[[RecoveryWorld], object], spec: str) -> None:

@@ -23,6 +23,7 @@ from lockstep.engine.points import passing
 from lockstep.engine.pulse import Pulse
 from lockstep.engine.refill import refill
 from lockstep.engine.retention import overtake, too_much
+from lockstep.engine.succession import Replaced, Succession
 from lockstep.engine.take import Taker
 from lockstep.engine.target_watch import TargetWatch
 from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse, SystemError_, TargetReplaced
@@ -53,7 +54,8 @@ class _Overtaken(Exception):
 
 
 class ConsumerThread(threading.Thread):
-    """Works one mapping. `gauges` is what `status` shows of it. `guard`: instead of the mapping's."""
+    """Works one mapping. `gauges` is what `status` shows of it. `guard`: instead of the mapping's.
+    `succession`: says when another build is to be worked instead."""
 
     def __init__(
         self,
@@ -67,6 +69,7 @@ class ConsumerThread(threading.Thread):
         claims: bool,
         once: threading.Event,
         guard: Guard | None = None,
+        succession: Succession | None = None,
     ) -> None:
         super().__init__(name=f"lockstep-{mapping.name}", daemon=True)
         self.mapping = mapping
@@ -93,13 +96,20 @@ class ConsumerThread(threading.Thread):
         self._overtaken: str | None = None
         self._settled_at: float | None = None
         self._refilled: int | None = None
-        self._asking = Asking(store, lease, consumer)
-        self._watch = TargetWatch(mapping, consumer, store, lease)
+        self._succession = succession
+        self._become(consumer)
         said = (Kind.MAPPING_GOES_ON, mapping.name)
         self._waits = Fault(store.events, Kind.MAPPING_WAITS, *said, QUIET)
         self._rests = Fault(store.events, Kind.MAPPING_HELD, *said, 0.0)
         self._stuck = StuckNumber(store.events, mapping.name, 0)
         self._failed = False
+
+    def _become(self, consumer: Consumer) -> None:
+        """Works for this consumer from now on."""
+        self.consumer = consumer
+        self._taker = None
+        self._asking = Asking(self._store, self._lease, consumer)
+        self._watch = TargetWatch(self.mapping, consumer, self._store, self._lease)
 
     def hold(self, why: LockstepError | None) -> None:
         """Stops the work, for a reason, until it is let go with None. What was taken is finished."""
@@ -151,10 +161,16 @@ class ConsumerThread(threading.Thread):
                     self._work()
                     break
                 except TargetReplaced as error:
+                    if self._succession is None:  # whoever fills a build beside decides what becomes of it
+                        raise
                     if self._once.is_set() or not self._watch.ours:
                         self._lost(error)
                         raise
                     self._taker, lost = None, error
+                except Replaced as replaced:
+                    log.warning("mapping %s: %s, and is followed from now on", self.mapping.name, replaced)
+                    lost = None
+                    self._become(replaced.heir)
                 except _Overtaken as overtaken:
                     self._taker, self._overtaken = None, None
                     table = self.mapping.root.table.name
@@ -228,6 +244,7 @@ class ConsumerThread(threading.Thread):
                     self._patiently(partial(self._watch.look, door))
                 if time.monotonic() - seen >= _REGULARLY:
                     seen = time.monotonic()
+                    self._succeed(loop)
                     self._patiently(partial(self._regular, loop))
                     self._patiently(self._count_stuck)
                 if not worked:
@@ -236,6 +253,14 @@ class ConsumerThread(threading.Thread):
             self._count_stuck(last=True)
             positions = self._require_taker().positions()
             self._lease.under(lambda epoch: self._store.ledger.place(epoch, self.consumer.id, positions))
+
+    def _succeed(self, loop: Loop) -> None:
+        """Finishes what is in flight where another build is to be worked."""
+        try:
+            self._patiently(self._give_way)
+        except Replaced:
+            self._finish(loop)
+            raise
 
     def _finish(self, loop: Loop) -> None:
         """Settles what is in flight, as nothing more is taken; what cannot be is found by its intent."""
@@ -335,6 +360,8 @@ class ConsumerThread(threading.Thread):
         """Begins afresh once the journal is to overtake what this waits with."""
         if self._overtaken is not None:
             raise _Overtaken(self._overtaken)
+        if self._succession is not None:
+            self._succession.look(self.consumer)
 
     def _open_alone(self, door: Door) -> Consumer:
         """Mappings of one target open it one after another: only the first of them makes it."""

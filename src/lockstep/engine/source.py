@@ -17,6 +17,7 @@ from lockstep.engine.lease import Lease
 from lockstep.engine.noting import QUIET, Fault
 from lockstep.engine.points import passing
 from lockstep.engine.sample import changed_meaning
+from lockstep.engine.succession import Succession
 from lockstep.errors import LeaseLost, LockstepError, Refused, StateError, SystemError_
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
@@ -204,6 +205,7 @@ class SourceFlow(threading.Thread):
                         self._stop_event,
                         claims=self._pipeline.claims(mapping),
                         once=self._once,
+                        succession=Succession(mapping, recipe(mapping), self._store, self._lease),
                     )
                 )
         self._hint_spans(spans, capture)

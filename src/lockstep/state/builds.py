@@ -80,6 +80,19 @@ class Builds:
             )
             connection.execute(of.where(table.c.state == "live").values(state="kept" if keep else "retired"))
             connection.execute(table.update().where(table.c.id == build.id).values(state="live"))
+            gone = sa.select(schema.consumers.c.id).where(
+                schema.consumers.c.generation.in_(
+                    sa.select(table.c.id).where(
+                        table.c.target == build.target, table.c.state.in_(["retired", "dropping"])
+                    )
+                )
+            )
+            holds = schema.holds
+            connection.execute(
+                holds.update()
+                .where(holds.c.consumer.in_(gone), holds.c.closed_at.is_(None))
+                .values(state="closed", closed_at=time.time())
+            )
             upsert(
                 connection,
                 schema.meta,
