@@ -126,7 +126,7 @@ class Mapping:
         clock = Clock(now, self._zone) if self._wants_clock else None
         try:
             returned = self.function(root) if clock is None else self.function(root, clock)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # sys.exit() would end its thread, and say nothing
             raise DataError(
                 f"the mapping raised {type(error).__name__}: {error}{_where(error, self.function)}",
                 f"Mend {self.name}, or the record; then `lockstep retry {self.name}`.",

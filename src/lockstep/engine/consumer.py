@@ -177,7 +177,7 @@ class ConsumerThread(threading.Thread):
                     overtake(self._store, self._lease, self.consumer, table, str(overtaken))
         except LockstepError as error:
             self._stopped(error)
-        except Exception as error:
+        except BaseException as error:  # a panic of a library in Rust is no Exception; nor is sys.exit()
             log.exception("mapping %s stopped by a defect of Lockstep", self.mapping.name)
             self._stopped(
                 LockstepError(
@@ -186,9 +186,9 @@ class ConsumerThread(threading.Thread):
                 )
             )
         finally:
+            self.done.set()  # before what may fail: whoever waits for it would wait for ever
             self._waits.close()
             self._reader.close()
-            self.done.set()
 
     def _stopped(self, error: LockstepError) -> None:
         self.error = error

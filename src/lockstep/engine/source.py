@@ -103,6 +103,22 @@ class SourceFlow(threading.Thread):
                     raise one.error
 
     def run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # a panic of a library in Rust is no Exception
+            log.exception("source %s stopped by a defect of Lockstep", self.source.name)
+            self._error = LockstepError(
+                f"a defect of Lockstep: {type(error).__name__}: {error}",
+                "Please report it with the trace in the log.",
+            )
+            self._stopped(self._error)
+        self._waits.close()
+        for one in self.consumers:
+            one.wake()
+            one.join()
+        self._capturer.close()
+
+    def _work(self) -> None:
         wait = 0.1
         while not self._stop_event.is_set():
             try:
@@ -133,18 +149,6 @@ class SourceFlow(threading.Thread):
                 log.error("source %s stopped: %s. %s", self.source.name, error, error.remedy)
                 self._stopped(error)
                 break
-            except Exception as error:
-                log.exception("source %s stopped by a defect of Lockstep", self.source.name)
-                self._error = LockstepError(
-                    f"a defect of Lockstep: {type(error).__name__}: {error}", "Please report it."
-                )
-                self._stopped(self._error)
-                break
-        self._waits.close()
-        for one in self.consumers:
-            one.wake()
-            one.join()
-        self._capturer.close()
 
     def _stopped(self, error: LockstepError) -> None:
         self._store.events.soon(Kind.SOURCE_STOPPED, self.source.name, str(error))
