@@ -12,6 +12,9 @@ from lockstep.errors import DeclarationError
 REFILL = "refill"
 """The kind of change that writes a record which the target has lost; beside "remove" and "update"."""
 
+CHANGES = {"remove": "removals", "update": "updates", REFILL: "records written anew"}
+"""The kinds of change, as sentences name many of them."""
+
 
 class Numbers(NamedTuple):
     """What a batch would do, beside what happened before it. All are counts.

@@ -23,6 +23,7 @@ def test_public_names_are_pinned() -> None:
         *("Model", "Reference", "column", "key", "many", "one", "personal", "ref"),
         *("Clock", "Keyed", "Pipeline", "load"),
         *("Equal", "count", "total"),
+        *("guard_fleet", "guard_terraform"),
         *("Far", "Interval", "Range"),
         *("Elasticsearch", "OpenSearch", "Postgres", "SQLite", "Tantivy"),
         *("accept", "adopt", "repair", "report", "reports"),

@@ -63,8 +63,9 @@ NIGHT = """
 run-began build-made pass-began pass-ended run-ended check-agreed
 run-began run-died
 run-began held decided approved released run-ended
-run-began target-emptied mapping-stopped run-ended
-backfill-asked run-began target-gone mapping-stopped run-ended
+run-began target-emptied held mapping-stopped run-ended
+approved run-began pass-began pass-ended released run-ended
+run-began target-gone held mapping-stopped run-ended
 build-made backfill-asked run-began pass-began pass-ended run-ended check-agreed
 """
 
@@ -85,7 +86,10 @@ def test_the_night_is_told_in_order_with_who_and_why(world: World, monkeypatch: 
     with pytest.raises(ls.TargetReplaced):
         world.run()
     before = happened(world)[-1].happened_at
-    ls.backfill(world.pipeline(), "people", trust_target=True)
+    number = str(ls.holds(Path(world.state))[0].id)
+    said = lockstep(world, "approve", number, "--why", "there is no snapshot")
+    assert "Approved: at most 300 changes (records written anew) of people" in said
+    world.run()
     sql(world, "DROP TABLE {}")
     with pytest.raises(ls.TargetReplaced):
         world.run()
@@ -100,16 +104,21 @@ def test_the_night_is_told_in_order_with_who_and_why(world: World, monkeypatch: 
     times = [event.happened_at for event in told]
     assert times == sorted(times)
     decisions = [(event.who, event.why) for event in told if event.kind in ("decided", "approved")]
-    assert decisions == [("bob", "who asked for that?"), ("ada", "the tenant has left, ticket 4711")]
-    assert [event.who for event in told if event.kind == "backfill-asked"] == ["grace", "grace"]
+    assert decisions == [
+        ("bob", "who asked for that?"),
+        ("ada", "the tenant has left, ticket 4711"),
+        ("grace", "there is no snapshot"),
+    ]
+    assert [event.who for event in told if event.kind == "backfill-asked"] == ["grace"]
     by_kind = {event.kind: event for event in told}
     assert "process" in by_kind["run-died"].text
     assert "should hold 300 records and holds 0: it was emptied" in by_kind["target-emptied"].text
-    assert by_kind["released"].text == "hold 1 is over: 200 of 200 were made"
+    released = [event.text for event in told if event.kind == "released"]
+    assert released == ["hold 1 is over: 200 of 200 were made", "hold 2 is over: 300 of 300 were made"]
     assert by_kind["target-emptied"].subject == target_name(world)
 
-    assert [one.kind for one in happened(world, until=before)] == NIGHT.split()[:18]
-    assert [one.kind for one in happened(world, since=before + 0.001)] == NIGHT.split()[18:]
+    assert [one.kind for one in happened(world, until=before)] == NIGHT.split()[:19]
+    assert [one.kind for one in happened(world, since=before + 0.001)] == NIGHT.split()[19:]
     _text(world)
     _markdown(world)
     _json(world, told)

@@ -39,7 +39,9 @@ def command(number: int, why: str, most: int | None, within: float, by: str | No
     if settings().json:
         print_json(found)
     else:
-        kinds = " and ".join({"remove": "removals", "update": "updates"}[kind] for kind in found.kinds)
+        from lockstep.limits import CHANGES
+
+        kinds = " and ".join(CHANGES[kind] for kind in found.kinds)
         output.console().print(
             f"Approved: at most {output.count(found.most or 0, 'change')} ({kinds}) of {found.mapping}, "
             f"until {output.clock(found.until_at or 0)}."

@@ -41,8 +41,8 @@ class Asking:
         return next((one for one in self._holds if one.state == "approved" and REFILL in one.kinds), None)
 
     def ask(self, held: HeldBack) -> bool:
-        """A person is asked, once: whether this was the first time."""
-        verdict, before = held.verdict, {hold.id for hold in self._holds}
+        """A person is asked, once: whether this was the first time, or what is held is another thing now."""
+        verdict, before = held.verdict, {hold.id: hold.policy for hold in self._holds}
         hold = self._lease.under(
             lambda epoch: self._store.holds.open(
                 epoch,
@@ -59,11 +59,10 @@ class Asking:
         )
         self._holds = self._store.holds.of(self._consumer.id)
         self._look_again = time.monotonic() + LOOK_AGAIN
-        new = hold.id not in before
-        if new:
+        if hold.id not in before:
             log.warning("mapping %s is %s. %s", self._consumer.mapping, held, held.remedy)
             tell(hold)
-        return new
+        return before.get(hold.id) != hold.policy
 
     def waits_for(self) -> str | None:
         """Why nothing may be tried now, in words; looks whether somebody has decided meanwhile."""

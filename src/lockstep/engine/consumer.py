@@ -303,8 +303,9 @@ class ConsumerThread(threading.Thread):
         lost, allowed = self._watch.named(error), self._asking.refilling
         if allowed is not None:
             lost.held.beyond = (allowed.id,)
+        seen = time.time()
         if self._asking.ask(lost.held):
-            self._store.events.soon(lost.kind, self.mapping.target.name, str(lost))
+            self._store.events.soon(lost.kind, self.mapping.target.name, str(lost), at=seen)
 
     def _waits_for_its_target(self, lost: TargetReplaced) -> bool:
         """Waits until it is worth to look at the target again: it may be itself again, or somebody has

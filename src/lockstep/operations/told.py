@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+from lockstep.limits import CHANGES
 from lockstep.operations.bursts import bursts
 from lockstep.operations.happening import Happening, Told
 from lockstep.state.events import Event
@@ -17,8 +18,6 @@ _OUTCOMES = {
     "stopped": "was stopped",
     "failed": "failed: it could not go on",
 }
-
-_CHANGES = {"remove": "removals", "update": "updates"}
 
 
 def told(store: Store, after: float, until: float) -> Iterator[Happening]:
@@ -81,7 +80,7 @@ def _hold(hold: Hold) -> Iterator[Happening]:
     if hold.decided_at is not None:
         kind, said = Told.REJECTED, f"hold {hold.id}: it must not happen"
         if hold.most is not None:
-            kind, kinds = Told.APPROVED, " and ".join(_CHANGES[kind] for kind in hold.kinds)
+            kind, kinds = Told.APPROVED, " and ".join(CHANGES[kind] for kind in hold.kinds)
             said = f"hold {hold.id}: at most {hold.most:,} {kinds}"
             numbers = {**numbers, "most": hold.most}
         waited = _lasted(hold.opened_at, hold.decided_at)
