@@ -1,9 +1,11 @@
-"""PostgreSQL as a target keeps the law of `Writer`."""
+"""PostgreSQL as a target keeps the laws of `Writer` and `Restorable`."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
@@ -12,7 +14,9 @@ import pytest
 from lockstep.keys import decode
 from lockstep.ports import Target
 from lockstep.systems.postgres import Postgres
+from lockstep.testing.killed_law import KilledLaw
 from lockstep.testing.proxy import Proxy
+from lockstep.testing.restorable_law import RestorableLaw
 from lockstep.testing.summing_law import SummingLaw
 from lockstep.testing.writer_law import WriterLaw
 from lockstep.values import Key, Record
@@ -44,20 +48,25 @@ COLUMNS = {
 }
 
 
-class TestPostgresTarget(WriterLaw, SummingLaw):
+class TestPostgresTarget(WriterLaw, SummingLaw, RestorableLaw, KilledLaw):
     cannot_hold = frozenset({"text_nul"})
     generational = False
     url: str
+    through: str
+    saved: Path
     proxy: Proxy
     table = "public.law"
+    named = "public.law"
 
     @pytest.fixture
-    def declared(self, postgres_url: str) -> Iterator[Postgres]:
+    def declared(self, postgres_url: str, tmp_path: Path) -> Iterator[Postgres]:
         """The database, behind a cable that can be pulled."""
         self.url = postgres_url
         parts = urlsplit(postgres_url)
         self.proxy = Proxy("127.0.0.1", parts.port or 0)
-        yield Postgres(parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{self.proxy.port}").geturl())
+        self.through = parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{self.proxy.port}").geturl()
+        self.saved = tmp_path
+        yield Postgres(self.through, snapshots=self.saved)
         self.proxy.close()
 
     @pytest.fixture
@@ -94,6 +103,18 @@ class TestPostgresTarget(WriterLaw, SummingLaw):
         self.do(f"DROP TABLE {self.table}")
         return True
 
+    def wreck(self, target: Target, name: str) -> bool:
+        (place,) = self.saved.glob(f"*/{name}")
+        os.truncate(place / "rows", 7)
+        return True
+
+    def another(self, target: Target) -> Target | None:
+        return Postgres(self.through, snapshots=self.saved).table("other", columns={"id": "text"})
+
+    def elsewhere(self, target: Target) -> str | None:
+        declared = f"Postgres({self.through!r}, snapshots={str(self.saved)!r}).table({self.named!r})"
+        return f"from lockstep.systems.postgres import Postgres; {declared}"
+
     @contextlib.contextmanager
     def _pulled(self) -> Iterator[None]:
         self.proxy.refuse()
@@ -109,6 +130,7 @@ class TestPostgresTextTarget(TestPostgresTarget):
     """A table that Lockstep makes, all text, with names that need quotes."""
 
     table = '"Schéma %s"."select"'
+    named = "Schéma %s.select"
 
     @pytest.fixture
     def target(self, declared: Postgres) -> Target:

@@ -1,8 +1,9 @@
-"""SQLite as a target keeps the law of `Writer`."""
+"""SQLite as a target keeps the laws of `Writer` and `Restorable`."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from lockstep.keys import decode
 from lockstep.ports import Target
 from lockstep.systems.sqlite import SQLite
+from lockstep.testing.killed_law import KilledLaw
+from lockstep.testing.restorable_law import RestorableLaw
 from lockstep.testing.summing_law import SummingLaw
 from lockstep.testing.writer_law import WriterLaw
 from lockstep.values import Key, Record
@@ -43,7 +46,7 @@ COLUMNS = {
 }
 
 
-class TestSQLiteTarget(WriterLaw, SummingLaw):
+class TestSQLiteTarget(WriterLaw, SummingLaw, RestorableLaw, KilledLaw):
     cannot_hold = frozenset({"not_finite"})
     generational = False
     path: Path
@@ -54,7 +57,11 @@ class TestSQLiteTarget(WriterLaw, SummingLaw):
         lines = ", ".join(f'"{name}" {declared}' for name, declared in COLUMNS.items())
         with contextlib.closing(sqlite3.connect(self.path)) as connection:
             connection.execute(f"CREATE TABLE law ({lines}, PRIMARY KEY (id))")
-        return SQLite(self.path).table("law")
+        return self.system.table("law")
+
+    @property
+    def system(self) -> SQLite:
+        return SQLite(self.path, snapshots=self.path.parent / "saved")
 
     def bad_record(self) -> Record | None:
         return {"integer": -666}
@@ -84,6 +91,17 @@ class TestSQLiteTarget(WriterLaw, SummingLaw):
             connection.execute("DROP TABLE law")
         return True
 
+    def wreck(self, target: Target, name: str) -> bool:
+        os.truncate(self.path.parent / "saved" / "law" / name / "saved.db", 5000)
+        return True
+
+    def another(self, target: Target) -> Target | None:
+        return self.system.table("other", columns={"id": "TEXT"})
+
+    def elsewhere(self, target: Target) -> str | None:
+        declared = f"SQLite({str(self.path)!r}, snapshots={str(self.path.parent / 'saved')!r})"
+        return f"from lockstep.systems.sqlite import SQLite; {declared}.table('law')"
+
     def cut(self, target: Target) -> contextlib.AbstractContextManager[None]:
         return _locked(self.path)
 
@@ -97,7 +115,7 @@ class TestSQLiteTextTarget(TestSQLiteTarget):
     def target(self, tmp_path: Path) -> Target:
         self.path = tmp_path / "new.db"
         columns = dict.fromkeys(COLUMNS, "TEXT")
-        return SQLite(self.path).table("law", columns=columns)
+        return self.system.table("law", columns=columns)
 
     def record(self, number: int) -> Record:
         return {"text": f"record {number}", "integer": str(number)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lockstep.errors import DeclarationError
@@ -45,6 +46,8 @@ class Postgres:
     fewer keys at once; a single key that takes longer is stuck, and says so.
 
     `replica`: the URL of a hot standby, where rows are read instead; the log is followed at `url`.
+
+    `snapshots`: the directory for saved states of tables that are targets.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Postgres:
         publication: str = "lockstep",
         statement_timeout: float = READING_SECONDS,
         replica: str | None = None,
+        snapshots: str | os.PathLike[str] | None = None,
     ) -> None:
         if statement_timeout < 1:
             raise DeclarationError("a statement_timeout is a second at least", "Give it in seconds, or not.")
@@ -74,6 +78,7 @@ class Postgres:
         self._replica = None if replica is None else Address(replica, statement_timeout=statement_timeout)
         self._slot = slot
         self._publication = publication
+        self._snapshots = None if snapshots is None else Path(snapshots)
 
     @classmethod
     def from_env(
@@ -84,6 +89,7 @@ class Postgres:
         publication: str = "lockstep",
         statement_timeout: float = READING_SECONDS,
         replica: str | None = None,
+        snapshots: str | os.PathLike[str] | None = None,
     ) -> Postgres:
         """The database whose URL is in an environment variable, so that no secret is in the code.
 
@@ -95,6 +101,7 @@ class Postgres:
             publication=publication,
             statement_timeout=statement_timeout,
             replica=None if replica is None else _from_env(replica),
+            snapshots=snapshots,
         )
 
     @property
@@ -129,7 +136,14 @@ class Postgres:
                     f"{part!r} cannot be a name in PostgreSQL", "Names have 1 to 63 bytes, and no NUL."
                 )
         written = names.written(schema, table)
-        return SQLTarget(lambda: PostgresDialect(self._address, written), written, key, columns, tombstones)
+        return SQLTarget(
+            lambda table: PostgresDialect(self._address, table),
+            written,
+            key,
+            columns,
+            tombstones,
+            self._snapshots,
+        )
 
     def check(self, tables: Sequence[Table]) -> list[Finding]:
         return check(self._address, self._replica, self._slot, self._publication, tables)

@@ -20,6 +20,7 @@ from lockstep.rowsets import among, arrays, insert_of
 from lockstep.systems.postgres import names
 from lockstep.systems.postgres.cells import codec, declared, is_text
 from lockstep.systems.postgres.client import Address
+from lockstep.systems.postgres.copier import PostgresCopier
 from lockstep.systems.postgres.rejections import AGAIN, meaning
 from lockstep.systems.postgres.rows import PostgresRows
 from lockstep.systems.postgres.tables import COLLATIONS
@@ -86,6 +87,12 @@ class PostgresDialect(Dialect):
 
     def place(self, table: str) -> tuple[str | None, str]:
         return names.parse(table)
+
+    def written(self, schema: str | None, table: str) -> str:
+        return names.written(schema or "public", table)
+
+    def copier(self) -> PostgresCopier:
+        return PostgresCopier(self)
 
     def there(self) -> bool:
         return True  # whoever connects is told

@@ -38,7 +38,7 @@ def companion(
     """The definitions of Lockstep's tables beside a table, in its schema."""
     metadata, options = sa.MetaData(schema=schema), options or {}
     rows = sa.Table(
-        _beside(table, "", longest),
+        shortened("_lockstep_", table, "", longest),
         metadata,
         sa.Column("key", sa.LargeBinary, primary_key=True),
         sa.Column("mapping", sa.Text, nullable=False),
@@ -52,7 +52,12 @@ def companion(
         **options,
     )
     gone = rows.c.buried.is_not(None)
-    sa.Index(_beside(table, "_buried", longest), rows.c.buried, sqlite_where=gone, postgresql_where=gone)
+    sa.Index(
+        shortened("_lockstep_", table, "_buried", longest),
+        rows.c.buried,
+        sqlite_where=gone,
+        postgresql_where=gone,
+    )
     targets = sa.Table(
         TARGETS,
         metadata,
@@ -65,14 +70,14 @@ def companion(
     return Companion(rows, targets)
 
 
-def _beside(table: str, suffix: str, longest: int | None) -> str:
-    """`_lockstep_<table>`; where that is too long a name, its beginning and a hash."""
-    name = f"_lockstep_{table}{suffix}"
+def shortened(prefix: str, table: str, suffix: str, longest: int | None) -> str:
+    """A name made of a table's; where that is too long, of its beginning and a hash."""
+    name = f"{prefix}{table}{suffix}"
     if longest is None or len(name.encode()) <= longest:
         return name
     digest = hashlib.blake2b(table.encode(), digest_size=6).hexdigest()
-    room = longest - len(f"_lockstep__{digest}{suffix}")
-    return f"_lockstep_{table.encode()[:room].decode(errors='ignore')}_{digest}{suffix}"
+    room = longest - len(f"{prefix}_{digest}{suffix}")
+    return f"{prefix}{table.encode()[:room].decode(errors='ignore')}_{digest}{suffix}"
 
 
 class Before(NamedTuple):

@@ -14,6 +14,7 @@ from lockstep.errors import LockstepError
 from lockstep.systems.sql.columns import Codec, Columns
 
 if TYPE_CHECKING:
+    from lockstep.systems.sql.copier import Copier
     from lockstep.systems.sql.proof import Hash
     from lockstep.systems.sql.rows import Rows
 
@@ -39,6 +40,14 @@ class Dialect(ABC):
     def place(self, table: str) -> tuple[str | None, str]:
         """The schema, where there are some, and the name of a table as it was declared."""
         return None, table
+
+    def written(self, schema: str | None, table: str) -> str:
+        """The reverse of `place`."""
+        return table
+
+    @abstractmethod
+    def copier(self) -> Copier:
+        """How rows are put into files, and taken back."""
 
     @abstractmethod
     def there(self) -> bool:

@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from lockstep.errors import LockstepError
+from lockstep.errors import DeclarationError, LockstepError
 from lockstep.keys import encode
+from lockstep.systems.saved.archive import Archive
 from lockstep.systems.sql import standing
+from lockstep.systems.sql.companion import shortened
 from lockstep.systems.sql.dialect import Dialect
+from lockstep.systems.sql.repository import Build, SQLRepository, folder, opened, remove
 from lockstep.systems.sql.writer import SQLWriter
 from lockstep.values import Finding, Key
 
+SCRATCH = "__lockstep_drill"
 TOMBSTONES = 3600.0
 """Seconds for which a deleted key's version is remembered."""
 
 
 class SQLTarget:
-    """A table. It has one build: every generation is the user's one table, told apart by its marker."""
+    """A table. It has one build: every generation is the user's one table, told apart by its marker; but
+    generation 0 is a scratch table beside it, for rehearsals. `dialect` is of the table that it is given,
+    `snapshots` the directory of saved states."""
 
     def __init__(
         self,
-        dialect: Callable[[], Dialect],
+        dialect: Callable[[str], Dialect],
         table: str,
         key: Sequence[str] = ("id",),
         columns: Mapping[str, str] | None = None,
         tombstones: float = TOMBSTONES,
+        snapshots: Path | None = None,
     ) -> None:
         self._dialect, self._table, self._key_columns = dialect, table, tuple(key)
         self._declared = dict(columns or {})
         self._tombstones = tombstones
-        closed = dialect()
+        self._snapshots = snapshots
+        closed = dialect(table)
+        schema, bare = closed.place(table)
+        self._scratch = closed.written(schema, shortened("", bare, SCRATCH, closed.longest))
         self._system = closed.system
         standing.validate(closed, table, self._key_columns, self._declared)
         self._codecs = [closed.codec(self._declared[name]) for name in self._key_columns if self._declared]
@@ -54,10 +65,29 @@ class SQLTarget:
         return encode(normal)
 
     def open(self, generation: int) -> SQLWriter:
-        return SQLWriter(self._dialect(), self._table, self._key_columns, self._declared, self._tombstones)
+        build = self._build(generation)
+        return SQLWriter(build.dialect, build.table, self._key_columns, self._declared, self._tombstones)
+
+    def repository(self) -> SQLRepository:
+        if self._snapshots is None:
+            raise DeclarationError(
+                f"{self.name} says not where its saved states lie",
+                'Declare a directory for them: the system(…, snapshots="/mnt/backup/lockstep").',
+            )
+        return SQLRepository(Archive(self._snapshots / folder(self._table), self.name), self._build)
+
+    def remove(self, generation: int, marker: str) -> None:
+        """Drops the scratch table. Refuses the user's own."""
+        with opened(self._build(generation)) as build:
+            remove(build, marker)
+
+    def _build(self, generation: int) -> Build:
+        table = self._table if generation else self._scratch
+        of = None if generation else self._table
+        return Build(self._dialect(table), table, self._key_columns, self._declared, of)
 
     def check(self) -> list[Finding]:
-        dialect = self._dialect()
+        dialect = self._dialect(self._table)
         try:
             return self._check(dialect)
         except DBAPIError as error:

@@ -23,11 +23,17 @@ __all__ = ["SQLite", "remove"]
 
 
 class SQLite:
-    """A SQLite database, as declared: `ls.SQLite("app.db")`. Opens nothing until it is used."""
+    """A SQLite database, as declared: `ls.SQLite("app.db")`. Opens nothing until it is used.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    `snapshots` is the directory for saved states of tables that are targets; another disk is wise.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, snapshots: str | os.PathLike[str] | None = None
+    ) -> None:
         self._name = f"sqlite:{os.fspath(path)}"
         self._path = Path(path)
+        self._snapshots = None if snapshots is None else Path(snapshots)
 
     @property
     def name(self) -> str:
@@ -51,7 +57,9 @@ class SQLite:
         tombstones: float = TOMBSTONES,
     ) -> SQLTarget:
         """A table to write to: the user's own, or made from `columns` (their types as in CREATE TABLE)."""
-        return SQLTarget(lambda: SQLiteDialect(self._path, self._name), name, key, columns, tombstones)
+        return SQLTarget(
+            lambda _: SQLiteDialect(self._path, self._name), name, key, columns, tombstones, self._snapshots
+        )
 
     def check(self, tables: Sequence[Table]) -> list[Finding]:
         return check.findings(self._path, tables)

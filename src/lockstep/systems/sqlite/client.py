@@ -71,6 +71,16 @@ def connect(path: Path, *, busy: float = BUSY_SECONDS, query_only: bool = False)
     return connection
 
 
+def attach(connection: sqlite3.Connection, path: Path, *, made: bool) -> None:
+    """Attaches another file as `saved`: one that is made now and synced by whoever makes it, or one that is
+    only read and that nobody writes."""
+    mode = "mode=rwc" if made else "mode=ro&immutable=1"
+    connection.execute("ATTACH DATABASE ? AS saved", (f"file:{quote(os.fspath(path.absolute()))}?{mode}",))
+    if made:
+        connection.execute("PRAGMA saved.journal_mode = OFF")
+        connection.execute("PRAGMA saved.synchronous = OFF")
+
+
 @contextlib.contextmanager
 def mapped(path: Path) -> Iterator[None]:
     """Raises SQLite's errors as Lockstep's."""

@@ -31,7 +31,8 @@ from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.proof import Hash, recipe
 from lockstep.systems.sql.rows import Rows
 from lockstep.systems.sqlite import sums, types
-from lockstep.systems.sqlite.client import connect, error_of, file_of, names
+from lockstep.systems.sqlite.client import attach, connect, error_of, file_of, names
+from lockstep.systems.sqlite.copier import SQLiteCopier
 
 _WRITE = "lockstep_writes"
 _KEY = "lockstep_key"
@@ -60,11 +61,30 @@ class SQLiteDialect(Dialect):
 
     @contextmanager
     def writing(self, create: bool = False) -> Iterator[sa.Connection]:
+        self.ensure(create)
+        with self._open().execution_options(**{_WRITE: True}).begin() as connection:
+            yield connection
+
+    def ensure(self, create: bool) -> None:
+        """With `create`, makes an empty database where there is none."""
         if create and not self.there():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR))
-        with self._open().execution_options(**{_WRITE: True}).begin() as connection:
-            yield connection
+
+    @contextmanager
+    def attached(self, path: Path, *, made: bool) -> Iterator[sa.Connection]:
+        """A transaction that has another file beside, as `saved`: one that is made, or that is read while
+        ours is written."""
+        engine = self._make()
+        sa.event.listen(engine, "connect", lambda connection, _: attach(connection, path, made=made))
+        try:
+            with engine.execution_options(**{_WRITE: not made}).begin() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+
+    def copier(self) -> SQLiteCopier:
+        return SQLiteCopier(self)
 
     def _open(self) -> sa.Engine:
         """The engine of the file that is there now: a restored one is another one under the same path."""
