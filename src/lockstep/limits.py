@@ -26,6 +26,7 @@ class Numbers(NamedTuple):
     source       rows of the root's table, counted up to `known`; None where nobody had to count, or could
     usual        most updates in any such time of the last week; None when that is not known yet
     refills      records of this batch that the ledger knows and the target has lost
+    tried, failed  keys of late, and those of them that failed; only where error-share is judged
     target, owed records that the target holds, and that it should, of all mappings; None and 0 where nobody
                  had to count
     """
@@ -40,6 +41,8 @@ class Numbers(NamedTuple):
     refills: int = 0
     target: int | None = None
     owed: int = 0
+    tried: int = 0
+    failed: int = 0
 
     @property
     def waiting(self) -> int:

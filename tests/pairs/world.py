@@ -227,14 +227,15 @@ def _number(key: bytes) -> str:
 class Following:
     """A run that follows, in a thread, for a `with` block."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, pipeline: ls.Pipeline | None = None) -> None:
         self._stop = threading.Event()
         self._world = world
+        self._pipeline = pipeline
         self.result: RunResult | None = None
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        self.result = ls.run(self._world.pipeline(), stop=self._stop)
+        self.result = ls.run(self._pipeline or self._world.pipeline(), stop=self._stop)
 
     def __enter__(self) -> Following:
         self._thread.start()

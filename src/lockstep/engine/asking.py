@@ -6,6 +6,7 @@ import logging
 import time
 
 from lockstep.engine.lease import Lease
+from lockstep.guard.policies import ErrorShare
 from lockstep.guard.policy import HeldBack
 from lockstep.guard.telling import tell
 from lockstep.limits import REFILL
@@ -40,8 +41,14 @@ class Asking:
         """The allowance to write anew what the target has lost, where a person has given one."""
         return next((one for one in self._holds if one.state == "approved" and REFILL in one.kinds), None)
 
-    def ask(self, held: HeldBack) -> bool:
-        """A person is asked, once: whether this was the first time, or what is held is another thing now."""
+    @property
+    def broken(self) -> Hold | None:
+        """What is held because most keys fail, whatever a person has said to it."""
+        return next((one for one in self._holds if one.policy == ErrorShare.name), None)
+
+    def ask(self, held: HeldBack, after: float | None = None) -> bool:
+        """A person is asked, once: whether this was the first time, or what is held is another thing now. It
+        is looked `after` so many seconds whether it would still be held."""
         verdict, before = held.verdict, {hold.id: hold.policy for hold in self._holds}
         hold = self._lease.under(
             lambda epoch: self._store.holds.open(
@@ -58,7 +65,7 @@ class Asking:
             )
         )
         self._holds = self._store.holds.of(self._consumer.id)
-        self._look_again = time.monotonic() + LOOK_AGAIN
+        self._look_again = time.monotonic() + (LOOK_AGAIN if after is None else after)
         if hold.id not in before:
             log.warning("mapping %s is %s. %s", self._consumer.mapping, held, held.remedy)
             tell(hold)
@@ -69,16 +76,21 @@ class Asking:
         if not self.held:
             return None
         self._holds = self._store.holds.of(self._consumer.id)
-        if not self.held or time.monotonic() >= self._look_again:
+        if not self.held:
             return None
         hold = next(hold for hold in self._holds if hold.state != "approved")
+        for_good = hold.state == "rejected" and hold.policy == ErrorShare.name
+        if time.monotonic() >= self._look_again and not for_good:
+            return None
         return f"hold {hold.id} ({hold.policy}): {hold.reason}"
 
-    def settled(self) -> None:
-        """All was worked: nothing asks any more for what was held, or allowed."""
-        if not self._holds:
+    def settled(self, only: Hold | None = None) -> None:
+        """All was worked, or `only` this: nothing asks any more for what was held, or allowed."""
+        over = self._holds if only is None else [only]
+        if not over:
             return
-        self._lease.under(lambda epoch: self._store.holds.close(epoch, self._consumer.id))
-        numbers = ", ".join(str(hold.id) for hold in self._holds)
+        ids = [hold.id for hold in over]
+        self._lease.under(lambda epoch: self._store.holds.close(epoch, self._consumer.id, ids))
+        numbers = ", ".join(map(str, ids))
         log.info("mapping %s: what the guard held is settled (hold %s)", self._consumer.mapping, numbers)
-        self._holds = []
+        self._holds = [hold for hold in self._holds if hold.id not in ids]

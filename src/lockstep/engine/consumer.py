@@ -14,18 +14,20 @@ from functools import partial
 from typing import Any
 
 from lockstep.engine.asking import Asking
+from lockstep.engine.breaker import MostFail
 from lockstep.engine.derive import Deriver
 from lockstep.engine.judged import Judge
 from lockstep.engine.lease import Lease
 from lockstep.engine.loop import Counts, Loop
+from lockstep.engine.loss import Loss
 from lockstep.engine.noting import QUIET, Fault, StuckNumber
 from lockstep.engine.points import passing
 from lockstep.engine.pulse import Pulse
-from lockstep.engine.refill import refill
 from lockstep.engine.retention import overtake, too_much
 from lockstep.engine.succession import Replaced, Succession
 from lockstep.engine.take import Taker
 from lockstep.engine.target_watch import TargetWatch
+from lockstep.engine.trying import Trying
 from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse, SystemError_, TargetReplaced
 from lockstep.guard.door import Door
 from lockstep.guard.policy import HeldBack
@@ -95,7 +97,6 @@ class ConsumerThread(threading.Thread):
         self._pulse = Pulse()
         self._overtaken: str | None = None
         self._settled_at: float | None = None
-        self._refilled: int | None = None
         self._succession = succession
         self._become(consumer)
         said = (Kind.MAPPING_GOES_ON, mapping.name)
@@ -110,6 +111,8 @@ class ConsumerThread(threading.Thread):
         self._taker = None
         self._asking = Asking(self._store, self._lease, consumer)
         self._watch = TargetWatch(self.mapping, consumer, self._store, self._lease)
+        self._loss = Loss(self._store, self._lease, self._watch, self._asking)
+        self._trying = Trying(self._store, self._lease, consumer, self._asking)
 
     def hold(self, why: LockstepError | None) -> None:
         """Stops the work, for a reason, until it is let go with None. What was taken is finished."""
@@ -164,7 +167,7 @@ class ConsumerThread(threading.Thread):
                     if self._succession is None:  # whoever fills a build beside decides what becomes of it
                         raise
                     if self._once.is_set() or not self._watch.ours:
-                        self._lost(error)
+                        self._loss.ask(error)
                         raise
                     self._taker, lost = None, error
                 except Replaced as replaced:
@@ -212,7 +215,7 @@ class ConsumerThread(threading.Thread):
             if self._patiently(lambda: self._open_alone(door)) is None:
                 return
             self._patiently(partial(self._find, door))
-            self._refills()
+            self._loss.refill()
             loop = self._patiently(lambda: self._loop(door))
             if loop is None:
                 return
@@ -231,11 +234,17 @@ class ConsumerThread(threading.Thread):
                 if self._waits_for_a_person():
                     self._pulse.waits()
                     continue
+                self._trying.tries(loop.breaker)
                 try:
                     worked = self._patiently(lambda: self._step(loop))
                 except HeldBack as held:
                     self._asking.ask(held)
                     if self._once.is_set():  # it does not wait
+                        raise
+                    continue
+                except MostFail as most:
+                    self._trying.failed(most, loop.breaker)
+                    if self._once.is_set():
                         raise
                     continue
                 if worked is None:
@@ -295,35 +304,16 @@ class ConsumerThread(threading.Thread):
         self._wake.clear()
         return True
 
-    def _lost(self, error: TargetReplaced) -> None:
-        """Asks what is to become of a target that is not what it was. Where somebody had allowed that it be
-        filled again, that allowance was not for this."""
-        if not self._watch.ours:
-            return
-        lost, allowed = self._watch.named(error), self._asking.refilling
-        if allowed is not None:
-            lost.held.beyond = (allowed.id,)
-        seen = time.time()
-        if self._asking.ask(lost.held):
-            self._store.events.soon(lost.kind, self.mapping.target.name, str(lost), at=seen)
-
     def _waits_for_its_target(self, lost: TargetReplaced) -> bool:
         """Waits until it is worth to look at the target again: it may be itself again, or somebody has
         allowed to fill it. False when stopped meanwhile."""
-        self._lost(lost)
+        self._loss.ask(lost)
         while not self._stop_event.is_set():
             self._pulse.beat()
             self._pulse.waits()
             if not self._waits_for_a_person():
                 return True
         return False
-
-    def _refills(self) -> None:
-        """Begins to fill its target again, where somebody has allowed that; once in the life of a process."""
-        allowed = self._asking.refilling
-        if allowed is not None and allowed.id != self._refilled:
-            refill(self._store, self._lease, self.consumer, allowed)
-            self._refilled = allowed.id
 
     def _patiently(self, action: Any) -> Any:
         """Does it, again and again while a system does not answer; None when stopped meanwhile, and False
@@ -459,7 +449,8 @@ class ConsumerThread(threading.Thread):
         else:
             self._pulse.progress()
             self._lease.under(partial(self._store.backfills.finish, consumer=self.consumer.id))
-            self._asking.settled()
+            if not loop.breaker.probing or self._once.is_set() or not self._trying.probe(loop):
+                self._asking.settled()
             self._watch.refilled()
         self._regular(loop)
         if self._goal is not None and self.caught_up():

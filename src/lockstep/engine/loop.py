@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingOf
 from typing import NamedTuple
@@ -19,6 +19,7 @@ import msgspec
 
 from lockstep.engine.addressed import addressed
 from lockstep.engine.apply import Applier, Sent
+from lockstep.engine.breaker import Breaker
 from lockstep.engine.decide import Decision, asks_target, decide, owned
 from lockstep.engine.derive import Derived, Deriver
 from lockstep.engine.inflight import InFlight, Part
@@ -27,7 +28,6 @@ from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.settle import settle
 from lockstep.engine.take import Batch, Taker, Work
-from lockstep.errors import MappingStopped
 from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
 from lockstep.ports import Journal
@@ -44,8 +44,6 @@ AT_ONCE = 5_000
 """Keys that are derived and written together, at most."""
 
 _LONGEST_WAIT = 1.0
-_WINDOW = 5_000
-_ENOUGH = 100
 
 
 class Counts(NamedTuple):
@@ -97,7 +95,7 @@ class Loop:
         self._claims = claims
         self._maybe_stuck = stuck > 0
         self._broken = False
-        self._recent: deque[bool] = deque(maxlen=_WINDOW)
+        self.breaker = Breaker(mapping.name, door.guard)
 
     def recover(self) -> int:
         """Voids the keys of every intent found, and hints them. What a crash left is settled so."""
@@ -112,7 +110,7 @@ class Loop:
         """Settles one part of a batch, the oldest in flight, and prepares others while it is written; None
         when nothing was takeable and nothing is in flight.
 
-        Raises Unreachable, Refused, TargetReplaced, LeaseLost, MappingStopped or HeldBack; then nothing
+        Raises Unreachable, Refused, TargetReplaced, LeaseLost, MostFail or HeldBack; then nothing
         of what is in flight is settled and `abandon` must be called. While that fails, nothing goes on.
         """
         self._mended()
@@ -157,7 +155,7 @@ class Loop:
     def _prepare(self) -> Part | None:
         """The next part, ready to be sent; None when there is no room, or nothing that may be taken now."""
         room = self._flying.room()
-        if not room:
+        if not room or (self.breaker.probing and len(self._flying)):
             return None
         if self._rest is None:
             batch = self._taker.take(tuple(Lane) if room > 1 or self._door.parallel == 1 else (Lane.LIVE,))
@@ -171,7 +169,8 @@ class Loop:
         elif room == 1 and self._door.parallel > 1 and self._rest[0].lane is Lane.BULK:
             return None
         batch, wanted = self._rest
-        wanted, rest = wanted[: self._at_once], wanted[self._at_once :]
+        wanted, left = self.breaker.some(list(wanted))
+        wanted, rest = wanted[: self._at_once], [*wanted[self._at_once :], *left]
         version = self._lease.next_version()
         passing("drawn")
         now = time.time()
@@ -191,7 +190,7 @@ class Loop:
     def _land(self) -> Counts:
         part, outcomes = self._flying.oldest()
         counts = self._settle(part, self._applier.answered(part.sending, outcomes))
-        self._judge(counts)
+        self.breaker.judge(counts.failures)
         return counts
 
     def hint(self, found: list[Key], reason: str, trust: Trust, lane: Lane, origin: int = 0) -> None:
@@ -310,10 +309,7 @@ class Loop:
         for consumer, key in waiting:
             self._release(consumer, key, batch.origin)
             passing("released")
-        failed = {failure.key for failure in failures}
-        for key in derived:
-            if batch.works[key].reason not in ("retry", "claim"):  # these failed before; they say nothing new
-                self._recent.append(key in failed)
+        self.breaker.settled([(key, batch.works[key].reason) for key in derived], failures)
         lag = time.time() - batch.oldest if batch.lane is Lane.LIVE and batch.oldest else None
         return Counts(batch.lane, batch.hints if part.last else 0, len(derived), tally, len(failures), lag)
 
@@ -326,14 +322,6 @@ class Loop:
     def _release(self, consumer: int, key: Key, origin: int) -> None:
         """Hints a key that waited for a claim; it may be another consumer's."""
         self._journal.append(addressed(consumer, "", [key], "claim", Trust.LEDGER, Lane.LIVE, origin))
-
-    def _judge(self, counts: Counts) -> None:
-        if len(self._recent) >= _ENOUGH and counts.failures and 2 * sum(self._recent) > len(self._recent):
-            raise MappingStopped(
-                f"{sum(self._recent)} of the last {len(self._recent)} keys of {self._mapping.name} failed",
-                f"See why with `lockstep stuck {self._mapping.name}`, mend it, and start again. "
-                "Other mappings go on; nothing is lost.",
-            )
 
 
 def _counted(

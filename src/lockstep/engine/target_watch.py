@@ -55,7 +55,7 @@ class TargetWatch:
 
     def __init__(self, mapping: Mapping, consumer: Consumer, store: Store, lease: Lease) -> None:
         self._mapping = mapping
-        self._consumer = consumer
+        self.consumer = consumer
         self._store = store
         self._lease = lease
         self._looks_at = self._counts_at = self._may_count_at = 0.0
@@ -67,13 +67,13 @@ class TargetWatch:
         known from then on. `refill`: a person has allowed that what was lost is written anew."""
         self._refilling = refill
         self._known()
-        known, marker = self._consumer.identity, self._consumer.marker
+        known, marker = self.consumer.identity, self.consumer.marker
         found = door.identity()
         if found is None and (known is None or refill):
             found = door.create(marker)
             passing("created")
         if found is None:
-            raise self._lost(Kind.TARGET_GONE, f"{self._name} (generation {self._consumer.number}) is gone")
+            raise self._lost(Kind.TARGET_GONE, f"{self._name} (generation {self.consumer.number}) is gone")
         if found.marker == ADOPTING + marker:
             raise Refused(
                 f"{self._mapping.target.name} is half taken over: `lockstep adopt` was broken off",
@@ -98,27 +98,27 @@ class TargetWatch:
         contents = door.contents() if known is None else self._count(door)
         self._lease.rise_above(contents.highest)
         know = self._store.generations.know_identity
-        self._lease.under(lambda epoch: know(epoch, self._consumer.generation, identity_text(found)))
+        self._lease.under(lambda epoch: know(epoch, self.consumer.generation, identity_text(found)))
         self._known()
         self._point()
-        return self._consumer
+        return self.consumer
 
     def _point(self) -> None:
         """Finishes what a deploy or a rollback that was broken off had still to do."""
         target = self._mapping.target
-        if self._store.builds.pointing(target.name) == self._consumer.number:
+        if self._store.builds.pointing(target.name) == self.consumer.number:
             if isinstance(target, Generational):
-                target.point(self._consumer.number)
+                target.point(self.consumer.number)
             self._store.builds.pointed(target.name)
 
     def _known(self) -> None:
         """As the state store knows it: another mapping may have made it, or a restore."""
-        self._consumer = self._store.generations.known(self._consumer.id) or self._consumer
+        self.consumer = self._store.generations.known(self.consumer.id) or self.consumer
 
     @property
     def ours(self) -> bool:
         """Whether the target was ever ours: only then it can have been lost."""
-        return self._consumer.identity is not None
+        return self.consumer.identity is not None
 
     def refilled(self) -> None:
         """What was lost is written anew: from now on the target is watched as before."""
@@ -135,7 +135,7 @@ class TargetWatch:
         found = door.identity()
         if found is None:
             raise self._lost(Kind.TARGET_GONE, f"{self._name} was removed while it was being written")
-        if found.marker != self._consumer.marker or identity_text(found) != self._consumer.identity:
+        if found.marker != self.consumer.marker or identity_text(found) != self.consumer.identity:
             raise self._lost(Kind.TARGET_REPLACED, f"{self._name} was replaced while it was being written")
         now, before, estimate = time.monotonic(), self._estimate, door.estimate()
         fell = estimate is not None and before is not None and _fell(before, estimate)
@@ -155,7 +155,7 @@ class TargetWatch:
         self._may_count_at = begun + (now - begun) / _HURRY
         self._estimate = estimate
         if not self._refilling:
-            owed = self._store.ledger.owed(self._consumer.generation)
+            owed = self._store.ledger.owed(self.consumer.generation)
             if emptied(owed, contents.records) and emptied(owed, door.contents().records):
                 said = f"should hold {owed:,} records and holds {contents.records:,}: it was emptied"
                 raise self._lost(Kind.TARGET_EMPTIED, f"{self._name} {said}", contents.records, owed)
@@ -166,7 +166,7 @@ class TargetWatch:
         return self._mapping.target.name
 
     def _lost(self, kind: Kind, problem: str, held: int | None = None, owed: int = 0) -> Lost:
-        known = self._store.ledger.count(self._consumer.id)
+        known = self._store.ledger.count(self.consumer.id)
         expected = known if held is None else min(known, owed - held)
         return Lost(kind, problem, self._mapping, Numbers(known=known, target=held, owed=owed), expected)
 

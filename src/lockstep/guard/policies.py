@@ -108,6 +108,24 @@ class EmptyTarget:
         )
 
 
+ENOUGH = 100
+"""Keys that must have been tried before their failures say something of all."""
+
+
+class ErrorShare:
+    """Most keys of late failed: a mapping that was changed and raises, data that is not as it was."""
+
+    name = "error-share"
+
+    def __init__(self, enough: int = ENOUGH) -> None:
+        self._enough = enough
+
+    def judge(self, numbers: Numbers, guard: Guard) -> Verdict:
+        if numbers.tried < self._enough or 2 * numbers.failed <= numbers.tried:
+            return GO
+        return Verdict(False, f"{numbers.failed:,} of the last {numbers.tried:,} keys failed")
+
+
 class Own:
     """A policy of the user's own. It holds all kinds of change that the batch has."""
 

@@ -1,6 +1,7 @@
 """What the guard holds, and what a person said to it.
 
-A hold is of kinds of change of one mapping, or (REFILL) of writing anew what its target has lost. While it
+A hold is of kinds of change of one mapping, or (REFILL) of writing anew what its target has lost, or (no
+kind) of all that a mapping does, as most of it fails. While it
 is open or rejected, none of them passes, however long ago the others were: else an hour of waiting would let
 them through. An approval is an allowance: so many changes of these kinds, until a time; what runs is derived
 afresh and must fit it, the rest is held anew.
@@ -98,7 +99,7 @@ class Holds:
             fence(connection, epoch)
             self._close(connection, table.c.id.in_(beyond), now)
             stands = standing(connection, consumer)
-            about = [one for one in stands if (REFILL in one.kinds) == (REFILL in kinds)]
+            about = [one for one in stands if _about(one.kinds) == _about(kinds)]
             known = next((one for one in about if one.state != "approved" or one.policy == policy), None)
             if known is None:
                 made = {"consumer": consumer, "mapping": mapping, "opened_at": now, "state": "open"}
@@ -112,11 +113,12 @@ class Holds:
                 number = known.id
             return next(one for one in standing(connection, consumer) if one.id == number)
 
-    def close(self, epoch: int, consumer: int) -> None:
-        """Nothing of what is held or allowed is asked for any more."""
+    def close(self, epoch: int, consumer: int, ids: Sequence[int]) -> None:
+        """Nothing of what these hold or allow is asked for any more."""
         with self._database.writing() as connection:
             fence(connection, epoch)
-            self._close(connection, schema.holds.c.consumer == consumer, time.time())
+            mine = (schema.holds.c.consumer == consumer) & schema.holds.c.id.in_(ids)
+            self._close(connection, mine, time.time())
 
     def _close(self, connection: sa.Connection, which: sa.ColumnElement[bool], now: float) -> None:
         table = schema.holds
@@ -195,6 +197,11 @@ def _replaced(hold: Hold, at: float) -> Event:
     """A decision that another one replaces: no table tells of it any more."""
     text = f"hold {hold.id} ({hold.policy}) was {hold.state}"
     return Event(at, Kind.DECIDED, hold.mapping, text, hold.decided_by, hold.why, {"hold": hold.id})
+
+
+def _about(kinds: Sequence[str]) -> str:
+    """What a hold is about: changes, what was lost, or (no kind) that keys fail. One of each may stand."""
+    return "" if not kinds else REFILL if REFILL in kinds else "changes"
 
 
 def standing(connection: sa.Connection, consumer: int) -> list[Hold]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 
@@ -69,14 +70,17 @@ class StuckKeys:
         with self._database.reading() as connection:
             return connection.scalar(sa.select(sa.func.count()).where(table.c.consumer == consumer)) or 0
 
-    def due(self, epoch: int, consumer: int, now: float, limit: int) -> list[Key]:
-        """Stuck keys whose time to try again has come. Each is named once: hint them."""
+    def due(self, epoch: int, consumer: int, now: float, limit: int, *, early: bool = False) -> list[Key]:
+        """Stuck keys whose time to try again has come; `early`: or is next. Each is named once: hint them."""
         table = schema.stuck
         with self._database.reading() as connection:
             keys = list(
                 connection.scalars(
                     sa.select(table.c.key)
-                    .where(table.c.consumer == consumer, table.c.retry_at <= now)
+                    .where(
+                        table.c.consumer == consumer,
+                        table.c.retry_at <= (sys.float_info.max if early else now),
+                    )
                     .order_by(table.c.retry_at)
                     .limit(limit)
                 )
