@@ -42,6 +42,9 @@ def command(number: int, why: str, most: int | None, within: float, by: str | No
         from lockstep.limits import CHANGES
 
         kinds = " and ".join(CHANGES[kind] for kind in found.kinds)
+        if not kinds:
+            output.console().print(f"Approved: {found.mapping} tries again, a few keys first.")
+            return
         output.console().print(
             f"Approved: at most {output.count(found.most or 0, 'change')} ({kinds}) of {found.mapping}, "
             f"until {output.clock(found.until_at or 0)}."

@@ -16,6 +16,7 @@ from typing import Any
 from lockstep.engine.asking import Asking
 from lockstep.engine.breaker import MostFail
 from lockstep.engine.derive import Deriver
+from lockstep.engine.found import find
 from lockstep.engine.judged import Judge
 from lockstep.engine.lease import Lease
 from lockstep.engine.loop import Counts, Loop
@@ -37,14 +38,13 @@ from lockstep.ports import Reader
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
-from lockstep.values import PARTITIONS, Key, Lane, Status, Trust
+from lockstep.values import PARTITIONS, Lane, Status, Trust
 
 BATCH = 5_000
 _REGULARLY = 5.0
 
 _IDLE = 0.2
 _LONGEST_WAIT = 15.0
-_FOUND_AT_ONCE = 1_000
 _PATIENCE = 10.0
 _opening: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -214,7 +214,11 @@ class ConsumerThread(threading.Thread):
             opened.callback(door.close)
             if self._patiently(lambda: self._open_alone(door)) is None:
                 return
-            self._patiently(partial(self._find, door))
+            self._patiently(
+                partial(
+                    find, self.mapping, self.consumer, self._store, self._lease, door, claims=self._claims
+                )
+            )
             self._loss.refill()
             loop = self._patiently(lambda: self._loop(door))
             if loop is None:
@@ -359,29 +363,6 @@ class ConsumerThread(threading.Thread):
         with _opening[self.consumer.target]:
             self.consumer = self._watch.open(door, refill=self._asking.refilling is not None)
         return self.consumer
-
-    def _find(self, door: Door) -> None:
-        """Where the ledger was lost: enters what the target holds of this mapping, as its records say."""
-        if not self._store.generations.adopted(self.consumer):
-            return
-        log.warning("mapping %s: the ledger was lost; reading what the target holds", self.mapping.name)
-        after: Key | None = None
-        while page := door.scan(after, _FOUND_AT_ONCE):
-            after = page[-1].key
-            found: defaultdict[Key, list[Key]] = defaultdict(list)
-            for held in page:
-                if held.meta is not None and held.meta.mapping == self.mapping.name:
-                    found[held.meta.key].append(held.key)
-            enter = partial(
-                self._store.ledger.adopt,
-                generation=self.consumer.generation,
-                consumer=self.consumer.id,
-                found=found,
-                default=self.mapping.default_key,
-                claiming=self._claims,
-            )
-            self._lease.under(enter)
-        self._lease.under(partial(self._store.generations.note_found, consumer=self.consumer.id))
 
     def _loop(self, door: Door) -> Loop:
         self._taker = Taker(

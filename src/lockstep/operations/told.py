@@ -81,12 +81,17 @@ def _hold(hold: Hold) -> Iterator[Happening]:
         kind, said = Told.REJECTED, f"hold {hold.id}: it must not happen"
         if hold.most is not None:
             kind, kinds = Told.APPROVED, " and ".join(CHANGES[kind] for kind in hold.kinds)
-            said = f"hold {hold.id}: at most {hold.most:,} {kinds}"
+            said = (
+                f"hold {hold.id}: at most {hold.most:,} {kinds}"
+                if kinds
+                else f"hold {hold.id}: it tries again"
+            )
             numbers = {**numbers, "most": hold.most}
         waited = _lasted(hold.opened_at, hold.decided_at)
         yield Happening(hold.decided_at, kind, hold.mapping, said, hold.decided_by, hold.why, waited, numbers)
     if hold.closed_at is not None:
-        used = f"{hold.used:,} of {hold.most:,} were made" if hold.most is not None else "nothing asks for it"
+        allowed = hold.most is not None and hold.kinds
+        used = f"{hold.used:,} of {hold.most:,} were made" if allowed else "nothing asks for it"
         yield Happening(
             hold.closed_at,
             Told.RELEASED,
