@@ -254,15 +254,12 @@ class Writer(Protocol):
 
     def identity(self) -> Identity | None:
         """Which physical target this is, None when it does not exist. Cheap: asked every few seconds."""
-        ...
 
     def contents(self) -> Contents:
         """Counts what every write acknowledged before has left. May cost the target some work."""
-        ...
 
     def create(self, marker: str) -> Identity:
         """Builds it, empty, and leaves the marker in it. Refuses where something stands there already."""
-        ...
 
     def write(self, changes: Sequence[Change]) -> list[Outcome]: ...
 
@@ -270,19 +267,15 @@ class Writer(Protocol):
 
     def scan(self, after: Key | None, limit: int) -> list[Held]:
         """The next records after a key, in key order of the target's keys; fewer than `limit` at the end."""
-        ...
 
     def close(self) -> None: ...
 
 
 @runtime_checkable
 class EstimatingWriter(Protocol):
-    """A writer whose target knows about how much it holds, where counting costs it work. Removals show within
-    two seconds."""
+    """A target that knows about how much it holds. Removals show within two seconds; it is asked as often."""
 
-    def estimate(self) -> Estimate:
-        """Asked every two seconds, while much is written too."""
-        ...
+    def estimate(self) -> Estimate: ...
 
 
 @runtime_checkable
