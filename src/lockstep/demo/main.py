@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,10 @@ from rich.text import Text
 
 from lockstep.agreement.report import Report
 from lockstep.demo.app import connect, create
+from lockstep.demo.night import Night, night, saved, told
 from lockstep.demo.pipeline import declare
 from lockstep.demo.traffic import Traffic
+from lockstep.demo.working import working
 from lockstep.operations.backfill import backfill
 from lockstep.operations.run import run
 from lockstep.operations.verify import verify
@@ -47,6 +47,11 @@ class Figures(Struct, frozen=True):
     sabotaged: int
     found: int
     repaired: bool
+    noticed_seconds: float
+    restored: int
+    redriven: int | None
+    restore_seconds: float
+    rebuild_seconds: float
     seconds: float
 
 
@@ -84,7 +89,8 @@ class _Story:
         first = self._check("Is every document what the database means, field by field?")
         planted, found = self._sabotage()
         last = self._repair()
-        agreement = first.agreement and last.agreement and found == planted
+        friday = self._night()
+        agreement = first.agreement and last.agreement and found == planted and friday.agreement
         total = time.monotonic() - started
         self._say(
             f"\n[bold]That was the main job in {total:.0f} seconds.[/bold] "
@@ -107,6 +113,11 @@ class _Story:
             sabotaged=planted,
             found=found,
             repaired=last.agreement,
+            noticed_seconds=round(friday.noticed, 2),
+            restored=friday.restored.records,
+            redriven=friday.restored.redriven,
+            restore_seconds=round(friday.restored.seconds["whole"], 2),
+            rebuild_seconds=round(sum(friday.rebuilt.seconds.values()), 2),
             seconds=round(total, 1),
         )
 
@@ -146,26 +157,17 @@ class _Story:
 
     def _live(self) -> tuple[Traffic, dict[str, Any]]:
         self._chapter(3, f"Customers keep changing things for {self._seconds:.0f} seconds")
-        stop = threading.Event()
         latest: dict[str, Any] = {}
 
         def watch(gauges: dict[str, Any], _: object) -> None:
             latest.update(gauges["mappings"].get(MAPPING, {}))
 
-        failed: list[BaseException] = []
-        runner = threading.Thread(
-            target=_catching(failed, lambda: run(self._pipeline, stop=stop, on_progress=watch, every=0.2))
-        )
         traffic = Traffic(self._directory / "app.db", RATE)
-        runner.start()
-        traffic.start()
-        time.sleep(self._seconds)
-        traffic.stop()
-        time.sleep(0.5)  # the last changes are on their way
-        stop.set()
-        runner.join()
-        if failed:
-            raise failed[0]
+        with working(self._pipeline, watch):
+            traffic.start()
+            time.sleep(self._seconds)
+            traffic.stop()
+            time.sleep(0.5)  # the last changes are on their way
         self._say(
             f"   {traffic.changes:,} transactions, {traffic.rolled_back} more rolled back:\n"
             "   people renamed, moved, tagged, gone; companies renamed, so that the documents\n"
@@ -239,22 +241,40 @@ class _Story:
         self._say(f"   Checked again, {report.records_compared:,} records: {verdict}.")
         return report
 
+    def _night(self) -> Night:
+        self._chapter(8, "Friday night: automation finds the search hosts unreachable, and replaces them")
+        documents = saved(self._pipeline)
+        self._say(
+            f"   [dim]lockstep snapshot[/dim] had saved {documents:,} documents; customers went on since."
+        )
+        began = time.time()
+        friday = night(self._pipeline, self._directory, RATE)
+        self._say(
+            f"   The index is gone. Noticed after [green]{friday.noticed:.1f} s[/green]; nothing is written "
+            f"or removed:\n   [yellow]{friday.hold.policy}[/yellow]  {friday.hold.reason}"
+        )
+        self._chapter(9, "One command brings it back")
+        back, rebuilt = friday.restored, sum(friday.rebuilt.seconds.values())
+        self._say(
+            f"   [dim]lockstep restore[/dim]: {back.records:,} documents restored, {back.redriven:,} keys that "
+            f"changed since derived\n   again, verified, live: [green]{back.seconds['whole']:.1f} s[/green]. "
+            f"Built anew instead, as [dim]lockstep deploy[/dim] does beside the\n"
+            f"   live index, verified too: {rebuilt:.1f} s."
+        )
+        verdict = "[green]in agreement[/green]" if friday.agreement else "[red]not in agreement[/red]"
+        self._say(f"   Every document derived again and compared: {verdict}.")
+        self._chapter(10, "What happened is written down already")
+        for at, text in told(self._pipeline, began):
+            moment = time.strftime("%H:%M:%S", time.localtime(at))
+            self._console.print(Text(f"   {moment}  {text}"), soft_wrap=True)
+        return friday
+
     def _records(self) -> int:
         writer = self._mapping.target.open(1)
         try:
             return writer.contents().records if writer.identity() else 0
         finally:
             writer.close()
-
-
-def _catching(failed: list[BaseException], action: Callable[[], object]) -> Callable[[], None]:
-    def run_it() -> None:
-        try:
-            action()
-        except BaseException as error:
-            failed.append(error)
-
-    return run_it
 
 
 def _milliseconds(seconds: float | None) -> float | None:

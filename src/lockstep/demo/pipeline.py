@@ -21,7 +21,7 @@ class Person(User):
 def declare(directory: Path) -> ls.Pipeline:
     """The pipeline over a product in `directory`."""
     app = ls.SQLite(directory / "app.db")
-    search = ls.Tantivy(directory / "search")
+    search = ls.Tantivy(directory / "search", snapshots=directory / "saved")
     pipeline = ls.Pipeline("demo", state=directory / "state")
 
     @pipeline.mapping(app, to=search.index("users"))
