@@ -111,6 +111,16 @@ def test_a_build_that_does_not_agree_is_not_made_live(world: RecoveryWorld) -> N
     assert world.build(2) == world.derived()
 
 
+def test_a_code_by_which_most_keys_fail_is_given_up(world: RecoveryWorld) -> None:
+    world.code = "broken"
+    with pytest.raises(Disagreement, match="fail"):
+        deploy(world.pipeline())
+    assert world.searched() == 1
+    world.code = "2"
+    assert deploy(world.pipeline()).generation == 3
+    assert world.build(3) == world.derived()
+
+
 def test_keys_that_are_stuck_already_do_not_hinder(world: RecoveryWorld) -> None:
     world.do("UPDATE users SET email = 'poison' WHERE id = 4")
     world.run()

@@ -46,7 +46,8 @@ def world(tmp_path: Path) -> RecoveryWorld:
 
 def wipe(world: RecoveryWorld) -> None:
     """What a healer does to a host: everything is gone but the repository."""
-    shutil.rmtree(world.root / "search")
+    (world.root / "search").rename(world.root / "gone")
+    shutil.rmtree(world.root / "gone", ignore_errors=True)
 
 
 def test_only_what_changed_since_is_derived_again(world: RecoveryWorld) -> None:

@@ -37,6 +37,11 @@ def marked(user: Person) -> dict[str, object] | None:
     return None if made is None else made | {"marked": True}
 
 
+def broken(user: Person) -> dict[str, object] | None:
+    """A code that was never tried."""
+    raise KeyError(user.id)
+
+
 class RecoveryWorld(World):
     """`code` is the version of the mapping: "1" is `people`, "2" is `renamed`, "3" is `marked`."""
 
@@ -49,7 +54,7 @@ class RecoveryWorld(World):
 
     def pipeline(self) -> Pipeline:
         made = Pipeline("world", state=self.root / "state")
-        function = {"1": people, "2": renamed}.get(self.code, marked)
+        function = {"1": people, "2": renamed, "broken": broken}.get(self.code, marked)
         made.mapping(SQLite(self.app), to=self.target(), name="people", version=self.code)(function)
         return made
 

@@ -19,7 +19,8 @@ from lockstep.cli.verb import print_json, settings, verb
     {"agreement", "users", "rows", "load_seconds", "documents_per_second",
      "traffic_seconds", "changes", "rolled_back", "lag_p50_ms", "lag_p99_ms",
      "search_hits", "checked_records", "check_seconds", "sabotaged", "found",
-     "repaired", "seconds"}
+     "repaired", "noticed_seconds", "restored", "redriven", "restore_seconds",
+     "rebuild_seconds", "seconds"}
     All of them were measured in this run.
     """,
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,7 @@ def demo(
     """Runs the main job end to end in a directory of its own; `seconds` of it with live traffic."""
     say = console or Console(quiet=True)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_told_by_us())
         if directory is None:
             made = tempfile.TemporaryDirectory(prefix="lockstep-demo-")
             directory = Path(stack.enter_context(made))
@@ -251,22 +254,27 @@ class _Story:
         friday = night(self._pipeline, self._directory, RATE)
         self._say(
             f"   The index is gone. Noticed after [green]{friday.noticed:.1f} s[/green]; nothing is written "
-            f"or removed:\n   [yellow]{friday.hold.policy}[/yellow]  {friday.hold.reason}"
+            "or removed until\n   a person has decided, and the database is followed meanwhile:"
         )
+        reason = friday.hold.reason.partition(". ")[0].replace(f"{self._directory}/", "")
+        self._say(f"   [yellow]{friday.hold.policy}[/yellow]  {reason}")
         self._chapter(9, "One command brings it back")
         back, rebuilt = friday.restored, sum(friday.rebuilt.seconds.values())
+        redriven = "all" if back.redriven is None else f"{back.redriven:,}"
         self._say(
-            f"   [dim]lockstep restore[/dim]: {back.records:,} documents restored, {back.redriven:,} keys that "
-            f"changed since derived\n   again, verified, live: [green]{back.seconds['whole']:.1f} s[/green]. "
-            f"Built anew instead, as [dim]lockstep deploy[/dim] does beside the\n"
-            f"   live index, verified too: {rebuilt:.1f} s."
+            f"   [dim]lockstep restore[/dim]: {back.records:,} documents came back, {redriven} keys that "
+            f"changed since were derived\n   again, all was verified and is searched: "
+            f"[green]{back.seconds['whole']:.1f} s[/green].\n"
+            f"   To derive everything instead, as [dim]lockstep deploy[/dim] does: {rebuilt:.1f} s."
         )
         verdict = "[green]in agreement[/green]" if friday.agreement else "[red]not in agreement[/red]"
         self._say(f"   Every document derived again and compared: {verdict}.")
         self._chapter(10, "What happened is written down already")
-        for at, text in told(self._pipeline, began):
+        self._say("   [dim]lockstep timeline[/dim]")
+        for at, kind, text in told(self._pipeline, began):
             moment = time.strftime("%H:%M:%S", time.localtime(at))
-            self._console.print(Text(f"   {moment}  {text}"), soft_wrap=True)
+            line = f"   {moment}  {kind:<16} {text.replace(f'{self._directory}/', '')}"
+            self._console.print(Text(line), soft_wrap=True)
         return friday
 
     def _records(self) -> int:
@@ -275,6 +283,20 @@ class _Story:
             return writer.contents().records if writer.identity() else 0
         finally:
             writer.close()
+
+
+@contextlib.contextmanager
+def _told_by_us() -> Iterator[None]:
+    """What Lockstep logs of the night is in the story."""
+    log = logging.getLogger("lockstep")
+    handler, propagate = logging.NullHandler(), log.propagate
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate = propagate
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -43,7 +43,8 @@ def night(pipeline: Pipeline, directory: Path, rate: float) -> Night:
         try:
             time.sleep(1.0)
             wiped = time.monotonic()
-            shutil.rmtree(directory / "search")  # "every host is unreachable: replace them all"
+            (directory / "search").rename(directory / "gone")  # "unreachable, all of them: replace them"
+            shutil.rmtree(directory / "gone", ignore_errors=True)
             hold = _held(pipeline, wiped)
             noticed = time.monotonic() - wiped
             time.sleep(1.0)  # somebody is woken; customers go on
@@ -64,6 +65,9 @@ def _held(pipeline: Pipeline, since: float) -> Held:
     return found[0]
 
 
-def told(pipeline: Pipeline, since: float) -> list[tuple[float, str]]:
-    """The timeline of it: when, and what."""
-    return [(one.happened_at, one.text) for one in timeline(pipeline, since=since).happenings]
+def told(pipeline: Pipeline, since: float) -> list[tuple[float, str, str]]:
+    """The timeline of it: when, which kind of thing, and what, in short."""
+    return [
+        (one.happened_at, one.kind, one.text.partition(". ")[0])
+        for one in timeline(pipeline, since=since).happenings
+    ]

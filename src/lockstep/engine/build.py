@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from lockstep.engine.consumer import ConsumerThread
 from lockstep.engine.lease import Lease
 from lockstep.engine.service import Service
-from lockstep.errors import LockstepError
+from lockstep.errors import Disagreement, LockstepError
 from lockstep.limits import Guard
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
@@ -55,7 +55,6 @@ class BuildThreads:
         """Sets the goal of `caught_up`: what is in the journal now, and what stems from it."""
         end = self._store.journal.end()
         for thread in self._threads:
-            thread.done.clear()
             thread.finish_at(end)
 
     def caught_up(self) -> bool:
@@ -63,11 +62,16 @@ class BuildThreads:
         for thread in self._threads:
             if thread.error is not None:
                 raise thread.error
+            if thread.broken is not None:
+                raise Disagreement(
+                    f"mapping {thread.mapping.name}: {thread.broken}",
+                    "Nothing was made live. `lockstep stuck` says why they fail; mend it, then ask again.",
+                )
             if not thread.is_alive():
                 raise LockstepError(
                     f"mapping {thread.mapping.name} ended by itself", "Please report it with the log."
                 )
-        return all(one.done.is_set() and one.caught_up() for one in self._threads)
+        return all(one.begun and one.caught_up() for one in self._threads)
 
     def waits(self) -> list[str]:
         """What the mappings wait for, in words."""

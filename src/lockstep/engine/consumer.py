@@ -134,6 +134,17 @@ class ConsumerThread(threading.Thread):
         self._goal = origin
         self._wake.set()
 
+    @property
+    def begun(self) -> bool:
+        """Whether it has opened its target and takes hints."""
+        return self._taker is not None
+
+    @property
+    def broken(self) -> str | None:
+        """Why it tries no more for a while: most keys fail."""
+        hold = self._asking.broken
+        return None if hold is None else hold.reason
+
     def caught_up(self) -> bool:
         """Whether nothing that stems from the goal waits: another mapping may have hinted it since `done`."""
         if self.error is not None or self._taker is None:
@@ -311,13 +322,21 @@ class ConsumerThread(threading.Thread):
     def _waits_for_its_target(self, lost: TargetReplaced) -> bool:
         """Waits until it is worth to look at the target again: it may be itself again, or somebody has
         allowed to fill it. False when stopped meanwhile."""
-        self._loss.ask(lost)
+        if not self._is_replaced():
+            self._loss.ask(lost)
         while not self._stop_event.is_set():
             self._pulse.beat()
             self._pulse.waits()
             if not self._waits_for_a_person():
-                return True
+                if not self._is_replaced():
+                    return True
+                self._give_way()  # it goes on with the other, once nobody else works that
+                self._wake.wait(_IDLE)
         return False
+
+    def _is_replaced(self) -> bool:
+        """Whether another build is live by now: nobody needs to be asked about this one."""
+        return self._succession is not None and self._succession.replaced(self.consumer)
 
     def _patiently(self, action: Any) -> Any:
         """Does it, again and again while a system does not answer; None when stopped meanwhile, and False

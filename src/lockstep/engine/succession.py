@@ -32,6 +32,11 @@ class Succession:
         self._lease = lease
         self._looks_at = 0.0
 
+    def replaced(self, consumer: Consumer) -> bool:
+        """Whether another build is live, whoever works it."""
+        live = self._store.generations.consumer(self._mapping.name, self._mapping.target.name)
+        return live is not None and live.generation != consumer.generation
+
     def look(self, consumer: Consumer) -> None:
         """Raises Replaced once it is: by the same code, and nobody else works it. Else what replaced it is
         another code's, and this build is kept as it is."""
