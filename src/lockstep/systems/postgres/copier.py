@@ -37,6 +37,13 @@ FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid JOIN pg_namespace n O
 WHERE c.contype = 'f' AND c.conparentid = 0 AND c.conrelid <> c.confrelid
   AND c.confrelid = (SELECT t.oid FROM pg_class t JOIN pg_namespace s ON s.oid = t.relnamespace
                      WHERE s.nspname = %s AND t.relname = %s)"""
+_FIXED = """
+SELECT a.attname::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s AND a.attidentity = 'a' AND NOT a.attisdropped"""
+_TEMPORARY = """
+SELECT current_user::text, current_database()::text,
+       has_database_privilege(current_database(), 'TEMPORARY')"""
 _CHILDREN = """
 SELECT h.inhrelid::regclass::text FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhparent
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -84,6 +91,13 @@ class PostgresCopier(Copier):
     @contextmanager
     def restoring(self, directory: Path, create: bool = False) -> Iterator[sa.Connection]:
         with self._dialect.writing() as connection:
+            user, database, temporary = connection.exec_driver_sql(_TEMPORARY).one()
+            if not temporary:
+                raise Refused(
+                    f"user {user} may not create temporary tables in database {database}, where saved rows "
+                    "are compared with those that are there",
+                    f"GRANT TEMPORARY ON DATABASE {names.quoted(database)} TO {names.quoted(user)};",
+                )
             _unhurried(connection)
             yield connection
 
@@ -122,6 +136,9 @@ class PostgresCopier(Copier):
         saved, now = (", ".join(f"{of}.{names.quoted(name)}" for name in columns) for of in ("s", "t"))
         as_text = '::pg_catalog.text COLLATE pg_catalog."C"'
         return f"ROW({saved}){as_text} IS DISTINCT FROM ROW({now}){as_text}"
+
+    def fixed(self, connection: sa.Connection, table: Place) -> list[str]:
+        return list(connection.exec_driver_sql(_FIXED, table).scalars())
 
     def like(self, connection: sa.Connection, table: Place, scratch: Place, key: Sequence[str]) -> None:
         connection.execute(

@@ -60,6 +60,10 @@ class Copier(ABC):
     def differ(self, columns: Sequence[str]) -> str:
         """SQL for whether the row `s` is another one than the row `t`, by what is stored."""
 
+    def fixed(self, connection: sa.Connection, table: Place) -> list[str]:
+        """The columns that INSERT can give a value, and UPDATE cannot."""
+        return []
+
     @abstractmethod
     def like(self, connection: sa.Connection, table: Place, scratch: Place, key: Sequence[str]) -> None:
         """Makes an empty table that takes what another one takes, without its triggers and foreign keys."""

@@ -17,7 +17,7 @@ from lockstep.systems.sql.copier import Copier, Reference
 
 
 class Merge:
-    """From `staged` into `table`, both as SQL names."""
+    """From `staged` into `table`, both as SQL names. A row is the same one while its columns `key` are."""
 
     def __init__(
         self, connection: sa.Connection, copier: Copier, table: str, staged: str, key: Sequence[str]

@@ -118,7 +118,8 @@ class SQLRepository:
             ):
                 into = (schema, table)
                 staged = copier.stage(connection, files, name, into, saved, self._progress.moved)
-                merge = Merge(connection, copier, quoted(*into), staged, key)
+                same = [*key, *(name for name in copier.fixed(connection, into) if name not in key)]
+                merge = Merge(connection, copier, quoted(*into), staged, same)
                 merge.run(saved, copier.referring(connection, into))
             if not set(PROOF) <= set(manifest.details["companion"]):  # saved before there were hashes
                 connection.execute(own.rows.update().values(dict.fromkeys(PROOF)))
