@@ -108,7 +108,11 @@ def test_every_stored_value_comes_back(tmp_path: Path) -> None:
     query = f"SELECT {kinds}, typeof(t), hex(t), made FROM users ORDER BY id"
     before = world.do(query)
     world.repository.save(1, "good")
-    world.do("UPDATE users SET x = CAST(x AS TEXT), i = i + 1, t = 'other'", "DELETE FROM users WHERE id = 2")
+    world.do("UPDATE users SET x = CAST(x AS TEXT), i = i + 1, t = 'other'", "DELETE FROM users WHERE id = 3")
+    world.repository.restore("good", 1, "r")
+    assert world.do(query) == before
+    world.do("UPDATE users SET x = 5 WHERE id = 2")
+    assert world.do(query) != before, "5 is not 5.0"
     world.repository.restore("good", 1, "r")
     assert world.do(query) == before
     world.repository.restore("good", 0, "drill")

@@ -16,6 +16,7 @@ from tests.support.stopped import stopped_at_each_step
 
 from lockstep.errors import Refused
 from lockstep.keys import encode
+from lockstep.systems.saved.durable import staged
 from lockstep.systems.tantivy import Tantivy
 from lockstep.systems.tantivy.target import TantivyTarget
 from lockstep.systems.tantivy.writer import TantivyWriter
@@ -246,6 +247,21 @@ def test_two_saves_at_once(users: TantivyTarget, writer: TantivyWriter) -> None:
         assert repository.damage(one.name) is None
     repository.restore("own-7", 2, "r")
     assert held(users, 2) == before
+
+
+def test_what_a_killed_save_left_is_removed_and_what_is_under_way_is_not(
+    users: TantivyTarget, writer: TantivyWriter
+) -> None:
+    repository = users.repository()
+    repository.save(1, "one")
+    left, under_way = archive(users) / ".killed.partial", archive(users) / ".going-on.partial"
+    left.mkdir()
+    (left / "file").write_text("x")
+    with staged(under_way):
+        (under_way / "file").write_text("x")
+        repository.save(1, "two")
+        assert not left.exists()
+        assert (under_way / "file").exists()
 
 
 def test_a_directory_that_is_not_ours(tmp_path: Path, writer_closed: str) -> None:
