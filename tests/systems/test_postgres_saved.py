@@ -62,7 +62,7 @@ class World:
     def marker(self, generation: int = 1) -> str | None:
         with closing(self.users.open(generation)) as writer:
             found = writer.identity()
-            return found and found.marker
+            return None if found is None else found.marker
 
 
 @pytest.fixture
