@@ -4,6 +4,7 @@
 
 Models and shapes: `Model`, `key`, `ref`, `personal`, `column`, `Reference`, `one`, `many`.
 Values of databases that Python has no type for: `Far`, `Interval`, `Range`.
+Values that hold from a day on: `Timeline`.
 Pipelines: `Pipeline`, `Keyed`, `Clock`, `load`.
 Systems: `Postgres`, `SQLite`, `OpenSearch`, `Elasticsearch`, `Tantivy` (each needs its extra).
 What the command line does: `check`, `run`, `status`, `plan`, `explain`, `stuck`, `retry`, `verify`,
@@ -16,6 +17,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from lockstep.effective import Timeline
 from lockstep.errors import (
     CheckFailed,
     DataError,
@@ -119,6 +121,7 @@ __all__ = [
     "StateInUse",
     "Tantivy",
     "TargetReplaced",
+    "Timeline",
     "Unreachable",
     "accept",
     "adopt",

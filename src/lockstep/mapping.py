@@ -18,6 +18,7 @@ import msgspec
 
 from lockstep import keys
 from lockstep.canonical import Formed, fingerprint, formed
+from lockstep.effective import Timeline
 from lockstep.errors import DataError, DeclarationError
 from lockstep.far import Far, FarDate, FarDatetime, FarTime
 from lockstep.interval import Interval
@@ -185,7 +186,9 @@ def _recorded(returned: Any, name: str) -> tuple[Record, Formed]:
 def as_record(returned: Any, name: str) -> Record:
     """A mapping's result as a tree of names and values; typed classes become dicts."""
     try:
-        record = msgspec.to_builtins(returned, builtin_types=LEAVES, order="deterministic", str_keys=True)
+        record = msgspec.to_builtins(
+            returned, builtin_types=LEAVES, order="deterministic", str_keys=True, enc_hook=_opened
+        )
     except (TypeError, ValueError, RecursionError) as error:
         raise DataError(
             f"{name} returned what no target can hold: {error}",
@@ -197,6 +200,13 @@ def as_record(returned: Any, name: str) -> Record:
             "Return a dict, a typed class, None, or list[ls.Keyed].",
         )
     return record
+
+
+def _opened(value: Any) -> Any:
+    """What msgspec does not know by itself, as what it knows."""
+    if isinstance(value, Timeline):
+        return value.form()
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
 
 
 def _signature(function: Callable[..., Any]) -> tuple[type[Model], bool, bool]:
