@@ -122,6 +122,18 @@ def test_damage_is_not_handed_on_to_the_next_saved_state(elsewhere: Path, tmp_pa
     assert repository.damage("two") is None
 
 
+def test_a_saved_state_that_lacks_files_does_not_keep_others_from_being_saved(
+    users: TantivyTarget, writer: TantivyWriter
+) -> None:
+    repository = users.repository()
+    repository.save(1, "one")
+    for file in (archive(users) / "one").glob("*.store"):
+        file.unlink()
+    repository.save(1, "two")
+    assert repository.damage("one")
+    assert repository.damage("two") is None
+
+
 def flip(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
@@ -282,6 +294,43 @@ def test_a_directory_that_is_not_ours(tmp_path: Path, writer_closed: str) -> Non
     other = Tantivy(tmp_path / "other", snapshots=tmp_path / "saved").index("users")
     with pytest.raises(Refused, match="holds saved states of tantivy"):
         other.repository().saved()
+
+
+def test_what_stands_in_the_way_of_a_restore_is_left_alone(
+    users: TantivyTarget, writer: TantivyWriter
+) -> None:
+    users.repository().save(1, "one")
+    mine = users._directory / "users-g2"
+    mine.mkdir()
+    (mine / "letters.txt").write_text("dear")
+    with pytest.raises(Refused, match="no index of Lockstep's"):
+        users.repository().restore("one", 2, "r")
+    assert [file.name for file in mine.iterdir()] == ["letters.txt"]
+
+
+def test_a_directory_without_the_right_to_write(elsewhere: Path, tmp_path: Path) -> None:
+    """As a user who is not root, whom no right is denied."""
+    with tempfile.TemporaryDirectory(dir=elsewhere.parent) as made:
+        search, place = Path(made) / "search", Path(made) / "saved"
+        users = Tantivy(search, snapshots=place).index("users")
+        with closing(users.open(1)) as writer:
+            writer.create("m")
+            fill(writer, 0, 5)
+        place.mkdir()
+        place.chmod(0o555)
+        for path in (Path(made), search, *search.rglob("*")):
+            path.chmod(0o777)
+        before = os.geteuid()
+        if before == 0:
+            os.seteuid(65534)
+        try:
+            with pytest.raises(Refused, match="Permission denied") as refused:
+                users.repository().save(1, "one")
+            assert users.repository().saved() == []
+        finally:
+            os.seteuid(before)
+        assert f"right to read and write in {place}" in refused.value.remedy
+        assert list(place.iterdir()) == []
 
 
 def test_a_restored_build_is_not_searched_until_somebody_says_so(

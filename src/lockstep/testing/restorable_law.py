@@ -21,7 +21,7 @@ from collections.abc import Callable
 import pytest
 
 from lockstep.errors import Unreachable
-from lockstep.ports import Repository, Target, Writer
+from lockstep.ports import Repository, SummingWriter, Target, Writer
 from lockstep.testing.restorable_hooks import SEARCHED, restorable
 from lockstep.testing.restorable_refusals import RefusalsLaw
 from lockstep.testing.writer_hooks import DONE, change, same, write
@@ -87,6 +87,19 @@ class RestorableLaw(RefusalsLaw):
                 assert restored.write([older])[0].status is Status.SUPERSEDED
             assert restored.contents().highest >= version(6, 1)
         assert len(self.held(target, SEARCHED)) == len(left), "the other build is as it was"
+
+    def test_a_restored_build_sums_as_the_saved_one(
+        self, target: Target, writer: Writer, repository: Repository
+    ) -> None:
+        if not isinstance(writer, SummingWriter):
+            pytest.skip("the target has no sums of its own")
+        self.fill(target, writer)
+        before = writer.sums("law", [])
+        repository.save(SEARCHED, "one")
+        repository.restore("one", self.into, "law restored")
+        with contextlib.closing(target.open(self.into)) as restored:
+            assert isinstance(restored, SummingWriter)
+            assert restored.sums("law", []) == before
 
     def test_each_saved_state_is_of_its_own_moment(
         self, target: Target, writer: Writer, repository: Repository

@@ -81,8 +81,11 @@ class TantivyRepository:
                 if stands is None or stands.restored != name:
                     for file, kept in manifest.files.items():
                         self._bring_back(self._archive.path(name) / file, beside / file, kept)
+                    self._contents(beside)  # whatever cannot be opened is not restored
                     if stands is not None:
                         self._make_way(place)
+                    elif place.path.exists():
+                        raise Refused(f"{place.path} is there and is no index of Lockstep's", "Move it away.")
                     place.put(beside, standing)
         made = TantivyWriter(place, self._system, None).identity()
         assert made is not None
@@ -141,6 +144,10 @@ class TantivyRepository:
 
     def _keep(self, source: Path, to: Path, earlier: tuple[Path, Kept] | None) -> Kept:
         if linked(source, to):
+            with contextlib.suppress(FileNotFoundError):
+                if earlier is not None and to.samefile(earlier[0]):  # was read when that one was saved
+                    self._progress.moved(earlier[1].size)
+                    return earlier[1]
             sync(to)
             return measured(to, self._progress.moved)
         if earlier is not None:
