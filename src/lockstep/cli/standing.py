@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from lockstep.operations.health import Ill
-    from lockstep.operations.status import BackfillStatus, MappingStatus
+    from lockstep.operations.status import BackfillStatus, MappingStatus, Status
 
 _LONG = 10.0
 """Seconds for which a hint may wait before that is worth a line."""
@@ -188,6 +188,30 @@ def _verified(one: MappingStatus) -> str:
     if one.verified_at is None:
         return "never"
     return f"{output.ago(one.verified_at)}{'' if one.verdict == 'agreement' else ': differs'}"
+
+
+def recoverable(known: Status) -> list[RenderableType]:
+    """The newest saved state of each target, and what the last rehearsal showed."""
+    from rich.text import Text
+
+    lines: list[RenderableType] = []
+    for saved in known.snapshots:
+        proven = (
+            f"proven {output.ago(saved.proven_at)}" if saved.proven_at else "never proven: `lockstep drill`"
+        )
+        records = "" if saved.records is None else f", {output.count(saved.records, 'record')}"
+        words = (
+            f"{saved.target}: saved state {saved.id} is of {output.ago(saved.begun_at)}{records}; {proven}."
+        )
+        lines.append(output.indented(words, 0))
+    for drill in known.drills:
+        when, whole = output.ago(drill.ended_at), drill.numbers.get("whole")
+        took = f", in {output.span(whole)}" if isinstance(whole, int | float) else ""
+        words = f"{drill.target}: the last rehearsal came back and agreed {when}{took}."
+        if drill.outcome != "passed":
+            words = f"{drill.target}: the last rehearsal failed {when}: {drill.reason}"
+        lines.append(Text(output.redacted(words), style="" if drill.outcome == "passed" else "bold red"))
+    return ["", *lines] if lines else []
 
 
 def ills(known: Sequence[Ill]) -> list[RenderableType]:

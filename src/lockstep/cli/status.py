@@ -36,7 +36,11 @@ if TYPE_CHECKING:
                    "settled_at", "verified_at", "verdict",
                    "backfill": {"reason", "done", "total", "rate", "eta",
                                 "started_at", "finished_at"}}],
-     "holds": [as of `lockstep holds`]}
+     "holds": [as of `lockstep holds`],
+     "snapshots": [{"target", "id", "begun_at", "records", "size", "proven_at"}],
+     "drills": [{"target", "snapshot", "ended_at", "outcome", "reason",
+                 "numbers"}]}
+    snapshots: the newest of each target; drills: the last of each.
     With --watch, one object a line. rate: keys a second; eta, lag: seconds.
     kind: dead, wedged, stopped, held, waiting, behind, log, verify.
     """,
@@ -123,7 +127,7 @@ def _drawn(found: Status, *, bars: bool = False) -> RenderableType:
         parts += ["", standing.sources(found.sources)]
     wide = output.console().width > 120
     parts += ["", standing.mappings(found.mappings, running=found.running is not None, wide=wide, bars=bars)]
-    return Group(*parts, *standing.ills(found.ills))
+    return Group(*parts, *standing.recoverable(found), *standing.ills(found.ills))
 
 
 def _watch(place: Place) -> None:

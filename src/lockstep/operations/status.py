@@ -50,6 +50,29 @@ class MappingStatus(Struct, frozen=True):
     verdict: str | None = None
 
 
+class SavedState(Struct, frozen=True):
+    """The newest saved state of a target that is whole; `proven_at`: when it was restored and agreed."""
+
+    target: str
+    id: int
+    begun_at: float
+    records: int | None
+    size: int | None
+    proven_at: float | None
+
+
+class Rehearsal(Struct, frozen=True):
+    """The last rehearsal of a restore of a target. `outcome`: passed or failed, for a reason; `numbers`:
+    what it measured, in seconds and records."""
+
+    target: str
+    snapshot: str
+    ended_at: float | None
+    outcome: str
+    reason: str | None
+    numbers: dict[str, Any]
+
+
 class Status(Struct, frozen=True):
     """A state store at a glance. `running` says who runs it, None when nobody does; `holds` are what the
     guard holds, and what a person has allowed and has not happened yet."""
@@ -62,6 +85,8 @@ class Status(Struct, frozen=True):
     mappings: tuple[MappingStatus, ...]
     ills: tuple[Ill, ...] = ()
     holds: tuple[Held, ...] = ()
+    snapshots: tuple[SavedState, ...] = ()
+    drills: tuple[Rehearsal, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -88,6 +113,14 @@ def status(
             gauges.get("sources", {}),
             mapping_statuses(store, gauges.get("mappings", {}), running=running is not None),
             holds=tuple(held(one) for one in store.holds.all()),
+            snapshots=tuple(
+                SavedState(one.target, one.id, one.begun_at, one.records, one.size, one.proven_at)
+                for one in store.snapshots.newest()
+            ),
+            drills=tuple(
+                Rehearsal(one.target, one.snapshot, one.ended_at, one.outcome, one.reason, one.numbers)
+                for one in store.drills.newest()
+            ),
         )
         ills = health(known, patience=patience, verified_within=verified_within)
         return msgspec.structs.replace(known, ills=tuple(ills))

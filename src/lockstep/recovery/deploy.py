@@ -21,6 +21,7 @@ from lockstep.ports import Generational
 from lockstep.recovery.building import Builder, OnProgress, target_named
 from lockstep.state.builds import Build
 from lockstep.state.events import Kind
+from lockstep.state.lock import user
 from lockstep.state.settling import Scope
 from lockstep.state.store import Store
 from lockstep.values import PARTITIONS, Lane, Stream, Trust, source_stream
@@ -78,18 +79,25 @@ def deploy(
         begun = time.time()
         build = _build(builder, live)
         store.events.note(
-            Kind.DEPLOY_BEGUN, target.name, f"generation {build.number} is built beside {live.number}"
+            Kind.DEPLOY_BEGUN,
+            target.name,
+            f"generation {build.number} is built beside {live.number}",
+            who=user(),
         )
         filled = time.time()
-        reports = builder.fill(build)
-        agreed = time.time()
-        records, before = builder.records(build) or 0, builder.records(live)
-        _not_far_fewer(builder, records, before, fewer=fewer)
-        with builder.working(build) as threads:
-            builder.catch_up(build, threads)
-            moment = time.time()
-            builder.make_live(build, keep=before is not None)
-            swapped = time.time()
+        try:
+            reports = builder.fill(build)
+            agreed = time.time()
+            records, before = builder.records(build) or 0, builder.records(live)
+            _not_far_fewer(builder, records, before, fewer=fewer)
+            with builder.working(build) as threads:
+                builder.catch_up(build, threads)
+                moment = time.time()
+                builder.make_live(build, keep=before is not None)
+                swapped = time.time()
+        except Exception as error:
+            store.events.note(Kind.DEPLOY_FAILED, target.name, str(error))
+            raise
         store.events.note(
             Kind.DEPLOY_SWAPPED,
             target.name,

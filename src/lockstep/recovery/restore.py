@@ -19,6 +19,7 @@ from lockstep.recovery.building import Builder, OnProgress, target_named
 from lockstep.recovery.reviving import chosen, restorable, revive
 from lockstep.state.builds import Build
 from lockstep.state.events import Kind
+from lockstep.state.lock import user
 from lockstep.state.snapshots import Snapshot
 from lockstep.state.store import Store
 
@@ -76,7 +77,7 @@ def restore(
             )
         build = _build(builder, saved)
         text = f"saved state {saved.id} is restored as generation {build.number}"
-        store.events.note(Kind.RESTORE_BEGUN, target.name, text)
+        store.events.note(Kind.RESTORE_BEGUN, target.name, text, who=user())
         try:
             revived = revive(builder, saved, build)
             filling = time.monotonic()

@@ -8,6 +8,7 @@ from lockstep.pipeline import Pipeline
 from lockstep.recovery.building import Builder, target_named
 from lockstep.state.builds import Build
 from lockstep.state.events import Kind
+from lockstep.state.lock import user
 
 
 def retire(pipeline: Pipeline, name: str | None = None, *, unfinished: bool = False) -> tuple[Build, ...]:
@@ -23,5 +24,5 @@ def retire(pipeline: Pipeline, name: str | None = None, *, unfinished: bool = Fa
         found = store.builds.of(target.name, *states)
         for build in found:
             builder.remove(build)
-            store.events.note(Kind.RETIRED, target.name, f"generation {build.number} was removed")
+            store.events.note(Kind.RETIRED, target.name, f"generation {build.number} was removed", who=user())
         return tuple(found)

@@ -17,6 +17,7 @@ from lockstep.ports import Generational
 from lockstep.recovery.building import Builder, OnProgress, target_named
 from lockstep.state.builds import Build
 from lockstep.state.events import Kind
+from lockstep.state.lock import user
 from lockstep.state.store import Store
 from lockstep.values import Lane
 
@@ -72,6 +73,7 @@ def rollback(
             Kind.ROLLED_BACK,
             target.name,
             f"generation {kept.number} is live again, in place of {live.number} ({how})",
+            who=user(),
             numbers={"behind": behind},
         )
         return RolledBack(target.name, kept.number, live.number, how, behind, time.monotonic() - begun)

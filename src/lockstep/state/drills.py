@@ -55,12 +55,18 @@ class Drills:
         with self._database.writing() as connection:
             connection.execute(table.update().where(table.c.id == number).values(**values))
 
+    def newest(self) -> list[Drill]:
+        """The last rehearsal of each target that has ended."""
+        table = schema.drills
+        last = sa.select(sa.func.max(table.c.id)).where(table.c.outcome != "running").group_by(table.c.target)
+        return self._found(table.c.id.in_(last))
+
     def of(self, target: str | None = None) -> list[Drill]:
         """The rehearsals of a target, or of all, the oldest first."""
+        return self._found(*([] if target is None else [schema.drills.c.target == target]))
+
+    def _found(self, *conditions: sa.ColumnElement[bool]) -> list[Drill]:
         table = schema.drills
-        query = sa.select(table).order_by(table.c.id)
-        if target is not None:
-            query = query.where(table.c.target == target)
         with self._database.reading() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(sa.select(table).where(*conditions).order_by(table.c.id)).all()
         return [Drill(**{**row._mapping, "numbers": msgspec.json.decode(row.numbers)}) for row in rows]

@@ -77,7 +77,7 @@ class Kind(Meaning):
     RESTORE_FAILED = "restore-failed", "it could not be brought back"
     DEPLOY_BEGUN = "deploy-begun", "the next build of a target is being made beside the live one"
     DEPLOY_SWAPPED = "deploy-swapped", "readers see the next build"
-    DEPLOY_FAILED = "deploy-failed", "the next build was given up; readers see the one before"
+    DEPLOY_FAILED = "deploy-failed", "the next build did not come to its end; readers see the one before"
     ROLLED_BACK = "rolled-back", "readers see the build before again"
     RETIRED = "retired", "a build was removed: nobody can go back to it"
     DRILL_PASSED = "drill-passed", "a rehearsal brought a target back, in agreement"

@@ -98,6 +98,12 @@ class Snapshots:
         conditions = [] if target is None else [schema.snapshots.c.target == target]
         return self._found(*conditions, *([schema.snapshots.c.state.in_(states)] if states else []))
 
+    def newest(self) -> list[Snapshot]:
+        """The newest of each target that is whole."""
+        table = schema.snapshots
+        last = sa.select(sa.func.max(table.c.id)).where(table.c.state == "whole").group_by(table.c.target)
+        return self._found(table.c.id.in_(last))
+
     def oldest(self) -> float | None:
         """When the oldest that could be restored was begun."""
         table = schema.snapshots
