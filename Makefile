@@ -47,12 +47,15 @@ docs: $(READY) ## The pages that are written from the code and the tests
 	$(BIN)/python -m lockstep.cli.docs > docs/cli.md
 	$(BIN)/python -m tests.types.page
 
-servers: $(READY) ## Fetches the servers the tests start, ahead of time
+servers: $(READY) ## Fetches the servers the tests start, and the judges of stand-ins, ahead of time
 	$(BIN)/python -m lockstep.testing.servers.fetch
+	$(BIN)/python -m tests.twins.judges.fetch
 
 lock: ## Locks the dependencies anew
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --all-extras --group dev --group build pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 requirements/zuora-judges.in -o requirements/zuora-judges.txt
 
 clean: ## Removes what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

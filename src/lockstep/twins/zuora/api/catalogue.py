@@ -162,7 +162,7 @@ def list_products(call: Call) -> Answer:
 
 
 def read_product(call: Call) -> Answer:
-    return ok(**_product(call.tenant, call.tenant.found("products", call.params["key"], "product")))
+    return Answer(_product(call.tenant, call.tenant.found("products", call.params["key"], "product")))
 
 
 def _product(tenant: Tenant, doc: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Gate:
         self.tenant = tenant
         self.tokens = Tokens(tenant)
         self._work = Work()
-        self._routes = [(re.compile(_pattern(one.template)), one) for one in routes]
+        self._routes = [(re.compile(pattern_of(one.template)), one) for one in routes]
         self._threads = ThreadPoolExecutor(64, "request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,7 +143,8 @@ class Gate:
         return None, {}
 
 
-def _pattern(template: str) -> str:
+def pattern_of(template: str) -> str:
+    """The regular expression of a path, with a group for each of its parts in braces."""
     return re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(template)) + "/?"
 
 

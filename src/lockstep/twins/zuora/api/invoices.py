@@ -50,7 +50,7 @@ def create_run(call: Call) -> Answer:
     made = bill(tenant, accounts, said.target_date, on, post=said.auto_post, source="BillRun", run=id)
     doc = {
         "id": id,
-        "billRunNumber": number,
+        "billingRunNumber": number,
         "name": said.name,
         "status": "Posted" if said.auto_post else "Completed",
         "targetDate": said.target_date,
@@ -79,7 +79,8 @@ def post_run(call: Call) -> Answer:
 
 
 def _run(doc: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in doc.items() if name != "invoices"}
+    shown = {name: value for name, value in doc.items() if name not in {"invoices", "billingRunNumber"}}
+    return {**shown, "billRunNumber": doc["billingRunNumber"]}
 
 
 def _renew(tenant: Tenant, accounts: list[str], through: date) -> None:
@@ -144,15 +145,6 @@ def _renew(tenant: Tenant, accounts: list[str], through: date) -> None:
 
 def _no_plan(said: object) -> Any:
     raise Refused(45, "a renewal adds no product")
-
-
-def list_invoices(call: Call) -> Answer:
-    account = call.one("accountId")
-    if account is None:
-        raise Refused(23, "the query parameter accountId is missing")
-    found = call.tenant.store.children("invoices", call.tenant.found("accounts", account, "account")["id"])
-    shown, more = page(call, found, default=20, most=100)
-    return ok(invoices=list(shown), **more)
 
 
 def read_invoice(call: Call) -> Answer:

@@ -27,7 +27,7 @@ KINDS = {
     "invoices": "invoiceNumber",
     "invoice-items": "subscriptionNumber",
     "payments": "paymentNumber",
-    "billing-runs": "billRunNumber",
+    "billing-runs": "billingRunNumber",
 }
 """What can be queried, and the field that the column `number` holds."""
 
@@ -76,6 +76,13 @@ UP: dict[str, dict[str, tuple[str, str, str]]] = {
     "payments": {"account": ("accounts", "accountId", "account")},
 }
 """What can be expanded into one record: (kind, field with its id, field)."""
+
+HIDDEN = {
+    "orders": {"sequence", "accountNumber", "currency"},
+    "invoice-items": {"period", "segment"},
+    "invoices": {"billRunId"},
+}
+"""Fields that records have for the stand-in's own use, or for other paths."""
 
 _OPERATORS = {"EQ": "=", "NE": "<>", "LT": "<", "GT": ">", "LE": "<=", "GE": ">="}
 _FILTER = re.compile(r"(\w+)\.(EQ|NE|LT|GT|LE|GE|SW|IN):(.*)", re.DOTALL)
@@ -196,7 +203,7 @@ def _opened(cursor: str, asked: list[str]) -> list[Any]:
 
 
 def _shown(call: Call, kind: str, doc: dict[str, Any]) -> dict[str, Any]:
-    shown = {name: value for name, value in doc.items() if not isinstance(value, dict | list)}
+    shown = visible(kind, doc)
     names = call.all("fields") + call.all(f"{_singular(kind)}.fields")
     if names:
         wanted = {one.lower() for one in names}
@@ -217,19 +224,24 @@ def _expand(tenant: Tenant, kind: str, shown: dict[str, Any], doc: dict[str, Any
     if name in DOWN.get(kind, {}):
         below, field = DOWN[kind][name]
         if field not in shown:
-            shown[field] = [bare(_flat(one)) for one in tenant.store.children(below, doc["id"])]
+            shown[field] = [bare(visible(below, one)) for one in tenant.store.children(below, doc["id"])]
         for one in shown[field] if rest else ():
             _expand(tenant, below, one, one, rest)
     elif name in UP.get(kind, {}):
         above, id, field = UP[kind][name]
         found = tenant.store.get(above, doc[id]) if doc.get(id) else None
         if field not in shown:
-            shown[field] = None if found is None else bare(_flat(found))
+            shown[field] = None if found is None else bare(visible(above, found))
         if rest and found is not None:
             _expand(tenant, above, shown[field], shown[field], rest)
     else:
         raise Refused(45, f"the stand-in cannot expand {name!r} of {kind}")
 
 
-def _flat(doc: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in doc.items() if not isinstance(value, dict | list)}
+def visible(kind: str, doc: dict[str, Any]) -> dict[str, Any]:
+    hidden = HIDDEN.get(kind, set())
+    return {
+        name: value
+        for name, value in doc.items()
+        if name not in hidden and not isinstance(value, dict | list)
+    }

@@ -138,7 +138,8 @@ def work_job(tenant: Tenant, doc: dict[str, Any]) -> None:
         tenant.change("jobs", doc["id"], status="Failed", errors=str(error), category=error.category)
         return
     result = {name: value for name, value in answer.body.items() if name != "success"}
-    tenant.change("jobs", doc["id"], status="Completed", result=result)
+    kind = "AsyncCreateOrder" if doc["what"] == "order" else "AsyncPreviewOrder"
+    tenant.change("jobs", doc["id"], status="Completed", result={"jobType": kind, **result})
 
 
 def read_job(call: Call) -> Answer:

@@ -49,7 +49,6 @@ ROUTES = [
     _route("POST", "/v1/bill-runs", invoices.create_run, "540001"),
     _route("GET", "/v1/bill-runs/{key}", invoices.read_run, "500000"),
     _route("PUT", "/v1/bill-runs/{key}/post", invoices.post_run, "540002"),
-    _route("GET", "/v1/invoices", invoices.list_invoices, "500000"),
     _route("GET", "/v1/invoices/{key}", invoices.read_invoice, "500000"),
     _route("GET", "/v1/invoices/{key}/items", invoices.read_items, "500000"),
     _route("POST", "/v1/payments", invoices.create_payment, "550001"),
