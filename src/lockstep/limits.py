@@ -26,7 +26,8 @@ class Numbers(NamedTuple):
     source       rows of the root's table, counted up to `known`; None where nobody had to count, or could
     usual        most updates in any such time of the last week; None when that is not known yet
     refills      records of this batch that the ledger knows and the target has lost
-    tried, failed  keys of late, and those of them that failed; only where error-share is judged
+    tried, failed  keys of late, and those of them that failed (of a sample, that mean something else); only
+                 where error-share or mapping-changed is judged
     target, owed records that the target holds, and that it should, of all mappings; None and 0 where nobody
                  had to count
     """
@@ -63,6 +64,8 @@ class Guard(Struct, frozen=True, kw_only=True):
     most     more removals in a window are held, however many records there are
     window   seconds that count together
     beyond   so many times the usual updates in a window are held, if they concern most of the records
+    in_place records from which on a mapping that means something else than before is held at start; fewer are
+             derived again in place
     also     policies of your own: each gets the numbers of a batch, and returns why it is held, or None
 
     Raises DeclarationError when a limit is none.
@@ -73,6 +76,7 @@ class Guard(Struct, frozen=True, kw_only=True):
     most: int = 100_000
     window: float = 3_600.0
     beyond: float = 4.0
+    in_place: int = 1_000
     also: tuple[Callable[[Numbers], str | None], ...] = ()
 
     def __post_init__(self) -> None:
@@ -85,6 +89,8 @@ class Guard(Struct, frozen=True, kw_only=True):
             if self.beyond < 1
             else "free and most are counts, free the smaller"
             if not 0 <= self.free <= self.most
+            else "in_place is a count"
+            if self.in_place < 0
             else None
         )
         if wrong:

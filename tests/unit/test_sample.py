@@ -25,8 +25,9 @@ class Helper:
 
 def declared(world: World) -> ls.Pipeline:
     made = ls.Pipeline("world", state=world.root / "state")
+    target = ls.SQLite(world.out).table("people", columns=PEOPLE)
 
-    @made.mapping(ls.SQLite(world.app), to=ls.SQLite(world.out).table("people", columns=PEOPLE), version="1")
+    @made.mapping(ls.SQLite(world.app), to=target, version="1", guard=ls.Guard(in_place=10_000))
     def people(user: Person) -> dict[str, object]:
         return {
             "id": user.id,

@@ -41,6 +41,11 @@ class Asking:
         """The allowance to write anew what the target has lost, where a person has given one."""
         return next((one for one in self._holds if one.state == "approved" and REFILL in one.kinds), None)
 
+    def stands(self, policy: str) -> Hold | None:
+        """What stands by a policy, as a person may have decided meanwhile."""
+        self._holds = self._store.holds.of(self._consumer.id)
+        return next((one for one in self._holds if one.policy == policy), None)
+
     @property
     def broken(self) -> Hold | None:
         """What is held because most keys fail, whatever a person has said to it."""

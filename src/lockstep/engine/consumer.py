@@ -9,13 +9,14 @@ import contextlib
 import logging
 import threading
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from functools import partial
 from typing import Any
 
 from lockstep.engine.asking import Asking
 from lockstep.engine.breaker import MostFail
 from lockstep.engine.derive import Deriver
+from lockstep.engine.figures import Figures
 from lockstep.engine.found import find
 from lockstep.engine.judged import Judge
 from lockstep.engine.lease import Lease
@@ -24,6 +25,7 @@ from lockstep.engine.loss import Loss
 from lockstep.engine.noting import QUIET, Fault, StuckNumber
 from lockstep.engine.points import passing
 from lockstep.engine.pulse import Pulse
+from lockstep.engine.recode import Recode, allowed
 from lockstep.engine.retention import overtake, too_much
 from lockstep.engine.succession import Replaced, Succession
 from lockstep.engine.take import Taker
@@ -38,7 +40,7 @@ from lockstep.ports import Reader
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
-from lockstep.values import PARTITIONS, Lane, Status, Trust
+from lockstep.values import PARTITIONS, Lane, Trust
 
 BATCH = 5_000
 _REGULARLY = 5.0
@@ -57,7 +59,8 @@ class _Overtaken(Exception):
 
 class ConsumerThread(threading.Thread):
     """Works one mapping. `gauges` is what `status` shows of it. `guard`: instead of the mapping's.
-    `succession`: says when another build is to be worked instead."""
+    `succession`: says when another build is to be worked instead. `recoded`: what a person is asked before
+    anything, as the mapping means something else than the ledger says."""
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class ConsumerThread(threading.Thread):
         once: threading.Event,
         guard: Guard | None = None,
         succession: Succession | None = None,
+        recoded: Recode | None = None,
     ) -> None:
         super().__init__(name=f"lockstep-{mapping.name}", daemon=True)
         self.mapping = mapping
@@ -89,15 +93,12 @@ class ConsumerThread(threading.Thread):
         self.done = threading.Event()
         self.error: LockstepError | None = None
         self.waiting: str | None = None
-        self._totals = dict.fromkeys(Status, 0)
-        self._keys = 0
-        self._lags: deque[float] = deque(maxlen=200)
-        self._rates: deque[tuple[float, int]] = deque(maxlen=50)
+        self._figures = Figures()
         self._taker: Taker | None = None
         self._pulse = Pulse()
         self._overtaken: str | None = None
-        self._settled_at: float | None = None
         self._succession = succession
+        self._recoded = recoded
         self._become(consumer)
         said = (Kind.MAPPING_GOES_ON, mapping.name)
         self._waits = Fault(store.events, Kind.MAPPING_WAITS, *said, QUIET)
@@ -172,6 +173,8 @@ class ConsumerThread(threading.Thread):
                     if lost is not None and not self._waits_for_its_target(lost):
                         break
                     lost = None
+                    if self._recoded is not None and not self._may_recode(self._recoded):
+                        break
                     self._work()
                     break
                 except TargetReplaced as error:
@@ -183,7 +186,9 @@ class ConsumerThread(threading.Thread):
                     self._taker, lost = None, error
                 except Replaced as replaced:
                     log.warning("mapping %s: %s, and is followed from now on", self.mapping.name, replaced)
-                    lost = None
+                    if self._recoded is not None:  # deployed: what is followed now is by this code
+                        self._asking.settled()
+                    lost = self._recoded = None
                     self._become(replaced.heir)
                 except _Overtaken as overtaken:
                     self._taker, self._overtaken = None, None
@@ -319,13 +324,28 @@ class ConsumerThread(threading.Thread):
         self._wake.clear()
         return True
 
+    def _may_recode(self, recoded: Recode) -> bool:
+        """Waits until a person has allowed that all is derived again by other code. False when stopped."""
+        while not self._stop_event.is_set():
+            self._pulse.beat()
+            if allowed(self._store, self._lease, self._asking, self.consumer, recoded):
+                self._recoded = self.waiting = None
+                return True
+            if self._once.is_set() and recoded.held is not None:
+                raise recoded.held
+            self.waiting = str(recoded.held)
+            self._pulse.waits()
+            self._give_way()
+            self._wake.wait(_IDLE)
+            self._wake.clear()
+        return False
+
     def _waits_for_its_target(self, lost: TargetReplaced) -> bool:
         """Waits until it is worth to look at the target again: it may be itself again, or somebody has
         allowed to fill it. False when stopped meanwhile."""
         if not self._is_replaced():
             self._loss.ask(lost)
         while not self._stop_event.is_set():
-            self._pulse.beat()
             self._pulse.waits()
             if not self._waits_for_a_person():
                 if not self._is_replaced():
@@ -479,13 +499,7 @@ class ConsumerThread(threading.Thread):
     def _count(self, counts: Counts) -> None:
         self._pulse.progress()
         self._failed = self._failed or counts.failures > 0
-        self._settled_at = time.time()
-        for status, number in counts.outcomes.items():
-            self._totals[status] += number
-        self._keys += counts.keys
-        self._rates.append((time.monotonic(), counts.keys))
-        if counts.lag is not None:
-            self._lags.append(counts.lag)
+        self._figures.count(counts)
 
     def _state(self) -> str:
         if self.error:
@@ -497,18 +511,9 @@ class ConsumerThread(threading.Thread):
     def gauges(self) -> dict[str, Any]:
         """What `status` shows of this mapping."""
         taker = self._taker
-        lags = sorted(self._lags)
-        now = time.monotonic()
-        recent = [(at, number) for at, number in self._rates if now - at < 10]
-        span = now - recent[0][0] if recent else 0
         return {
             "state": self._state(),
             "reason": str(self.error or self.waiting or (taker.waits_for if taker else None) or ""),
             **self._pulse.gauges(),
-            "settled": self._settled_at,
-            "keys": self._keys,
-            "keys_per_second": round(sum(number for _, number in recent) / span) if span > 0.05 else 0,
-            "lag_p50": round(lags[len(lags) // 2], 4) if lags else None,
-            "lag_p99": round(lags[int(len(lags) * 0.99)], 4) if lags else None,
-            **{status.value: number for status, number in self._totals.items()},
+            **self._figures.gauges(),
         }

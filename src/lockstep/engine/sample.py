@@ -8,39 +8,63 @@ in the source are as they were (their sums say so) and compares with what the le
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
-from lockstep import keys
 from lockstep.engine.decide import owned
-from lockstep.engine.derive import Deriver
+from lockstep.engine.derive import Derived, Deriver
 from lockstep.mapping import Mapping
 from lockstep.ports import Reader
+from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
+from lockstep.values import Key
 
 SAMPLE = 200
 
 
-def changed_meaning(mapping: Mapping, consumer: int, store: Store, reader: Reader) -> str | None:
-    """A source key, as text, that means something else than it did; None where none of the sample does.
+class Changed(NamedTuple):
+    """Of `tried` keys that are as they were in the source, `differ` mean something else now. `first`: one of
+    them, and `before`: the target keys that it had."""
 
-    Left out: keys in doubt, stuck ones, and those whose date has come; all, while a pass over the keys is
-    under way. Raises Unreachable or Refused when the source does not answer.
+    tried: int
+    differ: int
+    first: Derived
+    before: tuple[Key, ...]
+
+
+def changed_meaning(
+    mapping: Mapping, consumer: Consumer, store: Store, reader: Reader, *, other_columns: bool = False
+) -> Changed | None:
+    """What means something else than it did; None where nothing of the sample does.
+
+    `other_columns`: the mapping reads other columns than before, so nobody can say which rows are as they
+    were: then it is most of the sample that must differ. Left out: keys in doubt, stuck ones, and those whose
+    date has come. Raises Unreachable or Refused when the source does not answer.
     """
-    known = store.backfills.newest(consumer)
-    if known is None or known.finished_at is None:
-        return None
     now = time.time()
     rows = {
         row.key: row
-        for row in store.ledger.spread(consumer, SAMPLE)
+        for row in store.ledger.spread(consumer.id, SAMPLE)
         if not row.void and row.sum is not None and (row.due is None or row.due > now)
     }
-    for stuck in store.stuck.of(consumer, list(rows)):
+    for stuck in store.stuck.of(consumer.id, list(rows)):
         rows.pop(stuck.key, None)
+    tried = differ = 0
+    first: Derived | None = None
     for key, one in Deriver(mapping, reader).derive(list(rows), now).items():
         row = rows[key]
-        if one.root is None or one.sum != row.sum:
+        if one.root is None or (one.sum != row.sum and not other_columns):
             continue  # changed in the source, which is hinted; or a row that was damaged
+        tried += 1
         sent = {item.key: item.sent for item in owned(row, mapping.default_key).values()}
         if one.error is not None or {item.key: item.fingerprint for item in one.desired} != sent:
-            return keys.text(key)
-    return None
+            differ += 1
+            first = first or one
+    if first is None or (other_columns and 2 * differ <= tried):
+        return None
+    return Changed(tried, differ, first, tuple(owned(rows[first.key], mapping.default_key)))
+
+
+def passing_over(consumer: Consumer, store: Store) -> bool:
+    """Whether a pass over all keys is under way: what the ledger says is of both codes then."""
+    known = store.backfills.newest(consumer.id)
+    return known is None or known.finished_at is None

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from lockstep.engine.consumer import ConsumerThread
 from lockstep.engine.lease import Lease
 from lockstep.engine.noting import QUIET, Fault
 from lockstep.engine.points import passing
-from lockstep.engine.sample import changed_meaning
+from lockstep.engine.recode import Recode, recode
 from lockstep.engine.succession import Succession
 from lockstep.errors import LeaseLost, LockstepError, Refused, StateError, SystemError_
 from lockstep.mapping import Mapping
@@ -166,6 +166,7 @@ class SourceFlow(threading.Thread):
         """Makes durable what `capture` asks for, then begins; starts the consumers the first time."""
         threads: list[ConsumerThread] = []
         spans: list[tuple[Consumer, Mapping, str, Trust]] = []
+        held: dict[int, Recode] = {}
         lost = self._store.journal_hole(self.source.name)
         hole = capture.hole or lost
         if hole is not None and hole != self._hole:
@@ -176,6 +177,11 @@ class SourceFlow(threading.Thread):
             consumer, new = self._consumer(mapping)
             moved = consumer.source != self.source.name
             reads = {node.table.name for node in mapping.root.walk()}
+            changed: Recode | None = None
+            if not (self.consumers or new or moved or consumer.state == "retired"):
+                changed = self._recode(mapping, consumer, capture)
+            if changed is not None and changed.held is not None:
+                held[consumer.id] = changed
             if lost is not None:
                 self._lease.under(partial(self._store.ledger.forget_positions, consumer=consumer.id))
             if hole is not None:
@@ -187,17 +193,10 @@ class SourceFlow(threading.Thread):
                 spans.append((consumer, mapping, "declared anew", Trust.TARGET))
             elif new:
                 spans.append((consumer, mapping, "backfill", Trust.LEDGER))
-            elif consumer.version != mapping.version or consumer.recipe != recipe(mapping):
-                spans.append((consumer, mapping, "mapping changed", Trust.LEDGER))
+            elif changed is not None and changed.held is None:
+                spans.append((consumer, mapping, changed.why, Trust.LEDGER))
             elif reads & set(capture.started) and begun != self._begun:
                 spans.append((consumer, mapping, "capture began", Trust.LEDGER))
-            elif (
-                not self.consumers
-                and _held(mapping, capture) is None
-                and (key := self._changed_meaning(mapping, consumer)) is not None
-            ):
-                reason = f"key {key} is as it was and means something else now: the code has changed"
-                spans.append((consumer, mapping, reason, Trust.LEDGER))
             if not self.consumers:
                 threads.append(
                     ConsumerThread(
@@ -210,9 +209,10 @@ class SourceFlow(threading.Thread):
                         claims=self._pipeline.claims(mapping),
                         once=self._once,
                         succession=Succession(mapping, recipe(mapping), self._store, self._lease),
+                        recoded=held.get(consumer.id),
                     )
                 )
-        self._hint_spans(spans, capture)
+        self._hint_spans(spans, capture, held)
         if hole is not None or (capture.started and begun != self._begun):
             self._hint_others(hole, lost, capture)
         for one in threads or self.consumers:
@@ -252,15 +252,25 @@ class SourceFlow(threading.Thread):
             assert known is not None
         return known, store.backfills.newest(known.id) is None
 
-    def _changed_meaning(self, mapping: Mapping, consumer: Consumer) -> str | None:
+    def _recode(self, mapping: Mapping, consumer: Consumer, capture: Capture) -> Recode | None:
+        code = {"version": mapping.version, "recipe": recipe(mapping)}
+        if _held(mapping, capture) is not None:  # it cannot be read as it is
+            known = {"version": consumer.version, "recipe": consumer.recipe}
+            return Recode("mapping changed", code) if code != known else None
         reader = self.source.reader()
         try:
-            return changed_meaning(mapping, consumer.id, self._store, reader)
+            return recode(mapping, consumer, code["recipe"], self._store, reader)
         finally:
             reader.close()
 
-    def _hint_spans(self, spans: Sequence[tuple[Consumer, Mapping, str, Trust]], capture: Capture) -> None:
-        """Full spans of the root for consumers that cannot rely on the log alone; durable, then noted."""
+    def _hint_spans(
+        self,
+        spans: Sequence[tuple[Consumer, Mapping, str, Trust]],
+        capture: Capture,
+        held: Collection[int],
+    ) -> None:
+        """Full spans of the root for consumers that cannot rely on the log alone; durable, then noted. The
+        ledger of those `held` stays the one of their code of before."""
         if not spans:
             return
         reader = self.source.reader()
@@ -299,15 +309,17 @@ class SourceFlow(threading.Thread):
                     total=_estimate(reader, mapping),
                 )
                 self._lease.under(noted)
+                code: dict[str, Any] = (
+                    {} if consumer.id in held else {"version": mapping.version, "recipe": recipe(mapping)}
+                )
                 self._lease.under(
                     partial(
                         store.generations.set_consumer,
                         consumer=consumer.id,
                         source=self.source.name,
-                        version=mapping.version,
-                        recipe=recipe(mapping),
                         state="running",
                         reason=None,
+                        **code,
                     )
                 )
         finally:

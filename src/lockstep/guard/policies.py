@@ -108,6 +108,19 @@ class EmptyTarget:
         )
 
 
+class ChangedMapping:
+    """Records that are as they were in the source mean something else than was written: the code has changed.
+    Few are derived again in place."""
+
+    name = "mapping-changed"
+
+    def judge(self, numbers: Numbers, guard: Guard) -> Verdict:
+        if not numbers.failed or numbers.known < guard.in_place:
+            return GO
+        said = f"{numbers.failed:,} of {numbers.tried:,} keys that are as they were mean something else now"
+        return Verdict(False, f"the code has changed: {said}", expected=numbers.known)
+
+
 ENOUGH = 100
 """Keys that must have been tried before their failures say something of all."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from lockstep import keys
 from lockstep.agreement import invariants
 from lockstep.agreement.barrier import PATIENCE, Barrier, barrier
 from lockstep.agreement.cause import cause
@@ -16,7 +17,7 @@ from lockstep.agreement.deep import deep, sample
 from lockstep.agreement.fast import Scope, fast
 from lockstep.agreement.report import Divergence, Findings, Progress, Report
 from lockstep.database import Access
-from lockstep.engine.sample import changed_meaning
+from lockstep.engine.sample import changed_meaning, passing_over
 from lockstep.engine.source import recipe
 from lockstep.errors import Cancelled, DeclarationError, StateError
 from lockstep.invariant import Invariant
@@ -232,9 +233,10 @@ def _doubt(mapping: Mapping, consumer: Consumer, store: Store, reader: Reader) -
         return "everything was derived again: the mapping is not the one that the ledger speaks of"
     if consumer.recipe != recipe(mapping):
         return "everything was derived again: the ledger's sums are of other columns"
-    other = changed_meaning(mapping, consumer.id, store, reader)
+    other = None if passing_over(consumer, store) else changed_meaning(mapping, consumer, store, reader)
     if other is not None:
-        return f"everything was derived again: {other} means something else than when it was written"
+        key = keys.text(other.first.key)
+        return f"everything was derived again: {key} means something else than when it was written"
     return None
 
 

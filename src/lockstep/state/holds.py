@@ -140,7 +140,7 @@ class Holds:
             replaced = (
                 sa.select(consumers.c.id)
                 .join(generations, generations.c.id == consumers.c.generation)
-                .where(generations.c.state == "retired")
+                .where(generations.c.state.in_(("retired", "kept")))
             )
             statement = statement.where(table.c.state.in_(_STANDS), table.c.consumer.not_in(replaced))
         with self._database.reading() as connection:

@@ -1,0 +1,111 @@
+"""Recode: a mapping whose records mean something else than the ledger says, and what is done about it.
+
+Few records are derived again in place at once: so it is in the first hour with a pipeline, and does no harm.
+With more, a person decides: in place readers would see both meanings for as long as that takes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from lockstep import keys
+from lockstep.canonical import canonical
+from lockstep.engine.asking import Asking
+from lockstep.engine.lease import Lease
+from lockstep.engine.points import passing
+from lockstep.engine.sample import Changed, changed_meaning, passing_over
+from lockstep.errors import LockstepError
+from lockstep.guard.policies import ChangedMapping
+from lockstep.guard.policy import HeldBack
+from lockstep.limits import Numbers
+from lockstep.mapping import Mapping as Declared
+from lockstep.ports import Reader
+from lockstep.state.generations import Consumer
+from lockstep.state.store import Store
+from lockstep.values import EVERYTHING, Entry, Hint, Lane, Record, Trust, consumer_stream
+
+
+class Recode(NamedTuple):
+    """All records of a mapping are to be derived again by other code. `why`: in words; `code`: its version
+    and recipe; `held`: what a person is asked before, None where nobody need be."""
+
+    why: str
+    code: Mapping[str, Any]
+    held: HeldBack | None = None
+
+
+def recode(mapping: Declared, consumer: Consumer, recipe: str, store: Store, reader: Reader) -> Recode | None:
+    """Whether a mapping means something else now. Raises Unreachable or Refused."""
+    code, columns = {"version": mapping.version, "recipe": recipe}, consumer.recipe != recipe
+    declared = columns or consumer.version != mapping.version
+    held_before = any(one.policy == ChangedMapping.name for one in store.holds.of(consumer.id))
+    changed = None
+    if held_before or not passing_over(consumer, store):
+        changed = changed_meaning(mapping, consumer, store, reader, other_columns=columns)
+    if changed is None:
+        return Recode("mapping changed", code) if declared else None
+    numbers = Numbers(known=store.ledger.count(consumer.id), tried=changed.tried, failed=changed.differ)
+    verdict = ChangedMapping().judge(numbers, mapping.guard)
+    key = keys.text(changed.first.key)
+    why = f"key {key} is as it was and means something else now: the code has changed"
+    if verdict.go:
+        return Recode(why, code)
+    said = (
+        f"{verdict.reason}, such as key {key} ({_fields(mapping, consumer, changed)}). `lockstep deploy "
+        f"{mapping.name}` builds it anew beside, so that nobody sees both; approved, it is derived in place"
+    )
+    return Recode(why, code, HeldBack(ChangedMapping.name, verdict._replace(reason=said), numbers))
+
+
+def _fields(mapping: Declared, consumer: Consumer, changed: Changed) -> str:
+    """What differs of one record, by name."""
+    one = changed.first
+    if one.error is not None:
+        return f"it cannot be derived: {one.error}"
+    if {item.key for item in one.desired} != set(changed.before):
+        return "it has other target keys"
+    try:
+        writer = mapping.target.open(consumer.number)
+        try:
+            held = writer.read(list(changed.before))
+        finally:
+            writer.close()
+    except LockstepError:
+        return "its target does not answer, to compare"
+    names = {
+        name
+        for item in one.desired
+        if item.key in held
+        for name in _differing(held[item.key].record, item.record)
+    }
+    return f"fields {', '.join(sorted(names))}" if names else "its record"
+
+
+def _differing(held: Record, derived: Record) -> set[str]:
+    return {
+        name
+        for name in {*held, *derived}
+        if (name in held) != (name in derived)
+        or canonical({"value": held[name]}) != canonical({"value": derived[name]})
+    }
+
+
+def allowed(store: Store, lease: Lease, asking: Asking, consumer: Consumer, recoded: Recode) -> bool:
+    """Whether a person has approved it; then all keys are hinted, and the ledger's code is this one. Asks
+    where nobody was asked yet."""
+    hold = asking.stands(ChangedMapping.name)
+    if hold is None and recoded.held is not None:
+        asking.ask(recoded.held)
+    if hold is None or hold.state != "approved":
+        return False
+    hint = Hint("", span=EVERYTHING, reason="backfill", trust=Trust.LEDGER, at=time.time())
+    store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
+    passing("hinted")
+    known = store.ledger.count(consumer.id)
+    reason = f"mapping changed (hold {hold.id})"
+    lease.under(partial(store.backfills.begin, consumer=consumer.id, reason=reason, total=known))
+    lease.under(partial(store.generations.set_consumer, consumer=consumer.id, **recoded.code))
+    return True
