@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from lockstep import keys
 from lockstep.errors import DeclarationError
+from lockstep.systems.opensearch.builds import Builds
 from lockstep.systems.opensearch.check import check
 from lockstep.systems.opensearch.client import Auth, Client, Verify
 from lockstep.systems.opensearch.flavour import ELASTICSEARCH, OPENSEARCH, Flavour
 from lockstep.systems.opensearch.layout import Layout, checked_name
+from lockstep.systems.opensearch.places import Snapshots, declared
+from lockstep.systems.opensearch.repository import SnapshotRepository
 from lockstep.systems.opensearch.writer import LARGEST_REQUEST, IndexWriter
-from lockstep.values import Finding, Key
+from lockstep.values import Finding, Identity, Key
 
 __all__ = ["Elasticsearch", "OpenSearch", "SearchCluster", "SearchIndex"]
 
@@ -25,20 +30,37 @@ class SearchCluster:
 
     User and password stand in the URL or in `auth=`, which may also be the whole value of an Authorization
     header. `verify` is False, or the file of the authority that signed the cluster's certificate. `timeout`
-    is how many seconds may pass without a byte of an answer.
+    is how many seconds may pass without a byte of an answer. `snapshots` says where saved states of its
+    indices lie: the name of a snapshot repository that the cluster knows, or what registers one, as the
+    server takes it (`type`, `settings`), with its `name` beside unless that is to be `lockstep`.
     """
 
     flavour: ClassVar[Flavour]
 
-    def __init__(self, url: str, *, auth: Auth = None, verify: Verify = True, timeout: float = 90.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        auth: Auth = None,
+        verify: Verify = True,
+        timeout: float = 90.0,
+        snapshots: Snapshots = None,
+    ) -> None:
         self.url, found = _without_secrets(url)
         self.verify = verify
         self.timeout = timeout
+        self.snapshots = declared(snapshots)
         self._auth = auth or found
 
     @classmethod
     def from_env(
-        cls, variable: str, *, auth: Auth = None, verify: Verify = True, timeout: float = 90.0
+        cls,
+        variable: str,
+        *,
+        auth: Auth = None,
+        verify: Verify = True,
+        timeout: float = 90.0,
+        snapshots: Snapshots = None,
     ) -> Self:
         """The cluster whose URL an environment variable holds, secrets and all."""
         url = os.environ.get(variable)
@@ -47,7 +69,7 @@ class SearchCluster:
                 f"the environment variable {variable} is not set",
                 f"Set it: export {variable}=https://user:password@search.example.com:9200",
             )
-        return cls(url, auth=auth, verify=verify, timeout=timeout)
+        return cls(url, auth=auth, verify=verify, timeout=timeout, snapshots=snapshots)
 
     def index(
         self,
@@ -91,7 +113,7 @@ class Elasticsearch(SearchCluster):
 
 @dataclass(frozen=True)
 class SearchIndex:
-    """A `ports.Target`: an alias over one index per generation."""
+    """A `ports.Target`, `Generational` and `Restorable`: an alias over one index per generation."""
 
     system: SearchCluster
     index: str
@@ -108,13 +130,44 @@ class SearchIndex:
         return keys.encode((keys.text_of(values),))
 
     def open(self, generation: int) -> IndexWriter:
-        return IndexWriter(
-            self.system.connect(),
-            Layout(self.index, generation),
-            self.mappings,
-            self.settings,
-            self.largest_request,
-        )
+        return self._writer(self.system.connect(), generation)
+
+    def _writer(self, client: Client, generation: int) -> IndexWriter:
+        names = Layout(self.index, generation)
+        return IndexWriter(client, names, self.mappings, self.settings, self.largest_request)
+
+    def searched(self) -> int | None:
+        with self._builds() as builds:
+            return builds.searched()
+
+    def point(self, generation: int) -> None:
+        with self._builds() as builds:
+            builds.point(generation)
+
+    def remove(self, generation: int, marker: str) -> None:
+        with self._builds() as builds:
+            builds.remove(generation, marker)
+
+    @contextlib.contextmanager
+    def _builds(self) -> Iterator[Builds]:
+        with contextlib.closing(self.system.connect()) as client:
+            yield Builds(client, self.index)
+
+    def repository(self) -> SnapshotRepository:
+        """Saved states, in the snapshot repository that `snapshots=` of the cluster declares."""
+        if self.system.snapshots is None:
+            title = self.system.flavour.title
+            raise DeclarationError(
+                f"it is not declared where saved states of {self.name} lie",
+                f'Write ls.{title}(url, snapshots="NAME") with the name of a snapshot repository of the '
+                "cluster, or have Lockstep register one: "
+                'snapshots={"type": "fs", "settings": {"location": "/backups"}}.',
+            )
+        client = self.system.connect()
+        return SnapshotRepository(client, self.system.snapshots, self.index, partial(self._identity, client))
+
+    def _identity(self, client: Client, generation: int) -> Identity | None:
+        return self._writer(client, generation).identity()
 
     def check(self) -> list[Finding]:
         """Everything that can be known before the first write, asking and changing nothing."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lockstep.errors import DeclarationError
 from lockstep.systems.opensearch.wire import META
@@ -54,6 +54,14 @@ class Layout:
     @property
     def door(self) -> str:
         return f"{self.index}-WRITE"
+
+
+def generation_of(alias: str, index: str) -> int | None:
+    """The generation of a name that a `Layout` gives; None where it is not one of this alias."""
+    number = index.removeprefix(f"{alias}-g")
+    if number == index or not re.fullmatch(r"0|[1-9][0-9]*", number):
+        return None
+    return int(number)
 
 
 def checked_name(name: str) -> str:
@@ -104,6 +112,29 @@ def marker_of(mappings: Any) -> str | None:
     except (KeyError, TypeError):
         return None
     return marker if isinstance(marker, str) else None
+
+
+class Restoring(NamedTuple):
+    """What stands in a mapping instead of the marker while its index is restored: the marker it is to have,
+    and the saved state that it comes from, by its id."""
+
+    marker: str
+    saved: str
+
+
+def restoring_of(mappings: Any) -> Restoring | None:
+    """Whose restore an index was made by; None where it is no half-restored one."""
+    try:
+        begun = mappings["_meta"]["lockstep"]["restoring"]
+        return Restoring(str(begun["marker"]), str(begun["saved"]))
+    except (KeyError, TypeError):
+        return None
+
+
+def marked(mappings: Any, mark: Mapping[str, Any]) -> dict[str, Any]:
+    """The `_meta` of a live mapping with another mark of Lockstep's; what others have put there stays."""
+    beside = mappings.get("_meta", {}) if isinstance(mappings, Mapping) else {}
+    return {**beside, "lockstep": {**mark, "format": FORMAT}}
 
 
 _SOURCELESS = {

@@ -13,7 +13,7 @@ from lockstep.systems.opensearch.layout import Layout
 from lockstep.systems.opensearch.pace import Pace
 from lockstep.systems.opensearch.reasons import BUSY, reason
 from lockstep.systems.opensearch.scan import Scanner
-from lockstep.systems.opensearch.standing import standing
+from lockstep.systems.opensearch.standing import Standing, standing
 from lockstep.systems.opensearch.summing import Summing
 from lockstep.values import (
     Change,
@@ -113,12 +113,16 @@ class IndexWriter:
             raise Refused(problem.problem, problem.mend)
         if layout.loses_source(self._mappings, self._settings):
             raise Refused(*layout.SOURCE_NEEDED)
-        request = layout.body(names, marker, self._mappings, self._settings, searched=not there.searched)
+        request = layout.body(names, marker, self._mappings, self._settings, searched=self._first(there))
         answer = self._put(request)
         identity = self.identity()
         if answer is None or identity is None:
             raise Unreachable(f"the index {names.index} was created and is not there", "Run it again.")
         return identity
+
+    def _first(self, there: Standing) -> bool:
+        """Whether readers are to see it at once: nothing else is searched, and it is no rehearsal's."""
+        return not there.searched and self._names.generation > 0
 
     def _put(self, request: dict[str, Any]) -> Any:
         whole = dict(self._client.flavour.whole)

@@ -1,0 +1,153 @@
+"""The builds of an index side by side: which one the public alias leads to, and how it is moved.
+
+The alias is moved in one `_aliases` call, which the cluster applies as one change of its state: a search
+finds either the old index or the new one. What is set on the alias (a filter, routing) goes with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lockstep.errors import Refused, TargetReplaced, Unreachable
+from lockstep.systems.opensearch.client import Client
+from lockstep.systems.opensearch.layout import Layout, generation_of, marker_of, restoring_of
+from lockstep.systems.opensearch.origins import snapshots_of
+from lockstep.systems.opensearch.standing import Standing, standing
+
+_TRIES = 3
+_WAIT = "30s"
+
+
+class Builds:
+    """The generations of one index."""
+
+    def __init__(self, client: Client, alias: str) -> None:
+        self._client = client
+        self._alias = alias
+
+    def searched(self) -> int | None:
+        """The generation that the public alias leads to. Raises Refused where that is not one of ours."""
+        there = self._standing(Layout(self._alias, 0))
+        if not there.searched:
+            return None
+        found = generation_of(self._alias, there.searched[0])
+        if len(there.searched) > 1 or found is None:
+            raise Refused(
+                f"the alias {self._alias} leads to {', '.join(sorted(there.searched))}, no single generation",
+                f"Take it from all but one generation of Lockstep's: DELETE /INDEX/_alias/{self._alias}",
+            )
+        return found
+
+    def point(self, generation: int) -> None:
+        """Moves the public alias, once all of the build can be searched."""
+        names = Layout(self._alias, generation)
+        for _ in range(_TRIES):
+            there = self._standing(names)
+            if there.indices.get(names.index) is None:
+                raise TargetReplaced(
+                    f"there is no generation {generation} of {self._alias}: "
+                    f"the index {names.index} is not there, or has no marker of Lockstep's",
+                    "Restore it, or build it anew.",
+                )
+            self._assert_answering(names.index)
+            if self._leads(names) or self._moved(names, there):
+                return
+        raise Unreachable(
+            f"somebody else moves the alias {self._alias} at this moment",
+            f"See who changes it (GET /_alias/{self._alias}), and run it again.",
+        )
+
+    def _leads(self, names: Layout) -> bool:
+        """Whether the alias leads to this build alone already."""
+        found = self._aliases()
+        return list(found) == [names.index] and bool(found[names.index].get("is_write_index"))
+
+    def _aliases(self) -> dict[str, dict[str, Any]]:
+        """The indices that the public alias leads to, each with what is set on it."""
+        path = f"/{self._alias}?ignore_unavailable=true&allow_no_indices=true&expand_wildcards=none"
+        found = self._client.ask("GET", f"{path}&filter_path=*.aliases") or {}
+        return {
+            name: one["aliases"][self._alias]
+            for name, one in found.items()
+            if self._alias in one.get("aliases", {})
+        }
+
+    def _moved(self, names: Layout, there: Standing) -> bool:
+        """One atomic call; False where the alias has been moved meanwhile."""
+        found = self._aliases()
+        if set(found) != set(there.searched):
+            return False
+        kept = next(iter(found.values()), {})
+        actions: list[dict[str, Any]] = [
+            {"remove": {"index": other, "alias": self._alias, "must_exist": True}}
+            for other in found
+            if other != names.index
+        ]
+        kept = {name: value for name, value in kept.items() if name != "is_write_index"}
+        actions.append({"add": {"index": names.index, "alias": self._alias, **kept, "is_write_index": True}})
+        status, answer = self._client.send("POST", "/_aliases", self._client.content({"actions": actions}))
+        if status == 404:
+            return False  # an index or the alias on it is gone since
+        if status != 200:
+            raise self._client.failure(status, answer)
+        return self._leads(names)
+
+    def _assert_answering(self, index: str) -> None:
+        """Every shard of it can be searched, and shows what was acknowledged. Raises Refused, Unreachable."""
+        state = self._client.ask(
+            "GET", f"/_cluster/state/metadata/{index}?filter_path=metadata.indices.*.state"
+        )
+        if state and state.get("metadata", {}).get("indices", {}).get(index, {}).get("state") == "close":
+            raise Refused(f"the index {index} is closed, so it cannot be searched", f"POST /{index}/_open")
+        status, answer = self._client.send(
+            "GET", f"/_cluster/health/{index}?wait_for_status=yellow&timeout={_WAIT}", None
+        )
+        if status not in (200, 408):
+            raise self._client.failure(status, answer)
+        if self._client.parse(answer).get("status") == "red":
+            raise Unreachable(
+                f"{index} is red: a part of it cannot be searched, so readers are not sent there",
+                "See GET /_cluster/allocation/explain.",
+            )
+        refreshed = self._client.ask("POST", f"/{index}/_refresh")
+        if refreshed is not None and refreshed.get("_shards", {}).get("failed", 1):
+            raise self._client.rubbish(repr(refreshed).encode())
+
+    def remove(self, generation: int, marker: str) -> None:
+        """Deletes the index of a build that is not searched, the half-restored one of this marker too."""
+        names = Layout(self._alias, generation)
+        found = self._client.ask("GET", f"/{names.index}?filter_path=*.aliases,*.mappings._meta")
+        if found is None or names.index not in found:
+            return
+        one = found[names.index]
+        mappings = one.get("mappings")
+        aliases = one.get("aliases", {})
+        if self._alias in aliases:
+            raise Refused(
+                f"generation {generation} of {self._alias} is the one that is searched",
+                "Point at another generation first.",
+            )
+        begun = restoring_of(mappings)
+        theirs = marker_of(mappings) if begun is None else begun.marker
+        if theirs != marker and (aliases or not self._just_restored(names.index)):
+            raise Refused(
+                f"the index {names.index} "
+                + ("is not Lockstep's" if theirs is None else f"has the marker {theirs}, not {marker}"),
+                f"See whose it is. If nobody needs it: DELETE /{names.index}",
+            )
+        self._client.ask("DELETE", f"/{names.index}")
+
+    def _just_restored(self, index: str) -> bool:
+        """Whether it comes from a saved state of this target: without an alias too, it is what a restore left
+        that was cut off before it could leave its note."""
+        found = snapshots_of(self._client, index)
+        return bool(found) and all((one or "").startswith(f"lockstep-{self._alias}.") for one in found)
+
+    def _standing(self, names: Layout) -> Standing:
+        """What stands there. Raises Refused where something that is not Lockstep's has the public name."""
+        there = standing(self._client, names)
+        if names.alias in there.indices or any(there.indices[name] is None for name in there.searched):
+            problem = there.problem(names, self._client.flavour, creating=False)
+            assert problem is not None
+            raise Refused(problem.problem, problem.mend)
+        return there
