@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from unittest import mock
 
 import lockstep.model as ls
@@ -198,13 +198,8 @@ class World:
         return run_quickly(self.pipeline())
 
     def dies(self, spec: str, *, trimming: bool = False) -> bool:
-        """Runs once in a process that is killed at a point; whether it came that far.
-
-        `trimming`: it forgets settled hints all the time, however young.
-        """
-        code = in_process(_run_and_die, self, spec, trimming)
-        assert code in (0, -9), f"the run at {spec} ended with {code}"
-        return code == -9
+        """As `died`."""
+        return died(self, spec, trimming=trimming)
 
     def mappings(self) -> list[str]:
         return ["people", "addresses"] if self.claims else ["people"]
@@ -292,7 +287,23 @@ def run_quickly(pipeline: Pipeline) -> RunResult:
         return run(pipeline, once=True)
 
 
-def _run_and_die(world: World, spec: str, trimming: bool) -> None:
+class Runs(Protocol):
+    """A world that runs in this process."""
+
+    def run(self) -> RunResult: ...
+
+
+def died(world: Runs, spec: str, *, trimming: bool = False) -> bool:
+    """Runs once in a process that is killed at a point; whether it came that far.
+
+    `trimming`: it forgets settled hints all the time, however young.
+    """
+    code = in_process(_run_and_die, world, spec, trimming)
+    assert code in (0, -9), f"the run at {spec} ended with {code}"
+    return code == -9
+
+
+def _run_and_die(world: Runs, spec: str, trimming: bool) -> None:
     points.die_at(spec)
     with contextlib.ExitStack() as stack:
         if trimming:
