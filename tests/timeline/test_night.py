@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,16 +10,19 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from psycopg.conninfo import conninfo_to_dict
 
 import lockstep as ls
 from lockstep.cli.main import cli
 from lockstep.engine import asking, consumer, source
 from lockstep.operations.happening import Happening
+from lockstep.testing.proxy import Proxy
 from tests.accidents.world import Product
 from tests.guard.test_holds import filled, held
 from tests.pairs.world import Following, World, until
@@ -224,3 +228,41 @@ def test_nothing_is_told_where_nobody_ever_ran_and_the_pipeline_is_never_importe
         [*command, "timeline", "--mapping", "nobody"], capture_output=True, text=True, check=False
     )
     assert "no run knows a mapping 'nobody' (known: people)" in unknown.stderr
+
+
+@pytest.mark.parametrize("world", ["postgres"], indirect=True)
+def test_a_target_that_does_not_answer_is_told_of_once_with_how_long(world: World) -> None:
+    kind, url, name = world.target.split("|")
+    at = conninfo_to_dict(url)
+    with contextlib.closing(Proxy(str(at["host"]), int(str(at["port"])))) as proxy:
+        world.target = f"{kind}|{url.replace(str(at['port']), str(proxy.port))}|{name}"
+        world.run()
+        with Following(world):
+            until(lambda: ls.status(Path(world.state)).running is not None)
+            proxy.refuse()
+            proxy.cut()
+            world.do("UPDATE users SET email = 'meanwhile@example.com' WHERE id = 7")
+            until(lambda: len(happened(world, "mapping-waits")) == 1)
+            time.sleep(2)
+            proxy.accept()
+            until(lambda: len(happened(world, "mapping-goes-on")) == 1)
+            until(lambda: world.actual() == world.expected())
+    (waits,) = happened(world, "mapping-waits")
+    (goes_on,) = happened(world, "mapping-goes-on")
+    assert goes_on.seconds is not None
+    assert goes_on.seconds > 2
+    assert abs(goes_on.happened_at - waits.happened_at - goes_on.seconds) < 1
+    assert goes_on.numbers is not None
+
+
+@pytest.mark.parametrize("world", ["sql"], indirect=True)
+def test_a_burst_of_removals_is_told_by_the_minute(world: World) -> None:
+    world.guard = ls.Guard(free=1_000)
+    filled(world)
+    world.do("UPDATE users SET email = email || '.' WHERE id <= 40", "DELETE FROM users WHERE id > 350")
+    world.run()
+    bursts = happened(world, "burst", since=time.time() - 200)
+    numbers = [one.numbers for one in bursts if one.numbers]
+    assert sum(one["removes"] for one in numbers) == 150
+    assert {one.subject for one in bursts} == {world.pipeline().named("people").target.name}
+    assert all(one.seconds == 60 and one.happened_at % 60 == 0 for one in bursts)
