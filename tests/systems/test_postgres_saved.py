@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 import shutil
 import threading
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from tests.support.damage import HARMS
 from tests.support.stopped import stopped_at_each_step
 
 from lockstep.errors import Refused, Unreachable
@@ -379,17 +379,7 @@ def test_a_table_whose_name_is_as_long_as_can_be(postgres_url: str, tmp_path: Pa
         target.remove(0, "drill")
 
 
-def flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-def cut(file: Path) -> None:
-    os.truncate(file, file.stat().st_size - 1)
-
-
-@pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
+@pytest.mark.parametrize("harm", HARMS)
 def test_damage_to_any_file_is_seen_and_nothing_is_restored(
     world: World, harm: Callable[[Path], None]
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
 import sqlite3
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.damage import HARMS
 from tests.support.stopped import stopped_at_each_step
 
 from lockstep.errors import DeclarationError, Refused, Unreachable
@@ -233,17 +233,7 @@ def test_the_table_itself_is_never_removed(world: World) -> None:
     assert len(world.rows()) == 20
 
 
-def flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-def cut(file: Path) -> None:
-    os.truncate(file, file.stat().st_size - 1)
-
-
-@pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
+@pytest.mark.parametrize("harm", HARMS)
 def test_damage_to_any_file_is_seen_and_nothing_is_restored(
     world: World, harm: Callable[[Path], None]
 ) -> None:

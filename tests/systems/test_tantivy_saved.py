@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.support.damage import HARMS, flip
 from tests.support.stopped import stopped_at_each_step
 
 from lockstep.errors import Refused
@@ -134,17 +135,7 @@ def test_a_saved_state_that_lacks_files_does_not_keep_others_from_being_saved(
     assert repository.damage("two") is None
 
 
-def flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-def cut(file: Path) -> None:
-    os.truncate(file, file.stat().st_size - 1)
-
-
-@pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
+@pytest.mark.parametrize("harm", HARMS)
 def test_damage_to_any_file_is_seen_and_nothing_is_restored(
     elsewhere: Path, tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
