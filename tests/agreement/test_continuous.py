@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import lockstep as ls
+from lockstep.cli.main import cli
 from lockstep.operations import continuous
 from lockstep.operations.continuous import Schedule
 from lockstep.operations.repair import Repair, repair
@@ -120,7 +122,7 @@ def test_a_repair_that_does_not_stick_is_given_up(
     try:
         until(lambda: "repaired 3 times and different again, so left as it is: 2" in caplog.text)
         seen = ls.reports(tmp_path / "state", "copied")[0].id
-        until(lambda: ls.reports(tmp_path / "state", "copied")[0].id > seen + 2)
+        until(lambda: ls.reports(tmp_path / "state", "copied")[0].id > seen + 3)
     finally:
         stop.set()
         thread.join(60)
@@ -129,3 +131,10 @@ def test_a_repair_that_does_not_stick_is_given_up(
         assert out.execute("SELECT id FROM copied ORDER BY id").fetchall() == [(1,), (3,)]
     assert ls.reports(tmp_path / "state", "copied")[0].verdict == "1 missing"
     assert sum(keys.get("missing", 0) for keys in asked) == 3 + 1 + 1, asked
+    said = "repaired 3 times and different again, so left as it is: 2"
+    assert ls.report(tmp_path / "state", seen + 2).report["notes"][-1] == said
+    assert caplog.text.count(said) == 1
+    shown = CliRunner().invoke(cli, ["--state", str(tmp_path / "state"), "report", str(seen + 2)])
+    assert said in shown.stdout
+    told = ls.timeline(tmp_path / "state").happenings
+    assert [one.text for one in told if one.kind == "repair-given-up"] == [said]

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from lockstep.database import Access
 from lockstep.operations.explain import explain
-from lockstep.operations.history import Event
+from lockstep.operations.history import EVENTS, Event
+from lockstep.operations.opened import existing
 from lockstep.operations.reports import accept
 from lockstep.operations.verify import verify
+from lockstep.state import schema
+from lockstep.state.events import Kind
 from tests.support.world import World
 
 
@@ -76,3 +80,29 @@ def test_failures_and_what_checks_found_are_told(world: World) -> None:
     assert "missing" in found[0][1]
     assert ("accepted", "accepted by ada: a test") in found
     assert not any(event.what == "check" for event in told(world, "1"))
+
+
+def test_what_befell_its_mapping_source_and_target_meanwhile_is_told(world: World) -> None:
+    with existing(world.pipeline(), Access.CHANGE) as store:
+        consumer = store.generations.consumers()[0]
+        store.events.note(Kind.MAPPING_STOPPED, "people", "it is full")
+        store.events.note(Kind.TARGET_EMPTIED, consumer.target, "it was emptied")
+        store.events.note(Kind.SOURCE_HOLE, consumer.source, "the log was lost")
+        store.events.note(Kind.MAPPING_STOPPED, "others", "of another one")
+        store.events.note(Kind.SNAPSHOT_TAKEN, consumer.target, "which touches nothing")
+        for number in range(EVENTS - 3):
+            store.events.note(Kind.MAPPING_WAITS, "people", f"no answer, {number}")
+        with store.events._database.writing() as connection:
+            long_ago = {"at": 1.0, "kind": "mapping-stopped", "subject": "people", "text": "before it was"}
+            connection.execute(schema.events.insert(), long_ago)
+    found = [event.text for event in told(world, "3") if event.what == "event"]
+    assert found[:3] == [
+        "mapping-stopped: it is full",
+        f"target-emptied {consumer.target}: it was emptied",
+        f"source-hole {consumer.source}: the log was lost",
+    ]
+    assert len(found) == EVENTS
+    with existing(world.pipeline(), Access.CHANGE) as store:
+        store.events.note(Kind.MAPPING_GOES_ON, "people", "goes on")
+    again = [event.text for event in told(world, "3") if event.what == "event"]
+    assert again == [*found[1:], "mapping-goes-on: goes on"]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
      "stuck": {"mapping", "key", "stage", "error", "remedy", "claim",
                "attempts", "first_at", "last_at", "retry_at"},
      "history": [{"happened_at", "what", "text", "position"}]}
-    what: hint, write, stuck, backfill, check, closed or accepted.
+    what: hint, write, stuck, backfill, check, closed, accepted or event.
     Where there is none, source, error, ledger and stuck are null.
     """,
 )

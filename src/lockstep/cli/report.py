@@ -62,6 +62,8 @@ def command(number: int, limit: int) -> None:
         out.print(f"  when      {output.clock(body['started_at'])}, in {took}")
         if body["position"]:
             out.print(f"  position  {body['position']} of the source's log")
+        for note in body["notes"]:
+            out.print(f"  note      {note}")
         for one in whole.divergences[:limit]:
             _print(out, one)
         if len(whole.divergences) > limit:

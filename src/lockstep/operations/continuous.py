@@ -6,15 +6,17 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lockstep.agreement.report import Report
+from lockstep.database import Access
 from lockstep.errors import LockstepError
 from lockstep.operations.opened import existing
 from lockstep.operations.repair import repair
 from lockstep.operations.status import mapping_statuses
 from lockstep.operations.verify import verify
 from lockstep.pipeline import Checks, Pipeline
+from lockstep.state.events import Kind
 
 log = logging.getLogger("lockstep")
 
@@ -26,6 +28,7 @@ TRIES = 3
 
 _REPAIRED = ("missing", "stale", "different", "extra", "ledger")
 _BUSY = 5.0
+_LISTED = 20
 
 
 class Schedule:
@@ -74,6 +77,7 @@ class Continuous(threading.Thread):
         self._schedule = Schedule(every, time.monotonic(), share)
         self._tried: dict[str, Counter[str]] = {name: Counter() for name in checks}
         self._said: dict[str, str] = {}
+        self._given_up: dict[str, str] = {}
 
     def run(self) -> None:
         while True:
@@ -120,11 +124,27 @@ class Continuous(threading.Thread):
         given_up = {subject for subject, times in tried.items() if times >= TRIES}
         wanted = {one.subject for one in report.divergences if one.kind in _REPAIRED} - given_up
         if given_up:
-            listed = ", ".join(sorted(given_up)[:5])
-            self._warn(name, f"repaired {TRIES} times and different again, so left as it is: {listed}")
+            self._give_up(name, report, sorted(given_up))
+        else:
+            self._given_up.pop(name, None)
         if wanted:
             repair(self._pipeline, name, report=report.id, only=_REPAIRED, but=given_up, by=_BY)
             tried.update(wanted)
+
+    def _give_up(self, name: str, report: Report, subjects: Sequence[str]) -> None:
+        """Leaves to a person what a repair does not mend, and says so in the report that found it again."""
+        more = f" and {len(subjects) - _LISTED:,} more" if len(subjects) > _LISTED else ""
+        listed = ", ".join(subjects[:_LISTED]) + more
+        note = f"repaired {TRIES} times and different again, so left as it is: {listed}"
+        new = self._given_up.get(name) != note
+        self._given_up[name] = note
+        if new:
+            log.warning("checking %s: %s", name, note)
+        with existing(self._pipeline, Access.CHANGE) as store:
+            if report.id is not None:
+                store.reports.remark(report.id, note)
+            if new:
+                store.events.note(Kind.REPAIR_GIVEN_UP, name, note, numbers={"divergences": len(subjects)})
 
     def _warn(self, name: str, what: str) -> None:
         """Once, as long as it stays the same."""

@@ -69,6 +69,7 @@ ILL: frozenset[str] = frozenset(
         Kind.DEPLOY_FAILED,
         Kind.DRILL_FAILED,
         Kind.NOT_KEPT,
+        Kind.REPAIR_GIVEN_UP,
         Told.RUN_DIED,
         Told.HELD,
         Told.CHECK_DIFFERED,

@@ -18,6 +18,7 @@ from lockstep.agreement.report import Divergence
 from lockstep.mapping import Mapping
 from lockstep.model import Column
 from lockstep.shape import Node
+from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.rows import Wrote
 from lockstep.state.store import Store
@@ -26,6 +27,30 @@ from lockstep.values import Entry, Hint, Key, consumer_stream, source_stream
 
 HINTS = 100
 """Hints that are told of: the newest."""
+
+EVENTS = 20
+"""Events of its mapping, source and target that are told of: the newest."""
+
+_TOUCHING = frozenset(
+    {
+        Kind.MAPPING_STOPPED,
+        Kind.MAPPING_WAITS,
+        Kind.MAPPING_HELD,
+        Kind.MAPPING_GOES_ON,
+        Kind.SOURCE_WAITS,
+        Kind.SOURCE_STOPPED,
+        Kind.SOURCE_HOLE,
+        Kind.SOURCE_GOES_ON,
+        Kind.TARGET_GONE,
+        Kind.TARGET_REPLACED,
+        Kind.TARGET_EMPTIED,
+        Kind.ADOPTED,
+        Kind.RESTORE_DONE,
+        Kind.DEPLOY_SWAPPED,
+        Kind.ROLLED_BACK,
+    }
+)
+"""What makes a record late, lost, or another one. Who asked for what is told by the hints."""
 
 ROWS = 200
 """Rows of the tree whose hints are looked for, the root's first."""
@@ -37,7 +62,7 @@ Tree = dict[str, set[Key]]
 class Event(Struct, frozen=True):
     """Something that happened to the key.
 
-    what   hint, write, stuck, backfill, check, closed or accepted
+    what   hint, write, stuck, backfill, check, closed or accepted; event: of its mapping, source or target
     text   in words
     position   of the source's log, where the event has one
     """
@@ -70,7 +95,20 @@ def history(
         if stuck.attempts > 1:
             text = f"{stuck.stage} failed, attempt {stuck.attempts}: {stuck.error}"
             found.append(Event(stuck.last_at, "stuck", text))
+    if found:
+        found += _around(store, consumer, min(event.happened_at for event in found))
     return sorted(found, key=lambda event: event.happened_at)
+
+
+def _around(store: Store, consumer: Consumer, since: float) -> list[Event]:
+    """What happened meanwhile to its mapping, source and target, and may have touched it: the newest."""
+    of = (consumer.mapping, consumer.source, consumer.target)
+    found = [
+        Event(one.at, "event", f"{one.kind}{'' if one.subject == of[0] else f' {one.subject}'}: {one.text}")
+        for one in store.events.since(since)
+        if one.subject in of and one.kind in _TOUCHING
+    ]
+    return found[-EVENTS:]
 
 
 def _hints(store: Store, consumer: Consumer, root: Node, key: Key, shape: Any) -> Iterator[Event]:

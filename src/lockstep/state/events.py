@@ -64,6 +64,7 @@ class Kind(Meaning):
     RUN_LOST_LEASE = "run-lost-lease", "another process took over what a run worked"
     CLOCK_JUMPED = "clock-jumped", "the machine's clock was set: times before and after do not add up"
     REPAIR_ASKED = "repair-asked", "somebody asked for a repair of what a check had found"
+    REPAIR_GIVEN_UP = "repair-given-up", "what was repaired again and again and differs once more is left"
     RETRY_ASKED = "retry-asked", "somebody asked to try keys again that are stuck"
     BACKFILL_ASKED = "backfill-asked", "somebody asked for keys to be derived again"
     REDRIVE_ASKED = "redrive-asked", "somebody asked for keys to be hinted again that changed since a time"

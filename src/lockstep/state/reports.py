@@ -135,6 +135,19 @@ class Reports:
             self._prune(connection, consumer, now)
         return int(number)
 
+    def remark(self, number: int, note: str) -> None:
+        """Adds to a report what is to be known of it, and was not yet when it was kept."""
+        table = schema.reports
+        with self._database.writing() as connection:
+            body = connection.scalar(sa.select(table.c.body).where(table.c.id == number))
+            if body is None:  # forgotten by now
+                return
+            said = msgspec.json.decode(body)
+            said["notes"] = [*said.get("notes", ()), note]
+            connection.execute(
+                table.update().where(table.c.id == number).values(body=msgspec.json.encode(said))
+            )
+
     def _close(self, connection: sa.Connection, consumer: int, subject: str, kind: str, now: float) -> None:
         table = schema.divergences
         connection.execute(
