@@ -9,7 +9,8 @@ from pathlib import Path
 
 from lockstep import keys
 from lockstep.database.files import FileDatabase
-from lockstep.journal.sql import SqlJournal, migrations
+from lockstep.journal.sql import SqlJournal
+from lockstep.journal.tables import migrations
 from lockstep.values import Entry, Hint, Lane, source_stream
 
 APPENDS = """
@@ -17,7 +18,8 @@ import sys
 from pathlib import Path
 from lockstep import keys
 from lockstep.database.files import FileDatabase
-from lockstep.journal.sql import SqlJournal, migrations
+from lockstep.journal.sql import SqlJournal
+from lockstep.journal.tables import migrations
 from lockstep.values import Entry, FeedMark, Hint, Lane, source_stream
 journal = SqlJournal(FileDatabase(Path(sys.argv[1]), migrations))
 n = int(sys.argv[2])

@@ -21,7 +21,7 @@ from lockstep.database.files import FileDatabase
 from lockstep.database.postgres import PostgresDatabase
 from lockstep.engine.lease import Lease
 from lockstep.errors import LeaseLost
-from lockstep.journal import sql as journals
+from lockstep.journal import tables as journals
 from lockstep.migrations import Migration
 from lockstep.place import Place, StateUrl
 from lockstep.state import schema

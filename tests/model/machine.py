@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from lockstep.database.files import FileDatabase
 from lockstep.engine.points import POINTS
-from lockstep.journal.sql import SqlJournal, migrations
+from lockstep.journal.sql import SqlJournal
+from lockstep.journal.tables import migrations
 from lockstep.values import Lane, Stream, source_stream
 from tests.model.agreed import assert_agreed, assert_records
 from tests.model.statements import ROWS, spoils, statements, swaps

@@ -25,7 +25,7 @@ RESTORING = [
     "build-agreed",
 ]
 SWAP = ["build-live", "build-pointed"]
-RECOVERY = {*SAVING, *RESTORING, *SWAP}
+RECOVERY = {*SAVING, *RESTORING, *SWAP, "redriven"}
 
 
 @pytest.fixture

@@ -16,16 +16,19 @@ from typing import Any, Protocol
 from unittest import mock
 
 import lockstep.model as ls
+from lockstep.database import Access
 from lockstep.engine import consumer, points, service
 from lockstep.engine.service import Service
 from lockstep.mapping import Keyed
 from lockstep.operations.backfill import backfill
+from lockstep.operations.opened import existing
 from lockstep.operations.run import RunResult, run
 from lockstep.operations.verify import verify
 from lockstep.pipeline import Pipeline
 from lockstep.state.store import Store
 from lockstep.systems.postgres import feed as postgres_feed
 from lockstep.systems.sqlite import SQLite, feed
+from lockstep.values import EVERYTHING, Entry, Hint, Lane, source_stream
 
 SCHEMA = """
 CREATE TABLE companies (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
@@ -179,6 +182,24 @@ class World:
         with contextlib.closing(sqlite3.connect(self.root / "state" / "ledger.db")) as connection, connection:
             for statement in statements:
                 connection.execute(statement)
+
+    def trim(self) -> None:
+        """Forgets every hint that was settled."""
+        with existing(self.pipeline(), Access.RUN) as store:
+            store.trim(keep=-1.0)
+
+    def position(self) -> str:
+        """How far the source's log is in the journal."""
+        with existing(self.pipeline(), Access.RUN) as store:
+            mark = store.journal.mark(next(iter(self.pipeline().sources())))
+        assert mark is not None
+        return mark.position
+
+    def journal_span(self) -> None:
+        """A hint of all users, as a TRUNCATE makes one."""
+        with existing(self.pipeline(), Access.RUN) as store:
+            stream = source_stream(next(iter(self.pipeline().sources())))
+            store.journal.append([Entry(stream, Lane.LIVE, 0, (Hint("users", span=EVERYTHING),))])
 
     def derived_addresses(self) -> list[dict[str, Any]]:
         """Every address that a user has, with the record it would have, whoever may own it."""

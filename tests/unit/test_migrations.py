@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from lockstep.database.files import FileDatabase
 from lockstep.database.postgres import PostgresDatabase
-from lockstep.journal import sql
+from lockstep.journal import tables
 from lockstep.place import StateUrl
 from lockstep.state import schema
 
@@ -79,7 +79,7 @@ _POSTGRES = {
 }
 BOTH = pytest.mark.parametrize(
     ("metadata", "migrations"),
-    [(schema.metadata, schema.migrations), (sql.metadata, sql.migrations)],
+    [(schema.metadata, schema.migrations), (tables.metadata, tables.migrations)],
     ids=["ledger", "journal"],
 )
 

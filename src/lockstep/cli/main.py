@@ -51,6 +51,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "snapshots": "List the saved states, and which were proven.",
         "restore": "Bring a target back, with all that changed since.",
         "drill": "Rehearse a restore, and measure it.",
+        "redrive": "Hint again what changed since a moment.",
         "deploy": "Build a target anew beside the live one, prove it, and swap.",
         "rollback": "Go back to the build that a deploy replaced.",
         "retire": "Remove the build that is kept to go back to.",

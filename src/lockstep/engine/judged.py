@@ -23,7 +23,7 @@ from lockstep.state.holds import KEYS, Hold
 from lockstep.state.ledger import Ledger
 from lockstep.values import Key
 
-_PASSES = frozenset({"backfill", "repair"})
+_PASSES = frozenset({"backfill", "repair", "redrive"})
 """Reasons of passes that somebody asked for: what they change is no mass update."""
 
 _FRESH = 1.0

@@ -41,6 +41,9 @@ from lockstep.values import (
 )
 
 AT_ONCE = 5_000
+_PASSES = frozenset({"backfill", "redrive"})
+"""Reasons of hints that make up a pass, whose progress is shown."""
+
 """Keys that are derived and written together, at most."""
 
 _LONGEST_WAIT = 1.0
@@ -298,7 +301,7 @@ class Loop:
             cleared if self._maybe_stuck else (),
             released if self._claims else (),
             batch.positions if part.last else {},
-            sum(batch.works[key].reason == "backfill" for key in derived),
+            sum(batch.works[key].reason in _PASSES for key in derived),
         )
         waiting = self._lease.under(lambda epoch: self._ledger.settle(epoch, self._generation, done))
         passing("settled")

@@ -33,6 +33,7 @@ POINTS = {
     "build-pointed": "readers see it, and nobody has noted so",
     "snapshot-begun": "a saved state is known, and nothing of it is saved",
     "snapshot-saved": "it is whole in its repository, and nobody has noted so",
+    "redriven": "a part of what a redrive names is hinted",
     "trimmed": "what everybody has settled is forgotten in the journal",
 }
 """Every point, and what is true there."""

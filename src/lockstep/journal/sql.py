@@ -15,59 +15,9 @@ import sqlalchemy as sa
 
 from lockstep.database import Database, holding, insert, upsert
 from lockstep.errors import StateError
-from lockstep.migrations import Migration, statements
+from lockstep.journal.tables import entries, marks, meta
+from lockstep.journal.window import Window
 from lockstep.values import Entry, FeedMark, Hint, Lane, Stream
-
-metadata = sa.MetaData()
-meta = sa.Table(
-    "meta",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
-)
-entries = sa.Table(
-    "entries",
-    metadata,
-    sa.Column(
-        "offset",
-        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-        sa.Identity(always=True),
-        primary_key=True,
-    ),
-    sa.Column("stream", sa.Text, nullable=False),
-    sa.Column("lane", sa.Text, nullable=False),
-    sa.Column("partition", sa.Integer, nullable=False),
-    sa.Column("origin", sa.BigInteger, nullable=False),
-    sa.Column("hints", sa.Integer, nullable=False),
-    sa.Column("body", sa.LargeBinary, nullable=False),
-    sa.Column("at", sa.Double, nullable=False),
-    sqlite_autoincrement=True,
-)
-sa.Index("entries_next", entries.c.stream, entries.c.lane, entries.c.offset)
-marks = sa.Table(
-    "marks",
-    metadata,
-    sa.Column("source", sa.Text, primary_key=True),
-    sa.Column("position", sa.Text, nullable=False),
-    sa.Column("identity", sa.Text, nullable=False),
-    sa.Column("landmark", sa.Text),
-)
-
-migrations = (
-    Migration(
-        "0001_journal",
-        statements(
-            "CREATE TABLE meta (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL)",
-            'CREATE TABLE entries ("offset" SERIAL, stream TEXT NOT NULL, lane TEXT NOT NULL,'
-            " partition INTEGER NOT NULL, origin BIGINT NOT NULL, hints INTEGER NOT NULL,"
-            " body BYTES NOT NULL, at DOUBLE PRECISION NOT NULL)",
-            'CREATE INDEX entries_next ON entries (stream, lane, "offset")',
-            "CREATE TABLE marks (source TEXT PRIMARY KEY NOT NULL, position TEXT NOT NULL,"
-            " identity TEXT NOT NULL)",
-        ),
-    ),
-    Migration("0002_landmark", statements("ALTER TABLE marks ADD COLUMN landmark TEXT")),
-)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[Hint, ...]).decode
@@ -109,6 +59,7 @@ class SqlJournal:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.window = Window(database)
         query = sa.select(meta.c.value).where(meta.c.name == "identity")
         with database.reading() as connection:
             known = connection.scalar(query)
@@ -263,15 +214,19 @@ class SqlJournal:
             return connection.scalar(statement.limit(1))
 
     def trim(self, stream: Stream, lane: Lane, upto: int, before: float) -> int:
+        old = sa.and_(
+            entries.c.stream == stream,
+            entries.c.lane == lane.value,
+            entries.c.offset <= upto,
+            entries.c.at < before,
+        )
+        newest = sa.select(sa.func.max(entries.c.offset), sa.func.max(entries.c.at)).where(old)
         with self._database.writing() as connection:
-            return connection.execute(
-                entries.delete().where(
-                    entries.c.stream == stream,
-                    entries.c.lane == lane.value,
-                    entries.c.offset <= upto,
-                    entries.c.at < before,
-                )
-            ).rowcount
+            offset, at = connection.execute(newest).one()
+            if offset is None:
+                return 0
+            self.window.note_trimmed(connection, stream, offset, at)
+            return connection.execute(entries.delete().where(old)).rowcount
 
     def close(self) -> None:
         self._database.close()

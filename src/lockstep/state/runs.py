@@ -53,10 +53,10 @@ class Backfills:
             fence(connection, epoch)
             _begun(connection, consumer, reason, total)
 
-    def ask(self, consumer: int, total: int) -> None:
-        """Somebody asks for a pass over all keys, beside a run or without one."""
+    def ask(self, consumer: int, total: int, reason: str = "asked") -> None:
+        """Somebody asks for a pass over all keys, or those of a redrive, beside a run or without one."""
         with self._database.writing() as connection:
-            _begun(connection, consumer, "asked", total)
+            _begun(connection, consumer, reason, total)
 
     def finish(self, epoch: int, consumer: int) -> None:
         """The pass under way, if there is one, has come to its end."""

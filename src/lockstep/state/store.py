@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from lockstep.database import Access, Database, insert, upsert
 from lockstep.database.files import FileDatabase
 from lockstep.errors import StateError
-from lockstep.journal import sql as journals
+from lockstep.journal import tables as journals
 from lockstep.journal.sql import SqlJournal
 from lockstep.place import Place, StateUrl
 from lockstep.state import schema

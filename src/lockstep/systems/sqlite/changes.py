@@ -9,6 +9,7 @@ from typing import Any
 from lockstep import keys
 from lockstep.systems.sqlite import cells
 from lockstep.systems.sqlite.install import Layout
+from lockstep.systems.sqlite.position import Place
 from lockstep.systems.sqlite.schema import Column
 from lockstep.systems.sqlite.triggers import DELETED, INSERTED, MARKER, REPLACED
 from lockstep.values import EVERYTHING, Hint, JoinValues, Key
@@ -26,27 +27,30 @@ class Decoder:
 
     def hints(self, change: Sequence[Any]) -> list[Hint]:
         """The hints of a row (n, token, at, operation, before…, after…)."""
-        _, _, at, operation, *values = change
+        n, token, at, operation, *values = change
+        place = Place(n, token).text
         table = self.layout.wanted.table
         moment = (at - _UNIX) * 86400.0
         if operation == MARKER:
-            return [Hint(table, span=EVERYTHING, reason="capture begins", at=moment)]
+            return [Hint(table, span=EVERYTHING, reason="capture begins", position=place, at=moment)]
         if not set(self.joins) <= set(self.layout.wanted.joins):
             return []  # written before capture was installed anew, which hints the whole table
         width = len(self.columns)
         before, old_joins = (None, None) if operation == INSERTED else self._image(values[:width])
         if operation in (DELETED, REPLACED):
-            return [] if before is None else [Hint(table, before, before=old_joins, at=moment)]
+            return (
+                [] if before is None else [Hint(table, before, before=old_joins, position=place, at=moment)]
+            )
         after, new_joins = self._image(values[width : 2 * width])
         if before == after:
             if before is None:
                 return []
-            return [Hint(table, before, before=old_joins, after=new_joins, at=moment)]
+            return [Hint(table, before, before=old_joins, after=new_joins, position=place, at=moment)]
         found = []
         if before is not None:
-            found.append(Hint(table, before, before=old_joins, at=moment))
+            found.append(Hint(table, before, before=old_joins, position=place, at=moment))
         if after is not None:
-            found.append(Hint(table, after, after=new_joins, at=moment))
+            found.append(Hint(table, after, after=new_joins, position=place, at=moment))
         return found
 
     def _image(self, values: Sequence[Any]) -> tuple[Key | None, JoinValues | None]:
