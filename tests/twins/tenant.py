@@ -14,7 +14,7 @@ from lockstep.twins.zuora.engine import history
 from lockstep.twins.zuora.engine.catalogue import ProductCharge, ProductPlan, flat
 from lockstep.twins.zuora.engine.history import History
 from lockstep.twins.zuora.engine.order import Order
-from lockstep.twins.zuora.engine.requests import Action, AddProduct
+from lockstep.twins.zuora.engine.requests import EVENTS, Action, AddProduct
 from lockstep.twins.zuora.engine.settings import Settings
 from lockstep.twins.zuora.engine.tree import Refused, Segment, Tier, Version
 
@@ -132,8 +132,8 @@ def _plan(said: AddProduct) -> ProductPlan:
 
 def on(day: str) -> list[dict[str, str]]:
     """Trigger dates, all on one day."""
-    names = ("ContractEffective", "ServiceActivation", "CustomerAcceptance")
-    return [{"name": name, "triggerDate": day} for name in names]
+
+    return [{"name": name, "triggerDate": day} for name in EVENTS]
 
 
 def act(type: str, day: str, **body: Any) -> dict[str, Any]:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -19,6 +16,7 @@ import httpx
 import pytest
 
 from tests.twins.api import Api, sign_in, stocked
+from tests.twins.process import started
 
 
 def test_a_token_is_needed_and_ends(api: Api) -> None:
@@ -202,28 +200,10 @@ def test_a_refused_order_calls_nobody(api: Api, ear: Any) -> None:
     assert len(_heard(ear, 1)) == 1
 
 
-@contextmanager
-def _process(file: Path) -> Iterator[tuple[subprocess.Popen[bytes], Api]]:
-    """`lockstep twin zuora` as a person starts it."""
-    command = [sys.executable, "-m", "lockstep.cli", "--json", "twin", "zuora", "--file", str(file)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout is not None
-            said = json.loads(process.stdout.readline())
-            with httpx.Client(base_url=said["url"], timeout=20) as http:
-                api = Api(http, (said["client_id"], said["client_secret"]))
-                sign_in(api)
-                yield process, api
-            process.terminate()
-            assert process.wait(10) in {0, -signal.SIGKILL}
-        finally:
-            process.kill()
-
-
 def test_what_is_done_outlives_a_kill(tmp_path: Path) -> None:
     """SIGKILL between orders: all of them are there after the restart, once, with their kept answers."""
     file = tmp_path / "tenant.db"
-    with _process(file) as (process, api):
+    with started(file) as (process, api):
         stocked(api)
         api.clock("2025-01-01")
         api.account()
@@ -232,7 +212,7 @@ def test_what_is_done_outlives_a_kill(tmp_path: Path) -> None:
             assert api.post("/v1/orders", body, Idempotency_Key=f"k-{n}")["success"]
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    with _process(file) as (_, again):
+    with started(file) as (_, again):
         assert again.get("/twin")["today"] == "2025-01-01"
         again.plan, again.charge = api.plan, api.charge
         for n in range(5):

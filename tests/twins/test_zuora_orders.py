@@ -153,6 +153,19 @@ def test_an_order_whose_answer_timed_out_runs_to_its_end(api: Api) -> None:
     assert api.segments() == [(1, "2025-01-01", "2026-01-01", 10, 10)]
 
 
+def test_the_gateway_gives_up_on_a_slow_order_which_goes_on(api: Api) -> None:
+    api.account()
+    api.put("/twin/settings", {"order_seconds": 0.5, "gateway_seconds": 0.1})
+    body = api.order_body(api.subscribe())
+    keyed = {"Idempotency-Key": "k-1"}
+    assert api.http.post("/v1/orders", json=body, headers=keyed).status_code == 504
+    assert api.order(api.subscribe(), number="S-2")["reasons"][0]["code"] % 100 == 50
+    waited = _until(
+        lambda: api.http.post("/v1/orders", json=body, headers=keyed), lambda r: r.status_code == 200
+    )
+    assert waited.json()["subscriptionNumbers"] == ["S-1"]
+
+
 def test_two_orders_at_once_on_one_account(api: Api) -> None:
     """Each is done, or meets the lock and says so; none is lost, none is done twice."""
     api.account()

@@ -94,6 +94,18 @@ def test_object_query_filters(many: Api, filters: list[str], found: set[str]) ->
     assert {one["accountNumber"] for one in said["data"]} == found
 
 
+@pytest.mark.parametrize(
+    "form", ["2025-01-02T12:00:00Z", "2025-01-02T13:00:00.000+01:00", "2025-01-02T12:00:00+00:00"]
+)
+def test_what_was_updated_since_an_instant_in_any_form(many: Api, form: str) -> None:
+    many.clock("2025-01-02")
+    many.put("/v1/accounts/A-7", {"name": "other"})
+    said = many.get("/object-query/accounts", **{"filter[]": f"updatedDate.GE:{form}"})
+    assert [one["accountNumber"] for one in said["data"]] == ["A-7"]
+    asked = _ask(many, f"select AccountNumber from Account where UpdatedDate >= {form}")
+    assert [one["AccountNumber"] for one in asked["records"]] == ["A-7"]
+
+
 def test_object_query_expands_down_to_the_tiers_where_the_price_is(many: Api) -> None:
     said = many.get(
         "/object-query/subscriptions/S-1",

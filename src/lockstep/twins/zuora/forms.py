@@ -27,9 +27,15 @@ def instant(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}+00:00"
 
 
-def wall(at: datetime) -> str:
-    """As the /v1 paths write it."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+def same_instant(text: str) -> str:
+    """A text as `instant` writes it, where it is an instant in any other form of ISO 8601; else as it is."""
+    if len(text) < 11 or text[10] not in "T ":
+        return text
+    try:
+        at = datetime.fromisoformat(text.replace(" ", "+") if text[10] == "T" else text)
+    except ValueError:
+        return text
+    return instant(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
 
 
 def bare(doc: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -33,6 +34,7 @@ class ZuoraTwin:
         config = uvicorn.Config(
             Gate(tenant, ROUTES), host=host, port=port, log_level="warning", access_log=False, ws="none"
         )
+        logging.getLogger("uvicorn.error").addFilter(_not_meant)
         self._server = uvicorn.Server(config)
         # Made here with its protocol said: asyncio switches Nagle's delay (40 ms an answer) off only then.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -87,3 +89,8 @@ class ZuoraTwin:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _not_meant(record: logging.LogRecord) -> bool:
+    """Connections that a fault cuts within the answer are no error of the server's."""
+    return "without completing response" not in record.getMessage()

@@ -23,10 +23,10 @@ from .forms import decode, encode
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
     kind TEXT NOT NULL, id TEXT NOT NULL, number TEXT, parent TEXT, updated TEXT NOT NULL, doc TEXT NOT NULL,
-    PRIMARY KEY (kind, id)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS records_number ON records (kind, number);
-CREATE INDEX IF NOT EXISTS records_parent ON records (kind, parent);
+    UNIQUE (kind, id)
+);
+CREATE INDEX IF NOT EXISTS records_number ON records (number, kind, id);
+CREATE INDEX IF NOT EXISTS records_parent ON records (parent, kind, id);
 CREATE INDEX IF NOT EXISTS records_updated ON records (kind, updated, id);
 CREATE TABLE IF NOT EXISTS versions (
     number TEXT NOT NULL, version INTEGER NOT NULL, id TEXT NOT NULL UNIQUE, tree BLOB NOT NULL,

@@ -119,7 +119,9 @@ class Tenant:
             [today.isoformat()],
         )
         for doc in over:
-            self._put(self.store.history(doc["name"])[-1], latest=True)
+            self.change(
+                "subscriptions", doc["id"], status="Expired" if doc["status"] == "Active" else "Active"
+            )
 
     def _put(self, version: Version, latest: bool) -> None:
         now = self.now()

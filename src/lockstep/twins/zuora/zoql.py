@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .engine.tree import Refused
+from .forms import same_instant
 
 OBJECTS = {
     "Account": "accounts",
@@ -29,7 +30,7 @@ OBJECTS = {
 }
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<text>'(?:[^'\\]|\\.)*')|(?P<word>[A-Za-z_]\w*|-?\d[\d.:T+-]*)|(?P<sign><=|>=|!=|=|<|>|,))"
+    r"\s*(?:(?P<text>'(?:[^'\\]|\\.)*')|(?P<word>[A-Za-z_]\w*|-?\d[\d.:TZ+-]*)|(?P<sign><=|>=|!=|=|<|>|,))"
 )
 _SIGNS = {"=": "=", "!=": "<>", "<": "<", ">": ">", "<=": "<=", ">=": ">="}
 MOST_CONDITIONS = 200
@@ -126,7 +127,7 @@ def _condition(column: str, sign: str, word: str) -> tuple[str, list[Any]]:
     elif re.fullmatch(r"-?\d+(\.\d+)?", word):
         text = float(word)
     else:
-        text = word  # a date or an instant, without quotes
+        text = same_instant(word)  # a date or an instant, without quotes
     if sign == "like":
         raise _malformed("like needs a text in quotes")
     return f"{column} {_SIGNS[sign]} ?", [text]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ from ..tenant import Tenant
 from .call import Answer, Call, Route
 from .tokens import Tokens
 from .work import Work, refused
+
+_LOG = logging.getLogger(__name__)
 
 
 class Gate:
@@ -119,6 +122,9 @@ class Gate:
             return await asyncio.wait_for(asyncio.shield(doing), self.tenant.settings.gateway_seconds)
         except TimeoutError:
             return _gateway()
+        except Exception:  # a defect of the stand-in; nothing of the request holds
+            _LOG.exception("%s %s failed", call.method, call.path)
+            return refused(500, "The stand-in failed: see what it logged.")
 
     def _before(self, met: Fault) -> Answer | None:
         """The answer of a fault that keeps the request from being looked at."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..engine.tree import Refused
-from ..forms import bare, decode, encode
+from ..forms import bare, decode, encode, same_instant
 from ..tenant import Tenant
 from .call import Answer, Call
 
@@ -170,7 +170,7 @@ def compared(column: str, operator: str, text: str) -> tuple[str, list[Any]]:
         if re.fullmatch(r"-?\d{1,15}(\.\d+)?", text):
             numeric = f"typeof({column}) IN ('integer', 'real')"
             return f"iif({numeric}, {column} {operator} ?, {column} {operator} ?)", [float(text), text]
-    return f"{column} {operator} ?", [text]
+    return f"{column} {operator} ?", [same_instant(text)]
 
 
 def _sorting(sorts: list[str]) -> tuple[str, str]:

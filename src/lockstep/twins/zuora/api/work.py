@@ -44,6 +44,8 @@ class Work:
         account = None
         try:
             account = self._take(call, route)
+            if isinstance(account, str):
+                time.sleep(call.tenant.settings.order_seconds)
             with store.transaction():
                 call.tenant.turn_day()
                 try:

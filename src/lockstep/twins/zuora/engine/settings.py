@@ -31,6 +31,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     credit: bool = True
     """What was billed and is no longer due is credited; else it is kept."""
 
+    order_seconds: float = 0.0
+    """How long an order is at work, by the machine's clock. Meanwhile its account is locked."""
+
     orders_per_subscription: int = 1_000
     subscriptions_per_order: int = 50
     actions_per_order: int = 50
