@@ -8,9 +8,11 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 import lockstep as ls
@@ -19,55 +21,77 @@ from tests.pairs.world import World
 KILLED = ("created", "intended:2", "written:1", "written:3", "settled:2")
 
 
+Do = Callable[..., list[tuple[Any, ...]]]
+
+
 @contextlib.contextmanager
-def table_of(world: World) -> Iterator[tuple[sqlite3.Connection, str]]:
-    _, where, name = world.target.split("|")
-    with contextlib.closing(sqlite3.connect(where)) as connection:
-        yield connection, name
+def table_of(world: World) -> Iterator[tuple[Do, str]]:
+    """What somebody else does to the target's database, and the table's name there."""
+    kind, where, name = world.target.split("|")
+    connection: Any = sqlite3.connect(where) if kind == "sql" else psycopg.connect(where)
+
+    def do(statement: str, *values: object) -> list[tuple[Any, ...]]:
+        if kind == "postgres":
+            cursor = connection.execute(statement.replace("?", "%s").encode(), values or None)
+            return list(cursor.fetchall()) if cursor.description else []
+        return list(connection.execute(statement, values).fetchall())
+
+    with contextlib.closing(connection):
+        yield do, f"out.{name}" if kind == "postgres" else name
         connection.commit()
 
 
 def filled(world: World) -> None:
     """What an importer of somebody else's left: most of it right, in its own words, with a column more; every
     write from now on is counted."""
-    with table_of(world) as (connection, name):
-        connection.execute(
-            f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, email TEXT, company TEXT, tags JSON, "
-            "threads JSON, note TEXT)"
+    with table_of(world) as (do, name):
+        kinds = ("jsonb", "json") if name.startswith("out.") else ("JSON", "JSON")
+        do(
+            f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, email TEXT, company TEXT, tags {kinds[0]}, "
+            f"threads {kinds[1]}, note TEXT)"
         )
-        connection.executemany(
-            f"INSERT INTO {name} VALUES (?, ?, ?, ?, ?, 'theirs')",
-            [
-                (
-                    int(key),
-                    one["email"],
-                    one["company"],
-                    json.dumps(one["tags"], indent=1),
-                    json.dumps(one["threads"]),
-                )
-                for key, one in world.expected().items()
-            ],
-        )
-        connection.execute(f"UPDATE {name} SET email = 'wrong' WHERE id IN (5, 6)")
-        connection.execute(f"DELETE FROM {name} WHERE id IN (7, 8, 9)")
-        connection.execute(f"INSERT INTO {name} (id, email) VALUES (900, 'old'), (901, 'old')")
-        connection.execute("CREATE TABLE touched (id INTEGER)")
-        for what, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
-            connection.execute(
-                f"CREATE TRIGGER t{what} AFTER {what} ON {name} "
-                f"BEGIN INSERT INTO touched VALUES ({row}.id); END"
+        for key, one in world.expected().items():
+            do(
+                f"INSERT INTO {name} VALUES (?, ?, ?, ?, ?, 'theirs')",
+                int(key),
+                one["email"],
+                one["company"],
+                json.dumps(one["tags"], indent=1),
+                json.dumps(one["threads"]),
             )
+        do(f"UPDATE {name} SET email = 'wrong' WHERE id IN (5, 6)")
+        do(f"DELETE FROM {name} WHERE id IN (7, 8, 9)")
+        do(f"INSERT INTO {name} (id, email) VALUES (900, 'old'), (901, 'old')")
+        counted(do, name)
+
+
+def counted(do: Do, name: str) -> None:
+    """From now on, the ids of rows that are written are in a table `touched`."""
+    if name.startswith("out."):
+        do("CREATE TABLE out.touched (id INTEGER)")
+        do(
+            "CREATE FUNCTION out.touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "INSERT INTO out.touched VALUES (coalesce(new.id, old.id)); RETURN NULL; END $$"
+        )
+        do(
+            f"CREATE TRIGGER touched AFTER INSERT OR UPDATE OR DELETE ON {name} "
+            "FOR EACH ROW EXECUTE FUNCTION out.touch()"
+        )
+        return
+    do("CREATE TABLE touched (id INTEGER)")
+    for what, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+        do(f"CREATE TRIGGER t{what} AFTER {what} ON {name} BEGIN INSERT INTO touched VALUES ({row}.id); END")
 
 
 def touched(world: World) -> list[int]:
-    with table_of(world) as (connection, _):
-        return sorted(row for (row,) in connection.execute("SELECT id FROM touched"))
+    with table_of(world) as (do, name):
+        return sorted(row for (row,) in do(f"SELECT id FROM {'out.' * name.startswith('out.')}touched"))
 
 
 FOUND = {"equal": 55, "different": 2, "source-only": 3, "target-only": 2}
 
 
-@pytest.mark.parametrize("world", ["sql"], indirect=True)
+@pytest.mark.parametrize("world", ["sql", "postgres"], indirect=True)
 def test_what_is_equal_is_taken_over_and_what_differs_is_left(world: World) -> None:
     filled(world)
     plan = ls.adopt(world.pipeline(), "people", dry_run=True)
@@ -91,7 +115,7 @@ def test_what_is_equal_is_taken_over_and_what_differs_is_left(world: World) -> N
         ls.adopt(world.pipeline(), "people")
 
 
-@pytest.mark.parametrize("world", ["sql"], indirect=True)
+@pytest.mark.parametrize("world", ["sql", "postgres"], indirect=True)
 def test_what_differs_is_written_where_asked(world: World) -> None:
     filled(world)
     ls.adopt(world.pipeline(), "people", take_different=True)
@@ -99,11 +123,11 @@ def test_what_differs_is_written_where_asked(world: World) -> None:
     world.run()
     assert touched(world) == [5, 6, 7, 8, 9]
     assert world.actual() == world.expected()
-    with table_of(world) as (connection, name):
-        assert connection.execute(f"SELECT note FROM {name} WHERE id = 5").fetchone() == ("theirs",)
+    with table_of(world) as (do, name):
+        assert do(f"SELECT note FROM {name} WHERE id = 5") == [("theirs",)]
 
 
-@pytest.mark.parametrize("world", ["sql"], indirect=True)
+@pytest.mark.parametrize("world", ["sql", "postgres"], indirect=True)
 def test_killed_at_any_moment_it_goes_on(world: World) -> None:
     world.do("INSERT INTO users SELECT i, 1, 'many' || i FROM generate_series(1000, 4999) i")
     filled(world)
@@ -128,7 +152,7 @@ def test_killed_at_any_moment_it_goes_on(world: World) -> None:
     assert touched(world) == [7, 8, 9]
 
 
-@pytest.mark.parametrize("world", ["tantivy", "sql"], indirect=True)
+@pytest.mark.parametrize("world", ["tantivy", "sql", "postgres"], indirect=True)
 def test_what_cannot_be_taken_over(world: World) -> None:
     if world.target.startswith("tantivy"):
         with pytest.raises(ls.Refused, match="cannot be taken over"):
@@ -136,8 +160,8 @@ def test_what_cannot_be_taken_over(world: World) -> None:
         return
     assert ls.adopt(world.pipeline(), "people").outcome == "nothing"
     assert not Path(world.state).exists()
-    with table_of(world) as (connection, name):
-        connection.execute(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, email TEXT)")
-        connection.execute(f"INSERT INTO {name} VALUES (1, 'x')")
+    with table_of(world) as (do, name):
+        do(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, email TEXT)")
+        do(f"INSERT INTO {name} VALUES (1, 'x')")
     with pytest.raises(ls.Refused, match="no column company"):
         ls.adopt(world.pipeline(), "people")
