@@ -24,7 +24,8 @@ class Numbers(NamedTuple):
                  batch not, and nothing that a person has allowed
     known        source keys that the ledger has a record of; 0 where nobody had to count
     source       rows of the root's table, counted up to `known`; None where nobody had to count, or could
-    usual        most updates in any such time of the last week; None when that is not known yet
+    usual, usual_removes  most updates, and removals, in any such time of the last week; None when that is not
+                 known yet, or nobody had to know
     refills      records of this batch that the ledger knows and the target has lost
     tried, failed  keys of late, and those of them that failed (of a sample, that mean something else); only
                  where error-share or mapping-changed is judged
@@ -39,6 +40,7 @@ class Numbers(NamedTuple):
     known: int = 0
     source: int | None = None
     usual: int | None = None
+    usual_removes: int | None = None
     refills: int = 0
     target: int | None = None
     owed: int = 0

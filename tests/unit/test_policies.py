@@ -49,6 +49,10 @@ def test_a_source_that_reads_empty_deletes_nothing(numbers: Numbers, goes: bool)
         (of(removes=5_000, known=1_000_000, source=850_000), False),  # a first batch of many
         (of(removes=1, window_removes=100_000, known=100_000_000), False),
         (of(updates=1_000_000, known=1_000_000, source=0), True),
+        (of(removes=200, known=1_000, usual_removes=100), True),  # such a day
+        (of(removes=201, known=1_000, usual_removes=100), False),
+        (of(removes=600, known=1_000, usual_removes=10_000), False),  # most of it, whatever is usual
+        (of(removes=400_000, known=1_000_000, usual_removes=400_000), False),
     ],
 )
 def test_removals_are_held_beyond_a_number_and_a_share(numbers: Numbers, goes: bool) -> None:

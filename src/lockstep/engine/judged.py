@@ -162,18 +162,18 @@ class Judge:
         elif seen is None or time.monotonic() > seen.until or (filling and seen.target is None):
             raise Uncounted(window.removes, refills)
         removed = max(window.removes - seen.removed, 0)  # since it was counted
-        self._door.judge(
-            Numbers(
-                updates,
-                removes,
-                window.updates,
-                window.removes,
-                max(seen.known - removed, 0),
-                seen.source,
-                window.usual() if changing else None,
-                refills,
-                seen.target,
-                seen.owed,
-            ),
-            (*batch.removed, *batch.updated)[:KEYS],
+        numbers = Numbers(
+            updates,
+            removes,
+            window.updates,
+            window.removes,
+            max(seen.known - removed, 0),
+            seen.source,
+            refills=refills,
+            target=seen.target,
+            owed=seen.owed,
         )
+        busy = removes > 0 and window.removes + max(removes, numbers.waiting) > self._door.guard.free
+        if (changing or busy) and (usual := window.usual()) is not None:
+            numbers = numbers._replace(usual=usual.updates, usual_removes=usual.removes)
+        self._door.judge(numbers, (*batch.removed, *batch.updated)[:KEYS])

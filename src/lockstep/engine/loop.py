@@ -253,6 +253,7 @@ class Loop:
         batch, rows, derived = part.batch, part.rows, part.derived
         changed: list[Row] = []
         removed: list[Key] = []
+        came: list[Key] = []
         failures: list[Failure] = []
         cleared: list[Key] = []
         released: list[tuple[Key, Key]] = []
@@ -289,6 +290,8 @@ class Loop:
                     removed.append(key)
             elif result.row != before:
                 changed.append(result.row)
+                if before is None:
+                    came.append(key)
             released.extend((target_key, key) for target_key in result.released)
         if tally.get(Status.SUPERSEDED):
             self._lease.redraw()
@@ -302,6 +305,7 @@ class Loop:
             released if self._claims else (),
             batch.positions if part.last else {},
             sum(batch.works[key].reason in _PASSES for key in derived),
+            came,
         )
         waiting = self._lease.under(lambda epoch: self._ledger.settle(epoch, self._generation, done))
         passing("settled")

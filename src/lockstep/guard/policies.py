@@ -10,6 +10,9 @@ from lockstep.limits import REFILL, Guard, Numbers
 FEW = 20
 """Removals, with those of the window, from which on it is worth to count the source."""
 
+TURNOVER = 2
+"""So many times the usual removals are no reason to ask, up to half of the records."""
+
 MANY_UPDATES = 10_000
 """Updates in a window that are never held."""
 
@@ -36,7 +39,8 @@ class EmptySource:
 
 
 class Removals:
-    """Removals beyond a number and a share, those counted that happened lately and those that wait."""
+    """Removals beyond a number and a share, those counted that happened lately and those that wait; and
+    beyond what is usual, as a target with turnover removes much each day."""
 
     name = "removals"
 
@@ -46,6 +50,9 @@ class Removals:
         if not numbers.removes or total <= guard.free:
             return GO
         if total <= guard.share * numbers.before and total <= guard.most:
+            return GO
+        turnover = TURNOVER * (numbers.usual_removes or 0)
+        if total <= min(turnover, numbers.before / 2, guard.most):
             return GO
         lately = f", with {numbers.window_removes:,} of late" if numbers.window_removes else ""
         share = 100 * total / max(numbers.before, 1)

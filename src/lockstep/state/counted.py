@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
+from lockstep.database import among
 from lockstep.state import schema
 from lockstep.state.holds import Hold, standing
-from lockstep.values import Version
+from lockstep.values import Key, Version
 
 REMEMBERED = 7 * 1440
 """Minutes for which writes are remembered: what is usual is told from them."""
@@ -30,7 +31,7 @@ class Window(NamedTuple):
     """What happened lately and what is in flight.
 
     `holds`: what is held of this consumer, and what a person has allowed; `allowed`: of that, what is in
-    flight, by hold; `usual`: most updates in any window of the last week, None with less than a day of
+    flight, by hold; `usual`: what was most in any window of the last week, None with less than a day of
     history.
     """
 
@@ -38,7 +39,14 @@ class Window(NamedTuple):
     removes: int
     allowed: Mapping[int, int]
     holds: Sequence[Hold]
-    usual: Callable[[], int | None]
+    usual: Callable[[], Usual | None]
+
+
+class Usual(NamedTuple):
+    """Most updates, and most removals, in any window of the last week."""
+
+    updates: int
+    removes: int
 
 
 class Reserved(NamedTuple):
@@ -98,24 +106,45 @@ def owed(connection: sa.Connection, generation: int) -> int:
     return max(left, 0)
 
 
-def _usual(connection: sa.Connection, generation: int, minute: int, width: int) -> int | None:
-    """Most updates in any window before this one."""
+def _usual(connection: sa.Connection, generation: int, minute: int, width: int) -> Usual | None:
+    """What was most in any window before this one."""
     writes = schema.writes
     rows = connection.execute(
-        sa.select(writes.c.minute, writes.c.updates)
+        sa.select(writes.c.minute, writes.c.updates, writes.c.removes)
         .where(writes.c.generation == generation, writes.c.minute <= minute - width)
         .order_by(writes.c.minute)
     ).all()
     if not rows or minute - rows[0].minute < _DAY:
         return None
-    most = total = first = 0
+    updates = removes = first = 0
+    most = Usual(0, 0)
     for row in rows:
-        total += row.updates
+        updates, removes = updates + row.updates, removes + row.removes
         while rows[first].minute <= row.minute - width:
-            total -= rows[first].updates
+            updates, removes = updates - rows[first].updates, removes - rows[first].removes
             first += 1
-        most = max(most, total)
+        most = Usual(max(most.updates, updates), max(most.removes, removes))
     return most
+
+
+def came_back(connection: sa.Connection, generation: int, consumer: int, keys: Sequence[Key]) -> None:
+    """Keys have records again, some of which were removed lately: those removals did not last, and count no
+    more. A key that was removed twice is one that came back once."""
+    writes, tombstones = schema.writes, schema.tombstones
+    lately = (writes.c.generation == generation) & (writes.c.minute > int(time.time() // 60) - _DAY)
+    if (
+        connection.execute(sa.select(writes.c.minute).where(lately, writes.c.removes > 0).limit(1)).first()
+        is None
+    ):
+        return
+    minutes: Counter[int] = Counter()
+    for some in among(connection, tombstones.c.key, keys):
+        gone = tombstones.delete().where(tombstones.c.consumer == consumer, some)
+        minutes.update(int(at // 60) for at in connection.scalars(gone.returning(tombstones.c.at)))
+    for minute, back in minutes.items():
+        here = (writes.c.generation == generation) & (writes.c.minute == minute)
+        left = sa.case((writes.c.removes > back, writes.c.removes - back), else_=0)
+        connection.execute(writes.update().where(here).values(removes=left))
 
 
 def settled(connection: sa.Connection, generation: int, consumer: int, version: Version) -> None:
@@ -138,6 +167,9 @@ def settled(connection: sa.Connection, generation: int, consumer: int, version: 
 def _add(connection: sa.Connection, generation: int, updates: int, removes: int) -> None:
     writes = schema.writes
     minute = int(time.time() // 60)
+    early = (writes.c.generation == generation) & (writes.c.minute > minute + 1)
+    for row in connection.execute(writes.delete().where(early).returning(writes.c.updates, writes.c.removes)):
+        updates, removes = updates + row.updates, removes + row.removes  # the clock was set back
     here = (writes.c.generation == generation) & (writes.c.minute == minute)
     found = connection.execute(
         writes.update()

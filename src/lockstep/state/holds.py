@@ -28,6 +28,9 @@ from lockstep.values import Key
 KEYS = 1_000
 """Source keys that a hold names, at most."""
 
+_SET_BACK = 300.0
+"""Seconds by which the clocks of who approves and who runs may differ."""
+
 _STANDS = ("open", "rejected", "approved")
 _keys = msgspec.msgpack.Decoder(tuple[Key, ...]).decode
 _kinds = msgspec.msgpack.Decoder(tuple[str, ...]).decode
@@ -58,7 +61,9 @@ class Hold(Struct, frozen=True):
 
     def allows(self, changes: int, flying: int, now: float) -> bool:
         """Whether so many changes more fit what a person allowed. `flying`: allowed and not settled yet."""
-        if self.state != "approved" or self.most is None or self.until is None:
+        if self.state != "approved" or self.most is None or self.until is None or self.decided_at is None:
+            return False
+        if now < self.decided_at - _SET_BACK:  # the clock was set: nobody knows how long it was to be good
             return False
         return now < self.until and self.used + flying + changes <= self.most
 

@@ -255,6 +255,8 @@ class Ledger:
         with self._database.writing() as connection:
             fence(connection, epoch)
             upsert_rows(connection, ledger, COLUMNS, [to_columns(done.consumer, row) for row in done.rows])
+            if done.came:
+                counted.came_back(connection, generation, done.consumer, done.came)
             if done.removed:
                 self._remove(connection, done, now)
             if done.cleared:

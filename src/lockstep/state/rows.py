@@ -76,6 +76,7 @@ class Settlement(NamedTuple):
     released: Sequence[tuple[Key, Key]]  # target key, and the source key that gives it up
     positions: Mapping[tuple[Stream, Lane], Mapping[int, int]]
     backfilled: int
+    came: Sequence[Key] = ()  # keys of `rows` that the ledger did not know
 
 
 class Intent(Struct, frozen=True):
