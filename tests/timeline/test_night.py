@@ -136,7 +136,7 @@ def _text(world: World) -> None:
     lines = lockstep(world, "timeline").splitlines()
     assert re.fullmatch(r"\w+day \d+ \w+ \d{4}, UTC[+-]\d\d:\d\d.*", lines[0])
     hold = next(line for line in lines if " held " in line)
-    assert re.match(r"\d\d:\d\d:\d\d ✗ held +people +hold 1: 200 records would be removed: 40 % of", hold)
+    assert re.match(r"\d\d:\d\d:\d\d ✗ held +people: hold 1: 200 records would be removed: 40 % of", hold)
     assert any(
         line.endswith("at most 200 removals — by ada: the tenant has left, ticket 4711") for line in lines
     )

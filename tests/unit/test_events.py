@@ -99,3 +99,10 @@ def test_events_are_forgotten_after_their_time_and_beyond_their_number(
 def test_every_kind_has_a_meaning_and_a_name_of_its_own() -> None:
     assert all(kind.meaning and kind.value == str(kind) for kind in Kind)
     assert len({kind.meaning for kind in Kind}) == len(Kind)
+
+
+def test_a_text_as_long_as_a_page_is_cut(place: Place) -> None:
+    store = Store(place)
+    store.events.note(Kind.MAPPING_WAITS, "users", "x" * 100_000)
+    (text,) = texts(store)
+    assert (len(text), text[-1]) == (events.LONGEST, "…")

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from lockstep.operations.summary import Summary
     from lockstep.operations.timeline import Timeline
 
-_WIDEST = 28
-"""Columns that subjects take at most, before what is said of them moves to the right."""
-
 
 def show(out: Console, found: Timeline) -> None:
     """Prints it."""
@@ -27,7 +24,6 @@ def show(out: Console, found: Timeline) -> None:
     if not lines:
         out.print(f"Nothing is recorded since {output.clock(found.since_at)}.")
     kinds = max((len(line.first.kind) for line in lines), default=0)
-    subjects = min(max((len(output.redacted(line.first.subject)) for line in lines), default=0), _WIDEST)
     heading = None
     for line in lines:
         at = local(line.first.happened_at)
@@ -36,9 +32,10 @@ def show(out: Console, found: Timeline) -> None:
             heading = day
         sign, style = "✗" if ill(line.first) else "✓" if line.first.kind in WELL else " ", _style(line)
         head = f"{at:%H:%M:%S} {sign} {line.first.kind.ljust(kinds)}  "
-        subject = output.redacted(line.first.subject).ljust(subjects)
-        text = output.hanging(said(line), len(head) + subjects + 2)
-        out.print(Text.assemble((head, style), (subject, "bold"), "  ", text))
+        subject = output.redacted(f"{line.first.subject}: " if line.first.subject else "")
+        text = output.hanging(subject + said(line), len(head))
+        text.stylize("bold", 0, len(subject.rstrip(": ")))
+        out.print(Text.assemble((head, style), text))
     for word, value in outline(found.summary) if lines else ():
         out.print(Text.assemble("\n" if word == "First sign" else "", (f"{word}: ", "bold"), value))
     for note in found.notes:
@@ -93,7 +90,7 @@ def outline(known: Summary) -> list[tuple[str, str]]:
 
 def _unproven(known: Summary) -> str:
     if not known.unproven:
-        return "nothing says whether it was ever lost"
+        return "not shown"
     names = ", ".join(known.unproven)
     return f"not shown yet: no check of {names} has shown it since; `lockstep verify` does"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lockstep.cli import output
+from lockstep.cli import names, output
 from lockstep.cli.duration import Moment
 from lockstep.cli.verb import print_json, settings, verb
 
@@ -29,7 +29,12 @@ from lockstep.cli.verb import print_json, settings, verb
 )
 @click.option("--since", metavar="TIME", type=Moment(), default="1d", show_default=True, help="From then on.")
 @click.option("--until", metavar="TIME", type=Moment(), help="Up to then.  [default: now]")
-@click.option("--mapping", metavar="MAPPING", help="Only what is of it, its source and its target.")
+@click.option(
+    "--mapping",
+    metavar="MAPPING",
+    shell_complete=names.mappings,
+    help="Only what is of it, its source and its target.",
+)
 @click.option("--markdown", is_flag=True, help="For the incident report: a summary and a table.")
 def command(since: float, until: float | None, mapping: str | None, markdown: bool) -> None:
     """Tell what happened, in order, from all that was recorded: runs, faults, holds, decisions, checks.

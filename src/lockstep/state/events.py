@@ -34,6 +34,10 @@ WAITING = 1_000
 """Events that wait in memory for a state store that does not answer; later ones are counted."""
 
 
+LONGEST = 2_000
+"""Characters of a text that are kept: a server's answer may be a page."""
+
+
 class Meaning(StrEnum):
     """Names, each with its `meaning`. They are stable: what `--json` prints has them."""
 
@@ -209,7 +213,7 @@ def as_row(event: Event) -> dict[str, Any]:
         "at": event.at,
         "kind": str(event.kind),
         "subject": event.subject,
-        "text": event.text,
+        "text": event.text if len(event.text) <= LONGEST else event.text[: LONGEST - 1] + "…",
         "who": event.who,
         "why": event.why,
         "numbers": numbers,
