@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.twins.api import Api
+from lockstep.twins.zuora.users import PERSON, SERVICE
+from tests.twins.api import Api, sign_in
 from tests.twins.tenant import on
 
 
@@ -46,6 +47,24 @@ def test_an_update_may_name_the_rate_plan_by_an_id_of_an_old_version(api: Api) -
     api.order(api.update("2025-03-01", quantity=11))
     assert api.order(api.update("2025-04-01", plan=old, quantity=12))["success"]
     assert [one[3] for one in api.segments()] == [10, 11, 12]
+
+
+def test_a_person_in_the_ui_is_told_from_the_api(api: Api) -> None:
+    api.account()
+    mine = api.order(api.subscribe())["orderNumber"]
+    update = api.update("2025-07-01", quantity=3)
+    api.credentials = (PERSON.client_id, PERSON.client_secret)
+    sign_in(api)
+    theirs = api.order(update)["orderNumber"]
+    made = [api.get(f"/v1/orders/{number}")["order"]["createdBy"] for number in (mine, theirs)]
+    assert made == [SERVICE.id, PERSON.id]
+    rows = api.get("/object-query/subscriptions", **{"filter[]": "name.EQ:S-1", "sort[]": "version.ASC"})[
+        "data"
+    ]
+    assert [(one["createdById"], one["updatedById"]) for one in rows] == [
+        (SERVICE.id, PERSON.id),
+        (PERSON.id, PERSON.id),
+    ]
 
 
 def test_an_order_holds_whole_or_not_at_all(api: Api) -> None:

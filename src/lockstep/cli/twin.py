@@ -19,7 +19,8 @@ from lockstep.errors import DeclarationError, Refused
     lockstep twin zuora --port 8099 --file tenant.db
     """,
     answer="""
-    {"vendor", "url", "client_id", "client_secret", "file": null in memory}
+    {"vendor", "url", "client_id", "client_secret", "file": null in memory,
+     "person": {"client_id", "client_secret"}: who changes things "in the UI"}
     One line, once it answers; then it runs until it is stopped.
     """,
 )
@@ -64,6 +65,7 @@ def command(vendor: str, port: int, file: Path | None) -> None:
                 "url": twin.url,
                 "client_id": twin.client_id,
                 "client_secret": twin.client_secret,
+                "person": {"client_id": twin.person.client_id, "client_secret": twin.person.client_secret},
                 "file": None if file is None else str(file),
             }
             if settings().json:

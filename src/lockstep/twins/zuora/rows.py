@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from .engine.money import monthly
 from .engine.segments import last_of
 from .engine.tree import PENDING, Charge, RatePlan, Segment, Version
+from .users import acting
 
 
 class Row(NamedTuple):
@@ -26,7 +27,7 @@ AMENDMENTS = {"Add": "NewProduct", "Update": "UpdateProduct", "Remove": "RemoveP
 def rows_of(version: Version, latest: bool, today: date, now: str, ids: dict[str, str]) -> Iterator[Row]:
     """All rows of a version. `ids` has those of its accounts and its order, by their numbers."""
     owner, payer = ids[version.account], ids[version.invoice_owner]
-    stamps = {"createdDate": now, "updatedDate": now, "createdById": USER, "updatedById": USER}
+    stamps = {"createdDate": now, "updatedDate": now, "createdById": acting(), "updatedById": acting()}
     yield Row(
         "subscriptions",
         {
@@ -166,8 +167,6 @@ def segment_fields(charge: Charge, one: Segment) -> dict[str, Any]:
 
 
 STAMPS = ("createdDate", "updatedDate", "createdById", "updatedById")
-USER = "8a" + "0" * 29 + "1"
-"""Who did it: the stand-in has one user."""
 
 
 def processed(one: Segment) -> bool:

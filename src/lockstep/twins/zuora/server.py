@@ -17,6 +17,7 @@ from .api.routes import ROUTES
 from .courier import Courier
 from .faults import Fault
 from .tenant import Tenant
+from .users import PERSON, SERVICE
 
 
 class ZuoraTwin:
@@ -50,13 +51,10 @@ class ZuoraTwin:
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="zuora", daemon=True
         )
 
-    @property
-    def client_id(self) -> str:
-        return self.tenant.credentials[0]
-
-    @property
-    def client_secret(self) -> str:
-        return self.tenant.credentials[1]
+    client_id = SERVICE.client_id
+    client_secret = SERVICE.client_secret
+    person = PERSON
+    """Another client, whose changes are those of a person in the vendor's own UI."""
 
     def set_clock(self, now: datetime | None, *, frozen: bool = True) -> None:
         """The tenant's time, with a time zone; standing still where `frozen`. None: the machine's."""

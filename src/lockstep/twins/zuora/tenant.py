@@ -19,29 +19,18 @@ from .forms import decode, encode, instant
 from .limits import Limits
 from .rows import Row, rows_of
 from .store import Store
+from .users import acting
 from .zoql import Locator
-
-CLIENT_ID = "00000000-0000-4000-8000-000000000001"
-CLIENT_SECRET = "twin-secret"
-"""What the stand-in takes as client credentials unless it is told others."""
 
 
 class Tenant:
     """One stand-in. `path` None keeps all of it in memory; else a restart finds what the last one left."""
 
-    def __init__(
-        self,
-        path: Path | None = None,
-        settings: Settings | None = None,
-        *,
-        client_id: str = CLIENT_ID,
-        client_secret: str = CLIENT_SECRET,
-    ) -> None:
+    def __init__(self, path: Path | None = None, settings: Settings | None = None) -> None:
         self.store = Store(path)
         said = self.store.remembered("settings")
         self.settings = settings or (msgspec.json.decode(said, type=Settings) if said else Settings())
         self.clock = Clock(self.settings.zone, self.store.remembered("clock"))
-        self.credentials = (client_id, client_secret)
         self.faults = Faults()
         self.limits = Limits()
         self.counts: Counter[str] = Counter()
@@ -75,12 +64,13 @@ class Tenant:
     ) -> None:
         """A new record, with its stamps."""
         now = self.now()
-        stamped = {**doc, "createdDate": now, "updatedDate": now}
+        who = acting()
+        stamped = {**doc, "createdDate": now, "updatedDate": now, "createdById": who, "updatedById": who}
         self.store.put(kind, stamped, updated=now, number=number, parent=parent)
 
     def change(self, kind: str, id: str, **fields: Any) -> None:
         now = self.now()
-        self.store.change(kind, id, now, {**fields, "updatedDate": now})
+        self.store.change(kind, id, now, {**fields, "updatedDate": now, "updatedById": acting()})
 
     def found(self, kind: str, key: str, name: str) -> dict[str, Any]:
         """A record by id or number; raises Refused (not found) where there is none."""
@@ -127,8 +117,9 @@ class Tenant:
         now = self.now()
         for row in self._rows(version, latest):
             old = self.store.get(row.kind, row.doc["id"])
-            doc = decode(encode(row.doc | ({"createdDate": old["createdDate"]} if old else {})))
-            if old is not None and {**doc, "updatedDate": ""} == {**old, "updatedDate": ""}:
+            made = {name: old[name] for name in ("createdDate", "createdById")} if old else {}
+            doc = decode(encode(row.doc | made))
+            if old is not None and _without_update(doc) == _without_update(old):
                 continue
             self.store.put(row.kind, doc, updated=now, number=row.number, parent=row.parent)
 
@@ -141,3 +132,7 @@ class Tenant:
         if order is not None:
             ids[version.order] = order["id"]
         return list(rows_of(version, latest, self.clock.today(), self.now(), ids))
+
+
+def _without_update(doc: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in doc.items() if name not in {"updatedDate", "updatedById"}}

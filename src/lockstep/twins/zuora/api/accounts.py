@@ -9,7 +9,7 @@ import msgspec
 
 from ..engine.tree import Refused
 from ..forms import bare
-from ..rows import USER, mrr
+from ..rows import mrr
 from ..tenant import Tenant
 from .call import Answer, Call, ok
 
@@ -82,8 +82,6 @@ def made(tenant: Tenant, said: NewAccount, body: dict[str, Any]) -> dict[str, An
         "billCycleDay": 0,
         "autoPay": False,
         "paymentTerm": "Due Upon Receipt",
-        "createdById": USER,
-        "updatedById": USER,
         **{name: body[name] for name in ACCOUNT if name in body},
         **custom_of(body),
     }
@@ -164,7 +162,7 @@ def _new_contact(tenant: Tenant, account: str, fields: dict[str, Any]) -> str:
         if not fields.get(name):
             raise Refused(22, f"{name} of a contact is missing")
     id = tenant.store.id()
-    doc = {"id": id, "accountId": account, "createdById": USER, "updatedById": USER}
+    doc = {"id": id, "accountId": account}
     tenant.put("contacts", doc | _contact_fields(fields), parent=account)
     return id
 

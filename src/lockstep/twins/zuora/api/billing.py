@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from ..engine.due import Item, owed
 from ..engine.history import History
 from ..engine.tree import Charge, Version, with_charges
-from ..rows import USER
 from ..tenant import Tenant
+from ..users import acting
 from . import callouts
 
 
@@ -169,8 +169,6 @@ def _invoice(
             "source": source,
             "sourceId": run,
             "billRunId": run,
-            "createdById": USER,
-            "updatedById": USER,
         },
         number=number,
         parent=account["id"],
@@ -198,8 +196,6 @@ def _invoice(
                     "accountId": account["id"],
                     "segment": line.segment,
                     "period": line.period,
-                    "createdById": USER,
-                    "updatedById": USER,
                 },
                 number=last.number,
                 parent=id,
@@ -211,7 +207,7 @@ def posted(tenant: Tenant, id: str) -> dict[str, Any]:
     """A draft invoice posted: it counts in the account's balance."""
     invoice = tenant.found("invoices", id, "invoice")
     if invoice["status"] == "Draft":
-        tenant.change("invoices", id, status="Posted", postedDate=tenant.now(), postedBy=USER)
+        tenant.change("invoices", id, status="Posted", postedDate=tenant.now(), postedBy=acting())
         account = tenant.found("accounts", invoice["accountId"], "account")
         balance = Decimal(account["balance"]) + Decimal(invoice["amount"])
         tenant.change("accounts", account["id"], balance=balance, totalInvoiceBalance=balance)

@@ -11,6 +11,7 @@ import msgspec
 
 from ..engine.tree import Refused
 from ..tenant import Tenant
+from ..users import SERVICE
 
 _T = TypeVar("_T")
 
@@ -27,6 +28,7 @@ class Call:
     query: Sequence[tuple[str, str]] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+    user: str = SERVICE.id
 
     def one(self, name: str) -> str | None:
         """A query parameter."""

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from ..engine.tree import Refused
-from ..rows import USER
+from ..rows import STAMPS
 from ..tenant import Tenant
+from ..users import acting
 from .call import Answer, Call, ok
 from .paging import page
 
@@ -46,7 +47,7 @@ def create(call: Call) -> Answer:
         raise Refused(45, f"the stand-in has no event {said.event_type_name!r}; it has {', '.join(EVENTS)}")
     id = call.tenant.store.id()
     doc = {**call.body, "id": id, "active": said.active, "calloutActive": said.callout_active}
-    doc |= {"eventTypeNamespace": "com.zuora.notification", "createdBy": USER, "updatedBy": USER}
+    doc |= {"eventTypeNamespace": "com.zuora.notification", "createdBy": acting(), "updatedBy": acting()}
     call.tenant.put("notification-definitions", doc, number=said.event_type_name)
     return Answer(_shown(call.tenant.found("notification-definitions", id, "notification definition")))
 
@@ -63,7 +64,7 @@ def delete(call: Call) -> Answer:
 
 def _shown(doc: dict[str, Any]) -> dict[str, Any]:
     """Without the password."""
-    shown = {name: value for name, value in doc.items() if not name.endswith("Date")}
+    shown = {name: value for name, value in doc.items() if name not in STAMPS}
     if isinstance(shown.get("callout"), dict) and isinstance(shown["callout"].get("calloutAuth"), dict):
         auth = {name: value for name, value in shown["callout"]["calloutAuth"].items() if name != "password"}
         shown["callout"] = {**shown["callout"], "calloutAuth": auth}
@@ -125,7 +126,7 @@ def histories(call: Call) -> Answer:
     if call.one("failedOnly") == "true":
         found = [one for one in found if not str(one["responseCode"]).startswith("2")]
     shown, more = page(call, found, default=20, most=40)
-    hidden = {"sent", "createdDate", "updatedDate"}
+    hidden = {"sent", *STAMPS}
     return ok(calloutHistories=[{n: v for n, v in one.items() if n not in hidden} for one in shown], **more)
 
 

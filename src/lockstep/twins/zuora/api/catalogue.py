@@ -11,7 +11,6 @@ import msgspec
 from ..engine.catalogue import ProductCharge, ProductPlan
 from ..engine.requests import AddProduct
 from ..engine.tree import Refused, Tier
-from ..rows import USER
 from ..tenant import Tenant
 from .accounts import custom_of
 from .call import Answer, Call, ok
@@ -150,7 +149,7 @@ def _made(call: Call, kind: str, doc: dict[str, Any], number: str, parent: str |
     id = call.tenant.store.id()
     if call.tenant.store.numbered(kind, number) is not None:
         raise Refused(43, f"{number} exists already")
-    stamped = {"id": id, **doc, "createdById": USER, "updatedById": USER, **custom_of(call.body)}
+    stamped = {"id": id, **doc, **custom_of(call.body)}
     call.tenant.put(kind, stamped, number=number, parent=parent)
     return Answer({"Success": True, "Id": id})
 

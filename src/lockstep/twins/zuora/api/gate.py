@@ -19,6 +19,7 @@ from ..engine.tree import Refused
 from ..faults import Fault
 from ..forms import decode, encode
 from ..tenant import Tenant
+from ..users import SERVICE
 from .call import Answer, Call, Route
 from .tokens import Tokens
 from .work import Work, refused
@@ -60,7 +61,7 @@ class Gate:
         method, path, data = request.method, request.scope["path"], await request.body()
         settings = self.tenant.settings
         route, params = self._find(method, path)
-        control = path.startswith("/twin/")
+        control = path == "/twin" or path.startswith("/twin/")
         if not control:
             self.tenant.counts[f"{method} {route.template if route else path}"] += 1
         if not control:
@@ -77,12 +78,14 @@ class Gate:
             return said, False
         if path == "/oauth/token" and method == "POST":
             return self.tokens.grant(data), False
-        if not control and not self.tokens.valid(request.headers.get("authorization", "")):
+        user = SERVICE.id if control else self.tokens.user(request.headers.get("authorization", ""))
+        if user is None:
             return _protected(), False
         if route is None:
             return refused(501, f"The stand-in has no {method} {path}. Its README lists what it has."), False
         said_headers = {**request.headers, "x-base": str(request.base_url).rstrip("/")}
         call = Call(self.tenant, method, path, params, request.query_params.multi_items(), said_headers)
+        call.user = user
         if data:
             try:
                 call.body = decode(data)

@@ -12,7 +12,6 @@ from ..engine import history
 from ..engine.order import Order
 from ..engine.requests import Action, TriggerDate
 from ..engine.tree import Refused
-from ..rows import USER
 from ..tenant import Tenant
 from . import callouts
 from .billing import bill, posted
@@ -58,8 +57,6 @@ def create_run(call: Call) -> Answer:
         "autoPost": said.auto_post,
         "autoRenewal": said.auto_renewal,
         "autoEmail": False,
-        "createdById": USER,
-        "updatedById": USER,
         "invoices": [one["id"] for one in made],
     }
     tenant.put("billing-runs", doc, number=number)
@@ -125,8 +122,6 @@ def _renew(tenant: Tenant, accounts: list[str], through: date) -> None:
                 "description": "Automatic renewal",
                 "status": "Completed",
                 "currency": last.currency,
-                "createdById": USER,
-                "updatedById": USER,
                 "subscriptions": [
                     {
                         "sequence": 0,
@@ -233,8 +228,6 @@ def create_payment(call: Call) -> Answer:
         "comment": said.comment,
         "referenceId": said.reference_id,
         "refundAmount": Decimal(0),
-        "createdById": USER,
-        "updatedById": USER,
     }
     tenant.put("payments", doc, number=number, parent=account["id"])
     balance = Decimal(account["balance"]) - applied

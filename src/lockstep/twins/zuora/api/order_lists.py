@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from ..engine.tree import Refused
-from ..rows import USER
 from ..tenant import Tenant
+from ..users import acting_as
 from . import orders
 from .billing import Line, lines
 from .call import Answer, Call, ok
@@ -119,9 +119,9 @@ def preview_later(call: Call) -> Answer:
 
 def _later(call: Call, what: str) -> Answer:
     id = call.tenant.store.id()
-    doc = {"id": id, "status": "Processing", "what": what, "createdById": USER, "updatedById": USER}
+    doc = {"id": id, "status": "Processing", "what": what}
     call.tenant.put("jobs", doc)
-    call.tenant.store.enqueue("job", 0.0, {"id": id, "what": what, "body": call.body})
+    call.tenant.store.enqueue("job", 0.0, {"id": id, "what": what, "body": call.body, "user": call.user})
     return ok(jobId=id)
 
 
@@ -132,7 +132,7 @@ def work_job(tenant: Tenant, doc: dict[str, Any]) -> None:
     """Work one asynchronous order; its outcome, of either kind, is the job's."""
     call = Call(tenant, "POST", "/v1/async/orders", body=doc["body"])
     try:
-        with tenant.store.transaction():
+        with tenant.store.transaction(), acting_as(doc["user"]):
             answer = _WORKS[doc["what"]](call)
     except Refused as error:
         tenant.change("jobs", doc["id"], status="Failed", errors=str(error), category=error.category)

@@ -12,7 +12,6 @@ from ..engine.history import History
 from ..engine.order import Order
 from ..engine.requests import Action, TriggerDate
 from ..engine.tree import PENDING, Refused
-from ..rows import USER
 from ..tenant import Tenant
 from . import callouts
 from .accounts import NewAccount, custom_of, made
@@ -146,8 +145,6 @@ def _document(call: Call, said: NewOrder, order: Order, changed: Changed) -> dic
         "description": said.description,
         "status": "Pending" if pending else "Completed",
         "currency": account["currency"],
-        "createdById": USER,
-        "updatedById": USER,
         "subscriptions": [
             {
                 "sequence": place,

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from ..engine.tree import Refused
 from ..forms import decode, encode
+from ..users import acting_as
 from .call import Answer, Call, Route
 
 KEPT_SECONDS = 24 * 3600
@@ -51,7 +52,7 @@ class Work:
                 try:
                     if locked or account is False:
                         raise Refused(50, "Operation failed due to a lock competition, please retry later.")
-                    with store.transaction():
+                    with store.transaction(), acting_as(call.user):
                         answer = route.handler(call)
                 except Refused as error:
                     answer = route.no(error, route.resource)
