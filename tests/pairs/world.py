@@ -127,16 +127,20 @@ COLUMNS = {"id": "INTEGER", "email": "TEXT", "company": "TEXT", "tags": "JSON", 
 
 
 def target_of(url: str) -> Target:
-    """A target as a text, so that a subprocess can be told of it: `KIND|WHERE|NAME`."""
-    kind, where, name = url.split("|")
+    """A target as a text, so that a subprocess can be told of it: `KIND|WHERE|NAME`, and where its saved
+    states lie, if it has some."""
+    kind, where, name, *saved = url.split("|")
+    snapshots = saved[0] if saved else None
     if kind in ("opensearch", "elasticsearch"):
         system = ls.OpenSearch if kind == "opensearch" else ls.Elasticsearch
-        return system(where).index(name, settings={"number_of_replicas": 0})
+        place = {"name": name, "type": "fs", "settings": {"location": snapshots}} if snapshots else None
+        return system(where, snapshots=place).index(name, settings={"number_of_replicas": 0})
     if kind == "tantivy":
-        return ls.Tantivy(where).index(name)
+        return ls.Tantivy(where, snapshots=snapshots).index(name)
     if kind == "postgres":
-        return ls.Postgres(where).table(f"out.{name}", columns=COLUMNS | {"tags": "jsonb", "threads": "json"})
-    return ls.SQLite(where).table(name, columns=COLUMNS, key=("id",))
+        columns = COLUMNS | {"tags": "jsonb", "threads": "json"}
+        return ls.Postgres(where, snapshots=snapshots).table(f"out.{name}", columns=columns)
+    return ls.SQLite(where, snapshots=snapshots).table(name, columns=COLUMNS, key=("id",))
 
 
 class World:
