@@ -77,6 +77,9 @@ class TestFolding:
     def test_what_is_long_ago_is_another_time(self) -> None:
         told = happenings(*["stuck users 3 keys are stuck"] * 4, every=601)
         assert lines(told) == ["stuck users x4"], "a sequence that follows itself is told once"
+        told = happenings("stuck users 3", "mapping-waits users no answer", "stuck users 3", every=601)
+        assert lines(told) == ["stuck users x1", "mapping-waits users x1", "stuck users x1"]
+        told = happenings(*["stuck users 3"] * 4)
         told[2:2] = happenings("held users hold 1")
         assert lines(told) == ["stuck users x2", "held users x1", "stuck users x2"]
 
@@ -86,6 +89,12 @@ class TestFolding:
         assert lines(told) == ["check-agreed users x2", "target-emptied index x1", "check-agreed users x2"]
         told = happenings(agreed, "mapping-waits users no answer", agreed)
         assert lines(told) == ["check-agreed users x1", "mapping-waits users x1", "check-agreed users x1"]
+
+    def test_the_same_backwards_is_not_the_same(self) -> None:
+        told = happenings(
+            "check-agreed users", "target-gone index", "target-gone index", "check-agreed users"
+        )
+        assert lines(told) == ["check-agreed users x1", "target-gone index x2", "check-agreed users x1"]
 
     def test_different_reasons_are_different_lines(self) -> None:
         told = happenings("mapping-waits users no answer", "mapping-waits users it is full")

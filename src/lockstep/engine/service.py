@@ -112,8 +112,8 @@ class Service:
             if lost is not None:
                 self._store.events.soon(Kind.RUN_LOST_LEASE, f"run {self._run}", str(lost))
             try:
-                self._store.events.flush()
                 self._store.runs.see(self._run, self.gauges(), outcome)
+                self._store.events.flush()
             except StateError as error:  # all that matters is committed, or comes again
                 log.warning("%s. %s", error, error.remedy)
 
