@@ -72,6 +72,12 @@ def test_what_cannot_be_followed_is_held_and_let_go(shop: Shop) -> None:
             shop.settle(name)
             until(lambda: run.reason("items") == "", name)
     shop.assert_agreement()
+    told = [one for one in ls.timeline(shop.pipeline()).happenings if one.subject == "items"]
+    held = [one.text for one in told if one.kind == "mapping-held"]
+    assert len(held) == len(HELD), held
+    for text, (_, reason, _) in zip(held, HELD.values(), strict=True):
+        assert re.search(reason, text)
+    assert len([one for one in told if one.kind == "mapping-goes-on"]) >= len(HELD)
 
 
 def test_what_is_held_stops_a_run_that_ends_by_itself(shop: Shop) -> None:
