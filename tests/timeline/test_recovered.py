@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import threading
@@ -30,7 +31,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecoveryWorld:
 
 
 def status(world: RecoveryWorld) -> str:
-    return CliRunner().invoke(cli, ["--state", str(world.root / "state"), "status"]).stdout
+    shown = CliRunner().invoke(cli, ["--state", str(world.root / "state"), "status"]).stdout
+    return re.sub(r"\d+ (m?s|min) ago", "now", shown)
 
 
 def told(world: RecoveryWorld, word: str) -> list[tuple[str, str | None]]:
