@@ -105,12 +105,22 @@ def test_what_is_equal_is_taken_over_and_what_differs_is_left(world: World) -> N
     world.run()
     assert touched(world) == [7, 8, 9]
     deep = ls.verify(world.pipeline(), "people", method="deep")
-    left = {one.target_key or one.key for one in deep.divergences}
-    assert left == {"5", "6", "900", "901"}
-    assert {one.kind for one in deep.divergences} <= {"different", "extra"}
+    left = {(one.kind, one.target_key or one.key) for one in deep.divergences}
+    assert left == {("different", "5"), ("different", "6"), ("extra", "900"), ("extra", "901")}
+    for report in (deep, ls.verify(world.pipeline(), "people")):
+        assert report.counts == {"different": 2, "extra": 2}, "each record once"
     world.do("UPDATE users SET email = 'new' WHERE id = 6")
     world.run()
     assert touched(world) == [6, 7, 8, 9], "a change of the source writes what was left"
+    world.do("UPDATE users SET last_seen = now() WHERE id = 5")
+    world.run()
+    world.do("DELETE FROM users WHERE id IN (5, 6)")
+    world.run()
+    assert touched(world) == [6, 6, 7, 8, 9], "what was left is not ours to remove"
+    extra = ls.verify(world.pipeline(), "people")
+    assert {(one.kind, one.target_key) for one in extra.divergences} == {
+        ("extra", key) for key in ("5", "900", "901")
+    }
     with pytest.raises(ls.Refused, match="taken over already"):
         ls.adopt(world.pipeline(), "people")
 

@@ -290,7 +290,7 @@ def _owned(one: Found, *, void: bool) -> Owned:
     if void and one.kind == "different":
         return Owned(one.item.key)
     held = None if one.held == one.item.fingerprint else one.held
-    return Owned(one.item.key, one.item.fingerprint, held)
+    return Owned(one.item.key, one.item.fingerprint, held, left=one.kind == "different")
 
 
 def _become(one: Found, kind: str, reason: str | None) -> Found:

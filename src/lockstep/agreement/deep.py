@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from lockstep import keys
 from lockstep.agreement.fast import SPAN, SPANS, Scope
-from lockstep.agreement.report import SHOWN, STRANGER, Divergence, Progress, Report
+from lockstep.agreement.report import SHOWN, Progress, Report
 from lockstep.agreement.suspects import Settler
 from lockstep.canonical import canonical, fingerprint, wrap64
 from lockstep.engine.decide import owned
@@ -101,6 +101,7 @@ class _Deep:
             scope.intended,
             scope.barrier,
             self._findings,
+            scope.sharing,
         )
         self._cuts = [cut for cut in scope.ledger.cuts(SPAN, SPANS) if keys.readable(cut)]
         self._spans = [_Met() for _ in range(len(self._cuts) + 1)]
@@ -174,10 +175,7 @@ class _Deep:
         sums = self._door.sums(name, self._cuts)
         records = count + sum(tally.records for tally in sums)
         self._progress("target", records, records)
-        for key in some:
-            self._stranger(key)
-        if count > len(some):
-            self._findings.counts["extra"] += count - len(some)
+        self._findings.strangers(count, some)
         bounds = [None, *self._cuts, None]
         for n, tally in enumerate(sums):
             met = self._spans[n]
@@ -194,24 +192,25 @@ class _Deep:
 
     def _over_records(self) -> int:
         """By reading every record once more."""
-        done = 0
+        done = count = 0
+        some: list[Key] = []
         left = [met.marks for met in self._spans]
         for page in self._target_pages():
             for held in page:
                 if held.meta is None or held.meta.mapping not in self._known:
-                    self._stranger(held.key)
+                    count += 1
+                    if len(some) < SHOWN:
+                        some.append(held.key)
                 elif held.meta.mapping == self._mapping.name:
                     left[self._span(held.meta.key)] -= _mark(held.key, held.meta.key)
             done += len(page)
+        self._findings.strangers(count, some)
         if any(left):
             for page in self._target_pages():
                 mine = [(held.key, meta) for held in page if (meta := held.meta) is not None]
                 said = [(key, meta.key) for key, meta in mine if meta.mapping == self._mapping.name]
                 self._settler.settle(self._not_derived([one for one in said if left[self._span(one[1])]]))
         return done
-
-    def _stranger(self, key: Key) -> None:
-        self._findings.add(Divergence("extra", None, keys.text(key), reason=STRANGER, target=key))
 
     def _target_pages(self) -> Iterator[list[Held]]:
         """Every record of the target, in pages."""

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from lockstep import keys
 from lockstep.agreement.barrier import Barrier
 from lockstep.agreement.branches import branch
-from lockstep.agreement.report import STRANGER, Divergence, Findings, Progress, Report
+from lockstep.agreement.report import Divergence, Findings, Progress, Report
 from lockstep.agreement.suspects import Intended, Rows, Settler
 from lockstep.canonical import wrap64
 from lockstep.engine.decide import owned
@@ -84,6 +84,7 @@ class _Fast:
             scope.intended,
             scope.barrier,
             self._findings,
+            scope.sharing,
         )
         self._notes: list[str] = []
 
@@ -239,10 +240,7 @@ class _Fast:
             count, some = self._scope.door.strangers(known, _STRANGERS)
         except CannotSum:
             count, some = self._strangers_read(set(known))
-        for key in some:
-            self._findings.add(Divergence("extra", None, keys.text(key), reason=STRANGER, target=key))
-        if count > len(some):
-            self._findings.counts["extra"] += count - len(some)
+        self._findings.strangers(count, some)
 
     def _strangers_read(self, known: set[str]) -> tuple[int, list[Key]]:
         count, after = 0, None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from lockstep import keys
 from lockstep.agreement.fields import FieldDiff
 from lockstep.values import Key
 
 SHOWN = 1_000
+_REMEMBERED = 100_000
 COPY = "somebody copied it from a record of Lockstep"
 STRANGER = "no mapping of this target wrote it"
 
@@ -110,6 +113,25 @@ class Findings:
         self.counts: dict[str, int] = {}
         self.shown: list[Divergence] = []
         self.settled = self.moving = self.behind = 0
+        self._unowned = 0
+        self._where: set[Key] = set()
+
+    def unowned(self, target_key: Key) -> None:
+        """A record of nobody's stands where a source key means another one, which was added: it is no
+        stranger besides."""
+        self._unowned += 1
+        if len(self._where) < _REMEMBERED:
+            self._where.add(target_key)
+
+    def strangers(self, count: int, some: Sequence[Key]) -> None:
+        """Adds the records that no mapping wrote: how many there are, and the keys of some of them."""
+        for key in some:
+            if key not in self._where:
+                self.add(Divergence("extra", None, keys.text(key), reason=STRANGER, target=key))
+        named = sum(key in self._where for key in some)
+        more = count - len(some) - (self._unowned - named)
+        if count > len(some) and more > 0:
+            self.counts["extra"] = self.counts.get("extra", 0) + more
 
     def add(self, divergence: Divergence) -> None:
         self.counts[divergence.kind] = self.counts.get(divergence.kind, 0) + 1

@@ -52,6 +52,7 @@ class Settler:
         intended: Intended,
         barrier: Barrier,
         findings: Findings,
+        sharing: Collection[str],
     ) -> None:
         self._mapping = mapping
         self._deriver = deriver
@@ -60,6 +61,7 @@ class Settler:
         self._intended = intended
         self._barrier = barrier
         self._findings = findings
+        self._known = {mapping.name, *sharing}
 
     def settle(self, suspects: Suspects) -> None:
         """Adds what is certain to the findings, in the order of the keys."""
@@ -92,6 +94,9 @@ class Settler:
                     and _same(before[key], one)
                 ):
                     found[key] = judged[key]
+                    for item in one.desired:
+                        if self._nobodys(held.get(item.key)):
+                            self._findings.unowned(item.key)
                 else:
                     continue
                 del left[key]
@@ -174,6 +179,10 @@ class Settler:
         intact = actual == meta.fingerprint or (known is not None and known.held == actual)
         kind = "stale" if intact and meta.sum != one.sum else "different"
         return Divergence(kind, source, target, tuple(diff(item.record, found.record)), sent=sent)
+
+    def _nobodys(self, found: Held | None) -> bool:
+        """Whether a record is there that no mapping of this target wrote."""
+        return found is not None and (found.meta is None or found.meta.mapping not in self._known)
 
     def _mine(self, key: Key, found: Held) -> bool:
         return found.meta is not None and (found.meta.mapping, found.meta.key) == (self._mapping.name, key)

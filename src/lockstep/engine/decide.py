@@ -74,7 +74,7 @@ def decide(
             in_doubt = before is not None and before.sent is None
             equal = not in_doubt and _holds(held.get(item.key), item, before, mine)
         if equal and before is not None:
-            keeps[item.key] = Owned(item.key, item.fingerprint, before.held)
+            keeps[item.key] = Owned(item.key, item.fingerprint, before.held, before.left and held is None)
         elif equal:
             keeps[item.key] = Owned(item.key, item.fingerprint)
         else:
@@ -100,7 +100,7 @@ def _holds(held: Held | None, item: Desired, before: Owned | None, mine: tuple[s
 
 def _removable(item: Owned, held: Mapping[Key, Held] | None, mine: tuple[str, Key]) -> bool:
     if held is None:
-        return True
+        return not item.left
     found = held.get(item.key)
     if found is None:
         return item.sent is None  # in doubt: removed so that nothing older can land

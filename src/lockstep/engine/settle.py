@@ -95,7 +95,7 @@ def make_row(key: Key, owns: Mapping[Key, Owned], default: Key | None) -> Row:
         return Row(key)
     if default is not None and len(owns) == 1 and default in owns:
         only = owns[default]
-        if only.sent is not None:
+        if only.sent is not None and not only.left:
             return Row(key, only.sent, only.held)
     fingerprints = [item.sent for item in owns.values() if item.sent is not None]
     return Row(key, wrap64(sum(fingerprints)) if fingerprints else None, None, tuple(owns.values()))

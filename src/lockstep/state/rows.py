@@ -14,11 +14,15 @@ encode = msgspec.msgpack.Encoder().encode
 
 
 class Owned(Struct, frozen=True, array_like=True):
-    """A target key that a source key owns, and the fingerprints sent and held; None is unknown."""
+    """A target key that a source key owns, and the fingerprints sent and held; None is unknown.
+
+    `left`: the record there is somebody else's, which adoption left as it was. Nothing was sent: `sent` is
+    what was derived then, so that it is written once the source means something else; it is never removed."""
 
     key: Key
     sent: Fingerprint | None = None
     held: Fingerprint | None = None
+    left: bool = False
 
 
 class Row(Struct, frozen=True):
