@@ -37,6 +37,9 @@ bench-changes: $(READY) ## Changes a second, and how long one takes, beside PGSy
 bench-verify: $(READY) ## Checks of 1,000,000 records beside raw sums and reads of them; SIZE=small|full
 	@$(BIN)/python -m bench.verify
 
+bench-recovery: $(READY) ## A redrive beside derivation; a wiped index restored beside a full load; SIZE=small|full
+	@$(BIN)/python -m bench.recovery
+
 soak: $(READY) ## Ten minutes of mixed load with a fault every 20 seconds; LASTS=… EVERY=… RATE=… SEED=…
 	@$(BIN)/python -m tests.soak
 
@@ -60,4 +63,4 @@ lock: ## Locks the dependencies anew
 clean: ## Removes what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
-.PHONY: help setup demo test check docs bench-load bench-changes bench-verify soak model servers lock clean
+.PHONY: help setup demo test check docs bench-load bench-changes bench-verify bench-recovery soak model servers lock clean

@@ -8,7 +8,8 @@ Values that hold from a day on: `Timeline`.
 Pipelines: `Pipeline`, `Keyed`, `Clock`, `load`.
 Systems: `Postgres`, `SQLite`, `OpenSearch`, `Elasticsearch`, `Tantivy` (each needs its extra).
 What the command line does: `check`, `run`, `status`, `plan`, `explain`, `stuck`, `retry`, `verify`,
-`backfill`, `timeline`, `explore`.
+`backfill`, `timeline`, `explore`; `snapshot`, `snapshots`, `restore`, `drill`, `redrive`, `redrive_keys`,
+`deploy`, `rollback`, `retire`.
 Plans of other automation: `guard_terraform`, `guard_fleet`, which answer with a `Judgement`.
 """
 
@@ -22,6 +23,7 @@ from lockstep.errors import (
     CheckFailed,
     DataError,
     DeclarationError,
+    Disagreement,
     LockstepError,
     MappingStopped,
     PlanUnreadable,
@@ -50,11 +52,19 @@ if TYPE_CHECKING:
     from lockstep.operations.guard import Judgement, guard_fleet, guard_terraform
     from lockstep.operations.holds import approve, holds, reject
     from lockstep.operations.plan import plan
+    from lockstep.operations.redrive import redrive, redrive_keys
     from lockstep.operations.run import run
     from lockstep.operations.status import status
     from lockstep.operations.stuck import retry, stuck
     from lockstep.operations.timeline import timeline
     from lockstep.operations.verify import verify
+    from lockstep.recovery.deploy import deploy
+    from lockstep.recovery.drill import drill
+    from lockstep.recovery.listing import snapshots
+    from lockstep.recovery.restore import restore
+    from lockstep.recovery.retire import retire
+    from lockstep.recovery.rollback import rollback
+    from lockstep.recovery.snapshot import snapshot
     from lockstep.systems.opensearch import Elasticsearch, OpenSearch
     from lockstep.systems.postgres import Postgres
     from lockstep.systems.sqlite import SQLite
@@ -73,18 +83,27 @@ _LAZY = {
     "approve": ("lockstep.operations.holds", ""),
     "backfill": ("lockstep.operations.backfill", ""),
     "check": ("lockstep.operations.check", ""),
+    "deploy": ("lockstep.recovery.deploy", ""),
+    "drill": ("lockstep.recovery.drill", ""),
     "explain": ("lockstep.operations.explain", ""),
     "explore": ("lockstep.exploration.system", ""),
     "guard_fleet": ("lockstep.operations.guard", ""),
     "guard_terraform": ("lockstep.operations.guard", ""),
     "holds": ("lockstep.operations.holds", ""),
     "plan": ("lockstep.operations.plan", ""),
+    "redrive": ("lockstep.operations.redrive", ""),
+    "redrive_keys": ("lockstep.operations.redrive", ""),
     "reject": ("lockstep.operations.holds", ""),
     "repair": ("lockstep.operations.repair", ""),
     "report": ("lockstep.operations.reports", ""),
     "reports": ("lockstep.operations.reports", ""),
+    "restore": ("lockstep.recovery.restore", ""),
+    "retire": ("lockstep.recovery.retire", ""),
     "retry": ("lockstep.operations.stuck", ""),
+    "rollback": ("lockstep.recovery.rollback", ""),
     "run": ("lockstep.operations.run", ""),
+    "snapshot": ("lockstep.recovery.snapshot", ""),
+    "snapshots": ("lockstep.recovery.listing", ""),
     "status": ("lockstep.operations.status", ""),
     "stuck": ("lockstep.operations.stuck", ""),
     "timeline": ("lockstep.operations.timeline", ""),
@@ -96,6 +115,7 @@ __all__ = [
     "Clock",
     "DataError",
     "DeclarationError",
+    "Disagreement",
     "Elasticsearch",
     "Equal",
     "Far",
@@ -130,6 +150,8 @@ __all__ = [
     "check",
     "column",
     "count",
+    "deploy",
+    "drill",
     "explain",
     "explore",
     "guard_fleet",
@@ -141,13 +163,20 @@ __all__ = [
     "one",
     "personal",
     "plan",
+    "redrive",
+    "redrive_keys",
     "ref",
     "reject",
     "repair",
     "report",
     "reports",
+    "restore",
+    "retire",
     "retry",
+    "rollback",
     "run",
+    "snapshot",
+    "snapshots",
     "status",
     "stuck",
     "timeline",

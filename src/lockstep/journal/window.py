@@ -149,7 +149,12 @@ class Window:
 def _add(found: Gathered, body: bytes, root: str, concerns: Callable[[str], bool]) -> bool:
     """Adds what an entry names; True where it is everything."""
     hints: tuple[Hint, ...] | None = None
-    for at, one in enumerate(_named(body)):
+    named = _named(body)
+    if not concerns(root) and all(one.table == root and one.key is not None for one in named):
+        found.hints += len(named)  # nearly always: half the time of the way below
+        found.keys.update([one.key for one in named if one.key is not None])
+        return False
+    for at, one in enumerate(named):
         mine, hangs_on = one.table == root, concerns(one.table)
         if not mine and not hangs_on:
             continue

@@ -1,0 +1,1 @@
+"""What recovery costs, beside what it saves."""
