@@ -32,6 +32,7 @@ from lockstep.errors import (
     StateInUse,
     TargetReplaced,
     Unreachable,
+    UsageError,
 )
 from lockstep.far import Far
 from lockstep.guard.policy import HeldBack
@@ -143,6 +144,7 @@ __all__ = [
     "TargetReplaced",
     "Timeline",
     "Unreachable",
+    "UsageError",
     "accept",
     "adopt",
     "approve",

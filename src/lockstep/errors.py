@@ -43,6 +43,10 @@ class DeclarationError(LockstepError):
     """A model, shape, mapping or pipeline is declared in a way that has no one meaning."""
 
 
+class UsageError(LockstepError):
+    """What was asked for is not there, or says nothing: a mistyped name, number, query. Nothing was done."""
+
+
 class PlanUnreadable(LockstepError):
     """A plan of other automation is not in a form that can be judged. Nothing is allowed by guessing."""
 

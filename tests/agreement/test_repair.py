@@ -98,11 +98,11 @@ def test_what_a_person_accepts_does_not_count_until_it_is_closed(world: World) -
     bad.add(901, "somebody", 901)
     report = ls.verify(world.pipeline(), "people")
     assert report.id is not None
-    with pytest.raises(ls.StateError, match="nothing is open"):
+    with pytest.raises(ls.UsageError, match="nothing is open"):
         ls.accept(Path(world.state), report.id, "77", because="no", by="me")
-    with pytest.raises(ls.StateError, match="no report"):
+    with pytest.raises(ls.UsageError, match="no report"):
         ls.accept(Path(world.state), 4711, "→ 901", because="no", by="me")
-    with pytest.raises(ls.StateError, match="reason"):
+    with pytest.raises(ls.UsageError, match="reason"):
         ls.accept(Path(world.state), report.id, "→ 901", because=" ", by="me")
     assert ls.accept(Path(world.state), report.id, "→ 901", because="of the old importer", by="me") == 1
     for method in ("fast", "deep"):
@@ -266,7 +266,7 @@ def test_one_report_is_repaired_and_what_others_found_is_not(world: World) -> No
     second = ls.verify(world.pipeline(), "people")
     assert first.id is not None
     assert found(second) == {"31": "missing", "32": "missing"}
-    with pytest.raises(ls.StateError, match="no report 4711"):
+    with pytest.raises(ls.UsageError, match="no report 4711"):
         ls.repair(world.pipeline(), report=4711)
     assert ls.repair(world.pipeline(), report=first.id).keys == {"missing": 1}
     world.run()

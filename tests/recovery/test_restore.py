@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lockstep.agreement.report import Progress
-from lockstep.errors import Disagreement, Refused, StateError, TargetReplaced
+from lockstep.errors import Disagreement, Refused, TargetReplaced, UsageError
 from lockstep.operations.verify import verify
 from lockstep.recovery.drill import drill
 from lockstep.recovery.restore import restore
@@ -195,7 +195,7 @@ def test_the_newest_are_kept_and_the_newest_that_was_proven(world: RecoveryWorld
 def test_which_saved_state_is_said(world: RecoveryWorld) -> None:
     snapshot(world.pipeline())
     wipe(world)
-    with pytest.raises(StateError, match="no saved state 9"):
+    with pytest.raises(UsageError, match="no saved state 9"):
         restore(world.pipeline(), snapshot="9")
     assert restore(world.pipeline(), snapshot="1").snapshot == 1
     assert world.build(2) == world.derived()

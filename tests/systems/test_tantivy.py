@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.systems.killed import applied_before_the_kill
 
-from lockstep.errors import DeclarationError, Refused, TargetReplaced
+from lockstep.errors import DeclarationError, Refused, TargetReplaced, UsageError
 from lockstep.keys import encode
 from lockstep.systems.tantivy import Tantivy
 from lockstep.systems.tantivy.target import TantivyTarget
@@ -87,7 +87,7 @@ def test_declared_fields(tmp_path: Path) -> None:
 
 
 def test_a_query_that_cannot_be_understood(users: TantivyTarget, writer: TantivyWriter) -> None:
-    with pytest.raises(Refused, match="cannot be understood"):
+    with pytest.raises(UsageError, match="cannot be understood"):
         users.search('name:"')
 
 

@@ -27,6 +27,7 @@ from lockstep.errors import (
     StateInUse,
     TargetReplaced,
     Unreachable,
+    UsageError,
 )
 from lockstep.values import Finding
 from tests.unit.cli_project import answer, begin, lockstep
@@ -42,6 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     [
         (DeclarationError("x"), 2),
         (DataError("x"), 2),
+        (UsageError("x"), 2),
         (CheckFailed("x"), 1),
         (MappingStopped("x"), 1),
         (StateError("x"), 3),

@@ -9,6 +9,7 @@ from lockstep.errors import (
     MappingStopped,
     PlanUnreadable,
     StateInUse,
+    UsageError,
 )
 from lockstep.guard.policy import HeldBack
 
@@ -23,7 +24,8 @@ MEANINGS = {
     DONE: "done; in agreement; a plan is allowed",
     NO: "the answer is no: a check blocks, a divergence was found, a mapping stopped or "
     "is held, a plan is refused or held",
-    WRONG: "wrong usage, or a wrong declaration in the pipeline file, a plan that cannot be read",
+    WRONG: "wrong usage (also a name, key or number that there is not), a wrong declaration in the pipeline "
+    "file, or a plan that cannot be read",
     FAILED: "a system or the state store failed, or Lockstep itself",
     IN_USE: "another run holds the state",
     INTERRUPTED: "interrupted, or nobody reads the output any more",
@@ -36,6 +38,8 @@ def code_of(error: Exception) -> int:
         return IN_USE
     if isinstance(error, CheckFailed | HeldBack | MappingStopped):
         return NO
-    if isinstance(error, DeclarationError | DataError | PlanUnreadable):  # DataError: a mistyped key
+    if isinstance(
+        error, UsageError | DeclarationError | DataError | PlanUnreadable
+    ):  # DataError: a mistyped key
         return WRONG
     return FAILED

@@ -66,6 +66,8 @@ class Settings:
         beside = self.pipeline.resolve().parent / ".lockstep"
         if self.state is not None:
             return self.state
+        if not self.pipeline.is_file() and self.pipeline != Path("pipeline.py"):  # somebody named it
+            self.load()  # says that it is not there
         if not self.pipeline.is_file() or (beside.exists() and _says_no_state(self.pipeline)):
             return beside
         return self.load().state or beside

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lockstep import keys
 from lockstep.database import Access
-from lockstep.errors import StateError
+from lockstep.errors import UsageError
 from lockstep.operations.opened import existing
 from lockstep.pipeline import Pipeline
 from lockstep.place import Place
@@ -109,4 +109,4 @@ def held(one: Hold) -> Held:
 
 def _require_why(why: str) -> None:
     if not why.strip():
-        raise StateError("a decision needs a reason", "Say it: --why TEXT. Whoever reads the timeline asks.")
+        raise UsageError("a decision needs a reason", "Say it: --why TEXT. Whoever reads the timeline asks.")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lockstep import keys
 from lockstep.database import Access
-from lockstep.errors import DeclarationError, StateError
+from lockstep.errors import DeclarationError, StateError, UsageError
 from lockstep.guard.door import Door
 from lockstep.guard.policies import Closed
 from lockstep.mapping import Mapping
@@ -61,11 +61,13 @@ def state_of(state: Place | Pipeline) -> Place:
 
 
 def consumer_of(store: Store, mapping: str, target: str | None = None) -> Consumer:
-    """A mapping's consumer, of this target where one is named. Raises StateError when it never ran."""
+    """A mapping's consumer, of this target where one is named: then the pipeline has such a mapping, and
+    StateError says that it never ran. Else UsageError says that nobody knows the name."""
     found = store.generations.consumer(mapping, target)
     if found is None:
         known = ", ".join(one.mapping for one in store.generations.consumers()) or "none"
-        raise StateError(
+        error = UsageError if target is None else StateError
+        raise error(
             f"no run knows a mapping {mapping!r} (known: {known})", "Start it with `lockstep run` first."
         )
     return found

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lockstep.agreement.report import subject
 from lockstep.database import Access
-from lockstep.errors import StateError
+from lockstep.errors import UsageError
 from lockstep.operations.opened import consumer_of, existing
 from lockstep.pipeline import Pipeline
 from lockstep.place import Place
@@ -80,7 +80,7 @@ def report(state: Place | Pipeline, number: int) -> Whole:
 def accept(state: Place | Pipeline, number: int, name: str, *, because: str, by: str) -> int:
     """Accepts what is open under a name that a report gives; how many divergences. Raises StateError."""
     if not because.strip():
-        raise StateError("an accepted divergence needs a reason", "Say why: --because TEXT.")
+        raise UsageError("an accepted divergence needs a reason", "Say why: --because TEXT.")
     with existing(state, Access.CHANGE) as store:
         known = store.reports.get(number)
         if known is None:
@@ -88,16 +88,16 @@ def accept(state: Place | Pipeline, number: int, name: str, *, because: str, by:
         consumer, stored = known
         count = store.reports.accept(consumer, name, by, because)
         if not count:
-            raise StateError(
+            raise UsageError(
                 f"nothing is open of {name!r} in mapping {stored.mapping}",
                 f"`lockstep report {number}` shows what it found, by the names to give here.",
             )
         return count
 
 
-def no_report(number: int) -> StateError:
+def no_report(number: int) -> UsageError:
     """What is said where a report is asked for that there is not."""
-    return StateError(f"there is no report {number}", "`lockstep reports` lists them.")
+    return UsageError(f"there is no report {number}", "`lockstep reports` lists them.")
 
 
 def _line(one: Stored) -> Line:

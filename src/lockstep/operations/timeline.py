@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from lockstep.errors import StateError
+from lockstep.errors import UsageError
 from lockstep.operations.happening import Happening
 from lockstep.operations.opened import existing
 from lockstep.operations.summary import Summary, summary
@@ -52,7 +52,7 @@ def timeline(
         follows = store.recorded.follows()
         if mapping is not None and mapping not in {one.mapping for one in follows}:
             known = ", ".join(sorted({one.mapping for one in follows})) or "none"
-            raise StateError(f"no run knows a mapping {mapping!r} (known: {known})", "Name one of these.")
+            raise UsageError(f"no run knows a mapping {mapping!r} (known: {known})", "Name one of these.")
         found = list(told(store, after, before))
     concerned = _concerned(follows)
     if mapping is not None:

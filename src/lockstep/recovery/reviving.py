@@ -22,7 +22,7 @@ from lockstep.engine.addressed import addressed
 from lockstep.engine.points import passing
 from lockstep.engine.source import recipe
 from lockstep.engine.target_watch import identity_text
-from lockstep.errors import Refused, StateError
+from lockstep.errors import Refused, StateError, UsageError
 from lockstep.mapping import Mapping
 from lockstep.ports import Repository, Restorable, Target
 from lockstep.recovery.building import Builder
@@ -71,7 +71,7 @@ def chosen(store: Store, target: Target, wanted: str | None) -> Snapshot:
         return found[-1]
     known = ", ".join(f"{one.id} ({one.state})" for one in store.snapshots.of(target.name)) or "none"
     named = "no saved state" if wanted is None else f"no saved state {wanted}"
-    raise StateError(
+    raise (StateError if wanted is None else UsageError)(
         f"there is {named} of {target.name} that is whole (known: {known})",
         "`lockstep snapshots` lists them. Without one: `lockstep backfill MAPPING --rebuild`.",
     )

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from lockstep.database import Database
-from lockstep.errors import StateError
+from lockstep.errors import StateError, UsageError
 from lockstep.limits import REFILL
 from lockstep.state import schema
 from lockstep.state.events import Event, Kind, as_row
@@ -191,7 +191,7 @@ class Holds:
                     table.update().where(table.c.id.in_(beside)).values(**values, **allowance | each)
                 )
         if found is None:
-            raise StateError(f"there is no hold {number}", "`lockstep holds` lists them.")
+            raise UsageError(f"there is no hold {number}", "`lockstep holds` lists them.")
         if not done.rowcount:
             by_whom = f" by {found.decided_by}: {found.why}" if found.decided_by else ""
             raise StateError(f"hold {number} is {found.state} already{by_whom}", "`lockstep holds` shows it.")

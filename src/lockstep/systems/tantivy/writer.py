@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lockstep import keys as key_bytes
-from lockstep.errors import DataError, Refused, TargetReplaced
+from lockstep.errors import DataError, Refused, TargetReplaced, UsageError
 from lockstep.ports import Features
 from lockstep.systems.tantivy import documents, pages
 from lockstep.systems.tantivy.client import Place, Standing, damaged, library
@@ -124,7 +124,7 @@ class TantivyWriter:
         try:
             parsed = self._index.parse_query(query, documents.SEARCHED)
         except ValueError as error:
-            raise Refused(
+            raise UsageError(
                 f"the query {query!r} cannot be understood: {error}",
                 'Put what has signs in it in double quotes: email:"a+b@example.org".',
             ) from error
