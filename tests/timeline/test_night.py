@@ -185,6 +185,17 @@ def test_a_source_that_goes_away_and_a_log_with_a_hole(product: Product) -> None
     assert [one.text for one in happened(product, "pass-began")][1].endswith(hole.text)
 
 
+def test_a_run_that_ends_as_its_source_does_not_answer_says_why(product: Product) -> None:
+    product.proxy.refuse()
+    with pytest.raises(ls.Unreachable) as refused:
+        product.run()
+    assert [str(one.kind) for one in happened(product)] == ["run-began", "source-waits", "run-ended"]
+    (waits,) = happened(product, "source-waits")
+    assert waits.text == str(refused.value)
+    (ended,) = happened(product, "run-ended")
+    assert ended.text == "failed: it could not go on"
+
+
 @pytest.mark.parametrize("world", ["sql"], indirect=True)
 def test_keys_that_are_stuck_come_and_go_in_numbers(world: World) -> None:
     world.run()

@@ -133,13 +133,13 @@ class SourceFlow(threading.Thread):
                 if self._capturer.alive:
                     wait = 0.1
                 self._capturer.alive = False
+                self._waits.ill(str(error))
                 if self._once.is_set() and not self.consumers:
                     self._error = error
                     break
                 if self._waiting != str(error):
                     log.warning("source %s: %s. %s", self.source.name, error, error.remedy)
                 self._waiting = str(error)
-                self._waits.ill(str(error))
                 self._capturer.pulse.waits()
                 self._capturer.look()
                 wait = min(wait * 2, _LONGEST_WAIT)

@@ -101,7 +101,7 @@ class Follows(Struct, frozen=True):
 
 
 class _Said(Struct):
-    ended_at: float
+    ended_at: float = 0.0
     records_compared: int = 0
     accepted: int = 0
 
@@ -148,7 +148,8 @@ class Recorded:
         with self._database.reading() as connection:
             for row in connection.execute(statement):
                 said = msgspec.json.decode(row.body, type=_Said)
-                if after <= said.ended_at <= until:
+                ended = said.ended_at or row.started_at
+                if after <= ended <= until:
                     found.append(
                         CheckSpan(
                             row.id,
@@ -156,7 +157,7 @@ class Recorded:
                             row.method,
                             row.verdict,
                             row.started_at,
-                            said.ended_at,
+                            ended,
                             said.records_compared,
                             said.accepted,
                         )
