@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
 from typing import Any
 
 from hypothesis import event, given, settings
@@ -11,51 +10,12 @@ from hypothesis import strategies as st
 
 from lockstep.effective import Timeline
 from lockstep.errors import DataError
-from lockstep.systems.zuora.models import Rate, Rates, Subscription, Term
+from lockstep.systems.zuora.models import Rates, Subscription
 from lockstep.systems.zuora.orders import Planned, planned
 from tests.zuora.tenant import Tenant
+from tests.zuora.wishes import DAYS, LOOKS, NAMES, WISHES
 
-START = dt.date(2026, 1, 31)
 TODAY = dt.date(2026, 3, 5)
-DAYS = [START + dt.timedelta(days=n) for n in (0, 1, 28, 40, 59, 75, 90, 120)]
-LOOKS = sorted(
-    {day + dt.timedelta(days=n) for day in DAYS for n in (0, 1)} | {dt.date(2027, 1, 1), dt.date(2031, 1, 1)}
-)
-NAMES = {"A": ("A1", "A2"), "B": ("B1",), "C": ("C1",)}
-
-
-def rates(plan: str) -> st.SearchStrategy[Rates]:
-    one = st.builds(
-        Rate, st.sampled_from([Decimal("9.00"), Decimal("12.50")]), st.sampled_from([None, Decimal(5)])
-    )
-    return st.fixed_dictionaries(dict.fromkeys(NAMES[plan], one))
-
-
-def plans() -> st.SearchStrategy[dict[str, Timeline[Rates]]]:
-    def timeline(plan: str) -> st.SearchStrategy[Timeline[Rates]]:
-        told = st.tuples(st.sampled_from(DAYS), st.none() | rates(plan))
-        return st.lists(told, max_size=5).map(Timeline.from_events)
-
-    return st.fixed_dictionaries({plan: timeline(plan) for plan in NAMES})
-
-
-TERMS = st.sampled_from(
-    [
-        Term(START),
-        Term(START, 1),
-        Term(START, 3),
-        Term(START, 4),
-        Term(START, 2, renews=True),
-        Term(START, 4, renews=True),
-    ]
-)
-SHOULDS = st.builds(
-    Subscription,
-    key=st.just("S-1"),
-    term=TERMS,
-    charges=plans(),
-    cancelled=st.none() | st.none() | st.sampled_from(DAYS),
-)
 
 
 def ordered(tenant: Tenant, should: Subscription, **how: Any) -> Planned:
@@ -73,7 +33,7 @@ def costs(plans: dict[str, Timeline[Rates]], day: dt.date) -> dict[str, Rates]:
 def test_any_history_of_wishes_is_met_and_what_was_billed_stays(data: st.DataObject, split: bool) -> None:
     tenant = Tenant(split)
     for _ in range(data.draw(st.integers(1, 4))):
-        should, rewrite = data.draw(SHOULDS), data.draw(st.booleans())
+        should, rewrite = data.draw(WISHES), data.draw(st.booleans())
         before = {day: tenant.costs(day) for day in LOOKS}
         billed = tenant.history()
         try:

@@ -1,0 +1,219 @@
+"""Folding: however the segments lie, what they say at every date; and what it brings in a month."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lockstep.effective import Timeline
+from lockstep.errors import DataError
+from lockstep.systems.zuora.folding import Segment, billing_of, folded
+from lockstep.systems.zuora.found import FoundSubscription, rates_of
+from lockstep.systems.zuora.models import Rate, Rates, Tier
+from lockstep.systems.zuora.orders import planned
+from lockstep.systems.zuora.prices import Billing, amount, monthly
+from tests.zuora.tenant import FOREVER, Tenant
+from tests.zuora.wishes import LOOKS, START, WISHES
+
+THEN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+LATER = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
+BILLING = {"A1": Billing(1), "A2": Billing(12), "B1": Billing(3), "C1": Billing(None)}
+
+
+def row(segment: int, start: str, end: str | None, quantity: Any, price: Any, **more: Any) -> Segment:
+    given = {
+        "version": 2,
+        "updated": THEN,
+        "line": "SRP-1",
+        "plan": "PRO",
+        "charge": "SEAT",
+        "number": "C-1",
+        "type": "Recurring",
+        "model": "PerUnit",
+        "period": "Month",
+        **more,
+    }
+    return Segment(
+        segment=segment,
+        start=dt.date.fromisoformat(start) if start else None,
+        end=dt.date.fromisoformat(end) if end else None,
+        rate=Rate(Decimal(price), None if quantity is None else Decimal(quantity)),
+        **given,
+    )
+
+
+def told(rows: Iterable[Segment], end: str = "2026-01-01") -> list[tuple[str, str, str]]:
+    """The one plan's timeline: start, end, and quantity × price."""
+    blank = FoundSubscription(
+        number="S-1", account="A-1", start=dt.date(2025, 1, 1), end=dt.date.fromisoformat(end)
+    )
+    plans = rates_of(folded(blank, 2, rows).plans, "S-1")
+    return [
+        (str(start), str(stop), f"{value['SEAT'].quantity} × {value['SEAT'].price}")
+        for start, stop, value in plans.get("PRO", Timeline())
+    ]
+
+
+def test_a_price_change() -> None:
+    """Orders, "update a product": a new price from 1 July. It prints last days; an end is the day after."""
+    rows = [row(2, "2025-07-01", "2026-01-01", 10, 12), row(1, "2025-01-01", "2025-07-01", 10, 10)]
+    assert told(rows) == [
+        ("2025-01-01", "2025-07-01", "10 × 10"),
+        ("2025-07-01", "2026-01-01", "10 × 12"),
+    ]
+
+
+def test_an_update_before_a_later_one_has_the_higher_segment_number() -> None:
+    """'Update a product on a subscription with future-dated updates'."""
+    rows = [
+        row(1, "2021-01-01", "2021-05-01", 10, 10),
+        row(3, "2021-05-01", "2021-07-01", 15, 9),
+        row(2, "2021-07-01", "2022-01-01", 20, 8),
+    ]
+    assert [value for _, _, value in told(rows, "2022-01-01")] == ["10 × 10", "15 × 9", "20 × 8"]
+
+
+def test_a_renewal_that_split_and_one_that_extended_are_equal() -> None:
+    split = [row(1, "2025-01-01", "2026-01-01", 10, 10), row(2, "2026-01-01", "2027-01-01", 10, "10.00")]
+    extended = [row(1, "2025-01-01", "2027-01-01", 10, 10)]
+    assert told(split, "2027-01-01") == told(extended, "2027-01-01")
+
+
+def test_rows_without_a_day_and_what_was_updated_on_its_first_day() -> None:
+    rows = [
+        row(1, "2025-01-01", "2025-01-01", 10, 10),
+        row(2, "2025-01-01", "2025-09-01", 11, 10, removed=True),
+        row(3, "2025-10-01", "2025-10-01", 12, 10, removed=True),
+    ]
+    assert told(rows) == [("2025-01-01", "2025-09-01", "11 × 10")]
+
+
+def test_a_version_and_a_segment_that_are_used_again() -> None:
+    """Order to Revenue, 'Delete or amend order', scenario 2: V2 and C1.2 are others after the deletion."""
+    deleted = [row(1, "2025-01-01", "2025-07-01", 10, 10), row(2, "2025-07-01", "2026-01-01", 10, 12)]
+    now = [
+        row(1, "2025-01-01", "2025-09-01", 10, 10, updated=LATER),
+        row(2, "2025-09-01", "2026-01-01", 10, 15, updated=LATER),
+    ]
+    old = [row(1, "2025-01-01", "2026-01-01", 10, 10, version=1)]
+    for rows in (deleted + now + old, now + old + deleted):
+        assert told(rows) == [
+            ("2025-01-01", "2025-09-01", "10 × 10"),
+            ("2025-09-01", "2026-01-01", "10 × 15"),
+        ]
+
+
+def test_what_cannot_be_said_as_a_timeline_names_the_charge() -> None:
+    wrong = [
+        ([row(1, "2025-01-01", None, None, 1, model="Overage")], "the charge model Overage"),
+        ([row(1, "", None, None, 1)], "waits for a trigger date"),
+        (
+            [row(1, "2025-01-01", "2025-07-01", 1, 1), row(2, "2025-06-01", None, 1, 1)],
+            "has two prices on 2025-06-01: segment 2 of C-1",
+        ),
+    ]
+    for rows, message in wrong:
+        with pytest.raises(DataError, match=r"SEAT.*S-1") as error:
+            told(rows)
+        assert message in str(error.value)
+        assert error.value.remedy
+    with pytest.raises(DataError, match=r"C-1 \(SEAT\) is billed by Week"):
+        billing_of([row(1, "2025-01-01", None, 1, 1, period="Week")])
+
+
+def test_how_charges_are_billed() -> None:
+    rows = [
+        row(1, "2025-01-01", None, 1, 1, period="Semi-Annual", charge="X", model="Volume"),
+        row(1, "2025-01-01", None, 1, 1, type="Usage", period="Month"),
+    ]
+    assert billing_of(rows) == {"X": Billing(6, volume=True), "SEAT": Billing(None)}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.booleans(), st.randoms(use_true_random=False))
+def test_any_tree_with_older_versions_among_it_is_folded_to_what_it_costs(
+    data: st.DataObject, split: bool, chance: random.Random
+) -> None:
+    tenant, rows = Tenant(split), []
+    for version in (1, 2):
+        plan = planned(tenant.found(), data.draw(WISHES), "A-1", today=START, rewrite_billed=True)
+        tenant.order(plan.actions)
+        found = tenant.found()
+        if found is None or tenant.cancelled is not None:
+            break
+        rows += _rows(tenant, version)
+    if found is None:
+        return
+    rows = _rows(tenant, 2) + [one for one in rows if one.version == 1]
+    chance.shuffle(rows)
+    read = folded(found, 2, rows)
+    costs = rates_of(read.plans, "S-1")
+    expected = rates_of(found.plans, "S-1")
+    assert {plan: one for plan, one in costs.items() if one} == {p: one for p, one in expected.items() if one}
+    income = monthly([("EUR", costs), ("USD", {})], BILLING)
+    assert income == monthly([("EUR", plan.expected)], BILLING), "as it should be, and as it is"
+    for day in LOOKS:
+        parts = [
+            rate.price * (1 if rate.quantity is None else rate.quantity) / BILLING[name].months
+            for rates in tenant.costs(day).values()
+            for name, rate in rates.items()
+            if BILLING[name].months and not isinstance(rate.price, tuple)
+        ]
+        now = income["EUR"].at(day) if income else None
+        assert (now is None) == (not parts)
+        assert now is None or abs(now - sum(parts, Decimal())) < Decimal("0.000000001")
+
+
+def _rows(tenant: Tenant, version: int) -> list[Segment]:
+    return [
+        row(
+            number,
+            str(start),
+            None if end == FOREVER else str(end),
+            rate.quantity,
+            rate.price,
+            version=version,
+            line=name,
+            plan=line.plan,
+            charge=charge,
+            number=f"C-{name}-{charge}",
+            removed=not line.with_term,
+        )
+        for name, line in tenant.lines.items()
+        for charge, segments in line.rows.items()
+        for number, (start, end, rate) in enumerate(segments, 1)
+    ]
+
+
+BANDS = (Tier(Decimal(20), Decimal(10)), Tier(None, Decimal(4)))
+
+
+def test_tiers() -> None:
+    """Zuora's example of 25 units: 220 band by band, 200 by volume."""
+    units = Decimal(25)
+    assert amount("X", Rate(BANDS, units)) == 220
+    assert amount("X", Rate((BANDS[0], Tier(None, Decimal(8))), units), volume=True) == 200
+    flat = (Tier(Decimal(5), Decimal(30), flat=True), Tier(Decimal(25), Decimal("1.5")))
+    assert [amount("X", Rate(flat, Decimal(n))) for n in (0, 5, 6, 25)] == [0, 30, Decimal("31.5"), 60]
+    assert [amount("X", Rate(flat, Decimal(n)), volume=True) for n in (5, 6)] == [30, 9]
+    with pytest.raises(DataError, match="X has no tier for 26 units"):
+        amount("X", Rate(flat, Decimal(26)))
+    with pytest.raises(DataError, match="X has tiers and no quantity"):
+        amount("X", Rate(flat))
+
+
+def test_income_by_currency_is_rounded_once() -> None:
+    day, next_day = dt.date(2026, 1, 1), dt.date(2026, 2, 1)
+    yearly: Timeline[Rates] = Timeline.from_events([(day, {"A2": Rate(Decimal(1))}), (next_day, None)])
+    three = [("EUR", {"A": yearly}) for _ in range(12)]
+    euro = monthly([*three, ("USD", {"C": yearly.map(lambda _: {"C1": Rate(Decimal(1))})})], BILLING)
+    assert euro == {"EUR": Timeline.always(Decimal(1), day, next_day)}, "12 × 1/12 is 1"
+    with pytest.raises(DataError, match="Z9 is not in the catalogue"):
+        monthly([("EUR", {"Z": Timeline.always({"Z9": Rate(Decimal(1))})})], BILLING)
