@@ -159,7 +159,7 @@ def test_back_as_it_stands_and_forth_again(world: RecoveryWorld) -> None:
     world.do("UPDATE users SET email = 'since@example.com' WHERE id = 11")
     world.run()
     back = rollback(world.pipeline(), as_it_stands=True)
-    assert (back.how, back.behind) == ("behind", 1)
+    assert (back.how, back.behind) == ("as it stands", 1)
     assert world.searched() == 1
     assert rollback(world.pipeline()).generation == 2
     assert world.searched() == 2

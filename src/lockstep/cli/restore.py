@@ -55,12 +55,10 @@ def command(target: str | None, snapshot: str | None, beside: bool, replace: boo
         return
     out = output.console()
     where = "is live" if done.live else "stands beside the live one; `lockstep restore` makes it live"
-    redriven = (
-        "all keys were" if done.redriven is None else f"{output.count(done.redriven, 'key')} that changed"
-    )
+    redriven = "all keys" if done.redriven is None else output.count(done.redriven, "key")
     out.print(f"{done.target} is back and in agreement: generation {done.generation} {where}.", style="bold")
     out.print(f"  saved     {output.count(done.records, 'record')}, from {output.span(done.age)} ago")
-    out.print(f"  redriven  {redriven}, which changed since")
+    out.print(f"  redriven  {redriven}, for what changed since")
     steps = ", ".join(f"{step} {output.span(took)}" for step, took in done.seconds.items() if step != "whole")
     out.print(f"  took      {output.span(done.seconds['whole'])}: {steps}")
     out.print(f"  proof     {', '.join(f'report {number}' for number in done.reports)}")

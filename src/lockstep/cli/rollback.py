@@ -18,7 +18,7 @@ from lockstep.cli.verb import print_json, settings, verb
     """,
     answer="""
     {"target", "generation", "before", "how", "behind", "seconds"}
-    how: at once, caught up, behind.
+    how: at once, caught up, as it stands.
     """,
 )
 @click.argument("target", required=False, shell_complete=names.targets)
@@ -40,7 +40,7 @@ def command(target: str | None, as_it_stands: bool) -> None:
     how = {
         "at once": "it was followed all the time",
         "caught up": "it has caught up with what changed since",
-        "behind": f"{output.count(done.behind, 'hint')} wait for it",
+        "as it stands": f"as it stands: {output.count(done.behind, 'hint')} wait for it",
     }[done.how]
     out = output.console()
     out.print(

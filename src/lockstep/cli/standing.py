@@ -191,10 +191,19 @@ def _verified(one: MappingStatus) -> str:
 
 
 def recoverable(known: Status) -> list[RenderableType]:
-    """The newest saved state of each target, and what the last rehearsal showed."""
+    """What stands beside the live builds; the newest saved state of each target, and what the last rehearsal
+    showed."""
     from rich.text import Text
 
     lines: list[RenderableType] = []
+    for build in known.builds:
+        what = {
+            "building": "is being filled beside the live one",
+            "kept": "is kept for `lockstep rollback`",
+        }.get(build.state, "is a rehearsal's")
+        waits = f", {output.count(build.waiting, 'hint')} behind" if build.waiting else ""
+        words = f"{build.target}: generation {build.generation} {what}{waits}."
+        lines.append(output.indented(words, 0))
     for saved in known.snapshots:
         proven = (
             f"proven {output.ago(saved.proven_at)}" if saved.proven_at else "never proven: `lockstep drill`"

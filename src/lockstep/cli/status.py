@@ -39,8 +39,10 @@ if TYPE_CHECKING:
      "holds": [as of `lockstep holds`],
      "snapshots": [{"target", "id", "begun_at", "records", "size", "proven_at"}],
      "drills": [{"target", "snapshot", "ended_at", "outcome", "reason",
-                 "numbers"}]}
-    snapshots: the newest of each target; drills: the last of each.
+                 "numbers"}],
+     "builds": [{"target", "generation", "state", "created_at", "waiting"}]}
+    snapshots: the newest of each target; drills: the last of each; builds:
+    those beside the live ones: building, scratch, kept.
     With --watch, one object a line. rate: keys a second; eta, lag: seconds.
     kind: dead, wedged, stopped, held, waiting, behind, log, verify.
     """,

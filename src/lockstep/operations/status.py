@@ -61,6 +61,17 @@ class SavedState(Struct, frozen=True):
     proven_at: float | None
 
 
+class Beside(Struct, frozen=True):
+    """A build that stands beside a target's live one. `state`: building, scratch (a rehearsal's), or kept,
+    for `rollback`; `waiting` hints it has not seen."""
+
+    target: str
+    generation: int
+    state: str
+    created_at: float
+    waiting: int
+
+
 class Rehearsal(Struct, frozen=True):
     """The last rehearsal of a restore of a target. `outcome`: passed or failed, for a reason; `numbers`:
     what it measured, in seconds and records."""
@@ -87,6 +98,7 @@ class Status(Struct, frozen=True):
     holds: tuple[Held, ...] = ()
     snapshots: tuple[SavedState, ...] = ()
     drills: tuple[Rehearsal, ...] = ()
+    builds: tuple[Beside, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -120,6 +132,10 @@ def status(
             drills=tuple(
                 Rehearsal(one.target, one.snapshot, one.ended_at, one.outcome, one.reason, one.numbers)
                 for one in store.drills.newest()
+            ),
+            builds=tuple(
+                Beside(one.target, one.number, one.state, one.created_at, behind(store, one.id))
+                for one in store.builds.beside()
             ),
         )
         ills = health(known, patience=patience, verified_within=verified_within)
@@ -163,6 +179,11 @@ def waiting(store: Store, consumer: Consumer, lane: Lane, upto: int | None = Non
         store.journal.waiting(stream, lane, max(positions.get((stream, lane), {}).values(), default=0), upto)
         for stream in (source_stream(consumer.source), consumer_stream(consumer.id))
     )
+
+
+def behind(store: Store, build: int, upto: int | None = None) -> int:
+    """How many hints a build has not seen; of those in the journal up to an offset, where one is given."""
+    return sum(waiting(store, one, lane, upto) for one in store.generations.following(build) for lane in Lane)
 
 
 def _lag(store: Store, consumer: Consumer) -> float | None:

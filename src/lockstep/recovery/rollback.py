@@ -11,7 +11,7 @@ from lockstep.database import Access
 from lockstep.engine.source import recipe
 from lockstep.errors import Refused, StateError
 from lockstep.operations.opened import existing
-from lockstep.operations.status import waiting
+from lockstep.operations.status import behind
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
 from lockstep.recovery.building import Builder, OnProgress, target_named
@@ -19,7 +19,6 @@ from lockstep.state.builds import Build
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
 from lockstep.state.store import Store
-from lockstep.values import Lane
 
 _FOLLOWED_WITHIN = 5.0
 """Seconds in which a kept build that somebody follows gets through what is in the journal."""
@@ -27,7 +26,7 @@ _FOLLOWED_WITHIN = 5.0
 
 class RolledBack(Struct, frozen=True):
     """What a rollback did. `how`: "at once", as the kept build was followed all the time; "caught up", by the
-    code at hand; "behind", as it stood, `behind` hints of which it has not seen yet."""
+    code at hand; "as it stands", however far it is behind. `behind`: hints that it has not seen yet."""
 
     target: str
     generation: int
@@ -67,24 +66,23 @@ def rollback(
                 "A deploy keeps the one before until `lockstep retire` or the next one. `lockstep restore` "
                 "brings a saved state back; `lockstep deploy` with the old code builds anew.",
             )
-        how, behind = _ready(builder, kept, as_it_stands=as_it_stands)
+        how, unseen = _ready(builder, kept, as_it_stands=as_it_stands)
         builder.make_live(kept, keep=builder.records(live) is not None)
         store.events.note(
             Kind.ROLLED_BACK,
             target.name,
             f"generation {kept.number} is live again, in place of {live.number} ({how})",
             who=user(),
-            numbers={"behind": behind},
+            numbers={"behind": unseen},
         )
-        return RolledBack(target.name, kept.number, live.number, how, behind, time.monotonic() - begun)
+        return RolledBack(target.name, kept.number, live.number, how, unseen, time.monotonic() - begun)
 
 
 def _ready(builder: Builder, kept: Build, *, as_it_stands: bool) -> tuple[str, int]:
     """How the kept build can take its place again, and how many hints it has not seen."""
     store = builder.store
     if as_it_stands:
-        behind = _behind(store, kept)
-        return ("behind" if behind else "at once"), behind
+        return "as it stands", behind(store, kept.id)
     if not builder.alone and _followed(store, kept):
         return "at once", 0
     known = {(one.mapping, one.version, one.recipe) for one in store.generations.following(kept.id)}
@@ -94,7 +92,7 @@ def _ready(builder: Builder, kept: Build, *, as_it_stands: bool) -> tuple[str, i
     versions = ", ".join(sorted(f"{mapping}: {version}" for mapping, version, _ in known))
     raise Refused(
         f"generation {kept.number} of {kept.target} was filled by other code ({versions}), no process "
-        f"follows it, and {_behind(store, kept):,} hints wait for it",
+        f"follows it, and {behind(store, kept.id):,} hints wait for it",
         "Roll back with the old code checked out: then it catches up first. Or swap at once, and let the old "
         "code catch up afterwards: --as-it-stands.",
     )
@@ -104,15 +102,8 @@ def _followed(store: Store, kept: Build) -> bool:
     """Whether some process works the kept build, to the end of the journal as it is now."""
     end = store.journal.end()
     deadline = time.monotonic() + _FOLLOWED_WITHIN
-    while _behind(store, kept, end):
+    while behind(store, kept.id, end):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
     return True
-
-
-def _behind(store: Store, build: Build, upto: int | None = None) -> int:
-    """How many hints a build has not seen; of those in the journal up to an offset, where one is given."""
-    return sum(
-        waiting(store, one, lane, upto) for one in store.generations.following(build.id) for lane in Lane
-    )
