@@ -121,23 +121,25 @@ TYPES = {
 }
 
 
-def test_values_of_every_type_come_back(postgres_url: str, tmp_path: Path) -> None:
+def of_every_type(url: str, root: Path) -> World:
+    """A table with a column of every type, filled."""
     columns = ", ".join(f'"c {n}" {type_}' for n, type_ in enumerate(TYPES))
     columns += ", twice bigint GENERATED ALWAYS AS (id * 2) STORED"
-    with psycopg.connect(postgres_url) as connection:
+    with psycopg.connect(url) as connection:
         connection.execute(
             b"CREATE TYPE mood AS ENUM ('glad', 'sad');"
             b"CREATE DOMAIN short AS text CHECK (length(value) < 3);"
             b"CREATE TYPE pair AS (n integer, t text)"
         )
-    world = World(
-        postgres_url,
-        tmp_path,
-        f"CREATE TABLE users (id bigint PRIMARY KEY, {columns})",
-    )
+    world = World(url, root, f"CREATE TABLE users (id bigint PRIMARY KEY, {columns})")
     for row in range(max(map(len, TYPES.values()))):
         values = ", ".join(of[row % len(of)] for of in TYPES.values())
         world.do(f"INSERT INTO users VALUES ({row}, {values})")
+    return world
+
+
+def test_values_of_every_type_come_back(postgres_url: str, tmp_path: Path) -> None:
+    world = of_every_type(postgres_url, tmp_path)
     before = world.rows()
     world.repository.save(1, "good")
     world.do("DELETE FROM users WHERE id % 2 = 0")
@@ -152,6 +154,20 @@ def test_values_of_every_type_come_back(postgres_url: str, tmp_path: Path) -> No
     world.repository.restore("good", 1, "r2")
     world.do("ALTER DATABASE %s RESET ALL" % postgres_url.rpartition("/")[2])  # noqa: UP031
     assert world.rows() == before, "whatever a session's settings are"
+
+
+def test_a_database_that_has_moved_to_another_server_of_a_later_version(
+    postgres15_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    old, new = of_every_type(postgres15_url, tmp_path / "old"), of_every_type(postgres_url, tmp_path / "new")
+    old.repository.save(1, "good")
+    shutil.copytree(old.place, new.place)
+    with pytest.raises(Refused, match="holds saved states of postgres:") as refused:
+        new.repository.restore("good", 1, "r")
+    words, _, said = refused.value.remedy.partition(": ")
+    Path(words.rpartition(" ")[2]).write_text(said)
+    new.repository.restore("good", 1, "r")
+    assert new.rows() == old.rows()
 
 
 def test_only_what_differs_is_written(world: World) -> None:

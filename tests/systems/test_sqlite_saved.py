@@ -299,6 +299,31 @@ def test_a_save_does_not_wait_for_writers_nor_they_for_it_in_wal_mode(world: Wor
     assert len(world.rows()) == 20
 
 
+def test_check_says_what_keeps_states_from_being_saved(world: World, tmp_path: Path) -> None:
+    assert world.users.check() == []
+    file = tmp_path / "file"
+    file.write_text("x")
+    (finding,) = SQLite(world.path, snapshots=file).table("users").check()
+    assert not finding.blocks
+    assert finding.problem.startswith("its state cannot be saved")
+
+
+def test_tables_called_as_those_of_a_saved_state(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    for name in ("rows", "companion"):
+        columns = {"id": "INTEGER", "name": "TEXT"}
+        table = SQLite(path, snapshots=tmp_path / "saved").table(name, columns=columns)
+        with closing(table.open(1)) as writer:
+            writer.create("m")
+            write(writer, change(encode((1,)), {"name": name}))
+        table.repository().save(1, "good")
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"DROP TABLE {name}")
+        table.repository().restore("good", 1, "r")
+        with closing(table.open(1)) as writer:
+            assert [held.record["name"] for held in writer.scan(None, 10)] == [name]
+
+
 def test_two_databases_do_not_share_saved_states(world: World, tmp_path: Path) -> None:
     other: SQLTarget = SQLite(tmp_path / "other.db", snapshots=world.place).table(
         "users", columns={"id": "INTEGER"}

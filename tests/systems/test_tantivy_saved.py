@@ -274,6 +274,9 @@ def test_a_directory_that_is_not_ours(tmp_path: Path, writer_closed: str) -> Non
     with pytest.raises(Refused, match=r"not Lockstep's: letters\.txt"):
         Tantivy(tmp_path / "search", snapshots=place).index("users").repository().save(1, "one")
     assert [file.name for file in place.rglob("*")] == ["users", "letters.txt"]
+    (finding,) = Tantivy(tmp_path / "search", snapshots=place).index("users").check()
+    assert "letters.txt" in finding.problem
+    assert not finding.blocks
     file = tmp_path / "file"
     file.write_text("x")
     repository = Tantivy(tmp_path / "search", snapshots=file).index("users").repository()
@@ -318,10 +321,12 @@ def test_a_directory_without_the_right_to_write(elsewhere: Path, tmp_path: Path)
             with pytest.raises(Refused, match="Permission denied") as refused:
                 users.repository().save(1, "one")
             assert users.repository().saved() == []
+            (finding,) = users.check()
         finally:
             os.seteuid(before)
         assert f"right to read and write in {place}" in refused.value.remedy
         assert list(place.iterdir()) == []
+        assert (finding.blocks, "Permission denied" in finding.problem) == (False, True)
 
 
 def test_a_restored_build_is_not_searched_until_somebody_says_so(

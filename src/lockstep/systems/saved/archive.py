@@ -10,6 +10,7 @@ A saved state appears under its name by one rename, and goes away by one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import time
@@ -24,7 +25,7 @@ from lockstep.errors import Refused
 from lockstep.systems.saved import manifest as manifests
 from lockstep.systems.saved.durable import Kept, Moved, in_place, staged, sync, write
 from lockstep.systems.saved.manifest import FORMAT, Manifest, Unreadable
-from lockstep.values import Saved, Version
+from lockstep.values import Finding, Saved, Version
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _CLAIM = "lockstep.json"
@@ -161,19 +162,39 @@ class Archive:
         sync(self.place)
         return made
 
-    def _claim(self) -> None:
-        """Makes the directory ours, where nobody else's files are."""
-        if self._claimed():
-            return
-        self.place.mkdir(parents=True, exist_ok=True)
-        others = [name for name in os.listdir(self.place) if not name.startswith(".")]
+    def check(self, target: str) -> list[Finding]:
+        """What would keep a state from being saved here."""
+        try:
+            with in_place(self.place):
+                if not self._claimed():
+                    self._refuse_others()
+                stands = next(one for one in (self.place, *self.place.absolute().parents) if one.exists())
+                as_us = os.access in os.supports_effective_ids
+                may = os.access(stands, os.W_OK | os.X_OK, effective_ids=as_us)
+                if not may or not stands.is_dir():
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(stands))
+        except Refused as error:
+            return [Finding(target, f"its state cannot be saved: {error}", error.remedy, blocks=False)]
+        return []
+
+    def _refuse_others(self) -> None:
+        """Raises Refused where somebody else's files are."""
+        there = os.listdir(self.place) if self.place.exists() else []
+        others = [name for name in there if not name.startswith(".")]
         if others and _CLAIM not in others:
             raise Refused(
                 f"{self.place} holds files that are not Lockstep's: {others[0]}",
                 "Declare another directory for saved states, or move these away. Nothing was touched.",
             )
+
+    def _claim(self) -> None:
+        """Makes the directory ours, where nobody else's files are."""
+        if self._claimed():
+            return
+        self._refuse_others()
+        self.place.mkdir(parents=True, exist_ok=True)
         beside = self.place / f".{_CLAIM}.{uuid4().hex}"
-        write(beside, msgspec.json.encode(_Claim(self._target)))
+        write(beside, self._said().encode())
         beside.replace(self.place / _CLAIM)
         sync(self.place)
         sync(self.place.parent)
@@ -186,15 +207,18 @@ class Archive:
         except FileNotFoundError:
             return False
         except msgspec.MsgspecError as error:
-            raise Refused(
-                f"{path} is damaged: {error}", f'Write it anew: {{"target":"{self._target}"}}'
-            ) from error
+            raise Refused(f"{path} is damaged: {error}", f"Write this into {path}: {self._said()}") from error
         if claim.target != self._target:
             raise Refused(
                 f"{self.place} holds saved states of {claim.target}, not of {self._target}",
-                f"Declare another directory; or, if it is the same target by another name, remove {path}.",
+                "Declare another directory; or, if that is the same target by another name, write this "
+                f"into {path}: {self._said()}",
             )
         return True
+
+    def _said(self) -> str:
+        """The claim of the directory."""
+        return msgspec.json.encode(_Claim(self._target)).decode()
 
     def _sweep(self, but: str) -> None:
         """Removes what killed processes left, so that it does not fill the disk."""

@@ -74,7 +74,10 @@ class SQLTarget:
                 f"{self.name} says not where its saved states lie",
                 'Declare a directory for them: the system(…, snapshots="/mnt/backup/lockstep").',
             )
-        return SQLRepository(Archive(self._snapshots / folder(self._table), self.name), self._build)
+        return SQLRepository(self._archive(self._snapshots), self._build)
+
+    def _archive(self, snapshots: Path) -> Archive:
+        return Archive(snapshots / folder(self._table), self.name)
 
     def remove(self, generation: int, marker: str) -> None:
         """Drops the scratch table. Refuses the user's own."""
@@ -89,7 +92,8 @@ class SQLTarget:
     def check(self) -> list[Finding]:
         dialect = self._dialect(self._table)
         try:
-            return self._check(dialect)
+            saving = [] if self._snapshots is None else self._archive(self._snapshots).check(self.name)
+            return self._check(dialect) + saving
         except DBAPIError as error:
             found = dialect.error(error)
             return [Finding(self.name, str(found), found.remedy)]

@@ -59,15 +59,15 @@ class SQLiteCopier(Copier):
     ) -> int:
         columns = self._columns(connection, table[1])
         declared = ", ".join(f"{quoted(column)} {type_}" for column, type_ in columns.items())
-        connection.execute(literally(f"CREATE TABLE saved.{quoted(name)} ({declared})"))
+        connection.execute(literally(f"CREATE TABLE saved.{_saved(name)} ({declared})"))
         every = names(list(columns))
         done = connection.execute(
             literally(
-                f"INSERT INTO saved.{quoted(name)} ({every}) SELECT {every} FROM main.{quoted(table[1])}"
+                f"INSERT INTO saved.{_saved(name)} ({every}) SELECT {every} FROM main.{quoted(table[1])}"
             )
         )
         connection.execute(
-            literally(f"CREATE INDEX saved.{quoted(f'{name} by key')} ON {quoted(name)} ({names(list(key))})")
+            literally(f"CREATE INDEX saved.{_saved(f'{name}_by_key')} ON {_saved(name)} ({names(list(key))})")
         )
         moved(done.rowcount)
         return done.rowcount
@@ -89,7 +89,7 @@ class SQLiteCopier(Copier):
         moved: Moved,
     ) -> str:
         moved((directory / FILE).stat().st_size // 2)
-        return f"saved.{quoted(name)}"
+        return f"saved.{_saved(name)}"
 
     def differ(self, columns: Sequence[str]) -> str:
         saved, now = names(list(columns), "s"), names(list(columns), "t")
@@ -142,6 +142,11 @@ class SQLiteCopier(Copier):
             name: declared if _PLAIN.fullmatch(declared) else quoted(declared) if declared else ""
             for name, declared, _, _ in connection.exec_driver_sql(_COLUMNS, (table,)).all()
         }
+
+
+def _saved(name: str) -> str:
+    """A name in the attached file that no table of the user's can have, whose file is looked in as well."""
+    return quoted(f"_lockstep_saved_{name}")
 
 
 def _no_room(error: DBAPIError) -> bool:

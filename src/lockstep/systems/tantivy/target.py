@@ -53,8 +53,10 @@ class TantivyTarget:
         client.point(self._directory, self._index, place.path.name)
 
     def repository(self) -> TantivyRepository:
-        archive = Archive(self._snapshots / self._index, self.name)
-        return TantivyRepository(archive, self._system, self._place, self.searched)
+        return TantivyRepository(self._archive(), self._system, self._place, self.searched)
+
+    def _archive(self) -> Archive:
+        return Archive(self._snapshots / self._index, self.name)
 
     def remove(self, generation: int, marker: str) -> None:
         """Removes a generation that nobody searches."""
@@ -95,13 +97,14 @@ class TantivyTarget:
         try:
             client.library()
             generation = client.current(self._directory, self._index)
+            saving = self._archive().check(self.name)
             if generation is None:
-                return []
+                return saving
             standing = self._place(generation).standing()
             self.open(generation).contents()
         except LockstepError as error:
             return [Finding(self.name, str(error), error.remedy)]
         if standing is not None and standing.fields != self._fields:
             problem = "the index was built with other `fields`; only records written from now on have these"
-            return [Finding(self.name, problem, "Deploy a new generation.", blocks=False)]
-        return []
+            return [Finding(self.name, problem, "Deploy a new generation.", blocks=False), *saving]
+        return saving
