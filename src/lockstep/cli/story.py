@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import textwrap
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+import click
 
 from lockstep.cli import output
 from lockstep.operations.folding import Line, folded
@@ -11,35 +15,51 @@ from lockstep.operations.happening import WELL, ill
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from lockstep.operations.summary import Summary
     from lockstep.operations.timeline import Timeline
 
 
 def show(out: Console, found: Timeline) -> None:
-    """Prints it."""
+    """Prints it. A file or a pipe gets each line whole, and without the cost of drawing it."""
+    for line in _drawn(found, out.width):
+        if out.is_terminal:
+            out.print(line)
+        else:
+            click.echo(line.plain)
+
+
+def _drawn(found: Timeline, width: int) -> Iterator[Text]:
     from rich.text import Text
 
     lines = folded(found.happenings)
     if not lines:
-        out.print(f"Nothing is recorded since {output.clock(found.since_at)}.")
+        yield Text(f"Nothing is recorded since {output.clock(found.since_at)}.")
     kinds = max((len(line.first.kind) for line in lines), default=0)
     heading = None
     for line in lines:
         at = local(line.first.happened_at)
         if heading != (day := f"{at:%A} {at.day} {at:%B %Y}, {zone(at)}"):
-            out.print(*([] if heading is None else [""]), Text(day, style="bold"), sep="\n")
+            yield Text.assemble("" if heading is None else "\n", (day, "bold"))
             heading = day
-        sign, style = "✗" if ill(line.first) else "✓" if line.first.kind in WELL else " ", _style(line)
+        sign = "✗" if ill(line.first) else "✓" if line.first.kind in WELL else " "
         head = f"{at:%H:%M:%S} {sign} {line.first.kind.ljust(kinds)}  "
         subject = output.redacted(f"{line.first.subject}: " if line.first.subject else "")
-        text = output.hanging(subject + said(line), len(head))
+        text = Text(_hanging(subject + said(line), len(head), width))
         text.stylize("bold", 0, len(subject.rstrip(": ")))
-        out.print(Text.assemble((head, style), text))
+        yield Text.assemble((head, _style(line)), text)
     for word, value in outline(found.summary) if lines else ():
-        out.print(Text.assemble("\n" if word == "First sign" else "", (f"{word}: ", "bold"), value))
+        yield Text.assemble("\n" if word == "First sign" else "", (f"{word}: ", "bold"), value)
     for note in found.notes:
-        out.print(f"Note: {note}.")
+        yield Text(f"Note: {note}.")
+
+
+def _hanging(text: str, by: int, width: int) -> str:
+    """A text whose lines after the first keep `by` columns from the margin."""
+    if by + len(text) <= width:
+        return text
+    return f"\n{' ' * by}".join(textwrap.wrap(text, max(width - by, 20)))
 
 
 def said(line: Line) -> str:
