@@ -104,7 +104,7 @@ def _loader() -> Any:
 class Lockstep:
     """`bench.follower` in a process of its own: one mapping of the example, a new state directory."""
 
-    def __init__(self, world: World, url: str, *, once: bool) -> None:
+    def __init__(self, world: World, url: str, *, once: bool, guarded: bool = True) -> None:
         self._state = tempfile.TemporaryDirectory(prefix="lockstep-bench-")
         environment = os.environ | {
             "FLIGHTS_DATABASE_URL": world.database,
@@ -113,7 +113,7 @@ class Lockstep:
         }
         command = [sys.executable, "-m", "bench.follower", f"{self._state.name}/state"]
         self._process = subprocess.Popen(
-            [*command, "once" if once else "follow"],
+            [*command, "once" if once else "follow", *([] if guarded else ["unguarded"])],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""A run of Lockstep for a benchmark: `python -m bench.follower STATE once|follow`.
+"""A run of Lockstep for a benchmark: `python -m bench.follower STATE once|follow [unguarded]`.
 
 Imports everything, says so, waits for a line, runs, and says in one line of JSON what it took.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import lockstep as ls
 from bench.flights import EXAMPLE
+from bench.guarded import measure_the_guard, remove_the_guard
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
     os.chdir(EXAMPLE)
     from pipeline import pipeline  # type: ignore[import-not-found]
 
+    guard_cpu = remove_the_guard() if "unguarded" in sys.argv else measure_the_guard()
     del pipeline.mappings["flights_embedded"]
     pipeline.state = state
     print(json.dumps({"ready": True}), flush=True)
@@ -37,6 +39,7 @@ def main() -> None:
             {
                 "seconds": time.perf_counter() - begun,
                 "cpu": time.process_time() - cpu,
+                "guard_cpu": guard_cpu(),
                 "peak_mib": peak_mib(),
             }
         ),
