@@ -49,6 +49,21 @@ def test_an_update_may_name_the_rate_plan_by_an_id_of_an_old_version(api: Api) -
     assert [one[3] for one in api.segments()] == [10, 11, 12]
 
 
+def test_the_last_segment_is_the_last_in_time_and_not_in_booking(api: Api) -> None:
+    """Booked in May for July, then in June for May: the second has the higher number, and is not the last."""
+    api.account()
+    api.order(api.subscribe())
+    api.order(api.update("2025-07-01", quantity=20))
+    between = api.update("2025-05-01", quantity=15)
+    between["updateProduct"]["specificUpdateDate"] = "2025-05-01"
+    assert api.order(between)["success"]
+    assert [(one[0], one[3]) for one in api.segments()] == [(1, 10), (3, 15), (2, 20)]
+    assert api.get("/v1/subscriptions/S-1")["ratePlans"][0]["ratePlanCharges"][0]["quantity"] == 20
+    rows = api.get("/object-query/subscriptions/S-1", **{"expand[]": "rateplans.rateplancharges"})
+    last = [one["segment"] for one in rows["ratePlans"][0]["ratePlanCharges"] if one["isLastSegment"]]
+    assert last == [2]
+
+
 def test_a_person_in_the_ui_is_told_from_the_api(api: Api) -> None:
     api.account()
     mine = api.order(api.subscribe())["orderNumber"]

@@ -206,6 +206,32 @@ def test_zoql_of_more_than_a_page_goes_on(api: Api, monkeypatch: pytest.MonkeyPa
     assert api.http.post("/v1/action/queryMore", json={"queryLocator": used}).status_code == 400
 
 
+def test_a_change_log_says_what_each_version_changed(many: Api) -> None:
+    first, second = many.get("/subscription-change-logs/S-1")["subscriptions"]
+    assert [(one["version"], one["type"]) for one in (first, second)] == [
+        ("1", "CreateSubscription"),
+        ("2", "UpdateProduct"),
+    ]
+    assert second["fields"] == [], "an update of a product changes nothing of the subscription itself"
+    (plan,) = second["ratePlans"]
+    assert plan["fields"] == [{"fieldName": "lastChangeType", "oldValue": "Add", "newValue": "Update"}]
+    cut, new = plan["ratePlanCharges"]
+    assert cut["fields"] == [
+        {"fieldName": "effectiveEndDate", "oldValue": "2026-01-01", "newValue": "2025-07-01"}
+    ]
+    assert {one["fieldName"]: one["newValue"] for one in new["fields"]} == {
+        "segment": "2",
+        "quantity": "10",
+        "price": "12",
+        "effectiveStartDate": "2025-07-01",
+        "effectiveEndDate": "2026-01-01",
+    }
+    assert many.get("/subscription-change-logs/S-1/versions/2")["subscription"] == second
+    by_order = many.get(f"/subscription-change-logs/orders/{second['orderNumber']}")["subscriptions"]
+    assert by_order == [second]
+    assert many.get("/subscription-change-logs/S-1/versions/3")["success"] is False
+
+
 def test_order_lists(many: Api) -> None:
     said = many.get("/v1/orders/subscription/S-1")
     assert [one["subscriptions"][0]["newVersion"] for one in said["orders"]] == [2, 1]

@@ -5,7 +5,18 @@ The digits are the stand-in's own, but for 90000011: which a real tenant gives t
 
 from __future__ import annotations
 
-from . import accounts, callouts, catalogue, control, invoices, object_query, order_lists, orders, queries
+from . import (
+    accounts,
+    callouts,
+    catalogue,
+    change_logs,
+    control,
+    invoices,
+    object_query,
+    order_lists,
+    orders,
+    queries,
+)
 from . import subscriptions as subs
 from .call import Handler, Route, Saying, crud, fault, plain, v1
 
@@ -42,6 +53,9 @@ ROUTES = [
     _route("GET", "/v1/subscriptions/accounts/{key}", subs.by_account, "500000"),
     _route("GET", "/v1/subscriptions/{key}", subs.read, "500000"),
     _route("GET", "/v1/subscriptions/{key}/versions/{version}", subs.read_version, "500000"),
+    _route("GET", "/subscription-change-logs/{key}", change_logs.of_subscription, "500000"),
+    _route("GET", "/subscription-change-logs/orders/{key}", change_logs.of_order, "500000"),
+    _route("GET", "/subscription-change-logs/{key}/versions/{version}", change_logs.of_version, "500000"),
     _route("POST", "/v1/action/query", queries.query, "590001", fault, True),
     _route("POST", "/v1/action/queryMore", queries.query_more, "590002", fault, True),
     _route("GET", "/object-query/{kind}", object_query.listed, "591001", plain, True),

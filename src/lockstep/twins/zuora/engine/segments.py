@@ -130,7 +130,7 @@ def resumed(
 ) -> Charge:
     """What was held goes on from `at`, in new segments; what ended with the term ends later by `extended`.
 
-    A one-time charge whose day is past does not come back.
+    What would be over by then does not come back: a one-time charge lasts one day.
     """
     number = max((one.number for one in charge.segments), default=0)
     version = max((one.version for one in charge.segments), default=0)
@@ -138,7 +138,7 @@ def resumed(
     for one in charge.held:
         assert one.start is not None
         end = one.end + extended if one.end is not None and one.end == term_end else one.end
-        if (charge.type == "OneTime" and one.start < at) or (end is not None and end <= at):
+        if end is not None and end <= at:
             continue
         number += 1
         version += 1
