@@ -118,3 +118,17 @@ def test_who_restored_and_deployed_and_went_back(world: RecoveryWorld) -> None:
         ("deploy-swapped", None),
     ]
     assert told(world, "rolled") == [("rolled-back", "grace")]
+
+
+def test_what_befalls_a_build_beside_the_live_one_is_told_as_such(world: RecoveryWorld) -> None:
+    world.code = "2"
+
+    def wipe(_: object) -> None:
+        shutil.rmtree(world.target()._place(2).path, ignore_errors=True)  # type: ignore[attr-defined]
+
+    with pytest.raises(ls.LockstepError):
+        deploy(world.pipeline(), on_progress=wipe)
+    found = ls.timeline(world.root / "state").happenings
+    (stopped,) = [one for one in found if one.kind == "mapping-stopped"]
+    assert stopped.text.startswith("build 2, beside the live one: ")
+    assert [one.kind for one in found if one.kind.startswith("deploy")] == ["deploy-begun", "deploy-failed"]

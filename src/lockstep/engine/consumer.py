@@ -215,9 +215,14 @@ class ConsumerThread(threading.Thread):
         reason = f"{error}. {error.remedy}".rstrip(". ") + "."
         if isinstance(error, LeaseLost):
             return  # the books are another's now, who works this mapping
-        self._store.events.soon(Kind.MAPPING_STOPPED, self.mapping.name, str(error))
+        self._store.events.soon(Kind.MAPPING_STOPPED, self.mapping.name, self._told(error))
         with contextlib.suppress(LockstepError):  # the state store itself may be what failed
             self._say("stopped", reason)
+
+    def _told(self, error: LockstepError) -> str:
+        """As the timeline tells it: a build beside the live one is not what is searched."""
+        beside = f"build {self.consumer.number}, beside the live one: " if self._succession is None else ""
+        return f"{beside}{error}"
 
     def _say(self, state: str, reason: str | None) -> None:
         """What others see of this mapping's state; not of one that another run works by now."""
@@ -383,7 +388,7 @@ class ConsumerThread(threading.Thread):
                 if self.waiting is None:
                     log.warning("mapping %s waits: %s. %s", self.mapping.name, error, error.remedy)
                 self.waiting = str(error)
-                self._waits.ill(str(error))
+                self._waits.ill(self._told(error))
                 self._pulse.waits()
                 self._give_way()
                 wait = min(wait * 2, _LONGEST_WAIT)
