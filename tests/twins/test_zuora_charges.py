@@ -105,6 +105,38 @@ def test_a_product_added_is_a_charge_of_its_own() -> None:
     assert made.table() == [(1, "2025-01-01", "2026-01-01", "10", "10")]
 
 
+def test_plans_and_charges_by_numbers_that_the_order_gives_and_the_catalogue_has() -> None:
+    made = Tenant()
+    override = {"productRatePlanChargeNumber": "PRPC-2", "pricing": {"recurringFlatFee": {"listPrice": 80}}}
+    added = {"productRatePlanId": "flat", "subscriptionRatePlanNumber": "mine", "chargeOverrides": [override]}
+    update = {
+        "subscriptionRatePlanNumber": "mine",
+        "chargeUpdates": [
+            {"productRatePlanChargeNumber": "PRPC-2", "pricing": {"recurringFlatFee": {"listPrice": 70}}}
+        ],
+    }
+    made.do(
+        subscribe(), act("AddProduct", "2025-06-01", **added), act("UpdateProduct", "2025-07-01", **update)
+    )
+    assert made.table(plan=1) == [
+        (1, "2025-06-01", "2025-07-01", None, "80"),
+        (2, "2025-07-01", "2026-01-01", None, "70"),
+    ]
+    with pytest.raises(Refused, match="has a rate plan mine already"):
+        made.do(act("AddProduct", "2025-06-01", **added))
+    wrong = {"productRatePlanId": "flat", "chargeOverrides": [{"productRatePlanChargeNumber": "PRPC-9"}]}
+    with pytest.raises(Refused, match="no product rate plan charge 'PRPC-9'"):
+        made.do(act("AddProduct", "2025-06-01", **wrong))
+
+
+def test_two_plans_in_one_new_subscription_may_not_share_a_number() -> None:
+    plan = {"productRatePlanId": "flat", "subscriptionRatePlanNumber": "mine"}
+    order = subscribe()
+    order["createSubscription"]["subscribeToRatePlans"] = [plan, plan]
+    with pytest.raises(Refused, match="already"):
+        Tenant().do(order)
+
+
 def test_a_plan_changed_is_one_removed_and_another_added_in_one_version() -> None:
     made = Tenant()
     made.do(subscribe())

@@ -52,8 +52,9 @@ def created(action: Action, order: Order, number: str | None) -> Version:
     for account in {version.account, version.invoice_owner}:
         if not order.account_exists(account):
             raise Refused(40, f"there is no account {account}")
-    plans = tuple(plan_of(one, version, action, order) for one in body.subscribe_to_rate_plans)
-    return replace(version, plans=plans)
+    for one in body.subscribe_to_rate_plans:
+        version = replace(version, plans=(*version.plans, plan_of(one, version, action, order)))
+    return version
 
 
 def applied(version: Version, action: Action, order: Order, known: Known) -> Version:

@@ -45,7 +45,8 @@ class ProductPlan(msgspec.Struct, frozen=True, kw_only=True):
 class Override(msgspec.Struct, frozen=True, kw_only=True):
     """What an order says otherwise than the catalogue, of one charge."""
 
-    product_charge_id: str
+    product_charge: str
+    """Its id or its number in the catalogue."""
     charge_number: str | None = None
     quantity: Decimal | None = None
     price: Decimal | None = None
@@ -75,15 +76,17 @@ def subscribed(
 
     `dates` gives the date of a trigger event, or None where it is not known: such a charge is pending.
     """
-    known = {charge.id for charge in plan.charges}
-    by_id = {one.product_charge_id: one for one in overrides}
-    for id in by_id:
-        if id not in known:
-            raise Refused(20, f"productRatePlanChargeId {id} is not of the product rate plan {plan.id}")
+    known = {key: charge.id for charge in plan.charges for key in (charge.id, charge.number)}
+    for one in overrides:
+        if one.product_charge not in known:
+            raise Refused(
+                20, f"product rate plan {plan.number} has no product rate plan charge {one.product_charge!r}"
+            )
+    by_id = {known[one.product_charge]: one for one in overrides}
     charges = [
-        _charge(one, by_id.get(one.id), currency, dates, term_end, order, minter)
-        for one in plan.charges
-        if not only_these or one.id in by_id
+        _charge(each, by_id.get(each.id), currency, dates, term_end, order, minter)
+        for each in plan.charges
+        if not only_these or each.id in by_id
     ]
     id = minter.id()
     return RatePlan(
@@ -109,7 +112,7 @@ def _charge(
     order: str,
     minter: Minter,
 ) -> Charge:
-    said = said or Override(product_charge_id=product.id)
+    said = said or Override(product_charge=product.id)
     if product.model not in MODELS:
         raise Refused(
             45, f"the stand-in has no charge model {product.model} ({product.name}); it has {MODELS}"

@@ -88,6 +88,9 @@ def put(version: Version, old: RatePlan, new: RatePlan) -> Version:
 
 
 def plan_of(one: AddProduct, version: Version, action: Action, order: Order) -> RatePlan:
+    number = one.subscription_rate_plan_number
+    if number is not None and any(plan.number == number for plan in version.plans):
+        raise Refused(43, f"subscription {version.number} has a rate plan {number} already")
     product = order.plan(one)
     return subscribed(
         product,

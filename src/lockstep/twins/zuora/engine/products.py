@@ -65,9 +65,12 @@ def _place(plan: RatePlan, one: ChargeUpdate) -> int:
         if one.charge_number is not None:
             if charge.number == one.charge_number:
                 return place
-        elif charge.product_charge_id == one.product_rate_plan_charge_id:
+        elif one.product_rate_plan_charge_id is not None:
+            if charge.product_charge_id == one.product_rate_plan_charge_id:
+                return place
+        elif charge.product_charge_number == one.product_rate_plan_charge_number:
             return place
-    said = one.charge_number or one.product_rate_plan_charge_id
+    said = one.charge_number or one.product_rate_plan_charge_id or one.product_rate_plan_charge_number
     raise Refused(20, f"rate plan {plan.number} has no charge {said}")
 
 

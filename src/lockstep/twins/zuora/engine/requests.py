@@ -45,7 +45,8 @@ class Billing(_Sent):
 
 
 class ChargeOverride(_Sent):
-    product_rate_plan_charge_id: str
+    product_rate_plan_charge_id: str | None = None
+    product_rate_plan_charge_number: str | None = None
     charge_number: str | None = None
     pricing: dict[str, Price | None] | None = None
     start_date: StartDate | None = None
@@ -59,7 +60,7 @@ class ChargeOverride(_Sent):
             self.end_date or EndDate(),
         )
         return Override(
-            product_charge_id=self.product_rate_plan_charge_id,
+            product_charge=self.product_rate_plan_charge_id or self.product_rate_plan_charge_number or "",
             charge_number=self.charge_number,
             quantity=price.quantity,
             price=price.list_price,
@@ -77,6 +78,7 @@ class ChargeOverride(_Sent):
 class ChargeUpdate(_Sent):
     charge_number: str | None = None
     product_rate_plan_charge_id: str | None = None
+    product_rate_plan_charge_number: str | None = None
     pricing: dict[str, Price | None] | None = None
     effective_date: StartDate | None = None
 
