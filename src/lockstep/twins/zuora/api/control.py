@@ -27,16 +27,15 @@ def state(call: Call) -> Answer:
 
 
 def change_settings(call: Call) -> Answer:
-    """PUT /twin/settings: the settings that are to be others; the rest stays."""
+    """PUT /twin/settings: those that are to be others; the rest stays."""
     said = call.body if isinstance(call.body, dict) else {}
     unknown = said.keys() - set(Settings.__struct_fields__)
     if unknown:
         raise Refused(21, f"there is no setting {', '.join(sorted(unknown))}")
     try:
-        settings = msgspec.convert(msgspec.to_builtins(call.tenant.settings) | said, Settings)
-    except msgspec.ValidationError as error:
+        call.tenant.set(msgspec.convert(msgspec.to_builtins(call.tenant.settings) | said, Settings))
+    except (msgspec.ValidationError, KeyError, ValueError) as error:  # a zone that is not known is a KeyError
         raise Refused(20, str(error)) from None
-    call.tenant.set(settings)
     return state(call)
 
 
