@@ -163,8 +163,8 @@ def test_ill_neighbours_on_one_source_stop_nobody(product: Product) -> None:
             assert set(found) == ill
             assert found["mapping down"].kind == "waiting"
             assert found["mapping hangs"].kind == "wedged"
-            assert found["mapping raises"].kind == "stopped"
-            assert "keys of raises failed" in found["mapping raises"].problem
+            assert found["mapping raises"].kind == "held"
+            assert "keys failed" in found["mapping raises"].problem
             code, said = probe(product, "--ready", "--within", "3s")
             assert code == 1
             assert "people" not in said

@@ -42,7 +42,7 @@ def changed(product: Product, turns: int) -> None:
         product.do(f"UPDATE users SET email = 'turn {turn}'")
 
 
-def test_a_stopped_mapping_is_overtaken(product: Product, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_held_mapping_is_overtaken(product: Product, caplog: pytest.LogCaptureFixture) -> None:
     product.do("INSERT INTO users SELECT n, 1, 'U' || n FROM generate_series(2001, 2080) n")
     ill = {"now": True}
 
@@ -63,7 +63,7 @@ def test_a_stopped_mapping_is_overtaken(product: Product, caplog: pytest.LogCapt
 
     product.pipeline = pipeline  # type: ignore[method-assign]
     with Following(product):
-        until(lambda: said(caplog, "mapping fickle stopped"), 60)
+        until(lambda: said(caplog, "mapping fickle is held by the guard .error-share."), 60)
         product.do("INSERT INTO users SELECT n, 1, 'U' || n FROM generate_series(3001, 3020) n")
         changed(product, 5)
         until(product.agrees, 60)
