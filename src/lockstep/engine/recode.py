@@ -18,7 +18,8 @@ from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.sample import Changed, changed_meaning, passing_over
 from lockstep.errors import LockstepError
-from lockstep.guard.policies import ChangedMapping
+from lockstep.guard.door import Door
+from lockstep.guard.policies import ChangedMapping, Closed
 from lockstep.guard.policy import HeldBack
 from lockstep.limits import Numbers
 from lockstep.mapping import Mapping as Declared
@@ -68,11 +69,11 @@ def _fields(mapping: Declared, consumer: Consumer, changed: Changed) -> str:
     if {item.key for item in one.desired} != set(changed.before):
         return "it has other target keys"
     try:
-        writer = mapping.target.open(consumer.number)
+        door = Door(mapping.target.open(consumer.number), policies=(Closed(),))
         try:
-            held = writer.read(list(changed.before))
+            held = door.read(list(changed.before))
         finally:
-            writer.close()
+            door.close()
     except LockstepError:
         return "its target does not answer, to compare"
     names = {
