@@ -173,7 +173,7 @@ def test_a_stored_failure_blocks_a_retry(api: Api) -> None:
 def test_an_order_whose_answer_timed_out_runs_to_its_end(api: Api) -> None:
     """Meanwhile its key is at work (409) and its account is locked; then the key has the real answer."""
     api.account()
-    api.faults({"kind": "timeout", "times": 1, "path": "/v1/orders", "after": 0.6})
+    api.faults({"kind": "timeout", "times": 1, "path": "/v1/orders", "after": 1.5})
     body = api.order_body(api.subscribe())
     keyed = {"Idempotency-Key": "k-1"}
     assert api.http.post("/v1/orders", json=body, headers=keyed).status_code == 504
@@ -189,7 +189,7 @@ def test_an_order_whose_answer_timed_out_runs_to_its_end(api: Api) -> None:
 
 def test_the_gateway_gives_up_on_a_slow_order_which_goes_on(api: Api) -> None:
     api.account()
-    api.put("/twin/settings", {"order_seconds": 0.5, "gateway_seconds": 0.1})
+    api.put("/twin/settings", {"order_seconds": 1.2, "gateway_seconds": 0.1})
     body = api.order_body(api.subscribe())
     keyed = {"Idempotency-Key": "k-1"}
     assert api.http.post("/v1/orders", json=body, headers=keyed).status_code == 504

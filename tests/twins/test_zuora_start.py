@@ -41,6 +41,16 @@ def test_the_command_says_where_it_is_until_it_is_stopped() -> None:
     assert "client_secret" in rest
 
 
+def test_without_the_extra_it_says_what_to_install() -> None:
+    code = "import sys; sys.modules['uvicorn'] = None; from lockstep.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "twin", "zuora"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode != 0
+    assert "the package uvicorn" in done.stderr
+    assert "lockstep-sync[twins]" in done.stderr
+
+
 def test_a_port_that_is_taken(zuora_twin: ZuoraTwin) -> None:
     port = zuora_twin.url.rsplit(":", 1)[1]
     done = subprocess.run([*COMMAND, "--json", "--port", port], capture_output=True, text=True, timeout=60)

@@ -48,12 +48,13 @@ class Tokens:
         kind, _, token = header.partition(" ")
         try:
             until, id, _ = token.split("-")
-            same = hmac.compare_digest(token.encode(), self._signed(float(until), id).encode())
+            end = int(until) / 1_000
+            same = hmac.compare_digest(token.encode(), self._signed(end, id).encode())
         except ValueError:
             return None
-        return id if kind.lower() == "bearer" and same and float(until) > time.time() else None
+        return id if kind.lower() == "bearer" and same and end > time.time() else None
 
     def _signed(self, until: float, user: str) -> str:
-        said = f"{until:.0f}-{user}"
+        said = f"{until * 1_000:.0f}-{user}"
         mark = hmac.new(f"twin/{self._epoch}".encode(), said.encode(), sha256).hexdigest()
         return f"{said}-{mark[:32]}"
