@@ -120,6 +120,16 @@ class Place:
         except OSError as error:
             raise denied(self.path, error) from error
 
+    def clear(self) -> None:
+        """Removes what a killed restore of this generation left beside it."""
+        left = self.beside("restored")
+        try:
+            if left.exists():
+                with staged(left, wait=False):
+                    pass
+        except OSError as error:
+            raise denied(self.path, error) from error
+
     def open(self) -> Any:
         """Tantivy's index."""
         return opened(self.path)

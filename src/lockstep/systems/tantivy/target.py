@@ -61,6 +61,7 @@ class TantivyTarget:
     def remove(self, generation: int, marker: str) -> None:
         """Removes a generation that nobody searches."""
         place = self._place(generation)
+        place.clear()
         standing = place.standing()
         if standing is None:
             return
