@@ -2,6 +2,7 @@
 
 LockstepError                 every error a person may meet; has a `remedy`
 ├── DeclarationError          the pipeline file is wrong; found at import
+├── UsageError                what was asked for is not there, or says nothing
 ├── PlanUnreadable            a plan of other automation cannot be judged
 ├── CheckFailed               `check` found something that blocks
 ├── StateError                the state store cannot be used
@@ -37,6 +38,14 @@ class LockstepError(Exception):
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
         self.remedy = remedy
+
+    @classmethod
+    def defect(cls, error: BaseException) -> LockstepError:
+        """What nobody has foreseen, as an error that a person may meet."""
+        return LockstepError(
+            f"a defect of Lockstep: {type(error).__name__}: {error}",
+            "Please report it with the trace in the log. What does not need what failed goes on.",
+        )
 
 
 class DeclarationError(LockstepError):

@@ -23,13 +23,16 @@ def test_public_names_are_pinned() -> None:
         *("Model", "Reference", "column", "key", "many", "one", "personal", "ref"),
         *("Clock", "Keyed", "Pipeline", "load"),
         *("Equal", "count", "total"),
-        *("guard_fleet", "guard_terraform"),
+        *("Judgement", "PlanUnreadable", "guard_fleet", "guard_terraform"),
+        *("deploy", "drill", "redrive", "redrive_keys", "restore", "retire", "rollback"),
+        *("Timeline", "snapshot", "snapshots"),
         *("Far", "Interval", "Range"),
         *("Elasticsearch", "OpenSearch", "Postgres", "SQLite", "Tantivy"),
         *("accept", "adopt", "repair", "report", "reports"),
         *("Guard", "HeldBack", "Numbers", "approve", "holds", "reject", "timeline"),
         *("backfill", "check", "explain", "explore", "plan", "retry", "run", "status", "stuck", "verify"),
         *("CheckFailed", "DataError", "DeclarationError", "Finding", "LockstepError", "MappingStopped"),
+        *("Disagreement", "UsageError"),
         *("Refused", "StateError", "StateInUse", "TargetReplaced", "Unreachable"),
     }
     for name in lockstep.__all__:

@@ -22,7 +22,7 @@ from lockstep.engine.judged import Judge
 from lockstep.engine.lease import Lease
 from lockstep.engine.loop import Counts, Loop
 from lockstep.engine.loss import Loss
-from lockstep.engine.noting import QUIET, Fault, StuckNumber
+from lockstep.engine.noting import MappingNotes
 from lockstep.engine.points import passing
 from lockstep.engine.pulse import Pulse
 from lockstep.engine.recode import Recode, allowed
@@ -37,7 +37,6 @@ from lockstep.guard.policy import HeldBack
 from lockstep.limits import Guard
 from lockstep.mapping import Mapping
 from lockstep.ports import Reader
-from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import PARTITIONS, Lane, Trust
@@ -100,11 +99,7 @@ class ConsumerThread(threading.Thread):
         self._succession = succession
         self._recoded = recoded
         self._become(consumer)
-        said = (Kind.MAPPING_GOES_ON, mapping.name)
-        self._waits = Fault(store.events, Kind.MAPPING_WAITS, *said, QUIET)
-        self._rests = Fault(store.events, Kind.MAPPING_HELD, *said, 0.0)
-        self._stuck = StuckNumber(store.events, mapping.name, 0)
-        self._failed = False
+        self._notes = MappingNotes(store, mapping.name, None if succession is not None else consumer.number)
 
     def _become(self, consumer: Consumer) -> None:
         """Works for this consumer from now on."""
@@ -119,10 +114,7 @@ class ConsumerThread(threading.Thread):
         """Stops the work, for a reason, until it is let go with None. What was taken is finished."""
         if why is not None and str(why) != str(self._held):
             log.warning("mapping %s is held: %s. %s", self.mapping.name, why, why.remedy)
-        if why is not None:
-            self._rests.ill(str(why))
-        else:
-            self._rests.well()
+        self._notes.held(why)
         self._held = why
         self._wake.set()
 
@@ -198,15 +190,10 @@ class ConsumerThread(threading.Thread):
             self._stopped(error)
         except BaseException as error:  # a panic of a library in Rust is no Exception; nor is sys.exit()
             log.exception("mapping %s stopped by a defect of Lockstep", self.mapping.name)
-            self._stopped(
-                LockstepError(
-                    f"a defect of Lockstep: {type(error).__name__}: {error}",
-                    "Please report it with the trace in the log. The other mappings go on.",
-                )
-            )
+            self._stopped(LockstepError.defect(error))
         finally:
             self.done.set()  # before what may fail: whoever waits for it would wait for ever
-            self._waits.close()
+            self._notes.close()
             self._reader.close()
 
     def _stopped(self, error: LockstepError) -> None:
@@ -215,14 +202,9 @@ class ConsumerThread(threading.Thread):
         reason = f"{error}. {error.remedy}".rstrip(". ") + "."
         if isinstance(error, LeaseLost):
             return  # the books are another's now, who works this mapping
-        self._store.events.soon(Kind.MAPPING_STOPPED, self.mapping.name, self._told(error))
+        self._notes.stopped(error)
         with contextlib.suppress(LockstepError):  # the state store itself may be what failed
             self._say("stopped", reason)
-
-    def _told(self, error: LockstepError) -> str:
-        """As the timeline tells it: a build beside the live one is not what is searched."""
-        beside = f"build {self.consumer.number}, beside the live one: " if self._succession is None else ""
-        return f"{beside}{error}"
 
     def _say(self, state: str, reason: str | None) -> None:
         """What others see of this mapping's state; not of one that another run works by now."""
@@ -280,11 +262,11 @@ class ConsumerThread(threading.Thread):
                     seen = time.monotonic()
                     self._succeed(loop)
                     self._patiently(partial(self._regular, loop))
-                    self._patiently(self._count_stuck)
+                    self._patiently(partial(self._notes.count_stuck, self.consumer.id))
                 if not worked:
                     self._patiently(partial(self._idle, loop))
             self._finish(loop)
-            self._count_stuck(last=True)
+            self._notes.count_stuck(self.consumer.id, last=True)
             positions = self._require_taker().positions()
             self._lease.under(lambda epoch: self._store.ledger.place(epoch, self.consumer.id, positions))
 
@@ -375,7 +357,7 @@ class ConsumerThread(threading.Thread):
             try:
                 answer = action()
                 self.waiting = None
-                self._waits.well()
+                self._notes.well()
                 return answer
             except (TargetReplaced, StateInUse, LeaseLost):
                 raise
@@ -388,7 +370,7 @@ class ConsumerThread(threading.Thread):
                 if self.waiting is None:
                     log.warning("mapping %s waits: %s. %s", self.mapping.name, error, error.remedy)
                 self.waiting = str(error)
-                self._waits.ill(self._told(error))
+                self._notes.waits(error)
                 self._pulse.waits()
                 self._give_way()
                 wait = min(wait * 2, _LONGEST_WAIT)
@@ -420,8 +402,6 @@ class ConsumerThread(threading.Thread):
             PARTITIONS,
             BATCH,
         )
-        stuck = self._store.stuck.count(self.consumer.id)
-        self._stuck = StuckNumber(self._store.events, self.mapping.name, stuck)
         return Loop(
             self.mapping,
             self.consumer.id,
@@ -441,7 +421,7 @@ class ConsumerThread(threading.Thread):
                 self._reader,
             ),
             claims=self._claims,
-            stuck=stuck,
+            stuck=self._notes.count_first(self.consumer.id),
             arrived=self._wake,
         )
 
@@ -495,15 +475,9 @@ class ConsumerThread(threading.Thread):
         if due:
             loop.hint(due, "clock", Trust.LEDGER, Lane.BULK, origin=1)
 
-    def _count_stuck(self, *, last: bool = False) -> None:
-        """Says how many keys are stuck, where that may have changed."""
-        if self._failed or self._stuck.known:
-            self._failed = False
-            self._stuck.now(self._store.stuck.count(self.consumer.id), last=last)
-
     def _count(self, counts: Counts) -> None:
         self._pulse.progress()
-        self._failed = self._failed or counts.failures > 0
+        self._notes.failed(counts.failures)
         self._figures.count(counts)
 
     def _state(self) -> str:

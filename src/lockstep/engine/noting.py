@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
+from lockstep.errors import LockstepError
 from lockstep.state.events import Events, Kind
+from lockstep.state.store import Store
 
 QUIET = 10.0
 """Seconds for which all must be well before a fault is over: one that comes and goes is one fault."""
@@ -77,3 +79,57 @@ class StuckNumber:
             text = f"no key is stuck any more, {self._said:,} were"
         self._events.soon(Kind.STUCK, self._subject, text, numbers={"stuck": stuck, "before": self._said})
         self._said, self._said_at = stuck, time.monotonic()
+
+
+class MappingNotes:
+    """What is told of one mapping. `beside`: the number of the build it fills beside the live one, which is
+    not the one that is searched."""
+
+    def __init__(self, store: Store, mapping: str, beside: int | None) -> None:
+        self._store = store
+        self._mapping = mapping
+        self._beside = "" if beside is None else f"build {beside}, beside the live one: "
+        over = (Kind.MAPPING_GOES_ON, mapping)
+        self._waits = Fault(store.events, Kind.MAPPING_WAITS, *over, QUIET)
+        self._rests = Fault(store.events, Kind.MAPPING_HELD, *over, 0.0)
+        self._stuck = StuckNumber(store.events, mapping, 0)
+        self._failed = False
+
+    def stopped(self, error: LockstepError) -> None:
+        """It cannot go on by itself."""
+        self._store.events.soon(Kind.MAPPING_STOPPED, self._mapping, f"{self._beside}{error}")
+
+    def held(self, why: LockstepError | None) -> None:
+        """A table that it reads cannot be followed as it is; or, with None, is."""
+        if why is not None:
+            self._rests.ill(f"{self._beside}{why}")
+        else:
+            self._rests.well()
+
+    def waits(self, error: LockstepError) -> None:
+        """A system does not answer, still or again."""
+        self._waits.ill(f"{self._beside}{error}")
+
+    def well(self) -> None:
+        """It answers."""
+        self._waits.well()
+
+    def failed(self, keys: int) -> None:
+        """So many keys failed just now: it is worth counting how many are stuck."""
+        self._failed = self._failed or keys > 0
+
+    def count_first(self, consumer: int) -> int:
+        """How many keys are stuck before it is worked."""
+        stuck = self._store.stuck.count(consumer)
+        self._stuck = StuckNumber(self._store.events, self._mapping, stuck)
+        return stuck
+
+    def count_stuck(self, consumer: int, *, last: bool = False) -> None:
+        """Says how many keys are stuck, where that may have changed."""
+        if self._failed or self._stuck.known:
+            self._failed = False
+            self._stuck.now(self._store.stuck.count(consumer), last=last)
+
+    def close(self) -> None:
+        """Nobody will say any more how it is."""
+        self._waits.close()

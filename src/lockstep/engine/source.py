@@ -107,10 +107,7 @@ class SourceFlow(threading.Thread):
             self._work()
         except BaseException as error:  # a panic of a library in Rust is no Exception
             log.exception("source %s stopped by a defect of Lockstep", self.source.name)
-            self._error = LockstepError(
-                f"a defect of Lockstep: {type(error).__name__}: {error}",
-                "Please report it with the trace in the log.",
-            )
+            self._error = LockstepError.defect(error)
             self._stopped(self._error)
         self._waits.close()
         for one in self.consumers:

@@ -43,7 +43,7 @@ def timeline(
     """What happened, the oldest first. `since`, `until`: seconds since the epoch; a day ago, and now.
 
     `mapping`: only what is of it, of its source and target, and of runs. Raises StateError where nothing ever
-    ran, or no run knows the mapping.
+    ran, UsageError where no run knows the mapping.
     """
     now = time.time()
     after = now - DAY if since is None else since
