@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import re
 import sys
@@ -18,7 +19,7 @@ from lockstep.invariant import Equal, Invariant, declared
 from lockstep.limits import Guard
 from lockstep.mapping import Keyed, Mapping
 from lockstep.model import Model
-from lockstep.place import Place, place_of
+from lockstep.place import KEPT, Place, place_of
 from lockstep.ports import Source, Target
 from lockstep.values import Table
 
@@ -53,15 +54,19 @@ class Checks(NamedTuple):
 
 class Pipeline:
     """Names mappings. `state` is where its journal and ledger live: a directory (`.lockstep` beside the file
-    where nothing is said) or the URL of a PostgreSQL database."""
+    where nothing is said) or the URL of a PostgreSQL database. `keep`: seconds for which its journal
+    keeps what everybody has settled, a day by default; so far back `lockstep redrive` reaches."""
 
-    def __init__(self, name: str, *, state: str | Place | None = None) -> None:
+    def __init__(self, name: str, *, state: str | Place | None = None, keep: float = KEPT) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
             raise DeclarationError(
                 f"the pipeline's name {name!r} cannot name a slot or an index",
                 "Use lower-case letters, digits and _, at most 41, a letter first.",
             )
+        if not (math.isfinite(keep) and keep > 0):
+            raise DeclarationError(f"keep={keep!r} is no time", "Give seconds, such as 7 * 86_400.")
         self.name = name
+        self.keep = keep
         self.state = place_of(state) if state is not None else None
         self.mappings: dict[str, Mapping] = {}
         self.checks: dict[str, Checks] = {}

@@ -9,6 +9,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from lockstep.errors import DeclarationError
 
+KEPT = 86_400.0
+"""Seconds for which a journal keeps hints that everybody has settled, unless its pipeline says otherwise."""
+
 _SCHEMA = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 

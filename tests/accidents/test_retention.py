@@ -23,7 +23,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lockstep.engine.retention.MANY", 150)
     monkeypatch.setattr("lockstep.engine.retention.YOUNG", 0.0)
     trim = Store.trim
-    monkeypatch.setattr(Store, "trim", lambda store: trim(store, keep=0.0))
+    monkeypatch.setattr(Store, "trim", lambda store, keep: trim(store, keep=0.0))
 
 
 def entries(product: Product) -> int:

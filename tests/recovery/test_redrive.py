@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
+from click.testing import CliRunner
 
+from lockstep.cli.main import cli
+from lockstep.database import Access
 from lockstep.errors import DeclarationError, Refused
-from lockstep.journal import window
+from lockstep.journal import distinct
+from lockstep.journal.window import Window
+from lockstep.operations import redrive as operation
+from lockstep.operations.backfill import backfill
+from lockstep.operations.opened import existing
 from lockstep.operations.redrive import Redriven, redrive, redrive_keys
+from lockstep.operations.run import run
 from lockstep.operations.status import status
+from tests.pairs.world import until
 from tests.support.world import World, in_process
 
 
@@ -125,6 +138,7 @@ def test_beyond_what_the_journal_keeps(world: World) -> None:
     with pytest.raises(Refused, match="has forgotten what changed before") as caught:
         redrive(world.pipeline(), since=before)
     assert "lockstep backfill people --trust-target" in caught.value.remedy
+    assert "lockstep verify people" in caught.value.remedy
     after = time.time()
     world.do("UPDATE users SET email = 'new@x' WHERE id = 7")
     world.run()
@@ -155,13 +169,16 @@ def test_keys_of_a_list(world: World) -> None:
 
 
 def test_more_distinct_keys_than_are_gathered_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window, "MOST", 5)
+    monkeypatch.setattr(distinct, "MOST", 5)
+    monkeypatch.setattr(operation, "_RELATED", 3)
+    monkeypatch.setattr(operation, "_AT_ONCE", 4)
     moment = time.time()
     for number in range(30):
         world.do(f"UPDATE users SET email = 'new{number}@x' WHERE id = {number}")
     world.run()
     _spoilt(world)
-    redrive(world.pipeline(), since=moment)
+    (done,) = redrive(world.pipeline(), since=moment)
+    assert done.related == 30
     world.run()
     assert _mended(world) == set(range(30))
 
@@ -180,6 +197,120 @@ def test_killed_half_way_it_can_be_asked_again(world: World) -> None:
     _spoilt(world)
     assert in_process(_redrive_and_die, world, moment) == -9
     done: tuple[Redriven, ...] = redrive(world.pipeline(), since=moment)
-    assert done[0].hints == 2
+    assert done[0].related == 2, "what it had hinted already is not hinted twice"
     world.run()
     assert _mended(world) == {7, *range(1, 60, 2)}
+
+
+def test_from_an_offset_of_the_journal(world: World) -> None:
+    world.do("UPDATE users SET email = 'first@x' WHERE id = 1")
+    world.run()
+    with existing(world.pipeline()) as store:
+        end = store.journal.end()
+    world.do("UPDATE users SET email = 'second@x' WHERE id = 2")
+    world.run()
+    _spoilt(world)
+    redrive(world.pipeline(), since=f"offset:{end + 1}")
+    world.run()
+    assert _mended(world) == {2}
+    world.trim()
+    with pytest.raises(Refused, match="has forgotten"):
+        redrive(world.pipeline(), since=f"offset:{end}")
+
+
+def test_what_was_written_for_another_reason_is_in_the_window(world: World) -> None:
+    moment = time.time()
+    backfill(world.pipeline(), "people", ("5",))
+    world.run()
+    _spoilt(world)
+    assert redrive(world.pipeline(), since=moment)[0].keys == 1
+    world.run()
+    assert _mended(world) == {5}
+
+
+def test_from_before_the_first_load_it_is_everything(world: World) -> None:
+    _spoilt(world)
+    assert redrive(world.pipeline(), since=0.0)[0].whole
+    world.run()
+    assert _mended(world) == set(range(60))
+
+
+def test_a_clock_that_was_set_back_makes_no_hole_that_is_not_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment, now = time.time(), time.time
+    world.do("UPDATE users SET email = 'first@x' WHERE id = 1")
+    world.run()
+    world.do("UPDATE users SET email = 'second@x' WHERE id = 2")
+    with monkeypatch.context() as patch:
+        patch.setattr("lockstep.journal.sql.time.time", lambda: now() - 3_600)
+        world.run()
+    with existing(world.pipeline(), Access.RUN) as store:
+        assert store.trim(keep=1_800.0) > 0, "the younger one looks older, and goes"
+    with pytest.raises(Refused, match="has forgotten"):
+        redrive(world.pipeline(), since=moment)
+
+
+def test_what_is_forgotten_while_it_is_read_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = time.time()
+    world.do("UPDATE users SET email = 'first@x' WHERE id = 1")
+    world.run()
+    gather = Window.gather
+
+    def slow(self: Window, *arguments: Any) -> None:
+        world.trim()
+        gather(self, *arguments)
+
+    monkeypatch.setattr(Window, "gather", slow)
+    with pytest.raises(Refused, match="has forgotten"):
+        redrive(world.pipeline(), since=moment)
+
+
+def test_beside_a_run_while_the_source_changes(world: World) -> None:
+    moment = time.time()
+    world.do(*(f"UPDATE users SET email = 'new{number}@x' WHERE id = {number}" for number in range(20)))
+    world.run()
+    _spoilt(world)
+    stop = threading.Event()
+    following = threading.Thread(target=lambda: run(world.pipeline(), stop=stop))
+    following.start()
+    try:
+        until(lambda: status(world.pipeline()).running is not None)
+        for turn in range(20):
+            world.do(f"UPDATE users SET email = 'turn{turn}@x' WHERE id = {turn % 10 + 15}")
+            if turn % 8 == 0:
+                (done,) = redrive(world.pipeline(), since=moment)
+                assert done.running is not None
+        until(lambda: _mended(world) == set(range(25)))
+        until(lambda: status(world.pipeline()).mappings[0].waiting_bulk == 0)
+    finally:
+        stop.set()
+        following.join(30)
+    assert not following.is_alive()
+    world.run()
+    wanted = {one["id"]: one for one in world.expected()["people"]}
+    actual = {one["id"]: one for one in world.actual()["people"]}
+    assert {key for key in wanted if wanted[key] != actual[key]} == set(range(25, 60))
+
+
+def test_a_long_list_with_keys_that_come_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distinct, "MOST", 7)
+    monkeypatch.setattr(operation, "_NEIGHBOURS", 5)
+    _spoilt(world)
+    done = redrive_keys(world.pipeline(), "people", (f"{number % 40}\n" for number in range(1_000)))
+    assert (done.hints, done.keys) == (1_000, 40)
+    assert world.run().mappings[0].gauges["keys"] == 40
+    assert _mended(world) == set(range(40))
+
+
+def test_a_list_as_another_system_writes_it(world: World, tmp_path: Path) -> None:
+    given = tmp_path / "keys.txt"
+    command = ["--json", "redrive", "--mapping", "people", "--keys-from", str(given)]
+    given.write_bytes(b"\xef\xbb\xbf3\r\n4\r\n")
+    with mock.patch("lockstep.cli.verb.Settings.load", return_value=world.pipeline()):
+        asked = CliRunner().invoke(cli, command)
+        assert json.loads(asked.output)["redriven"][0]["keys"] == 2, asked.output
+        given.write_bytes(b"3\n\xff\xfe\n")
+        wrong = CliRunner().invoke(cli, command)
+    assert wrong.exit_code == 2, wrong.output
+    assert "is no text" in wrong.output

@@ -330,7 +330,7 @@ def _run_and_die(world: Runs, spec: str, trimming: bool) -> None:
         if trimming:
             trim = Store.trim
             stack.enter_context(mock.patch.object(service, "_TRIM_EVERY", 0.0))
-            stack.enter_context(mock.patch.object(Store, "trim", lambda store: trim(store, keep=-1.0)))
+            stack.enter_context(mock.patch.object(Store, "trim", lambda store, keep: trim(store, keep=-1.0)))
             stack.enter_context(mock.patch.object(Service, "until_done", lambda own: own.wait(30)))
         world.run()
 

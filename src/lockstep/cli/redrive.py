@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Place(click.ParamType["float | str"]):
-    """A moment, or else a position of the source's log."""
+    """A moment, or else a position of the source's log, or an offset of the journal."""
 
     name = "place"
 
@@ -39,10 +39,16 @@ class _Place(click.ParamType["float | str"]):
     {"redriven": [{"mapping", "hints", "keys", "related", "whole", "running"}],
      "dry_run"}
     running: who will do it; null when the next run will. whole: all keys, as a
-    table was emptied or a pass was among it.
+    table was emptied or a pass was among it. related: rows of other tables,
+    whose roots are looked for.
     """,
 )
-@click.option("--since", metavar="TIME", type=_Place(), help="2h (ago), 22:00, or a position of the log.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    type=_Place(),
+    help="2h (ago), 22:00, a position of the log, or offset:N of the journal.",
+)
 @click.option("--until", metavar="TIME", type=_Place(), help="Up to then.  [default: now]")
 @click.option("--mapping", metavar="MAPPING", help="Only of this one.", shell_complete=names.mappings)
 @click.option(
@@ -72,11 +78,12 @@ def command(
     if keys_from is not None:
         if mapping is None:
             raise click.UsageError("Keys are of one mapping: name it with --mapping.")
-        with click.open_file(str(keys_from), encoding="utf-8") as lines:
+        with click.open_file(str(keys_from), encoding="utf-8-sig") as lines:
             found: tuple[Redriven, ...] = (redrive_keys(pipeline, mapping, lines, dry_run=dry_run),)
     else:
         assert since is not None
-        found = redrive(pipeline, since=since, until=until, mapping=mapping, dry_run=dry_run)
+        with output.waiting("reading the journal"):
+            found = redrive(pipeline, since=since, until=until, mapping=mapping, dry_run=dry_run)
     if settings().json:
         print_json({"redriven": found, "dry_run": dry_run})
         return

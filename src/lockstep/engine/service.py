@@ -145,7 +145,7 @@ class Service:
                         for consumer in flow.consumers:
                             consumer.keep_in_bounds()
                     self._keep_others_in_bounds()
-                    self._store.trim()
+                    self._store.trim(self._pipeline.keep)
                     passing("trimmed")
                 said = ""
             except StateInUse as error:  # another run took over while the state store was out of reach

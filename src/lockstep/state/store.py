@@ -24,7 +24,7 @@ from lockstep.database.files import FileDatabase
 from lockstep.errors import StateError
 from lockstep.journal import tables as journals
 from lockstep.journal.sql import SqlJournal
-from lockstep.place import Place, StateUrl
+from lockstep.place import KEPT, Place, StateUrl
 from lockstep.state import schema
 from lockstep.state.builds import Builds
 from lockstep.state.drills import Drills
@@ -200,7 +200,7 @@ class Store:
             insert(connection, table, [{"partition": number, **drawn} for number in range(PARTITIONS)])
         return epoch
 
-    def trim(self, keep: float = 86_400.0) -> int:
+    def trim(self, keep: float = KEPT) -> int:
         """Forgets hints older than `keep` seconds that whoever reads them has settled; how many entries."""
         lowest: dict[tuple[Stream, Lane], int] = {}
         for consumer in (*self.generations.consumers("running", "stopped"), *self.generations.beside()):
