@@ -15,7 +15,9 @@ from lockstep.systems.zuora.actions import (
     OwnerTransfer,
     RemoveProduct,
     RenewSubscription,
+    Resume,
     Subscribed,
+    Suspend,
     TermsAndConditions,
     UpdateProduct,
 )
@@ -25,12 +27,17 @@ from lockstep.systems.zuora.models import plus_months
 FOREVER = dt.date.max
 
 
+def first(row: list[Any]) -> Any:
+    return row[0]
+
+
 class Line:
     """A rate plan: [start, end, rate] rows of each charge; an open end is FOREVER."""
 
     def __init__(self, plan: str, rows: dict[str, list[list[Any]]], with_term: bool) -> None:
         self.plan, self.rows, self.with_term = plan, rows, with_term
         self.billed: dt.date | None = None
+        self.held: dict[str, list[list[Any]]] = {}
 
     def shorten(self, at: dt.date) -> None:
         for rows in self.rows.values():
@@ -45,6 +52,8 @@ class Tenant:
         self.split = split
         self.lines: dict[str, Line] = {}
         self.number = ""
+        self.suspended: dt.date | None = None
+        self.resumed = dt.date.min
 
     def order(self, actions: tuple[Action, ...]) -> None:
         self.names: dict[str, str] = {}
@@ -54,6 +63,9 @@ class Tenant:
     def _do(self, action: Action) -> None:
         assert not self.number or self.cancelled is None, "it is cancelled"
         at = action.date
+        assert self.suspended is None or isinstance(action, Resume), "it is suspended"
+        if isinstance(action, AddProduct | UpdateProduct | RemoveProduct | ChangePlan):
+            assert at >= self.resumed, "it was resumed later"
         match action:
             case CreateSubscription():
                 assert not self.number
@@ -88,6 +100,23 @@ class Tenant:
                 self.cancelled = at
                 for line in self.lines.values():
                     line.shorten(at)
+            case Suspend():
+                assert self.start <= at < self.end
+                self.suspended = at
+                for line in self.lines.values():
+                    line.held = {
+                        name: [[max(row[0], at), *row[1:]] for row in rows if row[0] < row[1] > at]
+                        for name, rows in line.rows.items()
+                    }
+                    line.shorten(at)
+            case Resume():
+                assert self.suspended is not None
+                assert self.suspended <= at < self.end
+                for line in self.lines.values():
+                    for name, rows in line.held.items():
+                        line.rows[name] += [[max(row[0], at), *row[1:]] for row in rows if row[1] > at]
+                    line.held = {}
+                self.suspended, self.resumed = None, at
             case OwnerTransfer():
                 self.account = action.account
             case _:
@@ -165,13 +194,19 @@ class Tenant:
                 charges={
                     charge: tuple(
                         Span(start, None if end == FOREVER else end, rate)
-                        for start, end, rate in sorted(rows, key=lambda row: row[0])
+                        for start, end, rate in sorted(rows, key=first)
                         if start < end
                     )
                     for charge, rows in line.rows.items()
                 },
                 billed_to=line.billed,
                 with_term=line.with_term,
+                held={
+                    name: tuple(
+                        Span(a, None if b == FOREVER else b, rate) for a, b, rate in sorted(rows, key=first)
+                    )
+                    for name, rows in line.held.items()
+                },
             )
             for name, line in self.lines.items()
         ]
@@ -183,5 +218,7 @@ class Tenant:
             renews=self.renews,
             renewal_months=self.renewal,
             cancelled=self.cancelled,
+            suspended=self.suspended,
+            resumed=None if self.resumed == dt.date.min else self.resumed,
             plans=tuple(plans),
         )

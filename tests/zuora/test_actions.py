@@ -112,6 +112,13 @@ def test_a_renewal_and_one_that_zuora_made_itself() -> None:
     assert order(tenant, wish((START, seats("9")), term=Term(START, 12, renews=True))).actions == ()
 
 
+def test_what_was_removed_does_not_come_back_with_a_later_end_of_the_term(tenant: Tenant) -> None:
+    order(tenant, wish((START, seats("9")), (APRIL, None)))
+    order(tenant, wish((START, seats("9")), (APRIL, None), term=Term(START, 3)))
+    longer = order(tenant, wish((START, seats("9")), (APRIL, None)))
+    assert [type(one) for one in longer.actions] == [TermsAndConditions]
+
+
 def test_another_owner(tenant: Tenant) -> None:
     assert order(tenant, wish((START, seats("9"))), "A-2").actions == (
         OwnerTransfer(date=TODAY, account="A-2"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lockstep.effective import Timeline
 from lockstep.errors import DataError
 from lockstep.systems.zuora.folding import Segment, billing_of, folded
-from lockstep.systems.zuora.found import FoundSubscription, rates_of
+from lockstep.systems.zuora.found import FoundPlan, FoundSubscription, rates_of
 from lockstep.systems.zuora.models import Rate, Rates, Tier
 from lockstep.systems.zuora.orders import planned
 from lockstep.systems.zuora.prices import Billing, amount, monthly
@@ -157,6 +157,11 @@ def test_any_tree_with_older_versions_among_it_is_folded_to_what_it_costs(
     costs = rates_of(read.plans, "S-1")
     expected = rates_of(found.plans, "S-1")
     assert {plan: one for plan, one in costs.items() if one} == {p: one for p, one in expected.items() if one}
+    removed = {one.line for one in found.plans if not one.with_term}
+    lasting = {one.line for one in found.plans if one.with_term and _lasts(one, found.end)}
+    with_term = {one.line for one in read.plans if one.with_term}
+    assert with_term >= lasting
+    assert not with_term & removed
     income = monthly([("EUR", costs), ("USD", {})], BILLING)
     assert income == monthly([("EUR", plan.expected)], BILLING), "as it should be, and as it is"
     for day in LOOKS:
@@ -169,6 +174,10 @@ def test_any_tree_with_older_versions_among_it_is_folded_to_what_it_costs(
         now = income["EUR"].at(day) if income else None
         assert (now is None) == (not parts)
         assert now is None or abs(now - sum(parts, Decimal())) < Decimal("0.000000001")
+
+
+def _lasts(plan: FoundPlan, end: dt.date | None) -> bool:
+    return any(row.end == end for rows in plan.charges.values() for row in rows)
 
 
 def _rows(tenant: Tenant, version: int) -> list[Segment]:

@@ -33,6 +33,11 @@ def plans() -> st.SearchStrategy[dict[str, Timeline[Rates]]]:
     return st.fixed_dictionaries({plan: timeline(plan) for plan in NAMES})
 
 
+def pauses() -> st.SearchStrategy[Timeline[bool]]:
+    told = st.tuples(st.sampled_from(DAYS), st.none() | st.just(True))
+    return st.lists(told, max_size=3).map(Timeline.from_events)
+
+
 TERMS = st.sampled_from(
     [
         Term(START),
@@ -48,5 +53,6 @@ WISHES = st.builds(
     key=st.just("S-1"),
     term=TERMS,
     charges=plans(),
+    paused=st.just(Timeline()) | pauses(),
     cancelled=st.none() | st.none() | st.sampled_from(DAYS),
 )

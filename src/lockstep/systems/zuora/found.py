@@ -24,6 +24,7 @@ class FoundPlan(msgspec.Struct, frozen=True, kw_only=True):
     charges    the segments of each charge, by the number of the product rate plan charge
     billed_to  the first day that is not billed (chargedThroughDate), of its charges the latest
     with_term  it ends because the term does; else it was removed, or had an end of its own
+    held       what a suspension took away, and a resumption would bring back
     """
 
     line: str
@@ -31,6 +32,7 @@ class FoundPlan(msgspec.Struct, frozen=True, kw_only=True):
     charges: dict[str, Rows]
     billed_to: dt.date | None = None
     with_term: bool = True
+    held: dict[str, Rows] = {}
 
     @property
     def rates(self) -> Timeline[Rates]:
@@ -42,6 +44,7 @@ class FoundSubscription(msgspec.Struct, frozen=True, kw_only=True):
 
     account    the number of the account that owns it
     end        the first day after the current term; None: evergreen
+    suspended  the day from which on it is suspended, if it is
     resumed    the last day on which it was resumed: nothing before can be changed any more
     """
 
@@ -52,6 +55,7 @@ class FoundSubscription(msgspec.Struct, frozen=True, kw_only=True):
     renews: bool = False
     renewal_months: int | None = None
     cancelled: dt.date | None = None
+    suspended: dt.date | None = None
     resumed: dt.date | None = None
     plans: tuple[FoundPlan, ...] = ()
 
@@ -66,6 +70,30 @@ def rows_before(rows: Rows, at: dt.date) -> Rows:
         Span(row.start, at if row.end is None or row.end > at else row.end, row.value)
         for row in rows
         if row.start is not None and row.start < at
+    )
+
+
+def with_held(found: FoundSubscription, before: FoundSubscription) -> FoundSubscription:
+    """What is suspended, with what it had from that day on in the version before it was."""
+    since = found.suspended
+    if since is None:
+        return found
+    earlier = {one.line: one for one in before.plans}
+    return replace(found, plans=tuple(_held(one, earlier.get(one.line), since) for one in found.plans))
+
+
+def _held(plan: FoundPlan, before: FoundPlan | None, since: dt.date) -> FoundPlan:
+    if before is None:
+        return plan
+    held = {name: rows_from(rows, since) for name, rows in before.charges.items()}
+    return replace(plan, held=held, with_term=before.with_term)
+
+
+def rows_from(rows: Rows, at: dt.date) -> Rows:
+    return tuple(
+        Span(max(row.start, at), row.end, row.value)
+        for row in rows
+        if row.start is not None and (row.end is None or row.end > at)
     )
 
 

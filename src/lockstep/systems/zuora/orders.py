@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from lockstep.effective import Change, Timeline
+from lockstep.effective import Change, Timeline, combine
 from lockstep.errors import DataError
 from lockstep.systems.zuora.actions import (
     Action,
@@ -31,7 +31,8 @@ from lockstep.systems.zuora.days import in_days
 from lockstep.systems.zuora.found import FoundPlan, FoundSubscription, rates_of, retermed
 from lockstep.systems.zuora.lines import worked_off
 from lockstep.systems.zuora.models import Rates, Subscription
-from lockstep.systems.zuora.terms import agreed
+from lockstep.systems.zuora.pauses import pauses, resumed
+from lockstep.systems.zuora.terms import Agreed, agreed
 
 Plans = dict[str, Timeline[Rates]]
 """What each product rate plan costs when, by its number."""
@@ -66,20 +67,55 @@ def planned(
     if found.cancelled is not None:
         return _cancelled(found, should, rewrite_billed)
     billed = {} if rewrite_billed else _billed(found.plans)
+    found, back = resumed(found, should)
     end = agreed(found, should, max(billed.values(), default=None), today)
     plans = [retermed(one, found.end, end.end) for one in found.plans]
-    wanted = _within(should, found.start, end.wished)
-    expected = _kept(rates_of(plans, found.number), wanted, billed, end.limit)
-    changes = _changes(plans, expected, end.limit, found.number)
-    _after_resumption(found, changes)
+    aim = _aim(found, should, plans, billed, end)
+    changes = _changes(plans, aim.before_pauses, end.limit, found.number)
     owner = [] if found.account == account else [OwnerTransfer(date=today, account=account)]
     gone = [] if end.cancelled is None else [CancelSubscription(date=end.cancelled)]
-    return Planned(
-        number=found.number,
-        actions=(*end.actions, *owner, *changes, *gone),
-        expected=expected,
-        shifted=_shifted(expected, wanted),
+    actions = (*end.actions, *owner, *changes, *aim.pauses, *gone)
+    _possible(found, changes, actions)
+    return Planned(number=found.number, actions=(*back, *actions), expected=aim.expected, shifted=aim.shifted)
+
+
+class _Aim(msgspec.Struct, frozen=True):
+    """What is right, as far as what was billed lets it, and before the suspensions that come last."""
+
+    before_pauses: Plans
+    pauses: list[Action]
+    expected: Plans
+    shifted: dict[str, list[Change[Rates]]]
+
+
+def _aim(
+    found: FoundSubscription,
+    should: Subscription,
+    plans: list[FoundPlan],
+    billed: dict[str, dt.date],
+    end: Agreed,
+) -> _Aim:
+    held = rates_of(plans, found.number)
+    charges = _within(should, found.start, end.wished)
+    stops = pauses(
+        should.paused.between(found.start, None),
+        held,
+        max(billed.values(), default=None),
+        end.limit,
+        end.cancelled is not None,
     )
+    before = _kept(held, _paused(charges, stops.empty), billed, end.limit)
+    expected, wanted = _paused(before, stops.ordered), _paused(charges, should.paused)
+    return _Aim(before, stops.actions, expected, _shifted(expected, wanted))
+
+
+def _paused(plans: Plans, pauses: Timeline[bool]) -> Plans:
+    """With nothing charged in the pauses."""
+    left = {
+        plan: combine(lambda rates, pause: None if pause else rates, timeline, pauses)
+        for plan, timeline in plans.items()
+    }
+    return {plan: timeline for plan, timeline in left.items() if timeline}
 
 
 def _created(should: Subscription, account: str, today: dt.date) -> Planned:
@@ -116,8 +152,8 @@ def _cancelled(found: FoundSubscription, should: Subscription, rewrite_billed: b
     billed = {} if rewrite_billed else _billed(found.plans)
     held = rates_of(found.plans, found.number)
     end = agreed(found, should, max(billed.values(), default=None), found.start)
-    wanted = _within(should, found.start, end.wished)
-    expected = _kept(held, wanted, billed, end.limit)
+    aim = _aim(found, should, list(found.plans), billed, end)
+    expected = aim.expected
     if expected != {plan: one for plan, one in held.items() if one}:
         plan = next(name for name in {**held, **expected} if held.get(name) != expected.get(name))
         raise DataError(
@@ -126,7 +162,7 @@ def _cancelled(found: FoundSubscription, should: Subscription, rewrite_billed: b
             "A cancelled subscription cannot be changed. Delete the order that cancelled it in Zuora, or "
             "give what should go on a key of its own.",
         )
-    return Planned(number=found.number, actions=(), expected=expected, shifted=_shifted(expected, wanted))
+    return Planned(number=found.number, actions=(), expected=expected, shifted=aim.shifted)
 
 
 def _changes(plans: Iterable[FoundPlan], expected: Plans, limit: dt.date | None, number: str) -> list[Action]:
@@ -213,7 +249,14 @@ def _shifted(expected: Plans, wanted: Plans) -> dict[str, list[Change[Rates]]]:
     return {plan: differ for plan, differ in changes.items() if differ}
 
 
-def _after_resumption(found: FoundSubscription, changes: list[Action]) -> None:
+def _possible(found: FoundSubscription, changes: list[Action], actions: tuple[Action, ...]) -> None:
+    """Raises DataError for what a suspension forbids."""
+    if found.suspended is not None and actions:
+        raise DataError(
+            f"subscription {found.number} is suspended since {found.suspended}, and should be changed on "
+            f"{actions[0].date}",
+            "What is suspended can only be resumed. Let the pause end, and the change come after it.",
+        )
     for one in changes:
         if found.resumed is not None and one.date < found.resumed:
             raise DataError(
