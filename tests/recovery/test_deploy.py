@@ -59,6 +59,15 @@ def test_both_builds_follow_while_the_old_run_goes_on(world: RecoveryWorld) -> N
         soon(lambda: world.build(1) == world.derived())
 
 
+def test_a_run_of_the_same_code_goes_on_with_the_new_build(world: RecoveryWorld) -> None:
+    """As after a change of the index's settings alone."""
+    with world.running():
+        assert deploy(world.copy("1").pipeline()).generation == 2
+        world.do("UPDATE users SET email = 'after@example.com' WHERE id = 2")
+        soon(lambda: world.build(2)[2]["email"] == "after@example.com")
+    assert world.build(2) == world.derived()
+
+
 def test_a_change_during_the_build_is_in_it(world: RecoveryWorld) -> None:
     changed = False
 

@@ -20,6 +20,7 @@ from lockstep.recovery.drill import drill
 from lockstep.recovery.restore import restore
 from lockstep.recovery.rollback import rollback
 from lockstep.recovery.snapshot import snapshot
+from lockstep.testing.servers import PostgresHandle
 from tests.pairs.conftest import SEARCH, target_url
 from tests.pairs.world import SCHEMA, Person, World, body_of, target_of, until
 
@@ -90,6 +91,33 @@ def test_the_friday_night(world: World) -> None:
     finally:
         run.terminate()
         run.wait(30)
+    world.assert_agreement()
+
+
+@pytest.fixture
+def state_url(postgres_server: PostgresHandle) -> Iterator[str]:
+    """A database of its own for the state store."""
+    with postgres_server.temporary_database() as url:
+        yield url
+
+
+def test_with_the_state_store_in_postgres(tmp_path: Path, postgres_url: str, state_url: str) -> None:
+    """The inherited ledger, the scopes of epochs and the lock of builds are the same there."""
+    target = f"tantivy|{tmp_path / 'out'}|people|{tmp_path / 'saved'}"
+    world = World(tmp_path, postgres_url, target, state_url)
+    world.do(*SCHEMA.strip().rstrip(";").split(";"))
+    world.run()
+    snapshot(world.pipeline())
+    world.do("UPDATE users SET email = 'since' WHERE id = 5", "DELETE FROM users WHERE id = 7")
+    world.run()
+    assert drill(world.pipeline()).redriven == 2
+    shutil.rmtree(tmp_path / "out")
+    done = restore(world.pipeline())
+    assert (done.redriven, done.generation) == (2, 2)
+    world.generation = 2
+    world.assert_agreement()
+    assert deploy(world.pipeline()).generation == 3
+    assert rollback(world.pipeline(), as_it_stands=True).generation == 2
     world.assert_agreement()
 
 

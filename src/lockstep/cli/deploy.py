@@ -43,7 +43,7 @@ def command(target: str | None, once: bool, fewer: bool) -> None:
     pipeline = settings().load()
     with stop_on_signals(say=False) as stop:
         with progress_of("deploy", lines=not settings().json) as advance:
-            done = deploy(pipeline, target, fewer=fewer, on_progress=advance, stop=stop)
+            done = deploy(pipeline, target, fewer=fewer, following=not once, on_progress=advance, stop=stop)
         if settings().json:
             print_json(done, one_line=not once)
         else:

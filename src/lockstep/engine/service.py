@@ -16,7 +16,6 @@ from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
 from lockstep.state.events import Kind
-from lockstep.state.settling import Scope
 from lockstep.state.store import Store
 
 log = logging.getLogger("lockstep")
@@ -71,7 +70,7 @@ class Service:
                     f"{build.target} (generation {build.number}) is followed by {holder}, which deployed it",
                     "That process does what a run does. To go on with a run, end it first.",
                 )
-            self._store.builds.take_over(lease.epoch, build, Scope.RUN)
+            self._store.builds.take_over(lease.epoch, build)
 
     def stopping(self) -> None:
         """Asks every thread to finish its batch and end. Safe in a signal handler."""

@@ -8,7 +8,6 @@ from functools import partial
 from lockstep.engine.lease import Lease
 from lockstep.mapping import Mapping
 from lockstep.state.generations import Consumer
-from lockstep.state.settling import Scope
 from lockstep.state.store import Store
 
 _LOOK_EVERY = 2.0
@@ -52,5 +51,5 @@ class Succession:
             if build.id == live.generation:
                 if self._store.build_lock.holder() is not None:
                     return
-                self._lease.under(partial(self._store.builds.take_over, build=build, worker=Scope.RUN))
+                self._lease.under(partial(self._store.builds.take_over, build=build))
         raise Replaced(live)

@@ -10,6 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -202,7 +203,8 @@ class Builder:
         threads.catch_up()
         while not threads.caught_up():
             done, total = self._passes(consumers)
-            self.tell("filling", done, total)
+            waits = threads.waits()
+            self.tell(f"filling, which waits: {waits[0]}" if waits else "filling", done, total)
             self.look()
             time.sleep(_POLL)
 
@@ -263,6 +265,17 @@ class Builder:
         self.store.journal.append(
             addressed(consumer.id, mapping.root.table.name, sorted(wanted), "repair", Trust.TARGET, Lane.LIVE)
         )
+
+    def swap(self, build: Build, live: Build | None, *, following: bool = False) -> None:
+        """Catches up once more and makes the build the live one. The one before is kept, where it stands.
+        With `following` it stays ours to work; else the run may."""
+        if isinstance(self.target, Generational):
+            self.target.searched()  # what would not let itself be pointed elsewhere says so before
+        with self.working(build) as threads:
+            self.catch_up(build, threads)
+            self.make_live(build, keep=live is not None and self.records(live) is not None)
+        if not following:
+            self.lease.under(partial(self.store.builds.release, build=build))
 
     def make_live(self, build: Build, *, keep: bool) -> None:
         """The build becomes the live one, and readers see it. Each step is safe to repeat."""

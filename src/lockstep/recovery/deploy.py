@@ -22,7 +22,6 @@ from lockstep.recovery.building import Builder, OnProgress, target_named
 from lockstep.state.builds import Build
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
-from lockstep.state.settling import Scope
 from lockstep.state.store import Store
 from lockstep.values import PARTITIONS, Lane, Stream, Trust, source_stream
 
@@ -51,6 +50,7 @@ def deploy(
     name: str | None = None,
     *,
     fewer: bool = False,
+    following: bool = False,
     on_progress: OnProgress | None = None,
     stop: threading.Event | None = None,
 ) -> Deployed:
@@ -58,9 +58,9 @@ def deploy(
     proves that it agrees; and makes it the live one, from one moment to the next. The one before is kept.
 
     `name`: a mapping, or a target; not needed where there is one. `fewer`: it may hold far fewer records
-    than the live one. Asked again after a crash or `stop`, it goes on. Raises Refused where the target
-    has one build only, or the new one holds far fewer records; Disagreement; StateError when the target
-    was never filled.
+    than the live one. `following`: this process works it on, see `follow`. Asked again after a crash or
+    `stop`, it goes on. Raises Refused where the target has one build only, or the new one holds far fewer
+    records; Disagreement; StateError when the target was never filled.
     """
     target = target_named(pipeline, name)
     if not isinstance(target, Generational):
@@ -90,11 +90,8 @@ def deploy(
             agreed = time.time()
             records, before = builder.records(build) or 0, builder.records(live)
             _not_far_fewer(builder, records, before, fewer=fewer)
-            with builder.working(build) as threads:
-                builder.catch_up(build, threads)
-                moment = time.time()
-                builder.make_live(build, keep=before is not None)
-                swapped = time.time()
+            builder.swap(build, live, following=following)
+            swapped = time.time()
         except Exception as error:
             store.events.note(Kind.DEPLOY_FAILED, target.name, str(error))
             raise
@@ -112,7 +109,7 @@ def deploy(
             records,
             before,
             tuple(report.id for report in reports if report.id is not None),
-            {"build": filled - begun, "fill and verify": agreed - filled, "swap": swapped - moment},
+            {"build": filled - begun, "fill and verify": agreed - filled, "swap": swapped - agreed},
             builder.alone,
             tuple(_changed(builder, live)),
         )
@@ -127,9 +124,10 @@ def follow(pipeline: Pipeline, name: str, stop: threading.Event) -> bool:
             return not stop.is_set()
         with Builder(pipeline, store, target, stop=stop) as builder:
             live = next(iter(store.builds.of(target.name, "live")), None)
-            if live is None or builder.alone:
+            if builder.alone:
                 return not stop.is_set()
-            builder.lease.under(partial(store.builds.take_over, build=live, worker=Scope.BUILD))
+            if live is None or live.worker is None:
+                return False  # a run of the same code has taken it over
             with builder.working(live) as threads:
                 while not stop.wait(_LOOK_EVERY):
                     threads.caught_up()  # raises what stopped a mapping

@@ -87,10 +87,7 @@ def restore(
             raise
         filled = time.monotonic()
         if not beside:
-            with builder.working(build) as threads:
-                builder.catch_up(build, threads)
-                stands = live is not None and builder.records(live) is not None
-                builder.make_live(build, keep=stands)
+            builder.swap(build, live)
         store.snapshots.proven(saved.id)
         seconds = {**revived.seconds, "redrive and verify": filled - filling}
         done = Restored(

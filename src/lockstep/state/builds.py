@@ -149,13 +149,17 @@ class Builds:
         with self._database.reading() as connection:
             return [Build(**row._mapping) for row in connection.execute(query)]
 
-    def take_over(self, epoch: int, build: Build, worker: Scope) -> None:
-        """Who works it from now on. What another scope still writes under its epoch is refused."""
+    def release(self, epoch: int, build: Build) -> None:
+        """Who has filled it works it no more: the run may."""
         table = schema.generations
-        other = Scope.RUN if worker is Scope.BUILD else Scope.BUILD
         with self._database.writing() as connection:
             fence(connection, epoch)
-            named = Scope.BUILD.value if worker is Scope.BUILD else None
-            connection.execute(table.update().where(table.c.id == build.id).values(worker=named))
-            if worker is Scope.RUN:
-                connection.execute(schema.leases.delete().where(schema.leases.c.scope == other))
+            connection.execute(table.update().where(table.c.id == build.id).values(worker=None))
+
+    def take_over(self, epoch: int, build: Build) -> None:
+        """The run works it from now on. What a process beside it would still write is refused."""
+        table = schema.generations
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            connection.execute(table.update().where(table.c.id == build.id).values(worker=None))
+            connection.execute(schema.leases.delete().where(schema.leases.c.scope == Scope.BUILD))
