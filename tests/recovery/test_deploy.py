@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lockstep.errors import Disagreement, Refused, StateError, StateInUse
+from lockstep.agreement.report import Progress
+from lockstep.errors import Disagreement, Refused, StateError, StateInUse, TargetReplaced
 from lockstep.operations.verify import verify
 from lockstep.recovery.deploy import deploy
 from lockstep.recovery.retire import retire
@@ -118,6 +119,25 @@ def test_a_build_that_does_not_agree_is_not_made_live(world: RecoveryWorld) -> N
     world.do("UPDATE users SET email = 'mended@example.com' WHERE id in (4, 5)")
     assert deploy(world.pipeline()).generation == 2
     assert world.build(2) == world.derived()
+
+
+def test_wiped_while_the_next_build_is_filled(world: RecoveryWorld) -> None:
+    wiped = False
+
+    def wipe(now: Progress) -> None:
+        nonlocal wiped
+        if now.stage == "filling" and not wiped and (world.root / "search" / "people-g2").exists():
+            wiped = True
+            (world.root / "search").rename(world.root / "gone")
+
+    world.code = "2"
+    with pytest.raises(TargetReplaced):
+        deploy(world.pipeline(), on_progress=wipe)
+    assert wiped
+    assert deploy(world.pipeline()).generation == 3, "the live build is gone too, and that does not hinder"
+    assert world.build(3) == world.derived()
+    with pytest.raises(StateError, match="no build"):
+        rollback(world.pipeline())
 
 
 def test_a_code_by_which_most_keys_fail_is_given_up(world: RecoveryWorld) -> None:

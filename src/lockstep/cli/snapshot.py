@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -11,9 +10,9 @@ import click
 from lockstep.cli import names, output
 from lockstep.cli.advance import progress_of
 from lockstep.cli.duration import Duration
+from lockstep.cli.repeating import repeated
 from lockstep.cli.stopping import stop_on_signals
 from lockstep.cli.verb import REPORT, print_json, settings, verb
-from lockstep.errors import LockstepError
 
 if TYPE_CHECKING:
     from lockstep.pipeline import Pipeline
@@ -46,16 +45,7 @@ def command(target: str | None, keep: int | None, every: float | None) -> None:
     """
     pipeline = settings().load()
     with stop_on_signals(say=False) as stop:
-        while True:
-            begun = time.monotonic()
-            try:
-                _one(pipeline, target, keep, stop, one_line=every is not None)
-            except LockstepError as error:
-                if every is None or stop.is_set():
-                    raise
-                output.console(stderr=True).print(f"{output.clock(time.time())}  {error}. {error.remedy}")
-            if every is None or stop.wait(max(begun + every - time.monotonic(), 0.0)):
-                return
+        repeated(lambda: _one(pipeline, target, keep, stop, one_line=every is not None), every, stop)
 
 
 def _one(

@@ -152,10 +152,11 @@ def _build(builder: Builder, live: Build) -> Build:
     store, code = builder.store, {(one.name, one.version, recipe(one)) for one in builder.mappings}
     for left in store.builds.of(builder.target.name, "building"):
         known = {(one.mapping, one.version, one.recipe) for one in store.generations.following(left.id)}
-        if known <= code and store.builds.origin(left) is None:
+        stands = left.identity is None or builder.records(left) is not None
+        if known <= code and stands and store.builds.origin(left) is None:
             build = left
             break
-        builder.remove(left)
+        builder.remove(left)  # another code's, a restore's, or wiped
     else:
         build = builder.lease.under(lambda epoch: store.builds.begin(epoch, builder.target.name))
         passing("build-begun")
