@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lockstep.errors import Unreachable
+from lockstep.errors import CannotSum, Unreachable
 from lockstep.ports import Repository, SummingWriter, Target, Writer
 from lockstep.testing.restorable_hooks import SEARCHED, restorable
 from lockstep.testing.restorable_refusals import RefusalsLaw
@@ -94,7 +94,10 @@ class RestorableLaw(RefusalsLaw):
         if not isinstance(writer, SummingWriter):
             pytest.skip("the target has no sums of its own")
         self.fill(target, writer)
-        before = writer.sums("law", [])
+        try:
+            before = writer.sums("law", [])
+        except CannotSum:
+            pytest.skip("the server has no sums of its own")
         repository.save(SEARCHED, "one")
         repository.restore("one", self.into, "law restored")
         with contextlib.closing(target.open(self.into)) as restored:

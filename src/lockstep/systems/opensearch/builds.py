@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from lockstep.errors import Refused, TargetReplaced, Unreachable
+from lockstep.systems.opensearch.answering import assert_answering
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.layout import Layout, generation_of, marker_of, restoring_of
 from lockstep.systems.opensearch.origins import snapshots_of
 from lockstep.systems.opensearch.standing import Standing, standing
 
 _TRIES = 3
-_WAIT = "30s"
 
 
 class Builds:
@@ -49,7 +49,7 @@ class Builds:
                     f"the index {names.index} is not there, or has no marker of Lockstep's",
                     "Restore it, or build it anew.",
                 )
-            self._assert_answering(names.index)
+            assert_answering(self._client, names.index, "readers are not sent there")
             if self._leads(names) or self._moved(names, there):
                 return
         raise Unreachable(
@@ -92,27 +92,6 @@ class Builds:
             raise self._client.failure(status, answer)
         return self._leads(names)
 
-    def _assert_answering(self, index: str) -> None:
-        """Every shard of it can be searched, and shows what was acknowledged. Raises Refused, Unreachable."""
-        state = self._client.ask(
-            "GET", f"/_cluster/state/metadata/{index}?filter_path=metadata.indices.*.state"
-        )
-        if state and state.get("metadata", {}).get("indices", {}).get(index, {}).get("state") == "close":
-            raise Refused(f"the index {index} is closed, so it cannot be searched", f"POST /{index}/_open")
-        status, answer = self._client.send(
-            "GET", f"/_cluster/health/{index}?wait_for_status=yellow&timeout={_WAIT}", None
-        )
-        if status not in (200, 408):
-            raise self._client.failure(status, answer)
-        if self._client.parse(answer).get("status") == "red":
-            raise Unreachable(
-                f"{index} is red: a part of it cannot be searched, so readers are not sent there",
-                "See GET /_cluster/allocation/explain.",
-            )
-        refreshed = self._client.ask("POST", f"/{index}/_refresh")
-        if refreshed is not None and refreshed.get("_shards", {}).get("failed", 1):
-            raise self._client.rubbish(repr(refreshed).encode())
-
     def remove(self, generation: int, marker: str) -> None:
         """Deletes the index of a build that is not searched, the half-restored one of this marker too."""
         names = Layout(self._alias, generation)
@@ -129,7 +108,8 @@ class Builds:
             )
         begun = restoring_of(mappings)
         theirs = marker_of(mappings) if begun is None else begun.marker
-        if theirs != marker and (aliases or not self._just_restored(names.index)):
+        cut_off = begun is None and not aliases and self._just_restored(names.index)
+        if theirs != marker and not cut_off:
             raise Refused(
                 f"the index {names.index} "
                 + ("is not Lockstep's" if theirs is None else f"has the marker {theirs}, not {marker}"),

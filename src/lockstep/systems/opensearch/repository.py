@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lockstep.errors import Refused, SystemError_, TargetReplaced, Unreachable
+from lockstep.systems.opensearch.answering import assert_answering
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.layout import Layout, marker_of, restoring_of
 from lockstep.systems.opensearch.places import Answer, Place, Shelf, is_turn
@@ -47,6 +48,7 @@ class SnapshotRepository:
             while True:
                 try:
                     found = self._found(name)
+                    patience.answered()
                     if found is not None and found.whole:
                         return self._states.saved([found])[0]
                     if found is None or not found.running:
@@ -57,7 +59,6 @@ class SnapshotRepository:
                         begun = self._begin(generation, path, turn)
                     else:
                         self._progress = self._done(name)
-                    patience.answered()
                 except Unreachable as error:
                     patience.unanswered(error)
                 patience.wait()
@@ -109,12 +110,11 @@ class SnapshotRepository:
                 f"the index {names.index} has no marker of Lockstep's, so it is no whole build",
                 "Restore it to its end, or build it anew.",
             )
-        scanner = Scanner(self._client, names.index)
-        scanner.refresh()
+        assert_answering(self._client, names.index, "it cannot be saved")
         return {
             "marker": marker,
             "uuid": found[names.index]["settings"]["index"]["uuid"],
-            "records": scanner.contents().records,
+            "records": Scanner(self._client, names.index).contents().records,
         }
 
     def _gone(self, names: Layout) -> TargetReplaced:
@@ -180,7 +180,7 @@ class SnapshotRepository:
             raise Refused(
                 f"the saved state {name} of {self._alias} "
                 + ("is not there" if found is None else f"is not whole: {found.failures or found.state}"),
-                "See `lockstep snapshot --list` for those there are.",
+                "See `lockstep snapshots` for those there are.",
             )
         work = Restore(
             self._client, self._shelf, found, self._states.path(name), Layout(self._alias, generation)

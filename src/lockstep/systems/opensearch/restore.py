@@ -5,8 +5,7 @@ What stands under the name says how far it has come:
 nothing                             it is begun
 no alias, the marker that was saved begun, and cut off before anything was noted in it
 `restoring` in its mapping          the cluster copies files; the note says for which marker, from what
-the marker, without its door        all is there but the alias through which it is written
-the marker and its door             done
+the marker                          done: the alias through which it is written was made before
 
 A note is put into the mapping as soon as the cluster has the index, while its shards are still being copied.
 Before the marker replaces it, nobody takes the index for a build of Lockstep's.
@@ -47,6 +46,7 @@ class Restore:
         """Does what is left to do, and returns when the build is whole."""
         mark = Restoring(marker, self._saved.id)
         patience = Patience()
+        patience.answered()  # the saved state has just been read
         note(0.0)
         while True:
             try:
@@ -84,8 +84,8 @@ class Restore:
             raise self._taken(begun.marker if begun else marker)
         if not self._copied(note):
             return False
-        self._put(mappings, {"marker": mark.marker})
         self._open()
+        self._put(mappings, {"marker": mark.marker})
         return True
 
     def _found(self) -> dict[str, Any] | None:
@@ -127,7 +127,7 @@ class Restore:
         failure = self._shelf.refusal(answer)
         raise Refused(
             f"the saved state {self._saved.name} of {self._names.alias} cannot be restored: {failure}",
-            "Take an older one, see `lockstep snapshot --list`; the cluster's log says more.",
+            "Take an older one, see `lockstep snapshots`; the cluster's log says more.",
         )
 
     def _put(self, mappings: Any, mark: dict[str, Any]) -> None:
@@ -171,7 +171,7 @@ class Restore:
         return Refused(
             f"the saved state {self._saved.name} of {names.alias} cannot be restored: "
             f"{_short(why) or '; '.join(sorted(against)) or 'no node takes it'}",
-            "If files are missing or broken take an older one (`lockstep snapshot --list`); if no node has "
+            "If files are missing or broken take an older one (`lockstep snapshots`); if no node has "
             "room or may take it, make room, and run it again.",
         )
 

@@ -58,7 +58,7 @@ class SavedStates:
         """Where one is below the repository. A wildcard or list would be more than one, so it is no name."""
         if not _NAME.fullmatch(name):
             raise Refused(
-                f"{name!r} is no name of a saved state", "See `lockstep snapshot --list` for those there are."
+                f"{name!r} is no name of a saved state", "See `lockstep snapshots` for those there are."
             )
         return f"/{self._prefix}{name}"
 

@@ -1,0 +1,29 @@
+"""Whether all of an index can be searched at this moment, and shows what was acknowledged."""
+
+from __future__ import annotations
+
+from lockstep.errors import Refused, Unreachable
+from lockstep.systems.opensearch.client import Client
+
+_WAIT = "10s"
+
+
+def assert_answering(client: Client, index: str, lest: str) -> None:
+    """Waits a little for its shards, and refreshes it. Raises Refused where it is closed, Unreachable where a
+    part of it is not there; `lest` says what must wait for it."""
+    state = client.ask("GET", f"/_cluster/state/metadata/{index}?filter_path=metadata.indices.*.state") or {}
+    if state.get("metadata", {}).get("indices", {}).get(index, {}).get("state") == "close":
+        raise Refused(f"the index {index} is closed, so {lest}", f"Open it: POST /{index}/_open")
+    status, answer = client.send(
+        "GET", f"/_cluster/health/{index}?wait_for_status=yellow&timeout={_WAIT}", None
+    )
+    if status not in (200, 408):
+        raise client.failure(status, answer)
+    if client.parse(answer).get("status") == "red":
+        raise Unreachable(
+            f"the index {index} is red, a part of it is not there, so {lest}",
+            "See GET /_cluster/allocation/explain.",
+        )
+    refreshed = client.ask("POST", f"/{index}/_refresh")
+    if refreshed is not None and refreshed.get("_shards", {}).get("failed", 1):
+        raise client.rubbish(repr(refreshed).encode())
