@@ -273,9 +273,9 @@ class Writer(Protocol):
 
 @runtime_checkable
 class EstimatingWriter(Protocol):
-    """A target that knows about how much it holds. Removals show within two seconds; it is asked as often."""
+    """A target that knows about how much it holds (None: it does not say). Removals show in two seconds."""
 
-    def estimate(self) -> Estimate: ...
+    def estimate(self) -> Estimate | None: ...
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from lockstep.errors import Refused, TargetReplaced, Unreachable
-from lockstep.ports import Target, Writer
+from lockstep.ports import EstimatingWriter, Target, Writer
 from lockstep.systems.opensearch import OpenSearch, SearchIndex
 from lockstep.testing.servers import OpenSearchHandle
 from lockstep.values import Change, Fingerprint, Key, Meta, Record, Status, Version, version
@@ -83,6 +83,30 @@ def test_what_was_removed_behind_our_back_is_not_made_again(
             writer.scan(None, 5)
         with pytest.raises(TargetReplaced):
             writer.read([target.key(("1",))])
+
+
+def test_an_estimate_shows_removals_at_once_and_may_be_refused(
+    target: SearchIndex, writer: Writer, real: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removed by another, and not refreshed: no search has seen it."""
+    assert isinstance(writer, EstimatingWriter)
+    writer.write([change(target, str(number), {"age": number}) for number in range(40)])
+    before = writer.estimate()
+    real.post(f"/{target.index}-g1/_refresh").raise_for_status()
+    found = real.get(f"/{target.index}-g1/_search?size=30&_source=false").json()["hits"]["hits"]
+    lines = "".join(f'{{"delete":{{"_id":"{hit["_id"]}"}}}}\n' for hit in found)
+    head = {"content-type": "application/x-ndjson"}
+    real.post(f"/{target.index}-g1/_bulk", content=lines, headers=head).raise_for_status()
+    after = writer.estimate()
+    assert before is not None
+    assert after is not None
+    assert (len(found), after.removed - before.removed) == (30, 30)
+
+    def refused(*_: object, **__: object) -> None:
+        raise Refused("no privilege monitor", "")
+
+    monkeypatch.setattr("lockstep.systems.opensearch.client.Client.ask", refused)
+    assert writer.estimate() is None, "then it is counted"
 
 
 def test_applications_search_the_alias(target: SearchIndex, writer: Writer, real: httpx.Client) -> None:

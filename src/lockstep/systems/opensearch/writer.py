@@ -91,12 +91,15 @@ class IndexWriter:
         self._scanner.refresh()
         return self._scanner.contents()
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> Estimate | None:
         """By the primaries' statistics: no refresh, and no search that would keep an idle index refreshing.
         What was removed is counted at once, what is left when the index is refreshed."""
         asked = "docs.count,_all.primaries.indexing.delete_total"
         path = f"/{self._names.index}/_stats/docs,indexing?filter_path=_all.primaries.{asked}"
-        found = self._client.ask("GET", path)
+        try:
+            found = self._client.ask("GET", path)
+        except Refused:  # statistics need the privilege "monitor", which writing does not
+            return None
         if found is None:
             raise self._scanner.gone()
         try:
