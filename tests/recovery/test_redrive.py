@@ -23,6 +23,8 @@ from lockstep.operations.opened import existing
 from lockstep.operations.redrive import Redriven, redrive, redrive_keys
 from lockstep.operations.run import run
 from lockstep.operations.status import status
+from lockstep.pipeline import Pipeline
+from lockstep.state.store import Store
 from tests.pairs.world import until
 from tests.support.world import World, in_process
 
@@ -314,3 +316,26 @@ def test_a_list_as_another_system_writes_it(world: World, tmp_path: Path) -> Non
         wrong = CliRunner().invoke(cli, command)
     assert wrong.exit_code == 2, wrong.output
     assert "is no text" in wrong.output
+
+
+def test_how_far_back_it_reaches_is_declared(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[float] = []
+    monkeypatch.setattr("lockstep.engine.service._TRIM_EVERY", 0.0)
+    monkeypatch.setattr(Store, "trim", lambda _, keep: kept.append(keep))
+    pipeline = world.pipeline()
+    pipeline.keep = 7 * 86_400.0
+    stop = threading.Event()
+    following = threading.Thread(target=lambda: run(pipeline, stop=stop))
+    following.start()
+    try:
+        until(lambda: bool(kept))
+    finally:
+        stop.set()
+        following.join(30)
+    assert set(kept) == {7 * 86_400.0}
+
+
+@pytest.mark.parametrize("keep", [0.0, -1.0, float("nan"), float("inf")])
+def test_what_is_no_time_to_keep(keep: float) -> None:
+    with pytest.raises(DeclarationError, match="no time"):
+        Pipeline("acme", keep=keep)
