@@ -7,6 +7,7 @@ apart. Only what is distinct is kept, and beyond a bound on disk.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import msgspec
 import sqlalchemy as sa
@@ -42,7 +43,7 @@ class Gathered:
         self.related.close()
 
 
-class _Named(Struct, frozen=True, array_like=True):
+class _Named(Struct, frozen=True, array_like=True, gc=False):
     """The first fields of a `Hint`: enough to know a key of a root."""
 
     table: str
@@ -149,11 +150,15 @@ class Window:
 
         It ends where it is `whole`, as nothing can be added.
         """
+        keys_of = None if concerns(root) else _keys_of(root)
         stem = entries.c.origin <= after
         for stream, lane in ((stream, lane) for stream in (source, own) for lane in Lane):
             for page in self._bodies(stream, lane, after, upto, None if stream == source else stem):
                 for body in page:
-                    if _add(found, body, root, concerns):
+                    if keys_of and (keys := keys_of(body)) is not None:
+                        found.hints += len(keys)
+                        found.keys.update(keys)
+                    elif _add(found, body, root, concerns):
                         return
 
     def _bodies(
@@ -183,15 +188,28 @@ def _trimmed(connection: sa.Connection, stream: Stream) -> Trimmed | None:
     return Trimmed(int(offset), float(at))
 
 
+def _keys_of(table: str) -> Callable[[bytes], list[Key] | None]:
+    """Reads the keys of an entry whose hints each name a key of this table, as nearly all do: in two thirds
+    of the time that it takes to tell tables apart. None where there is another among them."""
+    literal: Any = Literal
+    one = msgspec.defstruct(
+        "_Of", [("table", literal[table]), ("key", bytes)], frozen=True, array_like=True, gc=False
+    )
+    decode: Callable[[bytes], list[Any]] = msgspec.msgpack.Decoder(list[one]).decode  # type: ignore[valid-type]
+
+    def keys_of(body: bytes) -> list[Key] | None:
+        try:
+            return [hint.key for hint in decode(body)]
+        except msgspec.ValidationError:
+            return None
+
+    return keys_of
+
+
 def _add(found: Gathered, body: bytes, root: str, concerns: Callable[[str], bool]) -> bool:
     """Adds what an entry names; True where it is everything."""
     hints: tuple[Hint, ...] | None = None
-    named = _named(body)
-    if not concerns(root) and all(one.table == root and one.key is not None for one in named):
-        found.hints += len(named)  # nearly always: half the time of the way below
-        found.keys.update([one.key for one in named if one.key is not None])
-        return False
-    for at, one in enumerate(named):
+    for at, one in enumerate(_named(body)):
         mine, hangs_on = one.table in ("", root), concerns(one.table)
         if not mine and not hangs_on:
             continue
