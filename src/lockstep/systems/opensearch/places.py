@@ -66,6 +66,10 @@ def _checked(name: Any) -> str:
     return name
 
 
+class Full(Refused):
+    """Nothing more can be written there; what lies there can be read."""
+
+
 class Answer(NamedTuple):
     """What the cluster said of snapshots: the JSON of a good answer, else its status and reason."""
 
@@ -97,7 +101,7 @@ class Shelf:
         name, said = self.place.name, answer.why
         text = said.text.lower()
         if "no space left" in text or "disk quota" in text:
-            return Refused(
+            return Full(
                 f"the snapshot repository {name} is full: {said}",
                 "Free space there: keep fewer saved states (`lockstep snapshot --keep`), or enlarge it.",
             )

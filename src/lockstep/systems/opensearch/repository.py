@@ -6,6 +6,7 @@ killed, stops nothing, and who asks again finds what was begun.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from lockstep.errors import Refused, SystemError_, TargetReplaced, Unreachable
 from lockstep.systems.opensearch.answering import assert_answering
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.layout import Layout, marker_of, restoring_of
-from lockstep.systems.opensearch.places import Answer, Place, Shelf, is_turn
+from lockstep.systems.opensearch.places import Answer, Full, Place, Shelf, is_turn
 from lockstep.systems.opensearch.reasons import Reason
 from lockstep.systems.opensearch.restore import Restore
 from lockstep.systems.opensearch.saved_states import Found, SavedStates, Unreadable
@@ -24,6 +25,9 @@ from lockstep.values import Identity, Saved
 
 _TURN = 600.0
 """Seconds that another snapshot of the cluster may take before ours gives up its place."""
+
+_VANISHED = 3
+"""How often a snapshot may be taken on and leave no trace: so ends one that could not write its end."""
 
 
 class SnapshotRepository:
@@ -43,6 +47,7 @@ class SnapshotRepository:
         """Begins it, or finds it begun, and waits until it is whole."""
         path = self._states.path(name)
         patience, begun, turn = Patience(), False, time.monotonic() + _TURN
+        vanished = 0
         self._progress = 0.0
         try:
             while True:
@@ -56,6 +61,9 @@ class SnapshotRepository:
                             raise self._spoilt(found)
                         if found is not None:
                             self.forget(name)
+                        vanished += begun and found is None
+                        if vanished == _VANISHED:
+                            raise self._vanished(name)
                         begun = self._begin(generation, path, turn)
                     else:
                         self._progress = self._done(name)
@@ -134,6 +142,18 @@ class SnapshotRepository:
             )
         return self._shelf.refusal(Answer(200, None, Reason("", why)))
 
+    def _vanished(self, name: str) -> SystemError_:
+        """The error for one that the cluster takes on and gives up. Often the place knows why."""
+        try:
+            self._shelf.verify()
+        except Refused as error:
+            return error
+        return Refused(
+            f"the cluster takes on the snapshot {name} of {self._alias} and gives it up without a trace, as "
+            f"it does where the snapshot repository {self._shelf.place.name} is full",
+            "Free space there; the log of the elected cluster manager says why.",
+        )
+
     def _done(self, name: str) -> float | None:
         answer = self._states.status(name)
         found = (answer.value or {}).get("snapshots") or [{}]
@@ -157,7 +177,8 @@ class SnapshotRepository:
 
     def damage(self, name: str) -> str | None:
         """Asks every node for the repository, and for the description that each shard left."""
-        self._shelf.verify()
+        with contextlib.suppress(Full):
+            self._shelf.verify()
         try:
             found = self._states.get(name)
         except Unreadable as error:
