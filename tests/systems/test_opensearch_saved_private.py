@@ -1,12 +1,15 @@
-"""Saved states where their place is full."""
+"""Saved states when the whole server is killed in the middle, and when their place is full."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,9 +27,9 @@ def server(opensearch_server: OpenSearchHandle) -> Iterator[OpenSearchServer]:
         yield server
 
 
-def target(server: OpenSearchServer, name: str) -> SearchIndex:
+def target(server: OpenSearchServer, name: str, **settings: Any) -> SearchIndex:
     location = str(Path(server.snapshots, name))
-    snapshots = {"name": name, "type": "fs", "settings": {"location": location}}
+    snapshots = {"name": name, "type": "fs", "settings": {"location": location, **settings}}
     index = {"number_of_replicas": 0, "number_of_shards": 2}
     return OpenSearch(server.url, snapshots=snapshots).index(
         name, mappings={"dynamic": False}, settings=index
@@ -41,6 +44,48 @@ def fill(target: SearchIndex, count: int) -> list[Held]:
             records = ((n, {"text": os.urandom(2000).hex()}) for n in range(start, start + 200))
             write(writer, *(change(target.key((f"k{n:05d}",)), one, version(1, 1)) for n, one in records))
         return writer.scan(None, count + 1)
+
+
+def amid(server: OpenSearchServer, work: Callable[[], Any], progress: Callable[[], float | None]) -> float:
+    """Does something in a thread while the server is killed and started again; how far it was at the kill."""
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not (share := progress() or 0.0) and thread.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert thread.is_alive(), "it was over too soon to be killed in the middle"
+    server.kill()
+    server.start()
+    thread.join(120)
+    assert not thread.is_alive()
+    if failed:
+        raise failed[0]
+    return share
+
+
+def test_a_server_killed_in_the_middle_ends_no_save_and_no_restore(server: OpenSearchServer) -> None:
+    slow = target(server, "slow", max_snapshot_bytes_per_sec="1mb", max_restore_bytes_per_sec="1mb")
+    held = fill(slow, 1400)
+    with contextlib.closing(slow.repository()) as repository:
+        share = amid(server, lambda: repository.save(1, "one"), repository.progress)
+        assert 0 < share < 1
+        assert [one.name for one in repository.saved()] == ["one"]
+        assert repository.damage("one") is None
+        share = amid(server, lambda: repository.restore("one", 2, "back"), repository.progress)
+        assert 0 < share < 1
+    with contextlib.closing(slow.open(2)) as restored:
+        identity = restored.identity()
+        assert identity is not None
+        assert identity.marker == "back"
+        assert restored.scan(None, 2000) == held
 
 
 def test_a_place_that_is_full_is_said_and_nothing_half_made_stays(server: OpenSearchServer) -> None:

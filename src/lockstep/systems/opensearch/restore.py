@@ -142,6 +142,9 @@ class Restore:
     def _copied(self, note: Note) -> bool:
         """Whether all shards are there. Raises Refused, with nothing left behind, where one never will."""
         shards = primaries(self._client, self._names.index)
+        if any(one.get("unassigned_info", {}).get("reason") == "CLUSTER_RECOVERED" for one in shards):
+            self._client.ask("DELETE", f"/{self._names.index}")  # the restart has forgotten the restore
+            return False
         for one in shards:
             if one.get("state") == "UNASSIGNED" and self._hopeless(one.get("unassigned_info", {})):
                 raise self._failed(one)
