@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -231,3 +232,19 @@ def test_two_deploys_do_not_get_in_each_others_way(world: RecoveryWorld) -> None
 
     deploy(world.pipeline(), on_progress=again)
     assert "another deploy" in told[0]
+
+
+@pytest.mark.parametrize("lost", ["emptied", "gone"])
+def test_nobody_is_pointed_to_a_kept_build_that_was_lost(world: RecoveryWorld, lost: str) -> None:
+    newer = world.copy("2")
+    deploy(newer.pipeline())
+    if lost == "emptied":
+        world.empty(1)
+    else:
+        shutil.rmtree(world.root / "search" / "people-g1")
+    with pytest.raises(Refused, match="nobody is pointed to it"):
+        rollback(newer.pipeline(), as_it_stands=True)
+    assert world.searched() == 2
+    retire(newer.pipeline())  # and the verbs after it are not stuck with it
+    newer.run()
+    assert newer.build(2) == newer.derived()

@@ -15,6 +15,7 @@ from lockstep.operations.status import behind
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
 from lockstep.recovery.building import Builder, OnProgress, target_named
+from lockstep.recovery.restore import healthy
 from lockstep.state.builds import Build
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
@@ -48,8 +49,8 @@ def rollback(
 
     At once where a process that has its code has followed it all the time; else the code at hand must be
     the one that filled it: then it catches up first. `as_it_stands`: swapped however far it is behind.
-    `name`: a mapping, or a target. Raises Refused where none of these holds, StateError where nothing is
-    kept.
+    `name`: a mapping, or a target. Raises Refused where none of these holds, or the kept build was lost or
+    emptied; StateError where nothing is kept.
     """
     target = target_named(pipeline, name)
     begun = time.monotonic()
@@ -65,6 +66,13 @@ def rollback(
                 f"no build of {target.name} is kept to go back to",
                 "A deploy keeps the one before until `lockstep retire` or the next one. `lockstep restore` "
                 "brings a saved state back; `lockstep deploy` with the old code builds anew.",
+            )
+        if not healthy(builder, kept):
+            raise Refused(
+                f"generation {kept.number} of {target.name} is gone, another one, or holds less than half of "
+                "what it should: nobody is pointed to it",
+                f"Generation {live.number} stays live. `lockstep retire` forgets what is left of the other; "
+                "`lockstep restore`, or `lockstep deploy` with the old code, builds one that is whole.",
             )
         how, unseen = _ready(builder, kept, as_it_stands=as_it_stands)
         builder.make_live(kept, keep=builder.records(live) is not None)
