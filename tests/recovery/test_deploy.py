@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from lockstep.agreement.report import Progress
-from lockstep.errors import Disagreement, Refused, StateError, StateInUse, TargetReplaced
+from lockstep.engine.capture import Capturer
+from lockstep.errors import Disagreement, Refused, StateError, StateInUse, TargetReplaced, Unreachable
 from lockstep.operations.verify import verify
+from lockstep.ports import Capture
 from lockstep.recovery.deploy import deploy
+from lockstep.recovery.following import follow
 from lockstep.recovery.retire import retire
 from lockstep.recovery.rollback import rollback
 from tests.recovery.world import RecoveryWorld, soon
@@ -162,7 +167,7 @@ def test_keys_that_are_stuck_already_do_not_hinder(world: RecoveryWorld) -> None
 def test_a_build_that_holds_far_less_is_refused(world: RecoveryWorld) -> None:
     world.do("DELETE FROM users WHERE id > 150")
     world.code = "2"
-    with pytest.raises(Refused, match="holds 150 records, where the live one holds 300"):
+    with pytest.raises(Refused, match="holds 150 records, where there were 300"):
         deploy(world.pipeline())
     assert world.searched() == 1
     assert deploy(world.pipeline(), fewer=True).records == 150
@@ -182,6 +187,71 @@ def test_the_kept_build_catches_up_with_its_own_code(world: RecoveryWorld) -> No
     world.do("UPDATE users SET email = 'again@example.com' WHERE id = 12")
     world.run()
     assert world.build(1) == world.derived()
+
+
+def test_what_a_run_may_be_working_is_not_caught_up_beside_it(world: RecoveryWorld) -> None:
+    _deploy(world)
+    world.run()
+    with world.running():
+        world.do("UPDATE users SET email = 'since@example.com' WHERE id = 11")
+        soon(lambda: world.build(2)[11]["address"] == "SINCE@EXAMPLE.COM")
+        with pytest.raises(Refused, match="1 hints behind"):
+            rollback(world.copy("1").pipeline())
+    assert world.searched() == 2
+
+
+def test_an_old_run_that_connects_anew_keeps_to_its_own_build(
+    world: RecoveryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It found the new build live, took it for its own, and had it derived by the old code."""
+    cut, follows = threading.Event(), Capturer.follow
+
+    def follow_or_break(own: Capturer, capture: Capture, stop: threading.Event) -> None:
+        both = threading.Event()
+
+        def either() -> None:
+            while not (stop.is_set() or cut.is_set()):
+                time.sleep(0.02)
+            both.set()
+
+        threading.Thread(target=either, daemon=True).start()
+        follows(own, capture, both)
+        if cut.is_set() and not stop.is_set():
+            cut.clear()
+            raise Unreachable("the source went away for a moment")
+
+    monkeypatch.setattr(Capturer, "follow", follow_or_break)
+    with world.running():
+        deploy(world.copy("2").pipeline())
+        cut.set()
+        soon(lambda: not cut.is_set())
+        world.do("UPDATE users SET email = 'again@example.com' WHERE id = 5")
+        soon(lambda: world.build(1)[5]["email"] == "again@example.com")
+        with world.state() as store:
+            (live,) = store.generations.consumers()
+    assert (live.number, live.version) == (2, "2")
+    assert "address" in world.build(2)[5]
+
+
+def test_who_follows_what_it_deployed_hinders_no_rollback_and_asks_where_it_is_lost(
+    world: RecoveryWorld,
+) -> None:
+    new = world.copy("2")
+    stop = threading.Event()
+    with world.running():
+        deploy(new.pipeline(), following=True)
+        thread = threading.Thread(target=follow, args=(new.pipeline(), new.target().name, stop))
+        thread.start()
+        try:
+            world.do("UPDATE users SET email = 'both@example.com' WHERE id = 5")
+            soon(lambda: world.build(2)[5]["address"] == "BOTH@EXAMPLE.COM")
+            assert rollback(new.pipeline()).how == "at once"
+            assert rollback(new.pipeline()).generation == 2
+            (world.root / "search" / "people-g2").rename(world.root / "gone")
+            soon(lambda: world.holds() in (["target-gone"], ["target-replaced"]))
+        finally:
+            stop.set()
+            thread.join()
 
 
 def test_back_as_it_stands_and_forth_again(world: RecoveryWorld) -> None:

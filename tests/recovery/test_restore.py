@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lockstep.agreement.report import Progress
-from lockstep.errors import Disagreement, Refused, TargetReplaced, UsageError
+from lockstep.errors import Disagreement, Refused, StateInUse, TargetReplaced, UsageError
+from lockstep.guard.policy import HeldBack
 from lockstep.operations.verify import verify
 from lockstep.recovery.drill import drill
 from lockstep.recovery.restore import restore
@@ -170,6 +171,46 @@ def test_a_healthy_target_is_not_overwritten(world: RecoveryWorld) -> None:
     done = restore(world.pipeline(), replace=True)
     assert (done.generation, world.searched()) == (2, 2)
     assert world.build(2) == world.derived()
+
+
+def test_a_restore_has_nothing_that_the_guard_would_have_asked_about(world: RecoveryWorld) -> None:
+    """Somebody emptied most of the source by mistake as well."""
+    world.do("DELETE FROM users WHERE id > 120")
+    with pytest.raises(HeldBack):
+        world.run()
+    wipe(world)
+    with pytest.raises(Refused, match="the guard holds changes of people"):
+        restore(world.pipeline())
+    with pytest.raises(Refused, match="holds 119 records, where there were 300"):
+        restore(world.pipeline(), despite_holds=True)
+    assert world.searched() is None
+    done = restore(world.pipeline(), despite_holds=True, fewer=True)
+    assert world.searched() == done.generation
+    assert world.build(done.generation) == world.derived()
+
+
+def test_two_snapshots_do_not_take_each_other_for_broken_off(world: RecoveryWorld) -> None:
+    told: list[str] = []
+
+    def again(now: Progress) -> None:
+        if not told:
+            with pytest.raises(StateInUse) as caught:
+                snapshot(world.copy("1").pipeline())
+            told.append(str(caught.value))
+
+    kept = snapshot(world.pipeline(), on_progress=again)
+    assert "another snapshot" in told[0]
+    assert (kept.snapshot.state, kept.snapshot.reason) == ("whole", None)
+
+
+def test_a_record_that_no_mapping_wrote_hinders_nobody(world: RecoveryWorld) -> None:
+    world.stranger(1)
+    snapshot(world.pipeline())
+    wipe(world)
+    done = restore(world.pipeline())
+    assert world.searched() == done.generation
+    report = verify(world.pipeline(), "people")
+    assert report.counts == {"extra": 1}
 
 
 def test_what_is_lost_does_not_push_out_what_could_bring_it_back(world: RecoveryWorld) -> None:

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from lockstep import keys
 from lockstep.database import Access
 from lockstep.operations.opened import existing
 from lockstep.operations.run import run
@@ -115,6 +118,15 @@ class RecoveryWorld(World):
             assert meta is not None
             writer.write([Change(one.key, None, meta) for one in held])
 
+    def stranger(self, generation: int) -> None:
+        """Somebody else adds a record to a build."""
+        with contextlib.closing(self.target().open(generation)) as writer:
+            (first,) = writer.scan(None, 1)
+            assert first.meta is not None
+            meta = msgspec.structs.replace(first.meta, mapping="somebody")
+            key = keys.encode((99_999,))
+            writer.write([Change(key, {"id": 99_999, "email": "stranger"}, meta)])
+
     def damage_saved(self, snapshot: int) -> None:
         """Spoils a saved state in its repository."""
         with self.state() as store:
@@ -153,13 +165,21 @@ class RecoveryWorld(World):
 
         def work() -> None:
             try:
-                run(pipeline, stop=stop)
+                run(pipeline, stop=stop, on_progress=seen, every=0.05)
             except BaseException as error:
                 failed.append(error)
+
+        at_work = threading.Event()
+
+        def seen(gauges: dict[str, Any], _: object) -> None:
+            if gauges["mappings"]:
+                at_work.set()
 
         thread = threading.Thread(target=work)
         thread.start()
         try:
+            while thread.is_alive() and not at_work.wait(0.05):
+                pass
             yield stop
         finally:
             stop.set()

@@ -38,7 +38,8 @@ def command(target: str | None, once: bool, fewer: bool) -> None:
     `lockstep rollback` is instant. After the swap this command follows the new build, and becomes the run
     once the old one has ended. Broken off, the same command goes on from there.
     """
-    from lockstep.recovery.deploy import deploy, follow
+    from lockstep.recovery.deploy import deploy
+    from lockstep.recovery.following import follow
 
     pipeline = settings().load()
     with stop_on_signals(say=False) as stop:

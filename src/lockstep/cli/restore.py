@@ -28,7 +28,11 @@ from lockstep.cli.verb import print_json, settings, verb
 @click.option("--snapshot", metavar="ID", help="Which saved state.  [default: the newest that is whole]")
 @click.option("--beside", is_flag=True, help="Fill and prove it beside the live build, and leave it there.")
 @click.option("--replace", is_flag=True, help="Also where the target is in good health.")
-def command(target: str | None, snapshot: str | None, beside: bool, replace: bool) -> None:
+@click.option("--fewer", is_flag=True, help="It may hold far fewer records than there were.")
+@click.option("--despite-holds", is_flag=True, help="Although the guard holds changes of the live build.")
+def command(
+    target: str | None, snapshot: str | None, beside: bool, replace: bool, fewer: bool, despite_holds: bool
+) -> None:
     """Bring TARGET back from a saved state, with all that changed since, prove it, and make it live.
 
     Only the keys that changed since are derived again, however long ago that was. A run may go on meanwhile;
@@ -47,6 +51,8 @@ def command(target: str | None, snapshot: str | None, beside: bool, replace: boo
             snapshot=snapshot,
             beside=beside,
             replace=replace,
+            fewer=fewer,
+            despite_holds=despite_holds,
             on_progress=advance,
             stop=stop,
         )

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from lockstep.engine.consumer import ConsumerThread
 from lockstep.engine.lease import Lease
 from lockstep.engine.service import Service
+from lockstep.engine.succession import Stays
 from lockstep.errors import Disagreement, LockstepError
 from lockstep.limits import Guard
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
+from lockstep.ports import Generational
 from lockstep.state.builds import Build
 from lockstep.state.store import Store
 
@@ -24,10 +26,20 @@ _UNSEARCHED = Guard(free=1 << 62, most=1 << 62)
 source that reads empty is to be held there."""
 
 
-class BuildThreads:
-    """The threads of one build. `start`, then `wait`, as often as it is to catch up, then `stop`."""
+def _unsearched(build: Build, mapping: Mapping) -> bool:
+    """Whether nobody searches a build: a target with one build only is filled where it is searched."""
+    return build.state == "scratch" or (
+        build.state == "building" and isinstance(mapping.target, Generational)
+    )
 
-    def __init__(self, pipeline: Pipeline, store: Store, lease: Lease, build: Build) -> None:
+
+class BuildThreads:
+    """The threads of one build. `start`, then `catch_up` as often as it is to, then `stop`. `unasked`: the
+    guard asks nobody about removals."""
+
+    def __init__(
+        self, pipeline: Pipeline, store: Store, lease: Lease, build: Build, *, unasked: bool = False
+    ) -> None:
         self._store = store
         self._stop = threading.Event()
         consumers = {one.mapping: one for one in store.generations.following(build.id)}
@@ -41,7 +53,8 @@ class BuildThreads:
                 self._stop,
                 claims=pipeline.claims(mapping),
                 once=threading.Event(),
-                guard=_UNSEARCHED if build.state in ("building", "scratch") else None,
+                guard=_UNSEARCHED if unasked or _unsearched(build, mapping) else None,
+                succession=Stays(mapping, store) if build.state == "live" else None,
             )
             for mapping in pipeline.mappings.values()
             if mapping.target.name == build.target

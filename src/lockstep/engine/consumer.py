@@ -27,7 +27,7 @@ from lockstep.engine.points import passing
 from lockstep.engine.pulse import Pulse
 from lockstep.engine.recode import Recode, allowed
 from lockstep.engine.retention import overtake, too_much
-from lockstep.engine.succession import Replaced, Succession
+from lockstep.engine.succession import Replaced, Stays
 from lockstep.engine.take import Taker
 from lockstep.engine.target_watch import TargetWatch
 from lockstep.engine.trying import Trying
@@ -73,7 +73,7 @@ class ConsumerThread(threading.Thread):
         claims: bool,
         once: threading.Event,
         guard: Guard | None = None,
-        succession: Succession | None = None,
+        succession: Stays | None = None,
         recoded: Recode | None = None,
     ) -> None:
         super().__init__(name=f"lockstep-{mapping.name}", daemon=True)

@@ -12,6 +12,7 @@ from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.retention import overtake, too_much
 from lockstep.engine.source import SourceFlow
+from lockstep.engine.succession import take_over
 from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
@@ -58,19 +59,9 @@ class Service:
 
     def _ready(self, lease: Lease) -> None:
         """Makes the books ready for the mappings that are worked."""
-        self._take_over(lease)
+        take_over(self._store, lease)
         self._retire_removed()
         self._claim_standing()
-
-    def _take_over(self, lease: Lease) -> None:
-        """Live builds that a process beside the run has filled, once that process has ended."""
-        for build in self._store.builds.worked_beside():
-            if holder := self._store.build_lock.holder():
-                raise StateInUse(
-                    f"{build.target} (generation {build.number}) is followed by {holder}, which deployed it",
-                    "That process does what a run does. To go on with a run, end it first.",
-                )
-            self._store.builds.take_over(lease.epoch, build)
 
     def stopping(self) -> None:
         """Asks every thread to finish its batch and end. Safe in a signal handler."""

@@ -17,7 +17,7 @@ from lockstep.engine.lease import Lease
 from lockstep.engine.noting import QUIET, Fault
 from lockstep.engine.points import passing
 from lockstep.engine.recode import Recode, recode
-from lockstep.engine.succession import Succession
+from lockstep.engine.succession import Succession, take_over
 from lockstep.errors import LeaseLost, LockstepError, Refused, StateError, SystemError_
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
@@ -170,8 +170,10 @@ class SourceFlow(threading.Thread):
             self._store.events.soon(Kind.SOURCE_HOLE, self.source.name, hole)
         self._hole = hole  # until what it asks for is durable, each try finds it again
         begun = (capture.position, capture.started, capture.moment)
+        mine: set[int] = set()
         for mapping in self._mappings:
             consumer, new = self._consumer(mapping)
+            mine.add(consumer.id)
             moved = consumer.source != self.source.name
             reads = {node.table.name for node in mapping.root.walk()}
             changed: Recode | None = None
@@ -211,7 +213,7 @@ class SourceFlow(threading.Thread):
                 )
         self._hint_spans(spans, capture, held)
         if hole is not None or (capture.started and begun != self._begun):
-            self._hint_others(hole, lost, capture)
+            self._hint_others(hole, lost, capture, mine)
         for one in threads or self.consumers:
             one.hold(_held(one.mapping, capture))
         followed = self._pipeline.tables(self.source.name)
@@ -225,9 +227,15 @@ class SourceFlow(threading.Thread):
         self._wake()
 
     def _consumer(self, mapping: Mapping) -> tuple[Consumer, bool]:
-        """The consumer of a mapping, made if it is new; and whether it has yet to be backfilled."""
+        """The consumer of a mapping, made if it is new; and whether it has yet to be backfilled. One that is
+        at work stays, whichever is live by now."""
         store = self._store
+        for one in self.consumers:
+            if one.mapping is mapping:
+                return store.generations.known(one.consumer.id) or one.consumer, False
         known = store.generations.consumer(mapping.name, mapping.target.name)
+        if known is not None:
+            take_over(store, self._lease, known.generation)
         if known is None:
             with _beginning:  # another source may write the same target
                 generation = self._lease.under(partial(store.generation_of, target=mapping.target.name))
@@ -322,14 +330,14 @@ class SourceFlow(threading.Thread):
         finally:
             reader.close()
 
-    def _hint_others(self, hole: str | None, lost: str | None, capture: Capture) -> None:
-        """Full spans for consumers that are worked elsewhere, or later: beside the live generation, or of
-        mappings that this process does not work. Nobody knows here what they read."""
-        store, worked = self._store, {mapping.name for mapping in self._mappings}
-        others = store.generations.beside(self.source.name) + [
+    def _hint_others(self, hole: str | None, lost: str | None, capture: Capture, mine: set[int]) -> None:
+        """Full spans for consumers that are worked elsewhere, or later, and not `mine`. Nobody knows here
+        what they read."""
+        store, live = self._store, self._store.generations.consumers("running", "stopped")
+        others = [
             one
-            for one in store.generations.consumers("running", "stopped")
-            if one.source == self.source.name and one.mapping not in worked
+            for one in (*store.generations.beside(self.source.name), *live)
+            if one.source == self.source.name and one.id not in mine
         ]
         trust = Trust.LEDGER if hole is None else Trust.TARGET
         why = "capture began" if hole is None else f"the log has a hole: {hole}"

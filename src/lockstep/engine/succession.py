@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from functools import partial
 
 from lockstep.engine.lease import Lease
+from lockstep.errors import StateInUse
 from lockstep.mapping import Mapping
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
@@ -21,20 +23,44 @@ class Replaced(Exception):
         self.heir = heir
 
 
-class Succession:
-    """Looks, now and then, whether a mapping's live build is another one, which this run may work."""
+def take_over(store: Store, lease: Lease, generation: int | None = None) -> None:
+    """Takes over the live builds that a process beside the run has filled, or this one. Raises StateInUse
+    while that process goes on."""
+    for build in store.builds.worked_beside():
+        if generation is not None and build.id != generation:
+            continue
+        if holder := store.at_work(build):
+            raise StateInUse(
+                f"{build.target} (generation {build.number}) is followed by {holder}, which deployed it",
+                "That process does what a run does. To go on with a run, end it first.",
+            )
+        lease.under(partial(store.builds.take_over, build=build))
 
-    def __init__(self, mapping: Mapping, recipe: str, store: Store, lease: Lease) -> None:
+
+class Stays:
+    """A live build that is worked beside the run: a person is asked where it is lost, and it has no heir."""
+
+    def __init__(self, mapping: Mapping, store: Store) -> None:
         self._mapping = mapping
-        self._recipe = recipe
         self._store = store
-        self._lease = lease
-        self._looks_at = 0.0
 
     def replaced(self, consumer: Consumer) -> bool:
         """Whether another build is live, whoever works it."""
         live = self._store.generations.consumer(self._mapping.name, self._mapping.target.name)
         return live is not None and live.generation != consumer.generation
+
+    def look(self, consumer: Consumer) -> None:
+        """Nothing takes its place here."""
+
+
+class Succession(Stays):
+    """Looks, now and then, whether a mapping's live build is another one, which this run may work."""
+
+    def __init__(self, mapping: Mapping, recipe: str, store: Store, lease: Lease) -> None:
+        super().__init__(mapping, store)
+        self._recipe = recipe
+        self._lease = lease
+        self._looks_at = 0.0
 
     def look(self, consumer: Consumer) -> None:
         """Raises Replaced once it is: by the same code, and nobody else works it. Else what replaced it is
@@ -47,9 +73,6 @@ class Succession:
             return
         if (live.version, live.recipe) != (self._mapping.version, self._recipe):
             return
-        for build in self._store.builds.worked_beside():
-            if build.id == live.generation:
-                if self._store.build_lock.holder() is not None:
-                    return
-                self._lease.under(partial(self._store.builds.take_over, build=build))
-        raise Replaced(live)
+        with contextlib.suppress(StateInUse):
+            take_over(self._store, self._lease, live.generation)
+            raise Replaced(live)

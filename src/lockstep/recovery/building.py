@@ -20,12 +20,13 @@ from lockstep.engine.build import BuildThreads, Captures
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.source import recipe
-from lockstep.errors import Cancelled, DeclarationError, Disagreement, Refused, StateInUse
+from lockstep.errors import Cancelled, Disagreement, Refused, StateInUse
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door
 from lockstep.operations.verify import verify_build
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational, Target
+from lockstep.recovery import asking
 from lockstep.state.builds import Build
 from lockstep.state.generations import Consumer
 from lockstep.state.settling import Scope
@@ -45,6 +46,7 @@ class Builder:
 
     Entered, it takes the lock of builds: raises StateInUse when another process has it. `stop`: set it to
     end; then Cancelled is raised, and what is done so far is gone on with when it is asked for again.
+    `unasked`: far fewer records are meant.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Builder:
         store: Store,
         target: Target,
         *,
+        unasked: bool = False,
         on_progress: OnProgress | None = None,
         stop: threading.Event | None = None,
     ) -> None:
@@ -60,6 +63,7 @@ class Builder:
         self.store = store
         self.target = target
         self.mappings = [one for one in pipeline.mappings.values() if one.target.name == target.name]
+        self._unasked = unasked
         self._on_progress = on_progress or (lambda now: None)
         self._stop = stop or threading.Event()
         self._captures: Captures | None = None
@@ -173,10 +177,15 @@ class Builder:
             for kind, count in sorted(report.counts.items())
         )
         numbers = ", ".join(str(report.id) for report in reports)
+        stands = (
+            "It was not made live, and stands beside"
+            if isinstance(self.target, Generational)
+            else "It stands in the table already, and no run works it"
+        )
         raise Disagreement(
             f"generation {build.number} of {self.target.name} does not agree with its source ({counts})",
-            f"It was not made live, and stands beside. `lockstep report {numbers}` shows what differs; mend "
-            "the cause, then ask again: it goes on from here.",
+            f"{stands}. `lockstep report {numbers}` shows what differs; mend the cause, then ask again: it "
+            "goes on from here.",
         )
 
     def _stuck(self) -> dict[str, int]:
@@ -190,7 +199,7 @@ class Builder:
     @contextlib.contextmanager
     def working(self, build: Build) -> Iterator[BuildThreads]:
         """The build at work."""
-        threads = BuildThreads(self.pipeline, self.store, self.lease, build)
+        threads = BuildThreads(self.pipeline, self.store, self.lease, build, unasked=self._unasked)
         threads.start()
         try:
             yield threads
@@ -266,16 +275,31 @@ class Builder:
             addressed(consumer.id, mapping.root.table.name, sorted(wanted), "repair", Trust.TARGET, Lane.LIVE)
         )
 
-    def swap(self, build: Build, live: Build | None, *, following: bool = False) -> None:
-        """Catches up once more and makes the build the live one. The one before is kept, where it stands.
-        With `following` it stays ours to work; else the run may."""
+    def swap(
+        self,
+        build: Build,
+        live: Build | None,
+        before: int | None,
+        *,
+        fewer: bool,
+        worker: Scope | None = None,
+    ) -> int:
+        """Catches up once more and makes the build the live one; how many records it holds. The one before is
+        kept, where it stands. `worker`: who works it from then on, where it is not the run.
+
+        `before`: records that are searched now, or should be. Raises Refused where it holds far fewer, unless
+        `fewer` says that this is meant.
+        """
         if isinstance(self.target, Generational):
             self.target.searched()  # what would not let itself be pointed elsewhere says so before
         with self.working(build) as threads:
             self.catch_up(build, threads)
-            self.make_live(build, keep=live is not None and self.records(live) is not None)
-        if not following:
-            self.lease.under(partial(self.store.builds.release, build=build))
+        records = self.records(build) or 0
+        if not fewer and isinstance(self.target, Generational):  # else the guard has asked already
+            asking.not_far_fewer(self.target, self.mappings, records, before)
+        self.make_live(build, keep=live is not None and self.records(live) is not None)
+        self.lease.under(partial(self.store.builds.hand_over, build=build, worker=worker))
+        return records
 
     def make_live(self, build: Build, *, keep: bool) -> None:
         """The build becomes the live one, and readers see it. Each step is safe to repeat."""
@@ -309,9 +333,14 @@ class Builder:
 
 
 def _agrees(report: Report, stuck: int) -> bool:
-    """Whether a check shows agreement, but for keys that cannot be derived: at most so many."""
+    """Whether a check shows agreement, but for keys that cannot be derived, at most so many, and for records
+    that no mapping wrote: they are nobody's to remove."""
+    strangers = sum(one.source is None for one in report.divergences if one.kind == "extra")
     return report.agreement or (
-        not report.cancelled and report.counts.keys() == {"failed"} and report.counts["failed"] <= stuck
+        not report.cancelled
+        and report.counts.keys() <= {"failed", "extra"}
+        and report.counts.get("failed", 0) <= stuck
+        and report.counts.get("extra", 0) == strangers
     )
 
 
@@ -320,24 +349,4 @@ def _apart(mapping: Mapping, one: Divergence) -> bool:
     assert one.source is not None
     return one.kind == "extra" and not (
         mapping.key_is_root_key and mapping.default_key(one.source) == one.target
-    )
-
-
-def target_named(pipeline: Pipeline, name: str | None) -> Target:
-    """The target that a person named, by its own name or by that of a mapping that writes it; the only one
-    where none is named. Raises DeclarationError that names what there is."""
-    if name is None:
-        if len(pipeline.targets()) == 1:
-            return next(iter(pipeline.targets().values()))
-        raise DeclarationError(
-            f"pipeline {pipeline.name} has several targets", f"Name one: {', '.join(pipeline.targets())}."
-        )
-    if name in pipeline.mappings:
-        return pipeline.mappings[name].target
-    targets = pipeline.targets()
-    if name in targets:
-        return targets[name]
-    raise DeclarationError(
-        f"there is no mapping or target {name!r} in pipeline {pipeline.name}",
-        f"There are: {', '.join([*pipeline.mappings, *targets])}.",
     )

@@ -14,14 +14,15 @@ from lockstep.engine.points import passing
 from lockstep.engine.retention import YOUNG
 from lockstep.engine.source import recipe
 from lockstep.errors import Refused, StateError
-from lockstep.limits import Guard
 from lockstep.operations.opened import existing
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
-from lockstep.recovery.building import Builder, OnProgress, target_named
+from lockstep.recovery.building import Builder, OnProgress
+from lockstep.recovery.named import target_named
 from lockstep.state.builds import Build
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
+from lockstep.state.settling import Scope
 from lockstep.state.store import Store
 from lockstep.values import PARTITIONS, Lane, Stream, Trust, source_stream
 
@@ -58,7 +59,7 @@ def deploy(
     proves that it agrees; and makes it the live one, from one moment to the next. The one before is kept.
 
     `name`: a mapping, or a target; not needed where there is one. `fewer`: it may hold far fewer records
-    than the live one. `following`: this process works it on, see `follow`. Asked again after a crash or
+    than the live one. `following`: this process works it on, see `following`. Asked again after a crash or
     `stop`, it goes on. Raises Refused where the target has one build only, or the new one holds far fewer
     records; Disagreement; StateError when the target was never filled.
     """
@@ -88,9 +89,9 @@ def deploy(
         try:
             reports = builder.fill(build)
             agreed = time.time()
-            records, before = builder.records(build) or 0, builder.records(live)
-            _not_far_fewer(builder, records, before, fewer=fewer)
-            builder.swap(build, live, following=following)
+            before = builder.records(live)
+            worker = Scope.FOLLOW if following else None
+            records = builder.swap(build, live, before, fewer=fewer, worker=worker)
             swapped = time.time()
         except Exception as error:
             store.events.note(Kind.DEPLOY_FAILED, target.name, str(error))
@@ -113,27 +114,6 @@ def deploy(
             builder.alone,
             tuple(_changed(builder, live)),
         )
-
-
-def follow(pipeline: Pipeline, name: str, stop: threading.Event) -> bool:
-    """Works the live build of a target that this process has just deployed, as long as the run of the old
-    code goes on; True once that has ended, and this process may be the run. False once `stop` is set."""
-    target = target_named(pipeline, name)
-    with existing(pipeline, Access.RUN) as store:
-        if store.lock.holder() is None:
-            return not stop.is_set()
-        with Builder(pipeline, store, target, stop=stop) as builder:
-            live = next(iter(store.builds.of(target.name, "live")), None)
-            if builder.alone:
-                return not stop.is_set()
-            if live is None or live.worker is None:
-                return False  # a run of the same code has taken it over
-            with builder.working(live) as threads:
-                while not stop.wait(_LOOK_EVERY):
-                    threads.caught_up()  # raises what stopped a mapping
-                    if store.lock.holder() is None:
-                        return True
-    return False
 
 
 def _changed(builder: Builder, live: Build) -> list[str]:
@@ -184,15 +164,3 @@ def beginning(store: Store, live: Build, source: str) -> dict[tuple[Stream, Lane
     start = max(min(settled, default=0), store.journal.before(time.time() - YOUNG) or 0)
     places = dict.fromkeys(range(PARTITIONS), start)
     return dict.fromkeys(itertools.product([stream], Lane), places)
-
-
-def _not_far_fewer(builder: Builder, records: int, before: int | None, *, fewer: bool) -> None:
-    """The swap is a plan like any other: it must not take most of what is searched away unasked."""
-    guard = next((one.guard for one in builder.mappings if one.guard is not None), None) or Guard()
-    if fewer or before is None or before - records <= max(guard.free, guard.share * before):
-        return
-    raise Refused(
-        f"the new build of {builder.target.name} agrees with its source and holds {records:,} records, where "
-        f"the live one holds {before:,}",
-        "If that is what the new code means: the same again with --fewer. Nothing was swapped.",
-    )

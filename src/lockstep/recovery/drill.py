@@ -13,7 +13,8 @@ from lockstep.errors import LockstepError
 from lockstep.operations.opened import existing
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Restorable
-from lockstep.recovery.building import Builder, OnProgress, target_named
+from lockstep.recovery.building import Builder, OnProgress
+from lockstep.recovery.named import target_named
 from lockstep.recovery.reviving import chosen, restorable, revive
 from lockstep.state.builds import Build
 from lockstep.state.events import Kind

@@ -15,7 +15,9 @@ from lockstep.errors import Refused
 from lockstep.operations.opened import closed_door, existing
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
-from lockstep.recovery.building import Builder, OnProgress, target_named
+from lockstep.recovery import asking
+from lockstep.recovery.building import Builder, OnProgress
+from lockstep.recovery.named import target_named
 from lockstep.recovery.reviving import chosen, restorable, revive
 from lockstep.state.builds import Build
 from lockstep.state.events import Kind
@@ -47,6 +49,8 @@ def restore(
     snapshot: str | None = None,
     replace: bool = False,
     beside: bool = False,
+    fewer: bool = False,
+    despite_holds: bool = False,
     on_progress: OnProgress | None = None,
     stop: threading.Event | None = None,
 ) -> Restored:
@@ -55,6 +59,8 @@ def restore(
     `name`: a mapping, or a target; not needed where there is one. `snapshot`: a number or name, the
     newest whole one where none is given. `replace`: also where the live build is in good health.
     `beside`: it is filled and proven beside the live build, and stays there. A run may go on meanwhile.
+    `fewer`: it may hold far fewer records than the live build should. `despite_holds`: although the guard
+    holds changes of the live build.
     Asked again after a crash or `stop`, it goes on. Raises Refused, StateError, Disagreement.
     """
     target = target_named(pipeline, name)
@@ -62,7 +68,7 @@ def restore(
     begun = time.monotonic()
     with (
         existing(pipeline, Access.RUN) as store,
-        Builder(pipeline, store, target, on_progress=on_progress, stop=stop) as builder,
+        Builder(pipeline, store, target, unasked=fewer, on_progress=on_progress, stop=stop) as builder,
     ):
         builder.point()
         live = next(iter(store.builds.of(target.name, "live")), None)
@@ -75,6 +81,9 @@ def restore(
                 f"To put saved state {saved.id} in its place all the same: --replace. To look at it first: "
                 "--beside, or `lockstep drill`.",
             )
+        before = None if live is None else known_records(store, live)
+        if live is not None and not beside and not despite_holds:
+            asking.nothing_held(store, live)
         build = _build(builder, saved)
         text = f"saved state {saved.id} is restored as generation {build.number}"
         store.events.note(Kind.RESTORE_BEGUN, target.name, text, who=user())
@@ -87,7 +96,7 @@ def restore(
             raise
         filled = time.monotonic()
         if not beside:
-            builder.swap(build, live)
+            builder.swap(build, live, before, fewer=fewer)
         store.snapshots.proven(saved.id)
         seconds = {**revived.seconds, "redrive and verify": filled - filling}
         done = Restored(

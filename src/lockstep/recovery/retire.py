@@ -5,7 +5,8 @@ from __future__ import annotations
 from lockstep.database import Access
 from lockstep.operations.opened import existing
 from lockstep.pipeline import Pipeline
-from lockstep.recovery.building import Builder, target_named
+from lockstep.recovery.building import Builder
+from lockstep.recovery.named import target_named
 from lockstep.state.builds import Build
 from lockstep.state.events import Kind
 from lockstep.state.lock import user

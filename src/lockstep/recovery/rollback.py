@@ -14,7 +14,8 @@ from lockstep.operations.opened import existing
 from lockstep.operations.status import behind
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
-from lockstep.recovery.building import Builder, OnProgress, target_named
+from lockstep.recovery.building import Builder, OnProgress
+from lockstep.recovery.named import target_named
 from lockstep.recovery.restore import healthy
 from lockstep.state.builds import Build
 from lockstep.state.events import Kind
@@ -22,7 +23,7 @@ from lockstep.state.lock import user
 from lockstep.state.store import Store
 
 _FOLLOWED_WITHIN = 5.0
-"""Seconds in which a kept build that somebody follows gets through what is in the journal."""
+"""Seconds within which a kept build that somebody follows gets on with what is in the journal."""
 
 
 class RolledBack(Struct, frozen=True):
@@ -91,10 +92,19 @@ def _ready(builder: Builder, kept: Build, *, as_it_stands: bool) -> tuple[str, i
     store = builder.store
     if as_it_stands:
         return "as it stands", behind(store, kept.id)
-    if not builder.alone and _followed(store, kept):
-        return "at once", 0
     known = {(one.mapping, one.version, one.recipe) for one in store.generations.following(kept.id)}
-    if known == {(one.name, one.version, recipe(one)) for one in builder.mappings}:
+    ours = known == {(one.name, one.version, recipe(one)) for one in builder.mappings}
+    if not builder.alone:
+        if _followed(store, kept):
+            return "at once", 0
+        if ours:  # it may be the run's to work, and two must not
+            raise Refused(
+                f"generation {kept.number} of {kept.target} is {behind(store, kept.id):,} hints behind, and "
+                f"{store.lock.holder()} runs: its code, if it is, has not caught up",
+                "Wait until it has; `lockstep status` says what it waits for. If that run has another code, "
+                "end it, and ask again. Or swap at once: --as-it-stands.",
+            )
+    elif ours:
         builder.fill(kept)
         return "caught up", 0
     versions = ", ".join(sorted(f"{mapping}: {version}" for mapping, version, _ in known))
@@ -107,11 +117,15 @@ def _ready(builder: Builder, kept: Build, *, as_it_stands: bool) -> tuple[str, i
 
 
 def _followed(store: Store, kept: Build) -> bool:
-    """Whether some process works the kept build, to the end of the journal as it is now."""
+    """Whether some process works the kept build, to the end of the journal as it is now. It waits as long as
+    that gets on."""
     end = store.journal.end()
-    deadline = time.monotonic() + _FOLLOWED_WITHIN
-    while behind(store, kept.id, end):
+    deadline, left = time.monotonic() + _FOLLOWED_WITHIN, behind(store, kept.id, end)
+    while left:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
+        now = behind(store, kept.id, end)
+        if now < left:
+            deadline, left = time.monotonic() + _FOLLOWED_WITHIN, now
     return True

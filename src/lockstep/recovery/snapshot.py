@@ -16,7 +16,8 @@ from lockstep.errors import Cancelled, LockstepError, Refused, StateError
 from lockstep.operations.opened import closed_door, existing
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Target
-from lockstep.recovery.building import OnProgress, target_named
+from lockstep.recovery.building import OnProgress
+from lockstep.recovery.named import target_named
 from lockstep.recovery.reviving import restorable, watched
 from lockstep.state.builds import Build
 from lockstep.state.events import Kind
@@ -58,6 +59,7 @@ def snapshot(
         live = next(iter(store.builds.of(target.name, "live")), None)
         if live is None:
             raise StateError(f"{target.name} was never filled", "Start with `lockstep run`.")
+        store.snapshot_lock.take()  # what another one saves just now must not look half-made
         records = _whole(pipeline, target, store, live)
         _clear(store, target)
         taken = {
@@ -142,7 +144,8 @@ def _prune(store: Store, target: Target, keep: int | None) -> tuple[int, ...]:
     """Forgets the oldest, beyond those to keep."""
     if keep is None:
         return ()
-    whole = store.snapshots.of(target.name, "whole")
+    restoring = {store.builds.origin(build) for build in store.builds.of(target.name, "building", "scratch")}
+    whole = [one for one in store.snapshots.of(target.name, "whole") if one.name not in restoring]
     proven = [one.id for one in whole if one.proven_at is not None]
     gone = [one for one in whole[: max(len(whole) - keep, 0)] if one.id not in proven[-1:]]
     repository = restorable(target)

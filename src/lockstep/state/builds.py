@@ -149,12 +149,12 @@ class Builds:
         with self._database.reading() as connection:
             return [Build(**row._mapping) for row in connection.execute(query)]
 
-    def release(self, epoch: int, build: Build) -> None:
-        """Who has filled it works it no more: the run may."""
+    def hand_over(self, epoch: int, build: Build, worker: Scope | None) -> None:
+        """Who has filled it works it no more: the run may, where no other `worker` does."""
         table = schema.generations
         with self._database.writing() as connection:
             fence(connection, epoch)
-            connection.execute(table.update().where(table.c.id == build.id).values(worker=None))
+            connection.execute(table.update().where(table.c.id == build.id).values(worker=worker))
 
     def take_over(self, epoch: int, build: Build) -> None:
         """The run works it from now on. What a process beside it would still write is refused."""
@@ -162,4 +162,4 @@ class Builds:
         with self._database.writing() as connection:
             fence(connection, epoch)
             connection.execute(table.update().where(table.c.id == build.id).values(worker=None))
-            connection.execute(schema.leases.delete().where(schema.leases.c.scope == Scope.BUILD))
+            connection.execute(schema.leases.delete().where(schema.leases.c.scope == build.worker))

@@ -66,6 +66,14 @@ def in_use(place: object, name: str, holder: str) -> StateInUse:
         return StateInUse(
             f"{place} is in use by {holder}", "Stop that run first, or work with it: `lockstep status`."
         )
+    if name == "snapshot":
+        return StateInUse(
+            f"another snapshot of {place} is being made: {holder}", "Let it end, then ask again."
+        )
+    if name == "follow":
+        return StateInUse(
+            f"another deploy follows what it has built: {holder}", "End it first: Ctrl-C where it runs."
+        )
     return StateInUse(
         f"another deploy, rollback, restore or drill of {place} goes on: {holder}",
         "Let it end, or end it: what it has done so far is kept, and goes on when it is asked for again.",

@@ -20,7 +20,8 @@ meta = sa.Table(
 )
 
 # The right to work a partition, and the epoch it was drawn with. `scope`: "run", the one that captures;
-# "build", a process that works builds beside it (deploy, restore, drill). An epoch that is not here is over.
+# "build", a process that fills builds beside it; "follow", one that follows what it deployed. An epoch that
+# is not here is over.
 leases = sa.Table(
     "leases",
     metadata,
@@ -37,7 +38,7 @@ leases = sa.Table(
 #   kept      was live before a deploy, and can be again
 #   dropping  is to be removed
 #   retired   never comes back
-#   worker    "build" where another process than the run works it
+#   worker    "build" or "follow" where another process than the run works it
 generations = sa.Table(
     "generations",
     metadata,

@@ -19,10 +19,12 @@ CHUNK = 900
 
 
 class Scope(StrEnum):
-    """Who draws epochs: the one run that captures, or the one process that works builds beside it."""
+    """Who draws epochs: the one run that captures, the one process that fills builds beside it, or the one
+    that follows what it has deployed until the run of the old code ends."""
 
     RUN = "run"
     BUILD = "build"
+    FOLLOW = "follow"
 
 
 def fence(connection: sa.Connection, epoch: int) -> None:

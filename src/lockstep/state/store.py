@@ -4,7 +4,8 @@ PostgreSQL database.
 .lockstep/journal.db   lockstep_journal   hints
 .lockstep/ledger.db    lockstep_ledger    everything else
 .lockstep/run.lock     a session's lock   held by the one `run`; says who
-.lockstep/build.lock   a session's lock   held by who works a build beside it: deploy, restore, drill
+.lockstep/build.lock   a session's lock   held by who fills a build beside it: deploy, restore, drill;
+                                          follow.lock by who follows what it deployed, snapshot.lock
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from lockstep.journal import tables as journals
 from lockstep.journal.sql import SqlJournal
 from lockstep.place import KEPT, Place, StateUrl
 from lockstep.state import schema
-from lockstep.state.builds import Builds
+from lockstep.state.builds import Build, Builds
 from lockstep.state.drills import Drills
 from lockstep.state.events import Events
 from lockstep.state.generations import Generations
@@ -74,7 +75,10 @@ class Store:
 
     def __init__(self, place: Place, access: Access = Access.RUN) -> None:
         self.place = place
-        journal, self._database, self.lock, self.build_lock = _opened(place, access)
+        journal, self._database = _opened(place, access)
+        self.lock, self.build_lock, self.follow_lock, self.snapshot_lock = (
+            _lock(place, name) for name in ("run", "build", "follow", "snapshot")
+        )
         self.journal = SqlJournal(journal)
         self.ledger = Ledger(self._database)
         self.generations = Generations(self._database)
@@ -112,8 +116,14 @@ class Store:
         self.events.close()
         self.journal.close()
         self._database.close()
-        self.lock.close()
-        self.build_lock.close()
+        for lock in (self.lock, self.build_lock, self.follow_lock, self.snapshot_lock):
+            lock.close()
+
+    def at_work(self, build: Build) -> str | None:
+        """Who works a live build beside the run; None where the run may."""
+        if build.worker is None:
+            return None
+        return (self.follow_lock if build.worker == Scope.FOLLOW else self.build_lock).holder()
 
     def spans(self, consumer: int) -> LedgerSpans:
         """A consumer's part of the ledger, span by span."""
@@ -218,16 +228,22 @@ class Store:
         return sum(self.journal.trim(*place, upto, before) for place, upto in lowest.items())
 
 
-def _opened(place: Place, access: Access) -> tuple[Database, Database, Lock, Lock]:
-    """Journal, ledger, the lock of the run, and that of who works builds beside it."""
+def _lock(place: Place, name: str) -> Lock:
+    if isinstance(place, StateUrl):
+        from lockstep.state.session_lock import SessionLock
+
+        return SessionLock(place, name)
+    return RunLock(place, name)
+
+
+def _opened(place: Place, access: Access) -> tuple[Database, Database]:
+    """Journal and ledger."""
     if isinstance(place, StateUrl):
         from lockstep.database.postgres import PostgresDatabase
-        from lockstep.state.session_lock import SessionLock
 
         journal: Database = PostgresDatabase(place, "journal", journals.migrations, access)
         with _closed_on_error(journal):
-            ledger = PostgresDatabase(place, "ledger", schema.migrations, access)
-            return journal, ledger, SessionLock(place), SessionLock(place, "build")
+            return journal, PostgresDatabase(place, "ledger", schema.migrations, access)
     if access is Access.RUN:
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -239,8 +255,7 @@ def _opened(place: Place, access: Access) -> tuple[Database, Database, Lock, Loc
             ) from error
     journal = FileDatabase(place / "journal.db", journals.migrations, access)
     with _closed_on_error(journal):
-        files = FileDatabase(place / "ledger.db", schema.migrations, access)
-        return journal, files, RunLock(place), RunLock(place, "build")
+        return journal, FileDatabase(place / "ledger.db", schema.migrations, access)
 
 
 @contextlib.contextmanager
