@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from lockstep.agreement.report import Progress
-from lockstep.engine.capture import Capturer
-from lockstep.errors import Disagreement, Refused, StateError, StateInUse, TargetReplaced, Unreachable
+from lockstep.engine import service
+from lockstep.errors import Disagreement, Refused, StateError, StateInUse, TargetReplaced
 from lockstep.operations.verify import verify
-from lockstep.ports import Capture
 from lockstep.recovery.deploy import deploy
 from lockstep.recovery.following import follow
 from lockstep.recovery.retire import retire
@@ -200,35 +199,19 @@ def test_what_a_run_may_be_working_is_not_caught_up_beside_it(world: RecoveryWor
     assert world.searched() == 2
 
 
-def test_an_old_run_that_connects_anew_keeps_to_its_own_build(
+def test_an_old_run_that_starts_during_the_swap_leaves_the_new_build_alone(
     world: RecoveryWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It found the new build live, took it for its own, and had it derived by the old code."""
-    cut, follows = threading.Event(), Capturer.follow
-
-    def follow_or_break(own: Capturer, capture: Capture, stop: threading.Event) -> None:
-        both = threading.Event()
-
-        def either() -> None:
-            while not (stop.is_set() or cut.is_set()):
-                time.sleep(0.02)
-            both.set()
-
-        threading.Thread(target=either, daemon=True).start()
-        follows(own, capture, both)
-        if cut.is_set() and not stop.is_set():
-            cut.clear()
-            raise Unreachable("the source went away for a moment")
-
-    monkeypatch.setattr(Capturer, "follow", follow_or_break)
-    with world.running():
-        deploy(world.copy("2").pipeline())
-        cut.set()
-        soon(lambda: not cut.is_set())
-        world.do("UPDATE users SET email = 'again@example.com' WHERE id = 5")
-        soon(lambda: world.build(1)[5]["email"] == "again@example.com")
-        with world.state() as store:
-            (live,) = store.generations.consumers()
+    """It looked before the swap, found the new build live after it, and had it derived by the old code."""
+    new = world.copy("2")
+    deploy(new.pipeline(), following=True)
+    monkeypatch.setattr(service, "take_over", lambda store, lease: None)  # it was not live yet
+    with new.state() as store:
+        store.follow_lock.take()
+        with world.running(patience=3.0):
+            world.do("UPDATE users SET email = 'again@example.com' WHERE id = 5")
+            time.sleep(1.0)
+        (live,) = store.generations.consumers()
     assert (live.number, live.version) == (2, "2")
     assert "address" in world.build(2)[5]
 

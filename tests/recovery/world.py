@@ -157,8 +157,8 @@ class RecoveryWorld(World):
             return writer.identity() is not None
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[threading.Event]:
-        """A run that goes on in this process, by the code at hand."""
+    def running(self, patience: float = 30.0) -> Iterator[threading.Event]:
+        """A run that goes on in this process, by the code at hand; at work, or `patience` seconds old."""
         stop = threading.Event()
         failed: list[BaseException] = []
         pipeline = self.pipeline()
@@ -178,7 +178,8 @@ class RecoveryWorld(World):
         thread = threading.Thread(target=work)
         thread.start()
         try:
-            while thread.is_alive() and not at_work.wait(0.05):
+            deadline = time.monotonic() + patience
+            while thread.is_alive() and not at_work.wait(0.05) and time.monotonic() < deadline:
                 pass
             yield stop
         finally:
