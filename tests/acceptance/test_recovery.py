@@ -88,6 +88,8 @@ def test_a_deploy_follows_and_becomes_the_run(project: Project) -> None:
         assert [one["state"] for one in project.json("status")["builds"]] == ["kept"]
         project.sql("UPDATE users SET name = 'Followed by both' WHERE id = 60")
         _until(lambda: "Followed by both" in project.run("search", "users", "label:followed"))
+        assert project.json("rollback")["how"] == "at once"
+        assert project.json("rollback")["generation"] == 2
         old.send_signal(signal.SIGTERM)
         assert old.wait(30) == 0
         project.sql("UPDATE users SET name = 'By the new alone' WHERE id = 61")
