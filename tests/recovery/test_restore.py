@@ -11,9 +11,11 @@ from lockstep.agreement.report import Progress
 from lockstep.errors import Disagreement, Refused, StateInUse, TargetReplaced, UsageError
 from lockstep.guard.policy import HeldBack
 from lockstep.operations.verify import verify
+from lockstep.recovery.deploy import deploy
 from lockstep.recovery.drill import drill
 from lockstep.recovery.restore import restore
 from lockstep.recovery.snapshot import snapshot
+from lockstep.values import PARTITIONS, Lane, consumer_stream
 from tests.recovery.world import USERS, RecoveryWorld, soon
 
 SAVING = ["snapshot-begun", "snapshot-saved"]
@@ -263,6 +265,22 @@ def test_a_drill_leaves_nothing_but_its_figures(world: RecoveryWorld) -> None:
         assert shown.outcome == "passed"
         assert shown.numbers["redriven"] == 3
         assert [one.proven_at is not None for one in store.snapshots.of()] == [True]
+
+
+def test_what_a_drill_was_addressed_is_never_anothers(world: RecoveryWorld) -> None:
+    """Its numbers were given away again: the next build read what was addressed to it, from the start."""
+    drill(world.pipeline())
+    drill(world.pipeline())
+    world.trim_all()
+    deploy(world.pipeline())
+    with world.state() as store:
+        (live,) = store.generations.consumers()
+        assert live.id == 4
+        assert live.number == 2
+        for drilled in (2, 3):
+            after = dict.fromkeys(range(PARTITIONS), 0)
+            assert store.journal.read(consumer_stream(drilled), Lane.BULK, after, 10) == []
+        assert [one.number for one in store.builds.beside()] == [1]
 
 
 def test_a_drill_that_is_killed_is_cleared_away_by_the_next(world: RecoveryWorld) -> None:

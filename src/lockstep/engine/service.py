@@ -161,8 +161,9 @@ class Service:
         assert self._lease is not None
         if self._store.build_lock.holder() is not None:
             return  # at work
+        mine = {thread.consumer.id for flow in self._flows for thread in flow.consumers}
         for consumer in self._store.generations.beside():
-            if why := too_much(self._store, consumer):
+            if consumer.id not in mine and (why := too_much(self._store, consumer)):
                 overtake(self._store, self._lease, consumer, "", why)
 
     def _retire_removed(self) -> None:

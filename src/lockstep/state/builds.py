@@ -133,14 +133,17 @@ class Builds:
             connection.execute(table.update().where(table.c.id == build.id).values(state="retired"))
 
     def erase(self, epoch: int, build: Build) -> None:
-        """Nothing of a rehearsal's build is known any more, once its consumers are forgotten."""
+        """Nothing of a rehearsal's build is shown any more, once its consumers are forgotten."""
         with self._database.writing() as connection:
             fence(connection, epoch)
             mine = sa.select(schema.consumers.c.id).where(schema.consumers.c.generation == build.id)
             for table in (schema.reports, schema.divergences, schema.backfills, schema.holds):
                 connection.execute(table.delete().where(table.c.consumer.in_(mine)))
-            connection.execute(schema.consumers.delete().where(schema.consumers.c.generation == build.id))
-            connection.execute(schema.generations.delete().where(schema.generations.c.id == build.id))
+            table = schema.generations
+            connection.execute(schema.writes.delete().where(schema.writes.c.generation == build.id))
+            # Its row stays, and those of its consumers: their numbers never name another's hints or notes.
+            gone = {"state": "retired", "number": -build.id, "worker": None}
+            connection.execute(table.update().where(table.c.id == build.id).values(gone))
 
     def worked_beside(self) -> list[Build]:
         """Live builds that a process beside the run has filled, and may still work."""

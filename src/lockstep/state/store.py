@@ -222,6 +222,7 @@ class Store:
             lowest.update({(consumer_stream(consumer.id), lane): self.journal.end() for lane in Lane})
         for replaced in self.generations.replaced():
             self.ledger.forget(replaced)
+            lowest.update({(consumer_stream(replaced), lane): self.journal.end() for lane in Lane})
         oldest = time.time() - TOMBSTONES_KEPT
         self.ledger.forget_tombstones(min(self.snapshots.oldest() or oldest, oldest))
         self.events.prune()
