@@ -7,7 +7,7 @@ import time
 from functools import partial
 
 from lockstep.engine.lease import Lease
-from lockstep.errors import StateInUse
+from lockstep.errors import StateInUse, StateUnreachable
 from lockstep.mapping import Mapping
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
@@ -45,9 +45,11 @@ class Stays:
         self._store = store
 
     def replaced(self, consumer: Consumer) -> bool:
-        """Whether another build is live, whoever works it."""
-        live = self._store.generations.consumer(self._mapping.name, self._mapping.target.name)
-        return live is not None and live.generation != consumer.generation
+        """Whether another build is live, whoever works it; as far as the state store answers."""
+        with contextlib.suppress(StateUnreachable):
+            live = self._store.generations.consumer(self._mapping.name, self._mapping.target.name)
+            return live is not None and live.generation != consumer.generation
+        return False
 
     def look(self, consumer: Consumer) -> None:
         """Nothing takes its place here."""
@@ -64,10 +66,14 @@ class Succession(Stays):
 
     def look(self, consumer: Consumer) -> None:
         """Raises Replaced once it is: by the same code, and nobody else works it. Else what replaced it is
-        another code's, and this build is kept as it is."""
+        another code's, and this build is kept as it is. A state store that does not answer is asked later."""
         if time.monotonic() < self._looks_at:
             return
         self._looks_at = time.monotonic() + _LOOK_EVERY
+        with contextlib.suppress(StateUnreachable):
+            self._find(consumer)
+
+    def _find(self, consumer: Consumer) -> None:
         live = self._store.generations.consumer(self._mapping.name, self._mapping.target.name)
         if live is None or live.id == consumer.id or live.state == "retired":
             return
