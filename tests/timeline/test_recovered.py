@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import lockstep as ls
 from lockstep.cli.main import cli
+from lockstep.engine import points
 from lockstep.recovery.deploy import deploy
 from lockstep.recovery.drill import drill
 from lockstep.recovery.restore import restore
@@ -123,11 +124,16 @@ def test_who_restored_and_deployed_and_went_back(world: RecoveryWorld) -> None:
 def test_what_befalls_a_build_beside_the_live_one_is_told_as_such(world: RecoveryWorld) -> None:
     world.code = "2"
 
-    def wipe(_: object) -> None:
-        shutil.rmtree(world.target()._place(2).path, ignore_errors=True)  # type: ignore[attr-defined]
+    def wipe(point: str) -> None:
+        if point == "intended":  # in the mapping's own thread: its write finds nothing there
+            shutil.rmtree(world.target()._place(2).path, ignore_errors=True)  # type: ignore[attr-defined]
 
-    with pytest.raises(ls.LockstepError):
-        deploy(world.pipeline(), on_progress=wipe)
+    points.install(wipe)
+    try:
+        with pytest.raises(ls.LockstepError):
+            deploy(world.pipeline())
+    finally:
+        points.install(None)
     found = ls.timeline(world.root / "state").happenings
     (stopped,) = [one for one in found if one.kind == "mapping-stopped"]
     assert stopped.text.startswith("build 2, beside the live one: ")

@@ -237,7 +237,7 @@ def test_what_is_outside_of_the_span_is_not_told(filled: tuple[Store, float], pl
     assert told(place, since=at + 200) == []
     assert told(place, until=at - 100, since=at - HOUR) == []
     between = {str(one.kind) for one in told(place, since=at + 29, until=at + 41)}
-    assert between == {"approved", "released"}
+    assert between - {"burst"} == {"approved", "released"}  # a burst is of a full minute, wherever that lies
 
 
 def test_of_one_mapping_is_what_is_of_its_source_its_target_and_of_runs(
