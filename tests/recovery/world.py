@@ -195,7 +195,7 @@ class RecoveryWorld(World):
         return code == -9
 
 
-def soon(true: Callable[[], object], within: float = 20.0) -> None:
+def soon(true: Callable[[], object], within: float = 60.0) -> None:
     """Waits until something is true."""
     deadline = time.monotonic() + within
     while not true():

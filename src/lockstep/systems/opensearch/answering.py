@@ -8,9 +8,13 @@ from lockstep.systems.opensearch.client import Client
 _WAIT = "10s"
 
 
+class PartMissing(Unreachable):
+    """A part of an index is not there. Asking again at once is no help: it was waited for."""
+
+
 def assert_answering(client: Client, index: str, lest: str) -> None:
-    """Waits a little for its shards, and refreshes it. Raises Refused where it is closed, Unreachable where a
-    part of it is not there; `lest` says what must wait for it."""
+    """Waits a little for its shards, and refreshes it. Raises Refused where it is closed, PartMissing
+    where a part of it is not there; `lest` says what must wait for it."""
     state = client.ask("GET", f"/_cluster/state/metadata/{index}?filter_path=metadata.indices.*.state") or {}
     if state.get("metadata", {}).get("indices", {}).get(index, {}).get("state") == "close":
         raise Refused(f"the index {index} is closed, so {lest}", f"Open it: POST /{index}/_open")
@@ -20,7 +24,7 @@ def assert_answering(client: Client, index: str, lest: str) -> None:
     if status not in (200, 408):
         raise client.failure(status, answer)
     if client.parse(answer).get("status") == "red":
-        raise Unreachable(
+        raise PartMissing(
             f"the index {index} is red, a part of it is not there, so {lest}",
             "See GET /_cluster/allocation/explain.",
         )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lockstep.errors import Refused, SystemError_, TargetReplaced, Unreachable
-from lockstep.systems.opensearch.answering import assert_answering
+from lockstep.systems.opensearch.answering import PartMissing, assert_answering
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.layout import Layout, marker_of, restoring_of
 from lockstep.systems.opensearch.places import Answer, Full, Place, Shelf, is_turn
@@ -67,6 +67,8 @@ class SnapshotRepository:
                         begun = self._begin(generation, path, turn)
                     else:
                         self._progress = self._done(name)
+                except PartMissing:
+                    raise
                 except Unreachable as error:
                     patience.unanswered(error)
                 patience.wait()
