@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from lockstep.systems.postgres import Postgres
     from lockstep.systems.sqlite import SQLite
     from lockstep.systems.tantivy import Tantivy
+    from lockstep.systems.zuora.system import Zuora
 
 # Imported on first use: `import lockstep` needs no driver, and `lockstep status` stays quick.
 _LAZY = {
@@ -79,6 +80,7 @@ _LAZY = {
     "Postgres": ("lockstep.systems.postgres", "postgres"),
     "SQLite": ("lockstep.systems.sqlite", ""),
     "Tantivy": ("lockstep.systems.tantivy", "tantivy"),
+    "Zuora": ("lockstep.systems.zuora.system", "zuora"),
     "accept": ("lockstep.operations.reports", ""),
     "adopt": ("lockstep.operations.adopt", ""),
     "approve": ("lockstep.operations.holds", ""),
@@ -145,6 +147,7 @@ __all__ = [
     "Timeline",
     "Unreachable",
     "UsageError",
+    "Zuora",
     "accept",
     "adopt",
     "approve",

@@ -1,0 +1,74 @@
+"""A Zuora tenant, as declared: `ls.Zuora.from_env()`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Self
+from urllib.parse import urlsplit
+
+from lockstep.errors import DeclarationError
+from lockstep.systems.zuora.actions import DateRules
+from lockstep.systems.zuora.client import Client
+
+_VARIABLES = ("ZUORA_URL", "ZUORA_CLIENT_ID", "ZUORA_CLIENT_SECRET")
+
+
+class Zuora:
+    """A tenant's API, as declared. Opens nothing until it is used, and never shows its secrets.
+
+    `url` is that of the data centre's API, such as https://rest.zuora.com or https://rest.eu.zuora.com.
+    `dates`: the tenant's time zone, and which trigger dates its settings ask for.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        client_id: str,
+        client_secret: str,
+        dates: DateRules = DateRules(),  # noqa: B008 - frozen
+        timeout: float = 130.0,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise DeclarationError(
+                "the URL of a Zuora tenant is not the address of an API",
+                "Write it as https://rest.zuora.com, and give client_id= and client_secret= beside it.",
+            )
+        self.url = url.rstrip("/")
+        self.dates = dates
+        self._client_id, self._client_secret = client_id, client_secret
+        self._timeout = timeout
+
+    @classmethod
+    def from_env(cls, *, dates: DateRules = DateRules(), environ: Mapping[str, str] | None = None) -> Self:  # noqa: B008
+        """The tenant that ZUORA_URL, ZUORA_CLIENT_ID and ZUORA_CLIENT_SECRET name."""
+        found = os.environ if environ is None else environ
+        missing = [name for name in _VARIABLES if not found.get(name)]
+        if missing:
+            raise DeclarationError(
+                f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set in the environment",
+                "Set ZUORA_URL=https://rest.zuora.com, ZUORA_CLIENT_ID and ZUORA_CLIENT_SECRET: those of an "
+                "OAuth client of an API user.",
+            )
+        url, client_id, client_secret = (found[name] for name in _VARIABLES)
+        return cls(url, client_id=client_id, client_secret=client_secret, dates=dates)
+
+    @property
+    def name(self) -> str:
+        """Unique among all systems, without secrets."""
+        return f"zuora:{urlsplit(self.url).netloc}"
+
+    def connect(self, *, timeout: float | None = None) -> Client:
+        """A pool of connections, for the caller to close."""
+        return Client(self.url, self._client_id, self._client_secret, timeout=timeout or self._timeout)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Zuora) and (self.url, self._client_id) == (other.url, other._client_id)
+
+    def __hash__(self) -> int:
+        return hash((self.url, self._client_id))
+
+    def __repr__(self) -> str:
+        return f"Zuora({self.url!r})"
