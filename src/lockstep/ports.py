@@ -366,8 +366,9 @@ class Repository(Protocol):
 
     def restore(self, name: str, generation: int, marker: str) -> Identity:
         """Makes a build from what was saved, records and metadata, with this marker; nobody searches it yet.
-        Idempotent: asked again after a crash with the same marker it goes on or begins anew. Refuses where a
-        build of another marker stands there, or the saved state is damaged; then nothing is left behind.
+        Idempotent: asked again after a crash with the same marker it goes on or begins anew; once it is done,
+        nothing is changed, and what was written since stays. Refuses where a build of another marker stands
+        there, or the saved state is damaged; then nothing is left behind.
 
         A target that has one build only (no `Generational`) replaces what stands there with what was saved,
         in one transaction; generation 0 of it is a scratch table beside."""

@@ -153,6 +153,26 @@ def test_a_restore_that_is_killed_goes_on(world: TablesWorld, point: str) -> Non
     assert verify(world.pipeline(), "people", method="deep").agreement
 
 
+def test_what_was_redriven_before_a_crash_is_not_undone(world: TablesWorld) -> None:
+    world.ask("DELETE FROM people")
+    assert world.killed(_restore, "build-filled")
+    assert world.build(1) == world.derived()
+    restore(world.pipeline())
+    assert world.build(1) == world.derived()
+    with world.state() as store:
+        verdicts = [one.verdict for one in store.reports.newest("people", 10)]
+    assert verdicts == ["agreement"], "there was nothing to mend"
+
+
+def test_emptied_again_while_it_is_restored(world: TablesWorld) -> None:
+    world.ask("DELETE FROM people")
+    assert world.killed(_restore, "build-hinted")
+    world.ask("DELETE FROM people WHERE id > 50")
+    done = restore(world.pipeline())
+    assert (done.redriven, done.generation) == (3, 3), "begun anew: the saved rows are needed once more"
+    assert world.build(1) == world.derived()
+
+
 def test_what_is_well_is_not_overwritten(world: TablesWorld) -> None:
     with pytest.raises(Refused, match="holds what it should"):
         restore(world.pipeline())

@@ -67,11 +67,35 @@ def test_every_stored_value_comes_back(tmp_path: Path) -> None:
     assert world.do(query) == before
     world.do("UPDATE users SET x = 5 WHERE id = 2")
     assert world.do(query) != before, "5 is not 5.0"
-    world.repository.restore("good", 1, "r")
+    world.repository.restore("good", 1, "r again")
     assert world.do(query) == before
     world.repository.restore("good", 0, "drill")
     scratch = query.replace("FROM users", "FROM users__lockstep_drill").replace(", made", ", id * 2")
     assert world.do(scratch) == before
+
+
+def test_a_table_that_an_older_lockstep_made_is_restored_and_knows_it(world: World) -> None:
+    before = world.rows()
+    world.do("ALTER TABLE _lockstep_targets DROP COLUMN restored")
+    world.do("DELETE FROM users WHERE id = 3")
+    world.repository.restore("good", 1, "r")
+    assert world.rows() == before
+    world.put({3: None}, 2)
+    world.repository.restore("good", 1, "r")
+    assert len(world.rows()) == len(before) - 1
+
+
+def test_another_saved_state_or_a_lost_companion_is_not_taken_for_done(world: World) -> None:
+    good = world.rows()
+    world.put({3: None}, 2)
+    world.repository.save(1, "later")
+    later = world.rows()
+    for name, rows in (("good", good), ("later", later), ("good", good)):
+        world.repository.restore(name, 1, "r")
+        assert world.rows() == rows
+    world.do("DROP TABLE _lockstep_users", "DELETE FROM users")
+    world.repository.restore("good", 1, "r")
+    assert world.rows() == good
 
 
 @pytest.mark.parametrize(

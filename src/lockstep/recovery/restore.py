@@ -120,19 +120,19 @@ def restore(
         return done
 
 
-def healthy(builder: Builder, live: Build) -> bool:
-    """Whether the live build is itself and holds what it should, as far as its number of records tells."""
-    with closed_door(builder.mappings[0], live.number) as door:
+def healthy(builder: Builder, build: Build) -> bool:
+    """Whether a build is itself and holds what it should, as far as its number of records tells."""
+    with closed_door(builder.mappings[0], build.number) as door:
         found = door.identity()
-        if found is None or found.marker != live.marker or identity_text(found) != live.identity:
+        if found is None or found.marker != build.marker or identity_text(found) != build.identity:
             return False
         records = door.contents().records
-    return 2 * records >= known_records(builder.store, live)
+    return 2 * records >= known_records(builder.store, build)
 
 
-def known_records(store: Store, live: Build) -> int:
+def known_records(store: Store, build: Build) -> int:
     """How many records a build should hold, as its ledger says."""
-    return sum(store.ledger.count(one.id) for one in store.generations.following(live.id))
+    return sum(store.ledger.count(one.id) for one in store.generations.following(build.id))
 
 
 def _build(builder: Builder, saved: Snapshot) -> Build:
@@ -140,9 +140,9 @@ def _build(builder: Builder, saved: Snapshot) -> Build:
     store = builder.store
     for left in store.builds.of(builder.target.name, "building"):
         if store.builds.origin(left) == saved.name:
-            if left.identity is None or builder.records(left) is not None:
+            if left.identity is None or healthy(builder, left):
                 return left
-            builder.remove(left)  # it was wiped meanwhile
+            builder.remove(left)  # it was wiped or emptied meanwhile
     build = builder.lease.under(partial(store.builds.begin, target=builder.target.name))
     builder.lease.under(partial(store.builds.note_origin, build=build, snapshot=saved.name))
     passing("build-begun")

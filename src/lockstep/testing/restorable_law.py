@@ -181,6 +181,22 @@ class RestorableLaw(RefusalsLaw):
         repository.restore("one", self.into, "once more")
         self.assert_restored(target, self.into, "once more", before)
 
+    def test_a_restore_asked_again_undoes_nothing_that_was_written_since(
+        self, target: Target, writer: Writer, repository: Repository
+    ) -> None:
+        left = self.fill(target, writer)
+        repository.save(SEARCHED, "one")
+        identity = repository.restore("one", self.into, "law restored")
+        with contextlib.closing(target.open(self.into)) as restored:
+            write(restored, change(left[0].key, self.record(700), version(6, 1)))
+            write(restored, change(left[1].key, None, version(6, 2)))
+            write(restored, change(self.key(target, 700), self.record(701), version(6, 3)))
+        after = self.held(target, self.into)
+        for _ in range(2):
+            with contextlib.closing(restorable(target).repository()) as other:
+                assert other.restore("one", self.into, "law restored") == identity
+            self.assert_restored(target, self.into, "law restored", after)
+
     # meanwhile
 
     def test_writes_go_on_while_it_is_saved(

@@ -2,7 +2,8 @@
 
 `_lockstep_<table>` has a row per target key that was ever written: its metadata, the names of the columns
 that the record had (so that null, missing and somebody else's columns stay three things), and for a deleted
-key a tombstone, so that an older write cannot resurrect it. `_lockstep_targets` has a row per target.
+key a tombstone, so that an older write cannot resurrect it. `_lockstep_targets` has a row per target; in it
+`restored`, the saved state that was put in its place, so that it is not put there twice.
 """
 
 from __future__ import annotations
@@ -65,9 +66,22 @@ def companion(
         sa.Column("id", sa.Text, nullable=False),
         sa.Column("marker", sa.Text, nullable=False),
         sa.Column("highest", sa.BigInteger, nullable=False),
+        sa.Column("restored", sa.Text),
         **options,
     )
     return Companion(rows, targets)
+
+
+def widen(connection: sa.Connection, table: sa.Table) -> None:
+    """Gives a table that an older Lockstep made the columns that it did not know yet."""
+    known = {column["name"] for column in sa.inspect(connection).get_columns(table.name, table.schema)}
+    name = connection.dialect.identifier_preparer.format_table(table)
+    for column in table.columns:
+        if column.name not in known:
+            declared = column.type.compile(connection.dialect)
+            connection.exec_driver_sql(
+                f"ALTER TABLE {name} ADD COLUMN {column.name} {declared}".replace("%", "%%")
+            )
 
 
 def shortened(prefix: str, table: str, suffix: str, longest: int | None) -> str:

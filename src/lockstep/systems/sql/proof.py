@@ -14,7 +14,7 @@ from zlib import crc32
 
 import sqlalchemy as sa
 
-from lockstep.systems.sql.companion import PROOF, Companion
+from lockstep.systems.sql.companion import PROOF, Companion, widen
 from lockstep.systems.sql.rows import Rows
 
 SHAPES = 100
@@ -53,10 +53,7 @@ def make_room(connection: sa.Connection, own: Companion) -> None:
     table = own.rows
     if not sa.inspect(connection).has_table(table.name, table.schema) or has_proof(connection, own):
         return
-    name = connection.dialect.identifier_preparer.format_table(table)
-    for column, type_ in PROOF.items():
-        declared = type_().compile(connection.dialect)
-        connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {column} {declared}".replace("%", "%%"))
+    widen(connection, table)
 
 
 def shapes(connection: sa.Connection, own: Companion, mapping: str) -> dict[str, tuple[str, ...]]:

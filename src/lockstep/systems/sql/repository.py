@@ -23,11 +23,11 @@ from lockstep.systems.saved.manifest import Manifest
 from lockstep.systems.saved.progress import Progress
 from lockstep.systems.sql import standing
 from lockstep.systems.sql.columns import Columns
-from lockstep.systems.sql.companion import PROOF, Companion, companion
+from lockstep.systems.sql.companion import PROOF, Companion, companion, widen
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.merging import Merge, literally, quoted
 from lockstep.systems.sql.proof import make_room
-from lockstep.values import Identity, Saved, Version
+from lockstep.values import Identity, Saved
 
 _ROWS, _OWN = "rows", "companion"
 
@@ -107,7 +107,11 @@ class SQLRepository:
         files = self._archive.path(manifest.name)
         with copier.restoring(files, bool(build.declared)) as connection:
             own.targets.create(connection, checkfirst=True)
+            widen(connection, own.targets)
             columns = self._table(build, connection, marker)
+            done = _done(connection, build, own, marker, manifest.name)
+            if done is not None:
+                return done
             _require_same(build.table, columns, manifest)
             own.rows.create(connection, checkfirst=True)
             make_room(connection, own)
@@ -123,7 +127,7 @@ class SQLRepository:
                 merge.run(saved, copier.referring(connection, into))
             if not set(PROOF) <= set(manifest.details["companion"]):  # saved before there were hashes
                 connection.execute(own.rows.update().values(dict.fromkeys(PROOF)))
-            _mark(connection, own, bare, marker, Version(manifest.highest))
+            _mark(connection, own, bare, marker, manifest)
             made = standing.identity(connection, dialect, build.table, own)
         assert made is not None
         return made
@@ -208,14 +212,26 @@ def remove(build: Build, marker: str) -> None:
         connection.execute(own.targets.delete().where(own.targets.c.name == dialect.place(build.table)[1]))
 
 
-def _mark(connection: sa.Connection, own: Companion, bare: str, marker: str, highest: Version) -> None:
-    """Says which target it is now: another one than before, unless this restore was done already."""
+def _done(connection: sa.Connection, build: Build, own: Companion, marker: str, name: str) -> Identity | None:
+    """Which target it is where just this was done before: what was written since is not undone."""
+    schema, bare = build.dialect.place(build.table)
+    made = standing.identity(connection, build.dialect, build.table, own)
+    if made is None or made.marker != marker or not sa.inspect(connection).has_table(own.rows.name, schema):
+        return None
+    restored = sa.select(own.targets.c.restored).where(own.targets.c.name == bare)
+    return made if connection.scalar(restored) == name else None
+
+
+def _mark(connection: sa.Connection, own: Companion, bare: str, marker: str, manifest: Manifest) -> None:
+    """Says which target it is now, and what was restored: another one than before, unless it was begun under
+    this marker."""
     targets = own.targets
     mine = targets.c.name == bare
     before = connection.execute(sa.select(targets.c.id, targets.c.marker).where(mine)).one_or_none()
     id_ = before.id if before is not None and before.marker == marker else uuid4().hex
+    said = {"name": bare, "id": id_, "marker": marker, "highest": manifest.highest, "restored": manifest.name}
     connection.execute(targets.delete().where(mine))
-    connection.execute(targets.insert().values(name=bare, id=id_, marker=marker, highest=int(highest)))
+    connection.execute(targets.insert().values(said))
 
 
 def _require_same(table: str, columns: Columns, manifest: Manifest) -> None:
