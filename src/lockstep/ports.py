@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from lockstep.catalog import Catalog
-from lockstep.errors import Refused
+from lockstep.errors import DataError, Refused
 from lockstep.values import (
     Branch,
     Change,
@@ -455,8 +455,9 @@ class Source(Protocol):
         """Every table, as introspected: for `lockstep explore`."""
         ...
 
-    def parse_key(self, table: Table, parts: Sequence[str]) -> Key:
-        """A key as a person typed it, one text per key column."""
+    def parse_keys(self, table: Table, typed: Sequence[Sequence[str]]) -> list[Key | DataError]:
+        """Keys as people typed them, or as `keys.text` shows them, one text per key column: for each, in
+        order, the key, or why it is none and what it is made of. Many are read in few questions."""
         ...
 
 

@@ -164,8 +164,11 @@ def test_keys_of_a_list(world: World) -> None:
     assert (done.hints, done.keys) == (3, 2)
     world.run()
     assert _mended(world) == {3, 4}
-    with pytest.raises(DeclarationError, match="line 2: "):
-        redrive_keys(world.pipeline(), "people", ["5\n", "nonsense\n"])
+    with pytest.raises(DeclarationError, match=r"line 2: 'nonsense' .*; line 5: '1.5' ") as wrong:
+        redrive_keys(world.pipeline(), "people", ["5\n", "nonsense\n", "\n", "6\n", "1.5\n"])
+    assert "number" in f"{wrong.value} {wrong.value.remedy}"
+    with pytest.raises(DeclarationError, match=r"line 10: .*; and 4,990 more of lines 1 to 5000") as wrong:
+        redrive_keys(world.pipeline(), "people", ("x\n" for _ in range(100_000)))
     world.run()
     assert _mended(world) == {3, 4}, "nothing of a list with a mistake in it is hinted"
 

@@ -131,7 +131,7 @@ class MemorySource:
     def catalog(self) -> Catalog:
         raise NotImplementedError
 
-    def parse_key(self, table: Table, parts: Sequence[str]) -> Key:
+    def parse_keys(self, table: Table, typed: Sequence[Sequence[str]]) -> list[Key | DataError]:
         raise NotImplementedError
 
 

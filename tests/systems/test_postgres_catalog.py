@@ -101,13 +101,13 @@ def test_a_source_gives_readers_and_feeds(db: Db) -> None:
 def test_keys_as_people_type_them(
     db: Db, name: str, key: str, parts: list[str], values: tuple[object, ...]
 ) -> None:
-    assert db.source.parse_key(table(name, key, key), parts) == keys.encode(values)
+    assert db.source.parse_keys(table(name, key, key), [parts]) == [keys.encode(values)]
 
 
 def test_keys_of_several_columns_and_of_other_schemas(db: Db) -> None:
     orders = table("x", "", "region number")
     orders = type(orders)("shop.orders", (), ("region", "number"))
-    assert db.source.parse_key(orders, ["de", "5"]) == keys.encode(("de", 5))
+    assert db.source.parse_keys(orders, [["de", "5"]]) == [keys.encode(("de", 5))]
 
 
 @pytest.mark.parametrize(
@@ -122,11 +122,11 @@ def test_keys_of_several_columns_and_of_other_schemas(db: Db) -> None:
 def test_what_is_no_key_is_refused_with_the_types(
     db: Db, name: str, key: str, parts: list[str], words: str
 ) -> None:
-    with pytest.raises(DataError) as wrong:
-        db.source.parse_key(table(name, key, key), parts)
-    assert words in f"{wrong.value} {wrong.value.remedy}"
+    (wrong,) = db.source.parse_keys(table(name, key, key), [parts])
+    assert isinstance(wrong, DataError)
+    assert words in f"{wrong} {wrong.remedy}"
 
 
 def test_a_key_of_a_table_that_is_not_there(db: Db) -> None:
     with pytest.raises(Refused, match=r"no table public\.nowhere"):
-        db.source.parse_key(table("nowhere", "id"), ["1"])
+        db.source.parse_keys(table("nowhere", "id"), [["1"]])

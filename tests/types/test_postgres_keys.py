@@ -74,7 +74,7 @@ def test_log_walk_and_read_agree_on_every_key(db: Db) -> None:
             for key in page:
                 found = snapshot.rows(Fetch(name, ("v",), ("v",)), [keys.decode(key)])
                 assert [keys.encode(row) for row in found] == [key], (kind.declared, keys.text(key))
-                typed = db.source.parse_key(table(f"p{number}", "v", "v"), [keys.text(key)])
+                (typed,) = db.source.parse_keys(table(f"p{number}", "v", "v"), [[keys.text(key)]])
                 assert typed == key, (kind.declared, keys.text(key))
     db.execute(*(f"TRUNCATE c{number}" for number, _ in KEYABLE))
     db.execute(*(f"DELETE FROM p{number}" for number, _ in KEYABLE))

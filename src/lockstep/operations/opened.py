@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lockstep import keys
 from lockstep.database import Access
-from lockstep.errors import DeclarationError, StateError, UsageError
+from lockstep.errors import DataError, DeclarationError, StateError, UsageError
 from lockstep.guard.door import Door
 from lockstep.guard.policies import Closed
 from lockstep.mapping import Mapping
@@ -86,16 +86,23 @@ def closed_door(mapping: Mapping, generation: int) -> Iterator[Door]:
 def parse_key(mapping: Mapping, typed: str) -> Key:
     """A source key as a person typed it: `7`, or `acme|7` for two key columns.
 
-    Raises DeclarationError that says what the key is made of.
+    Raises DataError that says what the key is made of.
     """
-    table = mapping.root.table
-    parts = keys.split_text(typed) if len(table.key) > 1 else (typed,)
-    if len(parts) != len(table.key):
-        raise DeclarationError(
-            f"{typed!r} is no key of {table.name}", f"It is made of {' | '.join(table.key)}, joined by |."
-        )
-    return mapping.source.parse_key(table, parts)
+    (key,) = parse_keys(mapping, [typed])
+    return key
 
 
 def parse_keys(mapping: Mapping, typed: Sequence[str]) -> list[Key]:
-    return [parse_key(mapping, one) for one in typed]
+    """As `parse_key`; raises for the first that is none."""
+    found = keys_or_errors(mapping, typed)
+    for one in found:
+        if isinstance(one, DataError):
+            raise one
+    return [one for one in found if not isinstance(one, DataError)]
+
+
+def keys_or_errors(mapping: Mapping, typed: Sequence[str]) -> list[Key | DataError]:
+    """For each, in order, the key, or why it is none."""
+    table = mapping.root.table
+    parts = [keys.split_text(one) if len(table.key) > 1 else (one,) for one in typed]
+    return mapping.source.parse_keys(table, parts)

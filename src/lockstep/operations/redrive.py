@@ -18,7 +18,7 @@ from lockstep.engine.points import passing
 from lockstep.errors import DataError, DeclarationError, Refused
 from lockstep.journal.window import Gathered, again
 from lockstep.mapping import Mapping
-from lockstep.operations.opened import consumer_of, existing, parse_key
+from lockstep.operations.opened import consumer_of, existing, keys_or_errors
 from lockstep.pipeline import Pipeline
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
@@ -33,6 +33,9 @@ _NEIGHBOURS = 5_000
 
 _AT_ONCE = 50_000
 """Keys in one append: few of them, and none that holds the journal for long."""
+
+_SHOWN = 10
+"""Lines of a list that are named where they are no keys."""
 
 _RELATED = 1_000
 """Related rows in one entry of the journal."""
@@ -75,28 +78,43 @@ def redrive_keys(
 ) -> Redriven:
     """Hints these keys of a mapping's root again, one a line as a person types them, each once.
 
-    Raises DeclarationError that names the line; nothing is hinted then.
+    Raises DeclarationError that names the lines which are no keys; nothing is hinted then.
     """
     declared = pipeline.named(mapping)
     with existing(pipeline, Access.CHANGE) as store:
         consumer = consumer_of(store, mapping, declared.target.name)
         with contextlib.closing(Gathered()) as found:
-            for number, line in _numbered(typed):
-                text = line.rstrip("\r\n")
-                if not text.strip():
-                    continue
-                found.hints += 1
-                try:
-                    found.keys.update((parse_key(declared, text),))
-                except (DataError, DeclarationError) as error:
-                    raise DeclarationError(f"line {number}: {error}", error.remedy) from error
+            for lines in _batches(_numbered(typed), _NEIGHBOURS):
+                found.hints += len(lines)
+                found.keys.update(_keys_of(declared, lines))
             total = found.keys.count()
             if not dry_run:
                 _append(store, declared, consumer, _entries(consumer, found), total, "of a list")
             return Redriven(mapping, found.hints, total, 0, False, store.lock.holder())
 
 
+def _keys_of(mapping: Mapping, lines: list[tuple[int, str]]) -> list[Key]:
+    found: list[Key] = []
+    wrong: list[tuple[int, DataError]] = []
+    read = keys_or_errors(mapping, [line for _, line in lines])
+    for (number, _), one in zip(lines, read, strict=True):
+        if isinstance(one, DataError):
+            wrong.append((number, one))
+        else:
+            found.append(one)
+    if wrong:
+        named = "; ".join(f"line {number}: {error}" for number, error in wrong[:_SHOWN])
+        more = f"; and {len(wrong) - _SHOWN:,} more of lines {lines[0][0]} to {lines[-1][0]}"
+        raise DeclarationError(
+            f"nothing is hinted again, as the list has what is no key: {named}"
+            + (more if len(wrong) > _SHOWN else ""),
+            wrong[0][1].remedy,
+        )
+    return found
+
+
 def _numbered(typed: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """The lines that say something, with their numbers."""
     number, lines = 0, iter(typed)
     while True:
         number += 1
@@ -109,7 +127,9 @@ def _numbered(typed: Iterable[str]) -> Iterator[tuple[int, str]]:
             ) from error
         if line is None:
             return
-        yield number, line
+        text = line.rstrip("\r\n")
+        if text.strip():
+            yield number, text
 
 
 class _Window:

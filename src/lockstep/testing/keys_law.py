@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import chain, pairwise
 
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lockstep import keys
+from lockstep.errors import DataError
 from lockstep.ports import Reader, Source
 from lockstep.testing.source_world import World, joins_of, rows_of, walk
 from lockstep.values import EVERYTHING, Key, Span
@@ -49,6 +51,36 @@ class KeysLaw:
             users = [keys.decode(key) for key in walk(snapshot, world.table("users"))]
         assert regions == {("de", 1), ("de", 2), ("DE", 1), ("fr", 1), ("é", 1), ("", 0)}
         assert sorted(users) == [(1,), (2,), (3,), (4,)]
+
+    def test_typed_keys_are_those_of_the_rows(self, world: World, reader: Reader) -> None:
+        for table in world.tables:
+            with reader.snapshot() as snapshot:
+                there = walk(snapshot, table)
+            typed = [keys.split_text(keys.text(key)) for key in there]
+            assert world.source.parse_keys(table, typed) == there, table.name
+            assert world.source.parse_keys(table, []) == []
+
+    def test_what_is_no_key_is_said_in_its_place(self, world: World) -> None:
+        typed = [("de", "1"), ("de", "one"), ("fr",), ("é", "-7"), ("a", "b", "c"), ("", "0")]
+        found = world.source.parse_keys(world.table("regions"), typed)
+        right = {0: ("de", 1), 3: ("é", -7), 5: ("", 0)}
+        assert {n: one for n, one in enumerate(found) if not isinstance(one, DataError)} == {
+            n: keys.encode(values) for n, values in right.items()
+        }
+        for n in (1, 2, 4):
+            error = found[n]
+            assert isinstance(error, DataError)
+            assert "number" in f"{error} {error.remedy}", "says what it is made of"
+            assert error.remedy
+
+    def test_many_typed_keys_are_read_in_few_questions(self, world: World) -> None:
+        typed = [(f"country {n}", str(n)) for n in range(5_000)]
+        typed[2_345] = ("country", "nonsense")
+        begun = time.monotonic()
+        found = world.source.parse_keys(world.table("regions"), typed)
+        assert time.monotonic() - begun < 8, "one question for each takes longer"
+        assert [n for n, one in enumerate(found) if isinstance(one, DataError)] == [2_345]
+        assert found[-1] == keys.encode(("country 4999", 4_999))
 
     def test_ordered_pages_are_in_key_order(self, world: World, reader: Reader) -> None:
         with reader.snapshot() as snapshot:

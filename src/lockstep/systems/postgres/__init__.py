@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lockstep.errors import DeclarationError
+from lockstep.errors import DataError, DeclarationError
 
 try:
     import psycopg  # noqa: F401
@@ -25,7 +25,7 @@ from lockstep.systems.postgres.catalog import catalog
 from lockstep.systems.postgres.check import check
 from lockstep.systems.postgres.client import READING_SECONDS, Address
 from lockstep.systems.postgres.feed import PostgresFeed
-from lockstep.systems.postgres.keytext import parse_key
+from lockstep.systems.postgres.keytext import parse_keys
 from lockstep.systems.postgres.reader import PostgresReader
 from lockstep.systems.postgres.replica import ReplicaReader
 from lockstep.systems.postgres.writer import LONGEST_NAME, PostgresDialect
@@ -151,8 +151,8 @@ class Postgres:
     def catalog(self) -> Catalog:
         return catalog(self._address)
 
-    def parse_key(self, table: Table, parts: Sequence[str]) -> Key:
-        return parse_key(self._address, table, parts)
+    def parse_keys(self, table: Table, typed: Sequence[Sequence[str]]) -> list[Key | DataError]:
+        return parse_keys(self._address, table, typed)
 
 
 def _from_env(variable: str) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Sequence
+from typing import Any
+
+from psycopg import Cursor, InterfaceError, OperationalError
 
 from lockstep import keys
 from lockstep.errors import DataError, Refused
@@ -13,36 +16,83 @@ from lockstep.systems.postgres import binds, tables
 from lockstep.systems.postgres.client import Address
 from lockstep.systems.postgres.faults import mapped
 from lockstep.systems.postgres.loaders import with_far
+from lockstep.systems.postgres.tables import Column
 from lockstep.values import Key, Table
 
+_AT_ONCE = 5_000
+"""Keys in one question to the server."""
 
-def parse_key(address: Address, table: Table, parts: Sequence[str]) -> Key:
-    """One text per key column, read as the server would, or as `keys.text` shows it."""
-    if len(parts) != len(table.key):
-        raise DataError(
-            f"the key of {table.name} has {len(table.key)} parts ({', '.join(table.key)}), not {len(parts)}",
-            'Type them with "|" between them.',
-        )
+
+def parse_keys(address: Address, table: Table, typed: Sequence[Sequence[str]]) -> list[Key | DataError]:
+    """For each the key, its texts read as the server reads them, or as `keys.text` shows them."""
     with mapped(f"reading what the catalog says of {table.name}"), address.connect() as connection:
         info = tables.load(connection, [table.name]).get(table.name)
         if info is None:
             raise Refused(f"there is no table {table.name}", "Run `lockstep check`.")
-        wanted = [info.column(name) for name in table.key]
-        select = ", ".join(
-            column.known.read.replace("{}", f"(${place}::text::{column.known.cast})")
-            for place, column in enumerate(wanted, 1)
+        with connection.cursor(binary=True) as cursor:
+            with_far(cursor.adapters)
+            reading = _Reading(cursor, table, [info.column(name) for name in table.key])
+            return [
+                key
+                for start in range(0, len(typed), _AT_ONCE)
+                for key in reading.keys(typed[start : start + _AT_ONCE])
+            ]
+
+
+class _Reading:
+    """The server's own reading of texts as values of some columns."""
+
+    def __init__(self, cursor: Cursor[tuple[Any, ...]], table: Table, columns: Sequence[Column]) -> None:
+        self._cursor = cursor
+        self._table = table
+        self._columns = columns
+        given = ", ".join(f"${place}::text[]" for place in range(1, len(columns) + 1))
+        names = ", ".join(f"c{place}" for place in range(1, len(columns) + 1))
+        read = ", ".join(
+            column.known.read.replace("{}", f"(t.c{place}::text::{column.known.cast})")
+            for place, column in enumerate(columns, 1)
         )
-        try:
-            with connection.cursor(binary=True) as cursor:
-                with_far(cursor.adapters)
-                given = [_shown(column.known.name, part) for column, part in zip(wanted, parts, strict=True)]
-                row = cursor.execute(f"SELECT {select}".encode(), given).fetchone()
-        except Exception as error:
-            labels = ", ".join(f"{column.name} ({column.label})" for column in wanted)
-            raise DataError(
-                f"{'|'.join(parts)!r} is no key of {table.name}: {error}", f"Its parts are {labels}."
-            ) from error
-    return keys.encode(row or ())
+        self._query = (
+            f"SELECT {read} FROM unnest({given}) WITH ORDINALITY AS t({names}, n) ORDER BY t.n".encode()
+        )
+
+    def keys(self, typed: Sequence[Sequence[str]]) -> list[Key | DataError]:
+        """Where the server refuses some together, each half of them is asked again."""
+        if not typed:
+            return []
+        if any(len(parts) != len(self._columns) for parts in typed):
+            if len(typed) == 1:
+                return [self._other_number(len(typed[0]))]
+        else:
+            try:
+                return list(self._asked(typed))
+            except (OperationalError, InterfaceError):  # of the server, whatever the key
+                raise
+            except Exception as error:
+                if len(typed) == 1:
+                    return [self._no_key(typed[0], error)]
+        half = len(typed) // 2
+        return self.keys(typed[:half]) + self.keys(typed[half:])
+
+    def _asked(self, typed: Sequence[Sequence[str]]) -> list[Key]:
+        given = [
+            [_shown(column.known.name, parts[place]) for parts in typed]
+            for place, column in enumerate(self._columns)
+        ]
+        return [keys.encode(row) for row in self._cursor.execute(self._query, given).fetchall()]
+
+    def _other_number(self, parts: int) -> DataError:
+        names = self._table.key
+        return DataError(
+            f"the key of {self._table.name} has {len(names)} parts ({', '.join(names)}), not {parts}",
+            'Type them with "|" between them.',
+        )
+
+    def _no_key(self, parts: Sequence[str], error: Exception) -> DataError:
+        labels = ", ".join(f"{column.name} ({column.label})" for column in self._columns)
+        return DataError(
+            f"{'|'.join(parts)!r} is no key of {self._table.name}: {error}", f"Its parts are {labels}."
+        )
 
 
 def _shown(type_: str, part: str) -> str:

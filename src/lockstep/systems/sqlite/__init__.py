@@ -15,7 +15,7 @@ from lockstep.systems.sqlite.client import connect, mapped
 from lockstep.systems.sqlite.feed import SQLiteFeed
 from lockstep.systems.sqlite.install import remove
 from lockstep.systems.sqlite.reader import SQLiteReader
-from lockstep.systems.sqlite.schema import read_table
+from lockstep.systems.sqlite.schema import Column, read_table
 from lockstep.systems.sqlite.writer import SQLiteDialect
 from lockstep.values import Finding, Key, Table
 
@@ -67,17 +67,25 @@ class SQLite:
     def catalog(self) -> Catalog:
         return catalog.read(self._path, self._name)
 
-    def parse_key(self, table: Table, parts: Sequence[str]) -> Key:
+    def parse_keys(self, table: Table, typed: Sequence[Sequence[str]]) -> list[Key | DataError]:
         connection = connect(self._path, query_only=True)
         try:
             with mapped(self._path):
                 info = read_table(connection, table.name)
         finally:
             connection.close()
-        if len(parts) != len(table.key):
-            raise DataError(
-                f"a key of {table.name} has {len(table.key)} parts, not {len(parts)}: {', '.join(table.key)}",
-                'Join the parts by "|".',
-            )
-        pairs = zip(table.key, parts, strict=True)
-        return keys.encode([cells.parse(info.name, info.column(name), part) for name, part in pairs])
+        columns = [info.column(name) for name in table.key]
+        return [_key(info.name, columns, parts) for parts in typed]
+
+
+def _key(table: str, columns: Sequence[Column], parts: Sequence[str]) -> Key | DataError:
+    if len(parts) != len(columns):
+        names = ", ".join(column.name for column in columns)
+        return DataError(
+            f"a key of {table} has {len(columns)} parts, not {len(parts)}: {names}", 'Join the parts by "|".'
+        )
+    try:
+        pairs = zip(columns, parts, strict=True)
+        return keys.encode([cells.parse(table, column, part) for column, part in pairs])
+    except DataError as error:
+        return error
