@@ -43,7 +43,7 @@ def _done(made: ls.Pipeline, job: str) -> dict[str, Any]:
         reader.close()
         return {"records": count}
     if job == "target":
-        with closed_door(mapping, 1) as door:
+        with closed_door(mapping, 1, None) as door:
             count, page = 0, door.scan(None, _PAGE)
             while page:
                 count += len(page)

@@ -15,6 +15,7 @@ from lockstep import keys
 from lockstep.canonical import canonical
 from lockstep.engine.asking import Asking
 from lockstep.engine.lease import Lease
+from lockstep.engine.opening import opened
 from lockstep.engine.points import passing
 from lockstep.engine.sample import Changed, changed_meaning, passing_over
 from lockstep.errors import LockstepError
@@ -54,14 +55,15 @@ def recode(mapping: Declared, consumer: Consumer, recipe: str, store: Store, rea
     why = f"key {key} is as it was and means something else now: the code has changed"
     if verdict.go:
         return Recode(why, code)
+    fields = _fields(mapping, consumer, changed, store)
     said = (
-        f"{verdict.reason}, such as key {key} ({_fields(mapping, consumer, changed)}). `lockstep deploy "
+        f"{verdict.reason}, such as key {key} ({fields}). `lockstep deploy "
         f"{mapping.name}` builds it anew beside, so that nobody sees both; approved, it is derived in place"
     )
     return Recode(why, code, HeldBack(ChangedMapping.name, verdict._replace(reason=said), numbers))
 
 
-def _fields(mapping: Declared, consumer: Consumer, changed: Changed) -> str:
+def _fields(mapping: Declared, consumer: Consumer, changed: Changed, store: Store) -> str:
     """What differs of one record, by name."""
     one = changed.first
     if one.error is not None:
@@ -69,7 +71,7 @@ def _fields(mapping: Declared, consumer: Consumer, changed: Changed) -> str:
     if {item.key for item in one.desired} != set(changed.before):
         return "it has other target keys"
     try:
-        door = Door(mapping.target.open(consumer.number), policies=(Closed(),))
+        door = Door(opened(mapping.target, consumer.number, store), policies=(Closed(),))
         try:
             held = door.read(list(changed.before))
         finally:

@@ -15,6 +15,7 @@ from lockstep.operations.opened import closed_door, consumer_of, existing, parse
 from lockstep.pipeline import Pipeline
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
+from lockstep.state.store import Store
 from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
 
 
@@ -68,7 +69,7 @@ def backfill(
             reader.close()
         if rebuild:
             store.lock.take()
-            _room(declared, consumer.number + 1)
+            _room(declared, consumer.number + 1, store)
             epoch = store.draw_epoch()  # a run that lost its lock must not go on with the old one
             generation, _, _ = store.generations.begin(epoch, declared.target.name)
             for other in pipeline.mappings.values():
@@ -92,9 +93,9 @@ def backfill(
         return Asked(mapping, total, consumer.number, store.lock.holder())
 
 
-def _room(mapping: Mapping, number: int) -> None:
+def _room(mapping: Mapping, number: int, store: Store) -> None:
     """Raises Refused when something stands where the next generation would be built."""
-    with closed_door(mapping, number) as door:
+    with closed_door(mapping, number, store) as door:
         if door.identity() is not None:
             raise Refused(
                 f"{mapping.target.name} has no room for another build beside the present one",

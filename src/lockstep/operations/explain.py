@@ -62,7 +62,7 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
         row = store.ledger.rows(consumer.id, [key]).get(key) if store and consumer else None
         known = owned(row, declared.default_key)
         wanted = {item.key: item for item in one.desired}
-        with closed_door(declared, consumer.number if consumer else 1) as door:
+        with closed_door(declared, consumer.number if consumer else 1, store) as door:
             there = door.identity() is not None
             held = door.read(list({*known, *wanted})) if there and (known or wanted) else {}
         records = []

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lockstep import keys
 from lockstep.database import Access
+from lockstep.engine.opening import opened as opened_target
 from lockstep.errors import DataError, DeclarationError, StateError, UsageError
 from lockstep.guard.door import Door
 from lockstep.guard.policies import Closed
@@ -74,9 +75,12 @@ def consumer_of(store: Store, mapping: str, target: str | None = None) -> Consum
 
 
 @contextlib.contextmanager
-def closed_door(mapping: Mapping, generation: int) -> Iterator[Door]:
-    """One generation of a mapping's target, to look at: nothing can be written through it."""
-    door = Door(mapping.target.open(generation), policies=(Closed(),))
+def closed_door(mapping: Mapping, generation: int, store: Store | None) -> Iterator[Door]:
+    """One generation of a mapping's target, to look at: nothing can be written through it. `store` is None
+    where nothing ever ran."""
+    target = mapping.target
+    writer = target.open(generation) if store is None else opened_target(target, generation, store)
+    door = Door(writer, policies=(Closed(),))
     try:
         yield door
     finally:

@@ -45,7 +45,7 @@ def plan(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> Iterato
         reader = declared.source.reader()
         try:
             deriver = Deriver(declared, reader)
-            with closed_door(declared, consumer.number if consumer else 1) as door:
+            with closed_door(declared, consumer.number if consumer else 1, store) as door:
                 there = door.identity() is not None
                 pages: Iterator[list[Key]]
                 if typed:

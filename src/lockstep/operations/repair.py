@@ -98,7 +98,7 @@ def repair(
             lease = Lease(store)
             _adopt(declared, store, lease, consumer, plan.found)
             known = [declared.name, *(other.name for other in pipeline.beside(declared))]
-            for key, reason in strangers.remove(declared, lease, consumer, plan.strangers, known):
+            for key, reason in strangers.remove(declared, store, lease, consumer, plan.strangers, known):
                 left.append(Left(subject(None, keys.text(key)), "extra", reason))
         if not dry_run and plan.wanted:
             asked = {key for some in plan.wanted.values() for key in some}

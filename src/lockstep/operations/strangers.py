@@ -6,16 +6,23 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from lockstep.engine.lease import Lease
+from lockstep.engine.opening import opened
 from lockstep.guard.door import Door, Plan
 from lockstep.mapping import Mapping
 from lockstep.state.generations import Consumer
+from lockstep.state.store import Store
 from lockstep.values import Change, Fingerprint, Held, Key, Meta, Status
 
 _AT_ONCE = 1_000
 
 
 def remove(
-    mapping: Mapping, lease: Lease, consumer: Consumer, wanted: Sequence[Key], known: Sequence[str]
+    mapping: Mapping,
+    store: Store,
+    lease: Lease,
+    consumer: Consumer,
+    wanted: Sequence[Key],
+    known: Sequence[str],
 ) -> Iterator[tuple[Key, str]]:
     """Removes them through the guarded door; those that were left, each with the reason.
 
@@ -24,7 +31,7 @@ def remove(
     """
     if not wanted:
         return
-    with contextlib.closing(Door(mapping.target.open(consumer.number))) as door:
+    with contextlib.closing(Door(opened(mapping.target, consumer.number, store, lease))) as door:
         lease.rise_above(door.contents().highest)
         for start in range(0, len(wanted), _AT_ONCE):
             held = door.read(wanted[start : start + _AT_ONCE])

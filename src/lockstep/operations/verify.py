@@ -101,7 +101,7 @@ def _check(
     findings, started = Findings(), time.time()
     reader, feed = declared.source.reader(), declared.source.feed()
     try:
-        with closed_door(declared, consumer.number) as door:
+        with closed_door(declared, consumer.number, store) as door:
             wait = barrier(standing, feed, consumer, patience)
             spans = store.spans(consumer.id)
             scope = Scope(declared, reader, door, spans, rows, intended, sharing, wait, findings)

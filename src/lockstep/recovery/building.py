@@ -327,7 +327,7 @@ class Builder:
 
     def records(self, build: Build) -> int | None:
         """How many records a build holds; None where it does not stand."""
-        with closed_door(self.mappings[0], build.number) as door:
+        with closed_door(self.mappings[0], build.number, self.store) as door:
             found = door.identity()
             return None if found is None or found.marker != build.marker else door.contents().records
 

@@ -122,7 +122,7 @@ def restore(
 
 def healthy(builder: Builder, build: Build) -> bool:
     """Whether a build is itself and holds what it should, as far as its number of records tells."""
-    with closed_door(builder.mappings[0], build.number) as door:
+    with closed_door(builder.mappings[0], build.number, builder.store) as door:
         found = door.identity()
         if found is None or found.marker != build.marker or identity_text(found) != build.identity:
             return False

@@ -109,7 +109,7 @@ def _save(
 def _whole(pipeline: Pipeline, target: Target, store: Store, live: Build) -> int:
     """How many records it holds. Raises Refused where it is not itself, or holds far fewer than it should."""
     mapping = next(one for one in pipeline.mappings.values() if one.target.name == target.name)
-    with closed_door(mapping, live.number) as door:
+    with closed_door(mapping, live.number, store) as door:
         found = door.identity()
         if found is None or identity_text(found) != live.identity or found.marker != live.marker:
             raise Refused(

@@ -328,6 +328,18 @@ events = sa.Table(
 )
 sa.Index("events_at", events.c.at)
 
+# What writers note of targets that have no place for it (`lockstep.notes`). `number`: of the generation.
+notes = sa.Table(
+    "notes",
+    metadata,
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("key", sa.LargeBinary, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 migrations = (
     Migration(
         "0001_spine",
@@ -422,6 +434,13 @@ migrations = (
             " kind TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, who TEXT, why TEXT,"
             " numbers TEXT)",
             "CREATE INDEX events_at ON events (at)",
+        ),
+    ),
+    Migration(
+        "0005_notes",
+        statements(
+            "CREATE TABLE notes (target TEXT NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL,"
+            " key BYTES NOT NULL, body BYTES NOT NULL, PRIMARY KEY (target, number, kind, key)) CLUSTERED",
         ),
     ),
 )

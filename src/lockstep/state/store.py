@@ -35,6 +35,7 @@ from lockstep.state.holds import Holds
 from lockstep.state.inherit import Inheritance
 from lockstep.state.ledger import Ledger
 from lockstep.state.lock import RunLock, whoami
+from lockstep.state.notes import TargetNotes
 from lockstep.state.recorded import Recorded
 from lockstep.state.reports import Reports
 from lockstep.state.runs import Backfills, Runs
@@ -92,6 +93,7 @@ class Store:
         self.builds = Builds(self._database)
         self.snapshots = Snapshots(self._database)
         self.drills = Drills(self._database)
+        self.notes = TargetNotes(self._database)
         self.inheritance = Inheritance(self._database)
         if self._known("identity") is None:
             with self._database.writing() as connection:

@@ -62,12 +62,13 @@ class Client:
     ) -> dict[str, Any]:
         """The JSON object of an answer that says yes; numbers are ints and Decimals.
 
+        body     JSON: bytes as they are, anything else encoded
         key      sent as Idempotency-Key
         reads    it changes nothing, so it may be repeated whatever happens; by default what is a GET
 
         Raises NotDone and Declined where it certainly did nothing, Unsure where nobody can say.
         """
-        content = None if body is None else msgspec.json.encode(body)
+        content = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
         safe = method == "GET" if reads is None else reads
         broken = busy = 0
         while True:

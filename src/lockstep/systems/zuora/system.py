@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Self
 from urllib.parse import urlsplit
 
 from lockstep.errors import DeclarationError
 from lockstep.systems.zuora.actions import DateRules
 from lockstep.systems.zuora.client import Client
+from lockstep.systems.zuora.target import ZuoraAccounts
 
 _VARIABLES = ("ZUORA_URL", "ZUORA_CLIENT_ID", "ZUORA_CLIENT_SECRET")
 
@@ -63,6 +65,17 @@ class Zuora:
     def connect(self, *, timeout: float | None = None) -> Client:
         """A pool of connections, for the caller to close."""
         return Client(self.url, self._client_id, self._client_secret, timeout=timeout or self._timeout)
+
+    def accounts(
+        self, *, rewrite_billed: bool = False, today: Callable[[], dt.date] | None = None
+    ) -> ZuoraAccounts:
+        """Its accounts, with all that hangs on them, as a target: a mapping returns `zuora.Account`.
+
+        `rewrite_billed`: also what was billed is made as the mapping says, and Zuora credits and bills again;
+        else such a change begins on the first day that is not billed. `today`: the tenant's date, where its
+        clock is not the world's.
+        """
+        return ZuoraAccounts(self, rewrite_billed=rewrite_billed, today=today)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Zuora) and (self.url, self._client_id) == (other.url, other._client_id)

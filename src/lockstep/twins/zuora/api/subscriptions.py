@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from ..engine.money import monthly
@@ -91,12 +93,30 @@ def subscription_json(call: Call, version: Version, *, latest: bool) -> dict[str
         "notes": version.notes,
         "orderNumber": version.order,
         "lastBookingDate": version.booked,
+        "statusHistory": _statuses(tenant.store.history(version.number)[: version.version], version),
         "createTime": row.get("createdDate"),
         "updateTime": row.get("updatedDate"),
         # A real tenant promises no order of rate plans; here it is that of their random ids.
         "ratePlans": [_plan(one, detail, as_of) for one in sorted(version.plans, key=lambda one: one.id)],
         **version.custom,
     }
+
+
+def _statuses(history: Sequence[Version], version: Version) -> list[dict[str, Any]]:
+    """From when to when it was what. One that goes on has no end."""
+    told: list[tuple[date | None, str]] = [(version.start, "Active")]
+    for before, now in pairwise(history):
+        if now.status == "Suspended" != before.status:
+            told.append((now.suspended, "Suspended"))
+        elif before.status == "Suspended" != now.status:
+            told.append((now.resumed, "Active"))
+        if now.status == "Cancelled" != before.status:
+            told.append((now.cancelled, "Cancelled"))
+    ends = [*(start for start, _ in told[1:]), None]
+    return [
+        {"startDate": start, "endDate": end, "status": status}
+        for (start, status), end in zip(told, ends, strict=True)
+    ]
 
 
 def _plan(plan: RatePlan, detail: str, as_of: date) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+"""Opens a generation of a target, with the notes that its writer keeps, where it keeps some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from lockstep.engine.lease import Lease
+from lockstep.errors import Refused
+from lockstep.notes import Note, NotingTarget
+from lockstep.ports import Target, Writer
+from lockstep.state.store import Store
+from lockstep.values import Key
+
+
+def opened(target: Target, number: int, store: Store, lease: Lease | None = None) -> Writer:
+    """A writer of one generation. Without a lease it only looks: it can note nothing."""
+    if isinstance(target, NotingTarget):
+        target = target.noting(StoredNotes(target.name, number, store, lease))
+    return target.open(number)
+
+
+class StoredNotes:
+    """The notes on one generation, in the state store, written under the newest epoch."""
+
+    def __init__(self, target: str, number: int, store: Store, lease: Lease | None) -> None:
+        self._target, self._number = target, number
+        self._notes, self._lease = store.notes, lease
+
+    def read(self, kind: str, keys: Sequence[Key]) -> dict[Key, bytes]:
+        return self._notes.read(self._target, self._number, kind, keys)
+
+    def scan(self, kind: str, after: Key | None, limit: int) -> list[tuple[Key, bytes]]:
+        return self._notes.scan(self._target, self._number, kind, after, limit)
+
+    def write(self, notes: Sequence[Note]) -> None:
+        if self._lease is None:
+            raise Refused(
+                f"{self._target} was opened to be looked at: nothing is noted of it",
+                "Only `lockstep run` writes to it.",
+            )
+        self._lease.under(partial(self._notes.write, target=self._target, number=self._number, notes=notes))

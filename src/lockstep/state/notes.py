@@ -1,0 +1,79 @@
+"""What writers note of targets that have no place for it: see `lockstep.notes`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from lockstep.database import Database, upsert
+from lockstep.notes import Note
+from lockstep.state import schema
+from lockstep.state.settling import fence
+from lockstep.values import Key
+
+_AT_ONCE = 500
+
+
+class TargetNotes:
+    """The notes on every generation of every target."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self, target: str, number: int, kind: str, keys: Sequence[Key]) -> dict[Key, bytes]:
+        table = schema.notes
+        found: dict[Key, bytes] = {}
+        with self._database.reading() as connection:
+            for start in range(0, len(keys), _AT_ONCE):
+                some = [bytes(key) for key in keys[start : start + _AT_ONCE]]
+                rows = connection.execute(_of(target, number, kind).where(table.c.key.in_(some)))
+                found |= {Key(bytes(row.key)): bytes(row.body) for row in rows}
+        return found
+
+    def scan(
+        self, target: str, number: int, kind: str, after: Key | None, limit: int
+    ) -> list[tuple[Key, bytes]]:
+        statement = _of(target, number, kind).order_by(schema.notes.c.key).limit(limit)
+        if after is not None:
+            statement = statement.where(schema.notes.c.key > bytes(after))
+        with self._database.reading() as connection:
+            return [(Key(bytes(row.key)), bytes(row.body)) for row in connection.execute(statement)]
+
+    def write(self, epoch: int, target: str, number: int, notes: Sequence[Note]) -> None:
+        """All or none. Raises LeaseLost when this epoch is over."""
+        table = schema.notes
+        last = {(one.kind, one.key): one.body for one in notes}
+        place = {"target": target, "number": number}
+        with self._database.writing() as connection:
+            fence(connection, epoch)
+            gone = [
+                {"of": target, "nth": number, "what": kind, "at": bytes(key)}
+                for (kind, key), body in last.items()
+                if body is None
+            ]
+            if gone:
+                connection.execute(
+                    table.delete().where(
+                        table.c.target == sa.bindparam("of"),
+                        table.c.number == sa.bindparam("nth"),
+                        table.c.kind == sa.bindparam("what"),
+                        table.c.key == sa.bindparam("at"),
+                    ),
+                    gone,
+                )
+            kept = [
+                {**place, "kind": kind, "key": bytes(key), "body": body}
+                for (kind, key), body in last.items()
+                if body is not None
+            ]
+            if kept:
+                upsert(connection, table, kept)
+
+
+def _of(target: str, number: int, kind: str) -> sa.Select[Any]:
+    table = schema.notes
+    return sa.select(table.c.key, table.c.body).where(
+        table.c.target == target, table.c.number == number, table.c.kind == kind
+    )

@@ -1,0 +1,199 @@
+"""What to send so that an account becomes what it should be. Pure.
+
+Fields of the account and of its contacts first, then one order for all its subscriptions. Lockstep changes
+subscriptions that the mapping returns, ends those that it made and the mapping returns no more, and touches
+no others.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+
+from lockstep.effective import Change
+from lockstep.errors import DataError
+from lockstep.systems.zuora.actions import Action, DateRules
+from lockstep.systems.zuora.found import FoundSubscription
+from lockstep.systems.zuora.models import Account, Contact, Rates, Subscription, Term
+from lockstep.systems.zuora.orders import planned
+from lockstep.systems.zuora.tree import FoundAccount
+
+
+class OnSubscription(msgspec.Struct, frozen=True):
+    """Of an order: the actions on one subscription, and its own fields to set. `found`: as it is."""
+
+    number: str
+    actions: tuple[Action, ...]
+    custom: dict[str, Any]
+    found: FoundSubscription | None
+
+
+class AccountPlan(msgspec.Struct, frozen=True):
+    """`new`: the account is not there yet; `fields`: of it, in the API's names, to be set; `shifted`: where
+    what is billed keeps a subscription from what the mapping says, by its number and rate plan."""
+
+    new: bool
+    fields: dict[str, Any]
+    subscriptions: tuple[OnSubscription, ...]
+    shifted: dict[str, dict[str, list[Change[Rates]]]]
+
+    @property
+    def idle(self) -> bool:
+        return not self.new and not self.fields and not self.subscriptions
+
+
+def account_plan(
+    found: FoundAccount | None,
+    should: Account,
+    ours: Collection[str],
+    *,
+    today: dt.date,
+    rules: DateRules,
+    rewrite_billed: bool = False,
+) -> AccountPlan:
+    """`ours`: the numbers of subscriptions that Lockstep made on it. Raises DataError where no order can make
+    the account so, and where it has subscriptions of somebody else's that cost something."""
+    there = {} if found is None else {one.number: one for one in found.subscriptions}
+    customs = {} if found is None else found.customs
+    wanted = {one.key for one in should.subscriptions}
+    if found is not None and found.currency != should.currency:
+        raise DataError(
+            f"account {should.key} has the currency {found.currency} in Zuora, not {should.currency}",
+            "The currency of an account with subscriptions cannot be changed: give it another key.",
+        )
+    changes: list[OnSubscription] = []
+    shifted: dict[str, dict[str, list[Change[Rates]]]] = {}
+    for one in should.subscriptions:
+        plan = planned(
+            there.get(one.key), one, should.key, today=today, rules=rules, rewrite_billed=rewrite_billed
+        )
+        custom = _differing(one.custom, customs.get(one.key, {}))
+        if plan.actions or (custom and one.key in there):
+            changes.append(OnSubscription(one.key, plan.actions, custom, there.get(one.key)))
+        if plan.shifted:
+            shifted[one.key] = plan.shifted
+    for number, subscription in there.items():
+        if number in wanted:
+            continue
+        if number not in ours:
+            _assert_free(should.key, subscription, today)
+        elif actions := _ended(subscription, today, rules, rewrite_billed):
+            changes.append(OnSubscription(number, actions, {}, subscription))
+    fields = account_fields(should) if found is None else _changed(found, should)
+    return AccountPlan(found is None, fields, tuple(changes), shifted)
+
+
+def removal(
+    found: FoundAccount, ours: Collection[str], *, today: dt.date, rules: DateRules
+) -> tuple[OnSubscription, ...]:
+    """What ends all subscriptions that Lockstep made on an account. The account itself stays: what was billed
+    hangs on it."""
+    ended = ((one, _ended(one, today, rules, False)) for one in found.subscriptions if one.number in ours)
+    return tuple(OnSubscription(one.number, actions, {}, one) for one, actions in ended if actions)
+
+
+def _ended(
+    found: FoundSubscription, today: dt.date, rules: DateRules, rewrite_billed: bool
+) -> tuple[Action, ...]:
+    """It should never have been: it ends with the first day that is not billed."""
+    if found.cancelled is not None:
+        return ()
+    never = Subscription(key=found.number, term=Term(found.start), charges={}, cancelled=found.start)
+    return planned(
+        found, never, found.account, today=today, rules=rules, rewrite_billed=rewrite_billed
+    ).actions
+
+
+def _assert_free(account: str, one: FoundSubscription, today: dt.date) -> None:
+    """Raises DataError where a subscription of somebody else's costs something from today on."""
+    for plan in one.plans:
+        if plan.rates.between(today, None):
+            raise DataError(
+                f"account {account} has subscription {one.number} in Zuora, with rate plan {plan.plan}: the "
+                "mapping does not return it and Lockstep did not make it",
+                "Let the mapping return it under that key, or cancel it in Zuora; until then the account is "
+                "left as it is.",
+            )
+
+
+_CONTACT = {
+    "first_name": "firstName",
+    "last_name": "lastName",
+    "email": "workEmail",
+    "phone": "workPhone",
+    "city": "city",
+    "postal_code": "zipCode",
+    "state": "state",
+    "country": "country",
+}
+
+
+def contact_fields(contact: Contact) -> dict[str, str]:
+    """A contact in the API's names; what it does not have is empty."""
+    lines = (*contact.address, "", "")
+    fields = {name: getattr(contact, ours) or "" for ours, name in _CONTACT.items()}
+    return {**fields, "address1": lines[0], "address2": lines[1]}
+
+
+def account_fields(should: Account) -> dict[str, Any]:
+    """Of a new account."""
+    fields: dict[str, Any] = {
+        "accountNumber": should.key,
+        "name": should.name,
+        "currency": should.currency,
+        "billToContact": _given(contact_fields(should.bill_to)),
+        **should.custom,
+    }
+    if should.sold_to is not None:
+        fields["soldToContact"] = _given(contact_fields(should.sold_to))
+    return fields
+
+
+def _given(fields: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value}
+
+
+def _changed(found: FoundAccount, should: Account) -> dict[str, Any]:
+    fields: dict[str, Any] = {} if found.name == should.name else {"name": should.name}
+    bill = _contact_change(found.bill_to, should.bill_to)
+    if bill:
+        fields["billToContact"] = bill
+    sold = _contact_change(found.sold_to or found.bill_to, should.sold_to) if should.sold_to else {}
+    if sold:
+        if found.sold_to is None:
+            raise DataError(
+                f"account {should.key} has one contact for bill-to and sold-to in Zuora, and should have two",
+                "Give the account a sold-to contact of its own in Zuora, or leave sold_to out.",
+            )
+        fields["soldToContact"] = sold
+    return fields | _differing(should.custom, found.custom)
+
+
+def _contact_change(found: Contact, should: Contact) -> dict[str, str]:
+    if found == should:
+        return {}
+    before, after = contact_fields(found), contact_fields(should)
+    return {name: value for name, value in after.items() if before[name] != value}
+
+
+def _differing(wanted: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Own fields to set: those that the mapping names. None and nothing are the same."""
+    return {name: value for name, value in wanted.items() if found.get(name) != value}
+
+
+def portions(changes: Sequence[OnSubscription], most: int) -> list[tuple[OnSubscription, ...]]:
+    """The orders: each has at most so many subscriptions, and so many actions altogether."""
+    orders: list[tuple[OnSubscription, ...]] = []
+    part: list[OnSubscription] = []
+    room = most
+    for one in changes:
+        actions = one.actions
+        if part and (len(part) == most or len(actions) > room):
+            orders.append(tuple(part))
+            part, room = [], most
+        part.append(msgspec.structs.replace(one, actions=actions[:most]))
+        room -= min(len(actions), most)
+    return [*orders, tuple(part)] if part else orders

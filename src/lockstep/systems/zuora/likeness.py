@@ -1,0 +1,104 @@
+"""Whether an account is as it was sent, by meaning: nothing would have to be ordered.
+
+Segments that were cut and are equal, terms that renewed themselves, what was billed before it should have
+changed: all of that is as it should be. Then the record that is held is the one that was sent; else it is
+told as it was found, but for the subscriptions that are as they should be.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from typing import Any
+
+from lockstep.errors import DataError
+from lockstep.systems.zuora.account_plan import account_plan
+from lockstep.systems.zuora.actions import DateRules
+from lockstep.systems.zuora.found import FoundSubscription, rates_of
+from lockstep.systems.zuora.models import Account, Subscription, Term, plus_months
+from lockstep.systems.zuora.orders import planned
+from lockstep.systems.zuora.records import as_tree, record_of
+from lockstep.systems.zuora.tree import FoundAccount
+from lockstep.values import Record
+
+
+def holds(
+    found: FoundAccount,
+    sent: Account | None,
+    ours: Collection[str],
+    *,
+    today: dt.date,
+    rules: DateRules,
+    rewrite_billed: bool = False,
+) -> Record:
+    """The record that is held, as the mapping would return it."""
+    if sent is None:
+        return _told(found, None, today, rules)
+    try:
+        plan = account_plan(found, sent, ours, today=today, rules=rules, rewrite_billed=rewrite_billed)
+        if plan.idle:
+            return record_of(sent)
+    except DataError:
+        pass
+    return _told(found, sent, today, rules)
+
+
+def _told(found: FoundAccount, sent: Account | None, today: dt.date, rules: DateRules) -> Record:
+    wanted = {} if sent is None else {one.key: one for one in sent.subscriptions}
+    there = {one.number: one for one in found.subscriptions}
+    order = [*(key for key in wanted if key in there), *(key for key in there if key not in wanted)]
+    account = Account(
+        key=found.number,
+        name=found.name,
+        currency=found.currency,
+        bill_to=found.bill_to,
+        sold_to=found.sold_to if sent is None or sent.sold_to is not None else None,
+        custom={name: found.custom.get(name) for name in (found.custom if sent is None else sent.custom)},
+        subscriptions=(),
+    )
+    told = dict(record_of(account))
+    told["subscriptions"] = [
+        _subscription(there[key], wanted.get(key), found.customs.get(key, {}), today, rules) for key in order
+    ]
+    return told
+
+
+def _subscription(
+    found: FoundSubscription,
+    sent: Subscription | None,
+    custom: dict[str, Any],
+    today: dt.date,
+    rules: DateRules,
+) -> Record:
+    """What was sent, where that is what it is; else as found."""
+    own = {} if sent is None else {name: custom.get(name) for name in sent.custom}
+    if sent is not None and own == sent.custom:
+        try:
+            if not planned(found, sent, found.account, today=today, rules=rules).actions:
+                return as_tree(sent)
+        except DataError:
+            pass
+    try:
+        charges = rates_of(found.plans, found.number)
+    except DataError as error:
+        return {"key": found.number, "unreadable": str(error)}
+    if sent is not None:
+        charges = {plan: one for plan, one in charges.items() if one or plan in sent.charges}
+    term = Term(found.start, _months(found), found.renews and found.end is not None, found.renewal_months)
+    plain = Subscription(key=found.number, term=term, charges=charges, cancelled=found.cancelled, custom=own)
+    told = dict(as_tree(plain))
+    if found.suspended is not None:
+        told["paused"] = [{"start": found.suspended, "end": None, "value": True}]
+    elif sent is not None:
+        told["paused"] = sent.paused.form()
+    if found.end is not None and term.months is None:
+        told["term"]["end"] = found.end
+    return told
+
+
+def _months(found: FoundSubscription) -> int | None:
+    """Of the whole time from the start to the end of the term, where that is so many months."""
+    if found.end is None:
+        return None
+    months = (found.end.year - found.start.year) * 12 + found.end.month - found.start.month
+    return months if months > 0 and plus_months(found.start, months) == found.end else None

@@ -1,0 +1,86 @@
+"""A plan of an account as the requests that carry it out, in order."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from lockstep.systems.zuora.account_plan import AccountPlan, OnSubscription, portions
+from lockstep.systems.zuora.actions import DateRules
+from lockstep.systems.zuora.catalogue import Plans
+from lockstep.systems.zuora.delivery import body_of, fresh_key, order_number
+from lockstep.systems.zuora.wire import Spelling
+
+MOST = 50
+"""Of subscriptions, and of actions, in one order: Zuora's limits."""
+
+
+class Request(NamedTuple):
+    """One call that changes something. An order gets its number when it is about to be sent."""
+
+    method: str
+    path: str
+    said: dict[str, Any]
+    is_order: bool = False
+
+
+class Numbered(NamedTuple):
+    """A request with what makes it one and the same, however often it is sent."""
+
+    order: str | None
+    key: str
+    body: bytes
+
+
+def numbered(request: Request) -> Numbered:
+    if not request.is_order:
+        return Numbered(None, fresh_key(), body_of(request.said))
+    number = order_number()
+    return Numbered(number, fresh_key(), body_of({"orderNumber": number, **request.said}))
+
+
+class Requests(NamedTuple):
+    """All that a plan asks for; `whole`: with them it is done, else it must be planned again after them."""
+
+    some: list[Request]
+    whole: bool
+
+
+def requests_of(
+    account: str, plan: AccountPlan, *, today: dt.date, rules: DateRules, catalogue: Plans
+) -> Requests:
+    some: list[Request] = []
+    fields = plan.fields
+    if plan.new and not plan.subscriptions:
+        return Requests([Request("POST", "/v1/accounts", fields)], True)
+    if fields and not plan.new:
+        some.append(Request("PUT", f"/v1/accounts/{account}", fields))
+    for place, part in enumerate(portions(plan.subscriptions, MOST)):
+        head = {"newAccount": fields} if plan.new and not place else {"existingAccountNumber": account}
+        some.append(_order(head, part, today, Spelling(rules, catalogue)))
+    whole = all(len(one.actions) <= MOST for one in plan.subscriptions)
+    return Requests(some, whole)
+
+
+def _order(
+    head: dict[str, Any], part: Sequence[OnSubscription], today: dt.date, spelling: Spelling
+) -> Request:
+    said = {
+        **head,
+        "orderDate": today,
+        "description": "Lockstep",
+        "subscriptions": [_subscription(one, spelling) for one in part],
+        "processingOptions": {"runBilling": False, "collectPayment": False},
+    }
+    return Request("POST", "/v1/orders", said, is_order=True)
+
+
+def _subscription(one: OnSubscription, spelling: Spelling) -> dict[str, Any]:
+    plans = {} if one.found is None else {plan.line: plan.plan for plan in one.found.plans}
+    said: dict[str, Any] = {"orderActions": spelling.actions(one.actions, plans)}
+    if one.found is not None:
+        said["subscriptionNumber"] = one.number
+    if one.custom:
+        said["customFields"] = one.custom
+    return said

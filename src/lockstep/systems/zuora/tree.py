@@ -1,0 +1,141 @@
+"""An account's tree as the API shows it: all segments of all subscriptions, by numbers and never by ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from lockstep.systems.zuora.client import Client
+from lockstep.systems.zuora.found import FoundSubscription, with_held
+from lockstep.systems.zuora.models import Contact
+from lockstep.systems.zuora.subscriptions import subscription
+
+_AT_ONCE = 99
+"""Accounts in one object query: its largest page."""
+
+_ODD = frozenset(",[]")
+
+_DETAIL = ("charge-detail", "all-segments")
+
+Json = Mapping[str, Any]
+
+
+class FoundAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as it is. `sold_to`: None where it is the same contact as `bill_to`; `custom`: all of its
+    own fields; `subscriptions`: in their newest versions, where they were read."""
+
+    number: str
+    name: str
+    currency: str
+    bill_to: Contact
+    sold_to: Contact | None = None
+    custom: dict[str, Any] = {}
+    subscriptions: tuple[FoundSubscription, ...] = ()
+    customs: dict[str, dict[str, Any]] = {}
+    """The own fields of each subscription, by its number."""
+
+
+def accounts(client: Client, numbers: Sequence[str]) -> dict[str, FoundAccount]:
+    """The accounts themselves, without subscriptions, many in one call. Who is not there is left out."""
+    plain = [one for one in numbers if not _ODD & set(one)]
+    asked = [
+        f"accountNumber.IN:[{','.join(plain[start : start + _AT_ONCE])}]"
+        for start in range(0, len(plain), _AT_ONCE)
+    ]
+    asked += [f"accountNumber.EQ:{one}" for one in numbers if _ODD & set(one)]
+    found: dict[str, FoundAccount] = {}
+    for condition in asked:
+        params = [("filter[]", condition), ("pageSize", str(_AT_ONCE))]
+        params += [("expand[]", "billto"), ("expand[]", "soldto")]
+        for row in rows(client, "accounts", params):
+            one = _account(row)
+            found[one.number] = one
+    return found
+
+
+def rows(client: Client, kind: str, params: Sequence[tuple[str, str]]) -> Iterator[Json]:
+    """All rows of an object query, page by page."""
+    cursor: list[tuple[str, str]] = []
+    while True:
+        said = client.ask("GET", f"/object-query/{kind}", params=[*params, *cursor])
+        yield from said.get("data") or ()
+        if not said.get("nextPage"):
+            return
+        cursor = [("cursor", str(said["nextPage"]))]
+
+
+def _account(row: Json) -> FoundAccount:
+    same = row.get("soldToId") in (None, row.get("billToId"))
+    return FoundAccount(
+        number=str(row["accountNumber"]),
+        name=str(row.get("name") or ""),
+        currency=str(row.get("currency") or ""),
+        bill_to=contact(row.get("billTo") or {}),
+        sold_to=None if same else contact(row.get("soldTo") or {}),
+        custom=own_fields(row),
+    )
+
+
+def contact(row: Json) -> Contact:
+    lines = [row.get("address1"), row.get("address2")]
+    while lines and not lines[-1]:
+        lines.pop()
+    return Contact(
+        first_name=row.get("firstName") or "",
+        last_name=row.get("lastName") or "",
+        email=row.get("workEmail") or None,
+        phone=row.get("workPhone") or None,
+        address=tuple(line or "" for line in lines),
+        city=row.get("city") or None,
+        postal_code=row.get("postalCode") or row.get("zipCode") or None,
+        state=row.get("state") or None,
+        country=row.get("country") or None,
+    )
+
+
+def own_fields(row: Json) -> dict[str, Any]:
+    """The tenant's own fields."""
+    return {name: value for name, value in row.items() if name.endswith("__c")}
+
+
+def whole(client: Client, account: FoundAccount) -> FoundAccount:
+    """With its subscriptions: one call, and one more for each forty subscriptions and each suspended one."""
+    found: list[FoundSubscription] = []
+    customs: dict[str, dict[str, Any]] = {}
+    page = 1
+    while True:
+        params = [_DETAIL, ("page", str(page)), ("pageSize", "40")]
+        said = client.ask("GET", f"/v1/subscriptions/accounts/{account.number}", params=params)
+        for one in said.get("subscriptions") or ():
+            made = subscription(one)
+            if made.suspended is not None:
+                made = with_held(made, _before(client, one))
+            found.append(made)
+            customs[made.number] = own_fields(one)
+        if not said.get("nextPage"):
+            break
+        page += 1
+    subscriptions = tuple(sorted(found, key=lambda one: one.number))
+    return replace(account, subscriptions=subscriptions, customs=customs)
+
+
+def _before(client: Client, said: Json) -> FoundSubscription:
+    """The version before the one that suspended it: what it had, and would have again."""
+    number, version = said["subscriptionNumber"], int(said["version"]) - 1
+    return subscription(client.ask("GET", f"/v1/subscriptions/{number}/versions/{version}", params=[_DETAIL]))
+
+
+def numbers(client: Client) -> Iterator[str]:
+    """The numbers of all accounts: a call for each 2,000."""
+    said = client.ask(
+        "POST", "/v1/action/query", {"queryString": "select AccountNumber from Account"}, reads=True
+    )
+    while True:
+        yield from (str(one["AccountNumber"]) for one in said.get("records") or () if "AccountNumber" in one)
+        if said.get("done", True):
+            return
+        locator = {"queryLocator": said["queryLocator"]}
+        said = client.ask("POST", "/v1/action/queryMore", locator)

@@ -1,0 +1,284 @@
+"""Writes accounts: one order for each account and change set.
+
+A batch goes in steps, so that what is durable costs one commit for all of its accounts: requests whose fate
+is open are closed first; then the trees are read, several at once; then each account is planned; then the
+intents are noted; only then anything is sent.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from lockstep.errors import DataError, Refused, TargetReplaced, Unreachable
+from lockstep.notes import Notes
+from lockstep.ports import Features
+from lockstep.systems.zuora.account_plan import AccountPlan, account_plan, removal
+from lockstep.systems.zuora.actions import DateRules
+from lockstep.systems.zuora.asked import Asked, asked_of, number_of, rejected
+from lockstep.systems.zuora.catalogue import Catalogue, assert_sold
+from lockstep.systems.zuora.client import Client
+from lockstep.systems.zuora.delivery import PATIENCE, deliver
+from lockstep.systems.zuora.likeness import holds
+from lockstep.systems.zuora.noted import Intent, Known, Noted
+from lockstep.systems.zuora.reading import Several, Trees
+from lockstep.systems.zuora.requests import requests_of
+from lockstep.systems.zuora.tree import FoundAccount, numbers
+from lockstep.values import Change, Contents, Estimate, Held, Identity, Key, Outcome, Status, Version
+
+_ROUNDS = 60
+"""Requests of one change in one batch, repetitions among them; more come with the next batch."""
+
+
+class ZuoraWriter:
+    """The Writer of all accounts of a tenant that a mapping returns."""
+
+    features = Features(versions=True, normalises=False)
+
+    def __init__(
+        self,
+        client: Client,
+        system: str,
+        notes: Notes,
+        rules: DateRules,
+        today: Callable[[], dt.date],
+        *,
+        rewrite_billed: bool = False,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._client, self._system = client, system
+        self._noted = Noted(notes)
+        self._rules, self._today = rules, today
+        self._rewrite_billed, self._patience = rewrite_billed, patience
+        self._catalogue = Catalogue(client)
+        self._several = Several(client)
+        self._counted = 0
+
+    # which target this is, and what it holds
+
+    def identity(self) -> Identity | None:
+        marker = self._noted.marker()
+        return None if marker is None else Identity(self._system, "accounts", marker)
+
+    def create(self, marker: str) -> Identity:
+        """Makes nothing in the tenant: looks whether it can be used, and notes the marker."""
+        if self._noted.marker() is not None:
+            raise Refused(
+                f"this state store writes the accounts of {self._system} already",
+                "One mapping's target is made once.",
+            )
+        self._catalogue.plans(set())
+        self._noted.leave(marker)
+        return Identity(self._system, "accounts", marker)
+
+    def contents(self) -> Contents:
+        """How many of the accounts that were written are there: a call for each 2,000 of the tenant's."""
+        self._assert_there()
+        known = list(self._noted.all_known())
+        highest = max((one.version for _, one in known), default=0)
+        live = {number_of(key) for key, one in known if one.own and not one.buried}
+        self._counted = len(live & set(numbers(self._client))) if live else 0
+        return Contents(self._counted, Version(highest))
+
+    def estimate(self) -> Estimate | None:
+        """As counted last: what is removed by others only a count can find."""
+        return Estimate(self._counted, 0)
+
+    def _assert_there(self) -> None:
+        if self._noted.marker() is None:
+            raise TargetReplaced(
+                f"the state store has no note of ever having written the accounts of {self._system}",
+                "`lockstep run` begins anew; `lockstep adopt` takes over what is there.",
+            )
+
+    # reading
+
+    def read(self, keys: Sequence[Key]) -> dict[Key, Held]:
+        self._assert_there()
+        known = self._noted.known(keys)
+        wanted = [key for key in dict.fromkeys(keys) if not (key in known and known[key].buried)]
+        sent = self._noted.records(wanted)
+        found = self._several.trees({key: number_of(key) for key in wanted})
+        held: dict[Key, Held] = {}
+        for key, tree in found.items():
+            one = known.get(key)
+            meta = one.meta if one is not None and one.own else None
+            if isinstance(tree, DataError):
+                held[key] = Held(key, {"key": number_of(key), "unreadable": str(tree)}, meta)
+                continue
+            ours = one.ours if one is not None else ()
+            record = holds(
+                tree,
+                sent.get(key),
+                ours,
+                today=self._today(),
+                rules=self._rules,
+                rewrite_billed=self._rewrite_billed,
+            )
+            held[key] = Held(key, record, meta)
+        return held
+
+    def scan(self, after: Key | None, limit: int) -> list[Held]:
+        """Of the accounts that were written: a tenant's others are nobody's business."""
+        self._assert_there()
+        page: list[Held] = []
+        some: list[Key] = []
+        for key, one in self._noted.all_known(after):
+            if one.own and not one.buried:
+                some.append(key)
+            if len(page) + len(some) >= limit:
+                page += self._in_order(some)
+                some = []
+                if len(page) >= limit:
+                    return page
+        return page + self._in_order(some)
+
+    def _in_order(self, keys: Sequence[Key]) -> list[Held]:
+        held = self.read(keys) if keys else {}
+        return [held[key] for key in keys if key in held]
+
+    # writing
+
+    def write(self, changes: Sequence[Change]) -> list[Outcome]:
+        self._assert_there()
+        last = {change.key: place for place, change in enumerate(changes)}
+        superseded = Outcome(Status.SUPERSEDED, "a later change of this key is in the same batch")
+        outcomes = [superseded] * len(changes)
+        asked: dict[Key, Asked] = {}
+        for key, place in last.items():
+            try:
+                asked[key] = asked_of(changes[place])
+            except DataError as error:
+                outcomes[place] = rejected(error)
+        self._close(asked)
+        self._know(asked)
+        for _ in range(_ROUNDS):
+            left = {key: one for key, one in asked.items() if one.outcome is None}
+            if not left:
+                break
+            self._plan([one for one in left.values() if not one.requests])
+            self._settle([], left.values())
+            self._send({key: one for key, one in left.items() if one.outcome is None})
+        for key, one in asked.items():
+            outcomes[last[key]] = one.outcome or Outcome(Status.UNKNOWN, "it was not done after many orders")
+        if asked and all(one.unasked for one in asked.values()):
+            raise Unreachable(str(outcomes[0].reason), "See the network, and the URL of the tenant.")
+        return outcomes
+
+    def _close(self, asked: Mapping[Key, Asked]) -> None:
+        """Requests of earlier batches, or of another process, whose fate is open: nothing new is planned for
+        an account before there is an answer."""
+        open_ = self._noted.intents(list(asked))
+        if not open_:
+            return
+        answers = self._several.each(self._delivered, list(open_.values()))
+        closed: list[Key] = []
+        done: dict[Key, tuple[Known, bytes | None]] = {}
+        for (key, intent), error in zip(open_.items(), answers, strict=True):
+            if error is not None and not asked[key].ended(error):
+                continue
+            closed.append(key)
+            if error is None and intent.last:
+                done[key] = (intent.known, intent.account)
+        self._noted.settle(closed, done)
+
+    def _know(self, asked: Mapping[Key, Asked]) -> None:
+        known = self._noted.known(list(asked))
+        sent = self._noted.records(list(known))
+        for key, one in asked.items():
+            one.known, one.before = known.get(key), sent.get(key)
+            if one.outcome is None and one.known is not None and one.known.version > one.change.meta.version:
+                one.outcome = Outcome(Status.SUPERSEDED, "a newer version of it was written")
+
+    def _plan(self, some: Sequence[Asked]) -> None:
+        """Reads each account and plans it: the requests, or an outcome where there are none."""
+        if not some:
+            return
+        today = self._today()
+        found = self._found(some)
+        wanted = {
+            plan
+            for one in some
+            if one.account is not None
+            for subscription in one.account.subscriptions
+            for plan in subscription.charges
+        }
+        catalogue = self._catalogue.plans(wanted)
+        for one in some:
+            tree = found.get(one.change.key)
+            try:
+                if isinstance(tree, DataError):
+                    raise tree
+                if one.account is not None:
+                    assert_sold(one.account, catalogue)
+                plan = self._planned(one, tree, today)
+                made = requests_of(one.number, plan, today=today, rules=self._rules, catalogue=catalogue)
+            except DataError as error:
+                one.outcome = rejected(error)
+                continue
+            one.requests, one.whole = made
+            if not one.requests:
+                one.outcome = Outcome(Status.APPLIED if one.wrote else Status.UNCHANGED)
+
+    def _planned(self, one: Asked, tree: FoundAccount | None, today: dt.date) -> AccountPlan:
+        if one.account is not None:
+            return account_plan(
+                tree,
+                one.account,
+                one.ours,
+                today=today,
+                rules=self._rules,
+                rewrite_billed=self._rewrite_billed,
+            )
+        ended = () if tree is None else removal(tree, one.ours, today=today, rules=self._rules)
+        return AccountPlan(False, {}, ended, {})
+
+    def _found(self, some: Sequence[Asked]) -> Trees:
+        """What is there of each. Where only subscriptions change, the account itself need not be read."""
+        wanted: dict[Key, str] = {}
+        spared: dict[Key, FoundAccount] = {}
+        for one in some:
+            likely = one.likely
+            if likely is None:
+                wanted[one.change.key] = one.number
+            else:
+                spared[one.change.key] = likely
+        return self._several.trees(wanted) | self._several.whole(spared)
+
+    def _send(self, some: Mapping[Key, Asked]) -> None:
+        """The next request of each: noted, then sent."""
+        if not some:
+            return
+        made = {key: one.intend() for key, one in some.items()}
+        self._noted.intend(
+            {key: intent for key, (intent, _) in made.items()},
+            {key: known for key, (_, known) in made.items()},
+        )
+        answers = self._several.each(self._delivered, [intent for intent, _ in made.values()])
+        closed = [key for (key, one), error in zip(some.items(), answers, strict=True) if one.answered(error)]
+        self._settle(closed, some.values())
+        if any(one.tries for one in some.values() if one.outcome is None):
+            time.sleep(0.2)  # what holds an account's lock is another order, at work for a moment
+
+    def _settle(self, closed: Sequence[Key], some: Iterable[Asked]) -> None:
+        done = (Status.APPLIED, Status.UNCHANGED)
+        self._noted.settle(
+            closed,
+            {
+                one.change.key: one.done
+                for one in some
+                if one.outcome is not None and one.outcome.status in done
+            },
+        )
+
+    def _delivered(self, intent: Intent) -> Exception | None:
+        try:
+            deliver(self._client, intent, patience=self._patience)
+        except Exception as error:
+            return error
+        return None
+
+    def close(self) -> None:
+        self._several.close()
+        self._client.close()

@@ -1,0 +1,151 @@
+"""A small app with plans and plan changes, its mapping to Zuora, and a catalogue for it in the stand-in."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from decimal import Decimal
+from pathlib import Path
+
+import lockstep as ls
+from lockstep.systems import zuora
+from lockstep.twins.zuora.server import ZuoraTwin
+from tests.twins.api import Api, opened
+
+TODAY = dt.date(2026, 2, 1)
+
+
+class Customer(ls.Model, table="customers"):
+    id: str = ls.key()
+    name: str
+    currency: str
+    email: str | None
+
+
+class Contract(ls.Model, table="contracts"):
+    id: str = ls.key()
+    customer_id: str = ls.ref("Customer.id")
+    start: dt.date
+    months: int | None
+    cancelled: dt.date | None
+
+
+class Move(ls.Model, table="moves"):
+    id: int = ls.key()
+    contract_id: str = ls.ref("Contract.id")
+    day: dt.date
+    plan: str | None
+    price: Decimal
+    seats: int
+
+
+class Moved(Contract):
+    moves: list[Move]
+
+
+class Billed(Customer):
+    contracts: list[Moved]
+
+
+SCHEMA = """
+CREATE TABLE customers (id TEXT PRIMARY KEY, name TEXT NOT NULL, currency TEXT NOT NULL, email TEXT);
+CREATE TABLE contracts (id TEXT PRIMARY KEY, customer_id TEXT NOT NULL REFERENCES customers (id),
+    start DATE NOT NULL, months INTEGER, cancelled DATE);
+CREATE TABLE moves (id INTEGER PRIMARY KEY, contract_id TEXT NOT NULL REFERENCES contracts (id),
+    day DATE NOT NULL, plan TEXT, price DECIMAL(12, 2) NOT NULL, seats INTEGER NOT NULL);
+"""
+
+PLANS = ("Basic", "Pro")
+
+
+def account(customer: Billed) -> zuora.Account:
+    """Who is on which plan since when: `None` as a plan is none."""
+    return zuora.Account(
+        key=customer.id,
+        name=customer.name,
+        currency=customer.currency,
+        bill_to=zuora.Contact(first_name="Ada", last_name="Byron", email=customer.email, country="Spain"),
+        subscriptions=tuple(_subscription(one) for one in sorted(customer.contracts, key=lambda one: one.id)),
+    )
+
+
+def _subscription(contract: Moved) -> zuora.Subscription:
+    moves = sorted(contract.moves, key=lambda one: one.id)
+    charges = {
+        plan: ls.Timeline.from_events(
+            (move.day, _rates(move) if move.plan == plan else None) for move in moves
+        )
+        for plan in PLANS
+    }
+    return zuora.Subscription(
+        key=contract.id,
+        term=zuora.Term(contract.start, contract.months),
+        charges={plan: one for plan, one in charges.items() if one},
+        cancelled=contract.cancelled,
+    )
+
+
+def _rates(move: Move) -> zuora.Rates:
+    return {f"{move.plan}-seat": zuora.Rate(move.price, Decimal(move.seats))}
+
+
+def made(path: Path) -> sqlite3.Connection:
+    app = sqlite3.connect(path, isolation_level=None, timeout=10)
+    app.execute("PRAGMA journal_mode = WAL")
+    app.executescript(SCHEMA)
+    return app
+
+
+def pipeline_of(path: Path, state: Path, tenant: ls.Zuora) -> ls.Pipeline:
+    pipeline = ls.Pipeline("billing", state=state)
+    pipeline.mapping(ls.SQLite(path), to=tenant.accounts(today=lambda: TODAY), name="accounts")(account)
+    return pipeline
+
+
+def tenant_of(twin: ZuoraTwin) -> ls.Zuora:
+    return ls.Zuora(twin.url, client_id=twin.client_id, client_secret=twin.client_secret)
+
+
+def stocked(twin: ZuoraTwin) -> Api:
+    """A tenant on `TODAY` that sells two plans, by the seat."""
+    api = opened(twin)
+    api.clock(TODAY.isoformat())
+    sale = {"EffectiveStartDate": "2000-01-01", "EffectiveEndDate": "2100-01-01"}
+    product = api.post("/v1/object/product", {"Name": "Service", **sale})["Id"]
+    for name in PLANS:
+        plan = {"Name": name, "ProductId": product, "ProductRatePlanNumber": name, **sale}
+        id = api.post("/v1/object/product-rate-plan", plan)["Id"]
+        prices = [{"Currency": "USD", "Price": 10}, {"Currency": "EUR", "Price": 9}]
+        charge = {
+            "Name": "Seats",
+            "ProductRatePlanId": id,
+            "ProductRatePlanChargeNumber": f"{name}-seat",
+            "ChargeModel": "Per Unit Pricing",
+            "ChargeType": "Recurring",
+            "BillingPeriod": "Month",
+            "TriggerEvent": "ContractEffective",
+            "UOM": "Each",
+            "DefaultQuantity": 1,
+            "ProductRatePlanChargeTierData": {"ProductRatePlanChargeTier": prices},
+        }
+        assert "Id" in api.post("/v1/object/product-rate-plan-charge", charge)
+    return api
+
+
+def segments(api: Api, number: str) -> list[tuple[str, str, str | None, int, int]]:
+    """(plan, start, end, seats, price) of a subscription, in order of time; none without a day."""
+    said = api.get(f"/v1/subscriptions/{number}", **{"charge-detail": "all-segments"})
+    assert said["success"], said
+    return sorted(
+        (
+            plan["productRatePlanNumber"],
+            one["effectiveStartDate"],
+            one["effectiveEndDate"],
+            one["quantity"],
+            one["price"],
+        )
+        for plan in said["ratePlans"]
+        for charge in plan["ratePlanCharges"]
+        for one in charge["chargeSegments"]
+        if one["effectiveStartDate"] != one["effectiveEndDate"]
+    )
