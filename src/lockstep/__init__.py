@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from lockstep.operations.guard import Judgement, guard_fleet, guard_terraform
     from lockstep.operations.holds import approve, holds, reject
     from lockstep.operations.plan import plan
-    from lockstep.operations.redrive import redrive, redrive_keys
+    from lockstep.operations.redrive import redrive
+    from lockstep.operations.redrive_keys import redrive_keys
     from lockstep.operations.run import run
     from lockstep.operations.status import status
     from lockstep.operations.stuck import retry, stuck
@@ -95,7 +96,7 @@ _LAZY = {
     "holds": ("lockstep.operations.holds", ""),
     "plan": ("lockstep.operations.plan", ""),
     "redrive": ("lockstep.operations.redrive", ""),
-    "redrive_keys": ("lockstep.operations.redrive", ""),
+    "redrive_keys": ("lockstep.operations.redrive_keys", ""),
     "reject": ("lockstep.operations.holds", ""),
     "repair": ("lockstep.operations.repair", ""),
     "report": ("lockstep.operations.reports", ""),

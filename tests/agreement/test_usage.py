@@ -40,6 +40,8 @@ stuck nope
 reports nope
 timeline --mapping nope
 timeline --since yesterday-ish
+timeline --since 1h --until 2h
+timeline --since 2999-01-01
 explain nope 1
 explain people zz
 plan nope
@@ -72,6 +74,12 @@ deploy nope
 rollback nope
 retire nope
 redrive --since 1h --mapping nope
+redrive --since zz
+redrive --since ""
+redrive --since offset:zz
+redrive --since 1h --until zz
+redrive --since 1h --until 2h
+redrive --since 2999-01-01
 run --once --verify-every 5m
 guard terraform nope.json
 guard fleet pipeline.py

@@ -14,18 +14,22 @@ from click.testing import CliRunner
 
 from lockstep.cli.main import cli
 from lockstep.database import Access
-from lockstep.errors import DeclarationError, Refused
+from lockstep.errors import DeclarationError, Refused, UsageError
 from lockstep.journal import distinct
 from lockstep.journal.window import Window
-from lockstep.operations import redrive as operation
+from lockstep.operations import hinted_again
 from lockstep.operations.backfill import backfill
 from lockstep.operations.opened import existing
-from lockstep.operations.redrive import Redriven, redrive, redrive_keys
+from lockstep.operations.redrive import Redriven, redrive
+from lockstep.operations.redrive_keys import redrive_keys
 from lockstep.operations.run import run
 from lockstep.operations.status import status
 from lockstep.pipeline import Pipeline
+from lockstep.recovery.restore import restore
+from lockstep.recovery.snapshot import snapshot
 from lockstep.state.store import Store
 from tests.pairs.world import until
+from tests.recovery.world import RecoveryWorld
 from tests.support.world import World, in_process
 
 
@@ -113,8 +117,10 @@ def test_from_a_position_of_the_log(world: World) -> None:
     redrive(world.pipeline(), since=position)
     world.run()
     assert _mended(world) == {1, 2}, "the change that led to a position is named as well"
-    with pytest.raises(Refused, match="no position"):
+    with pytest.raises(UsageError, match="no time, and no position") as wrong:
         redrive(world.pipeline(), since="last tuesday")
+    assert "2h (ago)" in wrong.value.remedy
+    assert "offset:N" in wrong.value.remedy
 
 
 def test_a_clock_that_was_set_back_hides_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +153,22 @@ def test_beyond_what_the_journal_keeps(world: World) -> None:
     assert redrive(world.pipeline(), since=after)[0].related == 1
 
 
+def test_before_a_restored_build_was_followed_nothing_is_known(tmp_path: Path) -> None:
+    before = time.time()
+    world = RecoveryWorld(tmp_path)
+    world.fill(20)
+    world.run()
+    snapshot(world.pipeline(), "people")
+    after = time.time()
+    world.do("UPDATE users SET email = 'new@x' WHERE id = 7")
+    world.run()
+    restore(world.pipeline(), "people", replace=True)
+    with pytest.raises(Refused, match=r"is followed since .* not in the journal") as caught:
+        redrive(world.pipeline(), since=before)
+    assert "lockstep backfill people --trust-target" in caught.value.remedy
+    assert redrive(world.pipeline(), since=after)[0].related == 1
+
+
 def test_a_rehearsal_hints_nothing(world: World) -> None:
     moment = time.time()
     world.do("UPDATE users SET email = 'new@x' WHERE id = 7")
@@ -175,8 +197,8 @@ def test_keys_of_a_list(world: World) -> None:
 
 def test_more_distinct_keys_than_are_gathered_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distinct, "MOST", 5)
-    monkeypatch.setattr(operation, "_RELATED", 3)
-    monkeypatch.setattr(operation, "_AT_ONCE", 4)
+    monkeypatch.setattr(hinted_again, "_RELATED", 3)
+    monkeypatch.setattr(hinted_again, "_AT_ONCE", 4)
     moment = time.time()
     for number in range(30):
         world.do(f"UPDATE users SET email = 'new{number}@x' WHERE id = {number}")
@@ -300,7 +322,7 @@ def test_beside_a_run_while_the_source_changes(world: World) -> None:
 
 def test_a_long_list_with_keys_that_come_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distinct, "MOST", 7)
-    monkeypatch.setattr(operation, "_NEIGHBOURS", 5)
+    monkeypatch.setattr(hinted_again, "NEIGHBOURS", 5)
     _spoilt(world)
     done = redrive_keys(world.pipeline(), "people", (f"{number % 40}\n" for number in range(1_000)))
     assert (done.hints, done.keys) == (1_000, 40)

@@ -70,7 +70,8 @@ def command(
     For a target that lost or spoilt what was written to it since. The journal is the window (a day, by
     default); asking beyond it says so. What is equal is not written.
     """
-    from lockstep.operations.redrive import redrive, redrive_keys
+    from lockstep.operations.redrive import redrive
+    from lockstep.operations.redrive_keys import redrive_keys
 
     if (since is None) == (keys_from is None):
         raise click.UsageError("Say since when: --since 2h; or which keys: --keys-from FILE.")

@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
 from lockstep.database import Access
-from lockstep.engine.addressed import addressed
 from lockstep.engine.expand import Expander
-from lockstep.engine.points import passing
-from lockstep.errors import DataError, DeclarationError, Refused
-from lockstep.journal.window import Gathered, again
+from lockstep.errors import Refused, UsageError
+from lockstep.journal.window import Gathered
 from lockstep.mapping import Mapping
-from lockstep.operations.opened import consumer_of, existing, keys_or_errors
+from lockstep.operations.hinted_again import append, entries_of
+from lockstep.operations.opened import consumer_of, existing
 from lockstep.pipeline import Pipeline
-from lockstep.state.events import Kind
-from lockstep.state.generations import Consumer
-from lockstep.state.lock import user
 from lockstep.state.store import Store
-from lockstep.values import EVERYTHING, Entry, Hint, Key, Lane, Trust, consumer_stream, source_stream
+from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream, source_stream
 
-T = TypeVar("T")
-
-_NEIGHBOURS = 5_000
-"""Keys that are derived together, as a source reads neighbours fastest."""
-
-_AT_ONCE = 50_000
-"""Keys in one append: few of them, and none that holds the journal for long."""
-
-_SHOWN = 10
-"""Lines of a list that are named where they are no keys."""
-
-_RELATED = 1_000
-"""Related rows in one entry of the journal."""
+_AHEAD = 60.0
+"""Seconds by which a time may lie ahead of the clock."""
 
 
 class Redriven(Struct, frozen=True):
@@ -64,72 +47,18 @@ def redrive(
 ) -> tuple[Redriven, ...]:
     """Hints again what the journal holds from a moment on, and up to another: seconds since the epoch, a
     position of the source's log, or `offset:N` of the journal. Of all mappings, or one. Each key is then
-    derived once and compared with what the target holds. Raises Refused where the journal does not reach back
-    so far (then nothing is hinted of any mapping), StateError.
+    derived once and compared with what the target holds. Raises UsageError for what is no such place, Refused
+    where the journal does not reach back so far (then nothing is hinted of any mapping), StateError.
     """
+    _require_a_stretch(since, until)
     names = list(pipeline.mappings) if mapping is None else [mapping]
     with existing(pipeline, Access.CHANGE) as store:
         windows = [_Window(store, pipeline.named(name), since, until) for name in names]
-        return tuple(one.redriven(dry_run=dry_run) for one in windows)
-
-
-def redrive_keys(
-    pipeline: Pipeline, mapping: str, typed: Iterable[str], *, dry_run: bool = False
-) -> Redriven:
-    """Hints these keys of a mapping's root again, one a line as a person types them, each once.
-
-    Raises DeclarationError that names the lines which are no keys; nothing is hinted then.
-    """
-    declared = pipeline.named(mapping)
-    with existing(pipeline, Access.CHANGE) as store:
-        consumer = consumer_of(store, mapping, declared.target.name)
-        with contextlib.closing(Gathered()) as found:
-            for lines in _batches(_numbered(typed), _NEIGHBOURS):
-                found.hints += len(lines)
-                found.keys.update(_keys_of(declared, lines))
-            total = found.keys.count()
-            if not dry_run:
-                _append(store, declared, consumer, _entries(consumer, found), total, "of a list")
-            return Redriven(mapping, found.hints, total, 0, False, store.lock.holder())
-
-
-def _keys_of(mapping: Mapping, lines: list[tuple[int, str]]) -> list[Key]:
-    found: list[Key] = []
-    wrong: list[tuple[int, DataError]] = []
-    read = keys_or_errors(mapping, [line for _, line in lines])
-    for (number, _), one in zip(lines, read, strict=True):
-        if isinstance(one, DataError):
-            wrong.append((number, one))
-        else:
-            found.append(one)
-    if wrong:
-        named = "; ".join(f"line {number}: {error}" for number, error in wrong[:_SHOWN])
-        more = f"; and {len(wrong) - _SHOWN:,} more of lines {lines[0][0]} to {lines[-1][0]}"
-        raise DeclarationError(
-            f"nothing is hinted again, as the list has what is no key: {named}"
-            + (more if len(wrong) > _SHOWN else ""),
-            wrong[0][1].remedy,
-        )
-    return found
-
-
-def _numbered(typed: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """The lines that say something, with their numbers."""
-    number, lines = 0, iter(typed)
-    while True:
-        number += 1
-        try:
-            line = next(lines, None)
-        except UnicodeDecodeError as error:
-            raise DeclarationError(
-                f"the list is no text from about line {number} on: {error}",
-                "Give one key a line, in UTF-8, as `lockstep explain` takes them.",
-            ) from error
-        if line is None:
-            return
-        text = line.rstrip("\r\n")
-        if text.strip():
-            yield number, text
+        with contextlib.ExitStack() as stack:
+            found = [stack.enter_context(one.gathered()) for one in windows]
+            return tuple(
+                window.hinted(some, dry_run=dry_run) for window, some in zip(windows, found, strict=True)
+            )
 
 
 class _Window:
@@ -146,17 +75,23 @@ class _Window:
         self._require_kept()
         self._upto = self._ends(until)
 
-    def redriven(self, *, dry_run: bool) -> Redriven:
-        """Hints again what lies in it."""
+    @contextlib.contextmanager
+    def gathered(self) -> Iterator[Gathered]:
+        """What lies in it. Raises Refused where some of what it should hold is not known."""
         root, concerns = self._mapping.root, Expander(self._mapping.root).concerns
         with contextlib.closing(Gathered()) as found:
             self._store.journal.window.gather(
                 found, self._source, self._own, root.table.name, concerns, self._after, self._upto
             )
             self._require_kept()  # a run may have forgotten some of it meanwhile
-            return self._again(found, dry_run=dry_run)
+            begun = self._store.generations.followed_since(self._mapping.name)
+            # A build that was restored, or taken over, had no pass of its own, which would be all keys.
+            if not found.whole and isinstance(self._since, float) and self._since < (begun or 0.0):
+                raise _before_it_began(self._mapping, begun or 0.0)
+            yield found
 
-    def _again(self, found: Gathered, *, dry_run: bool) -> Redriven:
+    def hinted(self, found: Gathered, *, dry_run: bool) -> Redriven:
+        """Hints it again."""
         store, mapping, root = self._store, self._mapping, self._mapping.root.table.name
         keys, related = (0, 0) if found.whole else (found.keys.count(), found.related.count())
         if not dry_run:
@@ -164,14 +99,14 @@ class _Window:
             entries = (
                 iter([Entry(self._own, Lane.BULK, 0, (span,))])
                 if found.whole
-                else _entries(self._consumer, found)
+                else entries_of(self._consumer, found)
             )
             total = store.ledger.count(self._consumer.id) if found.whole else keys + related
             since = self._since
             moment = (
                 since if isinstance(since, str) else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
             )
-            _append(store, mapping, self._consumer, entries, total, f"of what changed since {moment}")
+            append(store, mapping, self._consumer, entries, total, f"of what changed since {moment}")
         return Redriven(mapping.name, found.hints, keys, related, found.whole, store.lock.holder())
 
     def _begins(self, since: float | str) -> int:
@@ -219,15 +154,16 @@ class _Window:
 
 @contextlib.contextmanager
 def _positions(mapping: Mapping, position: str) -> Iterator[Callable[[str, str], bool]]:
-    """How positions of a source's log compare. Raises Refused for what is none."""
+    """How positions of a source's log compare. Raises UsageError for what is none."""
     feed = mapping.source.feed()
     try:
         feed.passed(position, position)
         yield feed.passed
     except ValueError as error:
-        raise Refused(
-            f"{position!r} is no position in the log of {mapping.source.name}",
-            "Name one as `lockstep status` shows them, or a time: 2h, 03:12, 2026-11-27T22:00.",
+        raise UsageError(
+            f"{position!r} is no time, and no position in the log of {mapping.source.name}",
+            "Write 2h (ago), 03:12 (the last time it was), 2026-11-27 or 2026-11-27T22:00+01:00; a position "
+            "as `lockstep status` shows it (of several sources with --mapping); or offset:N of the journal.",
         ) from error
     finally:
         feed.close()
@@ -239,54 +175,38 @@ def _offset(place: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def _require_a_stretch(since: float | str, until: float | str | None) -> None:
+    """Raises UsageError where there is no such time, or none between the two."""
+    if isinstance(since, float) and since > time.time() + _AHEAD:
+        raise UsageError(f"{_shown(since)} has not been yet", "Name a time that is over: --since 2h.")
+    if isinstance(since, float) and isinstance(until, float) and until < since:
+        raise UsageError(
+            f"it ends at {_shown(until)}, before it begins, at {_shown(since)}",
+            "Name an --until that is later than --since.",
+        )
+
+
+def _shown(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(at))
+
+
+_INSTEAD = (
+    "`lockstep verify {0}`, then `lockstep repair {0}`: derives what differs. Or `lockstep backfill {0} "
+    "--trust-target`: compares all keys. A later --since is answered"
+)
+
+
 def _beyond(mapping: Mapping, forgotten: float) -> Refused:
-    since = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(forgotten))
     return Refused(
-        f"the journal has forgotten what changed before {since}, and which keys of {mapping.name} that were",
-        f"`lockstep verify {mapping.name}`, then `lockstep repair {mapping.name}`: derives what differs. Or "
-        f"`lockstep backfill {mapping.name} --trust-target`: compares all keys. A later --since is answered; "
-        "ls.Pipeline(…, keep=SECONDS) makes the journal keep more.",
+        f"the journal has forgotten what changed before {_shown(forgotten)}, and which keys of "
+        f"{mapping.name} that were: its window begins there",
+        f"{_INSTEAD.format(mapping.name)}; ls.Pipeline(…, keep=SECONDS) makes the journal keep more.",
     )
 
 
-def _append(
-    store: Store, mapping: Mapping, consumer: Consumer, entries: Iterator[Entry], total: int, which: str
-) -> None:
-    """Appends them, and notes who asked. A crash half-way leaves hints, which collapse with those of the next
-    one who asks."""
-    for noted, some in enumerate(_appends(entries)):
-        store.journal.append(some)
-        passing("redriven")
-        if not noted:  # not before there is something to do: an idle run would call it finished
-            store.backfills.ask(consumer.id, total, "redrive")
-    words = f"asked for a redrive of {total:,} keys, {which}"
-    store.events.note(Kind.REDRIVE_ASKED, mapping.name, words, who=user(), numbers={"keys": total})
-
-
-def _entries(consumer: Consumer, found: Gathered) -> Iterator[Entry]:
-    """In the order of the keys, as neighbours are read fastest."""
-    for some in _batches(found.keys, _NEIGHBOURS):
-        yield from addressed(consumer.id, "", map(Key, some), "redrive", Trust.TARGET, Lane.BULK)
-    now = time.time()
-    for some in _batches(found.related, _RELATED):
-        hints = tuple(again(one, now) for one in some)
-        yield Entry(consumer_stream(consumer.id), Lane.BULK, 0, hints)
-
-
-def _appends(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
-    some: list[Entry] = []
-    hints = 0
-    for entry in entries:
-        some.append(entry)
-        hints += sum(len(hint.keys) or 1 for hint in entry.hints)
-        if hints >= _AT_ONCE:
-            yield some
-            some, hints = [], 0
-    if some:
-        yield some
-
-
-def _batches(found: Iterable[T], size: int) -> Iterator[list[T]]:
-    left = iter(found)
-    while some := list(itertools.islice(left, size)):
-        yield some
+def _before_it_began(mapping: Mapping, begun: float) -> Refused:
+    return Refused(
+        f"{mapping.name} is followed since {_shown(begun)}: what changed before is not in the journal, whose "
+        "window begins there",
+        f"{_INSTEAD.format(mapping.name)}.",
+    )

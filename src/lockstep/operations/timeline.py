@@ -43,11 +43,16 @@ def timeline(
     """What happened, the oldest first. `since`, `until`: seconds since the epoch; a day ago, and now.
 
     `mapping`: only what is of it, of its source and target, and of runs. Raises StateError where nothing ever
-    ran, UsageError where no run knows the mapping.
+    ran, UsageError where no run knows the mapping, or there is no time between the two.
     """
     now = time.time()
     after = now - DAY if since is None else since
     before = now if until is None else until
+    if before < after:
+        raise UsageError(
+            "it ends before it begins" if until is not None else "that has not been yet",
+            "Name a --since that is over, and an --until that is later.",
+        )
     with existing(state) as store:
         follows = store.recorded.follows()
         if mapping is not None and mapping not in {one.mapping for one in follows}:

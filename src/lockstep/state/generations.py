@@ -98,6 +98,14 @@ class Generations:
         found.sort(key=lambda consumer: consumer.state != "retired")
         return found[-1] if found else None
 
+    def followed_since(self, mapping: str) -> float | None:
+        """When the first build of a mapping was begun; None where none ever was."""
+        table = schema.consumers
+        query = sa.select(sa.func.min(table.c.created_at)).where(table.c.mapping == mapping)
+        with self._database.reading() as connection:
+            found = connection.scalar(query)
+        return None if found is None else float(found)
+
     def live(self, target: str) -> tuple[int, int, str, str | None] | None:
         """The live generation of a target: (id, number, marker, identity)."""
         table = schema.generations
