@@ -7,9 +7,10 @@ import shutil
 import sqlite3
 import threading
 from pathlib import Path
+from unittest import mock
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 import lockstep as ls
 from lockstep.cli.main import cli
@@ -119,6 +120,29 @@ def test_who_restored_and_deployed_and_went_back(world: RecoveryWorld) -> None:
         ("deploy-swapped", None),
     ]
     assert told(world, "rolled") == [("rolled-back", "grace")]
+
+
+def test_why_it_was_done_is_told(world: RecoveryWorld) -> None:
+    snapshot(world.pipeline())
+
+    def typed(*words: str) -> Result:
+        with mock.patch("lockstep.cli.verb.Settings.load", return_value=world.pipeline()):
+            return CliRunner().invoke(cli, [*words])
+
+    for words, why in (
+        (("restore", "--replace"), "somebody edited it by hand"),
+        (("deploy", "--once"), "ticket 4711: capitals"),
+        (("rollback",), "the shop reads small letters"),
+        (("retire",), "disk"),
+    ):
+        world.code = "2" if words[0] == "deploy" else "1"
+        nothing = typed(*words, "--why", " ")
+        assert nothing.exit_code == 2, nothing.output
+        assert "the reason says nothing" in nothing.output
+        done = typed(*words, "--why", why)
+        assert done.exit_code == 0, done.output
+        told = CliRunner().invoke(cli, ["--state", str(world.root / "state"), "timeline"]).stdout
+        assert f"by grace: {why}" in " ".join(told.split()), told
 
 
 def test_what_befalls_a_build_beside_the_live_one_is_told_as_such(world: RecoveryWorld) -> None:

@@ -10,7 +10,7 @@ import click
 from lockstep.cli import names, output
 from lockstep.cli.advance import progress_of
 from lockstep.cli.stopping import stop_on_signals
-from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.verb import WHY, print_json, settings, verb
 
 if TYPE_CHECKING:
     from lockstep.pipeline import Pipeline
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 @click.argument("target", required=False, shell_complete=names.targets)
 @click.option("--once", is_flag=True, help="End after the swap; start `lockstep run` with this code then.")
 @click.option("--fewer", is_flag=True, help="The new build may hold far fewer records than the live one.")
-def command(target: str | None, once: bool, fewer: bool) -> None:
+@WHY
+def command(target: str | None, once: bool, fewer: bool, why: str | None) -> None:
     """Build TARGET anew with this code beside the live build, prove it, and swap: no search outage.
 
     The run of the old code may go on: both builds follow what changes, and the old one is kept, so that
@@ -44,7 +45,9 @@ def command(target: str | None, once: bool, fewer: bool) -> None:
     pipeline = settings().load()
     with stop_on_signals(say=False) as stop:
         with progress_of("deploy", lines=not settings().json) as advance:
-            done = deploy(pipeline, target, fewer=fewer, following=not once, on_progress=advance, stop=stop)
+            done = deploy(
+                pipeline, target, fewer=fewer, why=why, following=not once, on_progress=advance, stop=stop
+            )
         if settings().json:
             print_json(done, one_line=not once)
         else:

@@ -7,14 +7,14 @@ import click
 from lockstep.cli import names, output
 from lockstep.cli.advance import progress_of
 from lockstep.cli.stopping import stop_on_signals
-from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.verb import WHY, print_json, settings, verb
 
 
 @verb(
     name="restore",
     example="""
     lockstep restore
-    lockstep restore users --snapshot 17
+    lockstep restore users --snapshot 17 --why "the index was wiped, incident 4711"
     lockstep restore users --beside
     """,
     answer="""
@@ -30,8 +30,15 @@ from lockstep.cli.verb import print_json, settings, verb
 @click.option("--replace", is_flag=True, help="Also where the target is in good health.")
 @click.option("--fewer", is_flag=True, help="It may hold far fewer records than there were.")
 @click.option("--despite-holds", is_flag=True, help="Although the guard holds changes of the live build.")
+@WHY
 def command(
-    target: str | None, snapshot: str | None, beside: bool, replace: bool, fewer: bool, despite_holds: bool
+    target: str | None,
+    snapshot: str | None,
+    beside: bool,
+    replace: bool,
+    fewer: bool,
+    despite_holds: bool,
+    why: str | None,
 ) -> None:
     """Bring TARGET back from a saved state, with all that changed since, prove it, and make it live.
 
@@ -53,6 +60,7 @@ def command(
             replace=replace,
             fewer=fewer,
             despite_holds=despite_holds,
+            why=why,
             on_progress=advance,
             stop=stop,
         )

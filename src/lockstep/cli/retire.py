@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lockstep.cli import names, output
-from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.verb import WHY, print_json, settings, verb
 
 
 @verb(
@@ -20,11 +20,12 @@ from lockstep.cli.verb import print_json, settings, verb
 )
 @click.argument("target", required=False, shell_complete=names.targets)
 @click.option("--unfinished", is_flag=True, help="Also what a deploy or restore has begun and not finished.")
-def command(target: str | None, unfinished: bool) -> None:
+@WHY
+def command(target: str | None, unfinished: bool, why: str | None) -> None:
     """Remove the build that is kept for `lockstep rollback`, for good."""
     from lockstep.recovery.retire import retire
 
-    found = retire(settings().load(), target, unfinished=unfinished)
+    found = retire(settings().load(), target, unfinished=unfinished, why=why)
     if settings().json:
         print_json({"removed": found})
         return

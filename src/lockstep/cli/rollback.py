@@ -7,7 +7,7 @@ import click
 from lockstep.cli import names, output
 from lockstep.cli.advance import progress_of
 from lockstep.cli.stopping import stop_on_signals
-from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.verb import WHY, print_json, settings, verb
 
 
 @verb(
@@ -23,7 +23,8 @@ from lockstep.cli.verb import print_json, settings, verb
 )
 @click.argument("target", required=False, shell_complete=names.targets)
 @click.option("--as-it-stands", is_flag=True, help="Swap at once, however far the kept build is behind.")
-def command(target: str | None, as_it_stands: bool) -> None:
+@WHY
+def command(target: str | None, as_it_stands: bool, why: str | None) -> None:
     """Make the build that the last deploy replaced the live one again.
 
     At once while the process that has its code goes on; else this must be its code: then it catches up first.
@@ -33,7 +34,7 @@ def command(target: str | None, as_it_stands: bool) -> None:
 
     pipeline = settings().load()
     with stop_on_signals(say=False) as stop, progress_of("rollback", lines=not settings().json) as advance:
-        done = rollback(pipeline, target, as_it_stands=as_it_stands, on_progress=advance, stop=stop)
+        done = rollback(pipeline, target, as_it_stands=as_it_stands, why=why, on_progress=advance, stop=stop)
     if settings().json:
         print_json(done)
         return

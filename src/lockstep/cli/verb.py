@@ -38,6 +38,7 @@ class _PlaceType(click.ParamType[Place]):
 
 PLACE = _PlaceType()
 LIMIT = click.IntRange(0, 1_000_000_000)
+WHY = click.option("--why", metavar="TEXT", help="Why you do it: `lockstep timeline` tells it.")
 REPORT = click.IntRange(1, 2**63 - 1)
 
 

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from lockstep import keys
 from lockstep.database import Access
-from lockstep.errors import UsageError
 from lockstep.operations.opened import existing
+from lockstep.operations.reason import require_reason
 from lockstep.pipeline import Pipeline
 from lockstep.place import Place
 from lockstep.state.holds import Hold
@@ -65,7 +65,7 @@ def approve(
 
     Raises StateError when there is no such hold, or it was decided before.
     """
-    _require_why(why)
+    require_reason(why)
     with existing(state, Access.CHANGE) as store:
         known = store.holds.get(number)
         expected = known.expected if known is not None else 0
@@ -78,7 +78,7 @@ def reject(state: Place | Pipeline, number: int, *, why: str, by: str) -> Held:
 
     Raises StateError as `approve` does.
     """
-    _require_why(why)
+    require_reason(why)
     with existing(state, Access.CHANGE) as store:
         return held(store.holds.decide(number, "rejected", by, why))
 
@@ -105,8 +105,3 @@ def held(one: Hold) -> Held:
         one.used,
         one.closed_at,
     )
-
-
-def _require_why(why: str) -> None:
-    if not why.strip():
-        raise UsageError("a decision needs a reason", "Say it: --why TEXT. Whoever reads the timeline asks.")

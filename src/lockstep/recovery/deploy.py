@@ -15,6 +15,7 @@ from lockstep.engine.retention import YOUNG
 from lockstep.engine.source import recipe
 from lockstep.errors import Refused, StateError
 from lockstep.operations.opened import existing
+from lockstep.operations.reason import require_reason
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
 from lockstep.recovery.building import Builder, OnProgress
@@ -52,6 +53,7 @@ def deploy(
     *,
     fewer: bool = False,
     following: bool = False,
+    why: str | None = None,
     on_progress: OnProgress | None = None,
     stop: threading.Event | None = None,
 ) -> Deployed:
@@ -59,10 +61,11 @@ def deploy(
     proves that it agrees; and makes it the live one, from one moment to the next. The one before is kept.
 
     `name`: a mapping, or a target; not needed where there is one. `fewer`: it may hold far fewer records
-    than the live one. `following`: this process works it on, see `following`. Asked again after a crash or
-    `stop`, it goes on. Raises Refused where the target has one build only, or the new one holds far fewer
-    records; Disagreement; StateError when the target was never filled.
+    than the live one. `following`: this process works it on, see `following`. `why`: for the timeline.
+    Asked again after a crash or `stop`, it goes on. Raises Refused where the target has one build only, or
+    the new one holds far fewer records; Disagreement; StateError when the target was never filled.
     """
+    require_reason(why)
     target = target_named(pipeline, name)
     if not isinstance(target, Generational):
         raise Refused(
@@ -84,6 +87,7 @@ def deploy(
             target.name,
             f"generation {build.number} is built beside {live.number}",
             who=user(),
+            why=why,
         )
         filled = time.time()
         try:

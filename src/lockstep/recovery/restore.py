@@ -13,6 +13,7 @@ from lockstep.engine.points import passing
 from lockstep.engine.target_watch import identity_text
 from lockstep.errors import Refused
 from lockstep.operations.opened import closed_door, existing
+from lockstep.operations.reason import require_reason
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
 from lockstep.recovery import asking
@@ -51,6 +52,7 @@ def restore(
     beside: bool = False,
     fewer: bool = False,
     despite_holds: bool = False,
+    why: str | None = None,
     on_progress: OnProgress | None = None,
     stop: threading.Event | None = None,
 ) -> Restored:
@@ -60,9 +62,10 @@ def restore(
     newest whole one where none is given. `replace`: also where the live build is in good health.
     `beside`: it is filled and proven beside the live build, and stays there. A run may go on meanwhile.
     `fewer`: it may hold far fewer records than the live build should. `despite_holds`: although the guard
-    holds changes of the live build.
+    holds changes of the live build. `why`: for the timeline.
     Asked again after a crash or `stop`, it goes on. Raises Refused, StateError, Disagreement.
     """
+    require_reason(why)
     target = target_named(pipeline, name)
     restorable(target).close()
     begun = time.monotonic()
@@ -86,7 +89,7 @@ def restore(
             asking.nothing_held(store, live)
         build = _build(builder, saved)
         text = f"saved state {saved.id} is restored as generation {build.number}"
-        store.events.note(Kind.RESTORE_BEGUN, target.name, text, who=user())
+        store.events.note(Kind.RESTORE_BEGUN, target.name, text, who=user(), why=why)
         try:
             revived = revive(builder, saved, build)
             filling = time.monotonic()

@@ -11,6 +11,7 @@ from lockstep.database import Access
 from lockstep.engine.source import recipe
 from lockstep.errors import Refused, StateError
 from lockstep.operations.opened import existing
+from lockstep.operations.reason import require_reason
 from lockstep.operations.status import behind
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
@@ -43,6 +44,7 @@ def rollback(
     name: str | None = None,
     *,
     as_it_stands: bool = False,
+    why: str | None = None,
     on_progress: OnProgress | None = None,
     stop: threading.Event | None = None,
 ) -> RolledBack:
@@ -50,9 +52,11 @@ def rollback(
 
     At once where a process that has its code has followed it all the time; else the code at hand must be
     the one that filled it: then it catches up first. `as_it_stands`: swapped however far it is behind.
-    `name`: a mapping, or a target. Raises Refused where none of these holds, or the kept build was lost or
-    emptied; StateError where nothing is kept.
+    `name`: a mapping, or a target. `why`: for the timeline.
+    Raises Refused where none of these holds, or the kept build was lost or emptied; StateError where nothing
+    is kept.
     """
+    require_reason(why)
     target = target_named(pipeline, name)
     begun = time.monotonic()
     with (
@@ -82,6 +86,7 @@ def rollback(
             target.name,
             f"generation {kept.number} is live again, in place of {live.number} ({how})",
             who=user(),
+            why=why,
             numbers={"behind": unseen},
         )
         return RolledBack(target.name, kept.number, live.number, how, unseen, time.monotonic() - begun)
