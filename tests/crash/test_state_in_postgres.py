@@ -21,6 +21,7 @@ from lockstep.database.postgres import connect
 from lockstep.engine.lease import Lease
 from lockstep.errors import LeaseLost, StateError, StateInUse, StateUnreachable
 from lockstep.place import StateUrl, place_of
+from lockstep.state.books import Unfenced
 from lockstep.state.rows import Row, Settlement
 from lockstep.state.session_lock import SessionLock
 from lockstep.state.store import Store
@@ -149,7 +150,7 @@ def test_an_epoch_is_not_drawn_beside_a_write_under_the_one_before(store: Store,
     began = threading.Event()
 
     def write() -> None:
-        with store._database.writing() as connection:
+        with store._database.unfenced(Unfenced.PERSON) as connection:
             connection.exec_driver_sql("SELECT 1")
             began.set()
             time.sleep(1)
@@ -199,7 +200,7 @@ def test_commits_are_durable_whatever_the_user_has_set(
     with psycopg.connect(state_url, autocommit=True) as admin:
         admin.execute(f"ALTER DATABASE {database} SET synchronous_commit = off".encode())
         (shown,) = admin.execute("SHOW synchronous_commit").fetchone() or ("",)
-    with Another(state_url) as other, other._database.writing() as connection:
+    with Another(state_url) as other, other._database.unfenced(Unfenced.PERSON) as connection:
         assert "fsync = off" in caplog.text, "the test servers run so"
         assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "on"
     assert shown in ("on", "off")

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from lockstep.errors import StateError
 from lockstep.place import Place
 from lockstep.state import events, schema
+from lockstep.state.books import Unfenced
 from lockstep.state.events import Kind
 from lockstep.state.store import Store
 
@@ -55,13 +56,13 @@ def test_a_store_that_does_not_answer_holds_nobody_up_and_loses_only_what_has_no
     database = store.events._database
 
     @contextlib.contextmanager
-    def silent() -> Iterator[sa.Connection]:
+    def silent(_: Unfenced) -> Iterator[sa.Connection]:
         store.events.soon(Kind.MAPPING_WAITS, "users", "while it was written")  # nobody waits for the writer
         raise StateError("the state store does not answer", "")
         yield
 
     with monkeypatch.context() as patched:
-        patched.setattr(database, "writing", silent)
+        patched.setattr(database, "unfenced", silent)
         store.events.soon(Kind.MAPPING_WAITS, "users", "first")
         with pytest.raises(StateError):
             store.events.flush()
@@ -87,7 +88,7 @@ def test_events_are_forgotten_after_their_time_and_beyond_their_number(
         store.events.note(Kind.MAPPING_WAITS, "users", str(number))
     store.trim()
     assert texts(store) == ["2", "3", "4"]
-    with store.events._database.writing() as connection:
+    with store.events._database.unfenced(Unfenced.PERSON) as connection:
         old = schema.events.c.text == "4"
         connection.execute(
             schema.events.update().where(old).values(at=time.time() - events.KEPT - 1)

@@ -13,6 +13,7 @@ from lockstep.operations.opened import existing
 from lockstep.operations.reports import accept
 from lockstep.operations.verify import verify
 from lockstep.state import schema
+from lockstep.state.books import Unfenced
 from lockstep.state.events import Kind
 from tests.support.world import World
 
@@ -92,7 +93,7 @@ def test_what_befell_its_mapping_source_and_target_meanwhile_is_told(world: Worl
         store.events.note(Kind.SNAPSHOT_TAKEN, consumer.target, "which touches nothing")
         for number in range(EVENTS - 3):
             store.events.note(Kind.MAPPING_WAITS, "people", f"no answer, {number}")
-        with store.events._database.writing() as connection:
+        with store.events._database.unfenced(Unfenced.PERSON) as connection:
             long_ago = {"at": 1.0, "kind": "mapping-stopped", "subject": "people", "text": "before it was"}
             connection.execute(schema.events.insert(), long_ago)
     found = [event.text for event in told(world, "3") if event.what == "event"]

@@ -12,6 +12,7 @@ from lockstep.operations.happening import Happening
 from lockstep.operations.timeline import timeline
 from lockstep.place import Place
 from lockstep.state import schema
+from lockstep.state.books import Unfenced
 from lockstep.state.counted import REMEMBERED
 from lockstep.state.store import Store
 
@@ -185,7 +186,7 @@ def filled(place: Place) -> tuple[Store, float]:
             [{"at": at + 82, "kind": "source-waits", "subject": "shop", "text": "no answer"}],
         ),
     ]
-    with store.events._database.writing() as connection:
+    with store.events._database.unfenced(Unfenced.PERSON) as connection:
         for table, some in rows:
             for row in some:
                 connection.execute(table.insert(), row)

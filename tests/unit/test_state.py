@@ -21,6 +21,7 @@ from lockstep.errors import LeaseLost, StateError, StateInUse
 from lockstep.migrations import Migration, statements
 from lockstep.place import Place, StateUrl
 from lockstep.state import schema
+from lockstep.state.books import Unfenced
 from lockstep.state.rows import Failure, Intent, Owned, Row, Settlement
 from lockstep.state.settling import Scope
 from lockstep.state.store import Store, exists
@@ -293,7 +294,7 @@ def test_a_second_run_is_told_who_holds_it(store: Store) -> None:
 
 
 def test_a_store_of_a_newer_version_is_refused(store: Store) -> None:
-    with store._database.writing() as connection:
+    with store._database.unfenced(Unfenced.PERSON) as connection:
         connection.exec_driver_sql("INSERT INTO migrations VALUES ('9999_future', 0)")
     for access in Access:
         with pytest.raises(StateError, match=r"newer Lockstep .*9999_future") as error:

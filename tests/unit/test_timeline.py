@@ -22,6 +22,7 @@ from lockstep.operations.summary import summary
 from lockstep.operations.timeline import timeline
 from lockstep.pipeline import Pipeline
 from lockstep.state import events, schema
+from lockstep.state.books import Unfenced
 from lockstep.state.events import Kind
 from lockstep.state.store import Store
 
@@ -227,7 +228,7 @@ def test_a_night_of_faults_stays_readable_and_quick(tmp_path: Path) -> None:
                 "numbers": None if ill else '{"seconds": 3.5, "times": 1}',
             }
         )
-    with store.events._database.writing() as connection:
+    with store.events._database.unfenced(Unfenced.PERSON) as connection:
         connection.execute(schema.events.insert(), rows)
     store.events.note(Kind.TARGET_GONE, "index", "index is gone")
     store.close()

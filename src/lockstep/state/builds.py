@@ -8,10 +8,11 @@ from uuid import uuid4
 import sqlalchemy as sa
 from msgspec import Struct
 
-from lockstep.database import Database, upsert
+from lockstep.database import upsert
 from lockstep.state import schema
+from lockstep.state.books import Books, Unfenced
 from lockstep.state.generations import BESIDE
-from lockstep.state.settling import Scope, fence
+from lockstep.state.settling import Scope
 
 
 class Build(Struct, frozen=True):
@@ -30,7 +31,7 @@ class Build(Struct, frozen=True):
 class Builds:
     """The generations of every target, and which of them is live."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Books) -> None:
         self._database = database
 
     def of(self, target: str, *states: str) -> list[Build]:
@@ -51,8 +52,7 @@ class Builds:
         """A build of a target beside its live one; a `scratch` build is a rehearsal's, number 0."""
         table = schema.generations
         newest = sa.select(sa.func.max(table.c.number)).where(table.c.target == target)
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             made = connection.execute(
                 table.insert(),
                 {
@@ -73,8 +73,7 @@ class Builds:
         kept before is to be removed. Readers are still to be pointed to it: see `pointing`."""
         table = schema.generations
         of = table.update().where(table.c.target == build.target)
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             connection.execute(
                 of.where(table.c.state == "kept", table.c.id != build.id).values(state="dropping")
             )
@@ -101,8 +100,7 @@ class Builds:
 
     def note_origin(self, epoch: int, build: Build, snapshot: str) -> None:
         """The saved state that a build is restored from."""
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             upsert(connection, schema.meta, [{"name": f"origin:{build.id}", "value": snapshot}])
 
     def origin(self, build: Build) -> str | None:
@@ -122,20 +120,18 @@ class Builds:
 
     def pointed(self, target: str) -> None:
         """Readers see the live generation."""
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.OWN) as connection:
             connection.execute(schema.meta.delete().where(schema.meta.c.name == f"pointing:{target}"))
 
     def retire(self, epoch: int, build: Build) -> None:
         """It never comes back: what is kept of it is forgotten by and by."""
         table = schema.generations
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             connection.execute(table.update().where(table.c.id == build.id).values(state="retired"))
 
     def erase(self, epoch: int, build: Build) -> None:
         """Nothing of a rehearsal's build is shown any more, once its consumers are forgotten."""
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             mine = sa.select(schema.consumers.c.id).where(schema.consumers.c.generation == build.id)
             for table in (schema.reports, schema.divergences, schema.backfills, schema.holds):
                 connection.execute(table.delete().where(table.c.consumer.in_(mine)))
@@ -155,14 +151,12 @@ class Builds:
     def hand_over(self, epoch: int, build: Build, worker: Scope | None) -> None:
         """Who has filled it works it no more: the run may, where no other `worker` does."""
         table = schema.generations
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             connection.execute(table.update().where(table.c.id == build.id).values(worker=worker))
 
     def take_over(self, epoch: int, build: Build) -> None:
         """The run works it from now on. What a process beside it would still write is refused."""
         table = schema.generations
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             connection.execute(table.update().where(table.c.id == build.id).values(worker=None))
             connection.execute(schema.leases.delete().where(schema.leases.c.scope == build.worker))

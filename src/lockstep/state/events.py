@@ -18,9 +18,9 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
-from lockstep.database import Database
 from lockstep.errors import LockstepError
 from lockstep.state import schema
+from lockstep.state.books import Books, Unfenced
 
 log = logging.getLogger("lockstep")
 
@@ -105,7 +105,7 @@ class Event(Struct, frozen=True):
 class Events:
     """Append-only; read by time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Books) -> None:
         self._database = database
         self._waiting: deque[Event] = deque()
         self._lost = 0
@@ -162,7 +162,7 @@ class Events:
                 text = f"{lost:,} more events, for which there was no room"
                 rows.append(as_row(Event(time.time(), Kind.NOT_KEPT, "", text, numbers={"events": lost})))
             if rows:
-                with self._database.writing() as connection:
+                with self._database.unfenced(Unfenced.OWN) as connection:
                     connection.execute(schema.events.insert(), rows)
             with self._lock:
                 for _ in waiting:
@@ -202,7 +202,7 @@ class Events:
             old = sa.or_(table.c.at < time.time() - KEPT, table.c.id <= newest - MOST)
             if connection.scalar(sa.select(table.c.id).where(old).limit(1)) is None:
                 return
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.OWN) as connection:
             connection.execute(table.delete().where(old))
 
 

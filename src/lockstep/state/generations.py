@@ -9,9 +9,9 @@ from uuid import uuid4
 import sqlalchemy as sa
 from msgspec import Struct
 
-from lockstep.database import Database, upsert
+from lockstep.database import upsert
 from lockstep.state import schema
-from lockstep.state.settling import fence
+from lockstep.state.books import Books, Unfenced
 
 
 class Consumer(Struct, frozen=True):
@@ -39,7 +39,7 @@ class Generations:
     """Which mapping follows which physical build of its target. What a run changes names its epoch: one that
     lost its lease must not say of a mapping that it stopped, or is another."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Books) -> None:
         self._database = database
 
     def consumers(self, *states: str) -> list[Consumer]:
@@ -138,8 +138,7 @@ class Generations:
     def begin(self, epoch: int, target: str) -> tuple[int, int, str]:
         """A new live generation of a target, in place of an older one: (id, number, marker)."""
         table = schema.generations
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             number = (
                 connection.scalar(sa.select(sa.func.max(table.c.number)).where(table.c.target == target)) or 0
             ) + 1
@@ -153,8 +152,7 @@ class Generations:
 
     def adopt(self, epoch: int, target: str, number: int, marker: str) -> tuple[int, int, str]:
         """A target's live generation that a lost ledger knew. What it holds is still to be found."""
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             upsert(connection, schema.meta, [{"name": f"found:{target}", "value": "1"}])
             return _inserted(connection, target, number, marker), number, marker
 
@@ -168,29 +166,25 @@ class Generations:
 
     def find(self, epoch: int, generation: int) -> None:
         """What a generation holds is to be found by reading it: it was restored without its ledger."""
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             upsert(connection, schema.meta, [{"name": f"find:{generation}", "value": "1"}])
 
     def note_found(self, epoch: int, consumer: int) -> None:
         """All that a consumer owns in an adopted target has been found."""
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             upsert(connection, schema.meta, [{"name": f"found:{consumer}", "value": "1"}])
 
     def know_identity(self, epoch: int, generation: int, identity: str) -> None:
         """Records which physical target a generation is."""
         table = schema.generations
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             connection.execute(table.update().where(table.c.id == generation).values(identity=identity))
 
     def begin_consumer(
         self, epoch: int, mapping: str, generation: int, source: str, version: str, recipe: str
     ) -> int:
         """A new consumer; its id. It has no positions yet."""
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             made = connection.execute(
                 schema.consumers.insert(),
                 {
@@ -209,8 +203,7 @@ class Generations:
     def set_consumer(self, epoch: int, consumer: int, **values: Any) -> None:
         """Changes `state`, `reason`, `version` or `recipe` of a consumer."""
         table = schema.consumers
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             connection.execute(table.update().where(table.c.id == consumer).values(**values))
 
     def verified(self, consumer: int) -> tuple[float, str] | None:
@@ -225,7 +218,7 @@ class Generations:
 
     def note_verified(self, consumer: int, at: float, verdict: str) -> None:
         """Records what a check of a consumer showed."""
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.OWN) as connection:
             upsert(connection, schema.meta, [{"name": f"verified:{consumer}", "value": f"{at!r} {verdict}"}])
 
     def claims(self, consumer: int) -> bool:
@@ -238,8 +231,7 @@ class Generations:
 
     def note_claims(self, epoch: int, consumer: int, claims: bool) -> None:
         """Records whether a consumer claims its target keys."""
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             upsert(connection, schema.meta, [{"name": f"claims:{consumer}", "value": str(int(claims))}])
 
 

@@ -17,12 +17,11 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
-from lockstep.database import Database
 from lockstep.errors import StateError, UsageError
 from lockstep.limits import REFILL
 from lockstep.state import schema
+from lockstep.state.books import Books, Unfenced
 from lockstep.state.events import Event, Kind, as_row
-from lockstep.state.settling import fence
 from lockstep.values import Key
 
 KEYS = 1_000
@@ -71,7 +70,7 @@ class Hold(Struct, frozen=True):
 class Holds:
     """The holds of all mappings."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Books) -> None:
         self._database = database
 
     def open(
@@ -100,8 +99,7 @@ class Holds:
             "numbers": msgspec.json.encode(numbers).decode(),
             "seen_at": now,
         }
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             self._close(connection, table.c.id.in_(beyond), now)
             stands = standing(connection, consumer)
             about = [one for one in stands if _about(one.kinds) == _about(kinds)]
@@ -120,8 +118,7 @@ class Holds:
 
     def close(self, epoch: int, consumer: int, ids: Sequence[int]) -> None:
         """Nothing of what these hold or allow is asked for any more."""
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             mine = (schema.holds.c.consumer == consumer) & schema.holds.c.id.in_(ids)
             self._close(connection, mine, time.time())
 
@@ -173,7 +170,7 @@ class Holds:
         table = schema.holds
         values = {"state": state, "decided_at": time.time(), "decided_by": by, "why": why}
         allowance = {"most": most, "until": until, "used": 0}
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.PERSON) as connection:
             before = _numbered(connection, number)
             done = connection.execute(
                 table.update()

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 
 import sqlalchemy as sa
 
-from lockstep.database import Database
 from lockstep.state import schema
+from lockstep.state.books import Books
 from lockstep.state.rows import COLUMNS
-from lockstep.state.settling import fence
 from lockstep.values import PARTITIONS, Key, Lane, Stream, Version, consumer_stream
 
 _PAGE = 20_000
@@ -22,7 +21,7 @@ _PAGE = 20_000
 class Inheritance:
     """From one consumer's part of the ledger to another's, its *heir*, which knows nothing so far."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Books) -> None:
         self._database = database
 
     def floor(self, consumer: int) -> Version:
@@ -53,8 +52,7 @@ class Inheritance:
             if not stream.startswith(consumer_stream(0)[:-1])
             for number in range(PARTITIONS)
         ]
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             connection.execute(schema.positions.delete().where(schema.positions.c.consumer == heir))
             if rows:
                 connection.execute(schema.positions.insert(), rows)
@@ -70,8 +68,7 @@ class Inheritance:
         while True:
             page = [] if after is None else [table.c.key > after]
             ahead = sa.select(table.c.key).where(table.c.consumer == consumer, *page).order_by(table.c.key)
-            with self._database.writing() as connection:
-                fence(connection, epoch)
+            with self._database.under(epoch) as connection:
                 last = connection.scalar(ahead.offset(_PAGE - 1).limit(1))
                 if last is not None:
                     page.append(table.c.key <= last)
@@ -92,8 +89,7 @@ class Inheritance:
     def claims(self, epoch: int, consumer: int, heir: int, generation: int) -> None:
         """Claims for the heir, in its generation, what the other one has claimed."""
         table = schema.claims
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             connection.execute(table.delete().where(table.c.consumer == heir))
             connection.execute(
                 table.insert().from_select(

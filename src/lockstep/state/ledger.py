@@ -9,8 +9,9 @@ import msgspec
 import sqlalchemy as sa
 
 from lockstep import keys
-from lockstep.database import Database, among, picked, upsert, upsert_rows
+from lockstep.database import among, picked, upsert, upsert_rows
 from lockstep.state import counted, schema
+from lockstep.state.books import Books, Unfenced
 from lockstep.state.counted import FREE, Reserved, Window
 from lockstep.state.rows import (
     COLUMNS,
@@ -29,7 +30,6 @@ from lockstep.state.settling import (
     came_late,
     claim,
     delete_keys,
-    fence,
     make_due,
     position_rows,
     record_failures,
@@ -50,7 +50,7 @@ _RUN = 5
 class Ledger:
     """One store's ledger. Every write names the epoch it is made under, and fails under an older one."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Books) -> None:
         self._database = database
 
     def rows(self, consumer: int, keys: Sequence[Key]) -> dict[Key, Row]:
@@ -138,8 +138,7 @@ class Ledger:
         only remove.
         """
         refused: dict[Key, Claimed] = {}
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             reserved = FREE
             if reserve is not None:
                 reserved = reserve(counted.window(connection, generation, consumer, window))
@@ -171,8 +170,7 @@ class Ledger:
 
         `default` gives the target key of a row in short form.
         """
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             found = connection.execute(
                 sa.select(schema.intents).where(schema.intents.c.consumer == consumer)
             ).all()
@@ -212,8 +210,7 @@ class Ledger:
         claiming: bool,
     ) -> None:
         """Enters target keys that were found in the target, by source key, as void rows: hint them."""
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             self._void(connection, consumer, found, default)
             if claiming:
                 claim(
@@ -231,15 +228,13 @@ class Ledger:
         page = self.page(consumer, None, _PAGE)
         open_keys = self.intended(consumer)
         claims = schema.claims
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             connection.execute(
                 claims.delete().where(claims.c.consumer == consumer, claims.c.key.not_in(open_keys))
             )
             stand(connection, generation, consumer, page, default)
         while page and (page := self.page(consumer, page[-1].key, _PAGE)):
-            with self._database.writing() as connection:
-                fence(connection, epoch)
+            with self._database.under(epoch) as connection:
                 stand(connection, generation, consumer, page, default)
 
     # Settling
@@ -252,8 +247,7 @@ class Ledger:
         """
         now = time.time()
         ledger = schema.ledger
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             upsert_rows(connection, ledger, COLUMNS, [to_columns(done.consumer, row) for row in done.rows])
             if done.came:
                 counted.came_back(connection, generation, done.consumer, done.came)
@@ -297,17 +291,17 @@ class Ledger:
             statement = table.delete().where(table.c.consumer == consumer, table.c.key.in_(some))
             count = _PAGE
             while count == _PAGE:
-                with self._database.writing() as connection:
+                with self._database.unfenced(Unfenced.DEAD) as connection:
                     count = connection.execute(statement).rowcount
                 gone += count
         for rest in (schema.claims, schema.positions, schema.intents):
-            with self._database.writing() as connection:
+            with self._database.unfenced(Unfenced.DEAD) as connection:
                 connection.execute(rest.delete().where(rest.c.consumer == consumer))
         return gone
 
     def forget_tombstones(self, before: float) -> None:
         """Forgets removed keys that no snapshot can bring back."""
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.DEAD) as connection:
             connection.execute(schema.tombstones.delete().where(schema.tombstones.c.at < before))
 
     def positions(self, consumer: int) -> dict[tuple[Stream, Lane], dict[int, int]]:
@@ -324,14 +318,12 @@ class Ledger:
     ) -> None:
         """Sets a consumer's positions without settling anything: where a new one begins."""
         blank = Settlement(consumer, Version(0), (), (), (), (), (), positions, 0)
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             upsert(connection, schema.positions, list(position_rows(blank)))
 
     def forget_positions(self, epoch: int, consumer: int) -> None:
         """A consumer's positions are of a journal that is not there any more."""
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             connection.execute(schema.positions.delete().where(schema.positions.c.consumer == consumer))
 
     def begin_at(self, epoch: int, consumer: int, source: str, offset: int) -> None:
@@ -352,8 +344,7 @@ class Ledger:
                 )
             )
         if keys:
-            with self._database.writing() as connection:
-                fence(connection, epoch)
+            with self._database.under(epoch) as connection:
                 for some in among(connection, table.c.key, keys):
                     connection.execute(
                         table.update()

@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lockstep.database import Database, upsert
+from lockstep.database import upsert
 from lockstep.notes import Note
 from lockstep.state import schema
-from lockstep.state.settling import fence
+from lockstep.state.books import Books
 from lockstep.values import Key
 
 _AT_ONCE = 500
@@ -19,7 +19,7 @@ _AT_ONCE = 500
 class TargetNotes:
     """The notes on every generation of every target."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Books) -> None:
         self._database = database
 
     def read(self, target: str, number: int, kind: str, keys: Sequence[Key]) -> dict[Key, bytes]:
@@ -46,8 +46,7 @@ class TargetNotes:
         table = schema.notes
         last = {(one.kind, one.key): one.body for one in notes}
         place = {"target": target, "number": number}
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             gone = [
                 {"of": target, "nth": number, "what": kind, "at": bytes(key)}
                 for (kind, key), body in last.items()

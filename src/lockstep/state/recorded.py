@@ -6,8 +6,8 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
-from lockstep.database import Database
 from lockstep.state import schema
+from lockstep.state.books import Books
 from lockstep.state.counted import REMEMBERED
 
 LONGEST_CHECK = 86_400.0
@@ -109,7 +109,7 @@ class _Said(Struct):
 class Recorded:
     """Reads the tables by time. Bounds are seconds since the epoch, both within."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Books) -> None:
         self._database = database
 
     def runs(self, after: float, until: float) -> list[RunSpan]:

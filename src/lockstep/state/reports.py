@@ -13,8 +13,9 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
-from lockstep.database import Database, upsert
+from lockstep.database import upsert
 from lockstep.state import schema
+from lockstep.state.books import Books, Unfenced
 
 KEPT = 1_000
 """Reports of a consumer that are kept."""
@@ -57,7 +58,7 @@ class Open(Struct, frozen=True):
 class Reports:
     """What checks found, durably."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Books) -> None:
         self._database = database
 
     def accepted(self, consumer: int) -> dict[tuple[str, str], bytes]:
@@ -87,7 +88,7 @@ class Reports:
         them is closed."""
         reports, table = schema.reports, schema.divergences
         now = time.time()
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.OWN) as connection:
             made = connection.execute(
                 reports.insert(),
                 {
@@ -138,7 +139,7 @@ class Reports:
     def remark(self, number: int, note: str) -> None:
         """Adds to a report what is to be known of it, and was not yet when it was kept."""
         table = schema.reports
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.OWN) as connection:
             body = connection.scalar(sa.select(table.c.body).where(table.c.id == number))
             if body is None:  # forgotten by now
                 return
@@ -224,7 +225,7 @@ class Reports:
     def accept(self, consumer: int, subject: str, by: str, because: str) -> int:
         """Notes that a person accepts what is open of a subject; how many divergences that are."""
         table = schema.divergences
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.PERSON) as connection:
             return connection.execute(
                 table.update()
                 .where(table.c.consumer == consumer, table.c.subject == subject, table.c.closed_at.is_(None))

@@ -10,10 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from msgspec import Struct
 
-from lockstep.database import Database
 from lockstep.state import schema
+from lockstep.state.books import Books, Unfenced
 from lockstep.state.lock import whoami
-from lockstep.state.settling import fence
 
 
 class Backfill(Struct, frozen=True):
@@ -44,18 +43,17 @@ class Run(Struct, frozen=True):
 class Backfills:
     """Passes over all keys of a consumer's root."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Books) -> None:
         self._database = database
 
     def begin(self, epoch: int, consumer: int, reason: str, total: int) -> None:
         """A pass over all keys begins; an unfinished one of the consumer is taken over."""
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             _begun(connection, consumer, reason, total)
 
     def ask(self, consumer: int, total: int, reason: str = "asked") -> None:
         """Somebody asks for a pass over all keys, or those of a redrive, beside a run or without one."""
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.PERSON) as connection:
             _begun(connection, consumer, reason, total)
 
     def finish(self, epoch: int, consumer: int) -> None:
@@ -63,8 +61,7 @@ class Backfills:
         known = self.newest(consumer)
         if known is None or known.finished_at is not None:
             return
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             _finished(connection, consumer, time.time())
 
     def newest(self, consumer: int) -> Backfill | None:
@@ -102,12 +99,12 @@ def _finished(connection: sa.Connection, consumer: int, at: float) -> None:
 class Runs:
     """Every `lockstep run` there was, and what the live one shows of itself."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Books) -> None:
         self._database = database
 
     def begin(self, epoch: int) -> int:
         now = time.time()
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.OWN) as connection:
             made = connection.execute(
                 schema.runs.insert(),
                 {"holder": whoami(), "epoch": epoch, "started_at": now, "seen_at": now, "gauges": "{}"},
@@ -121,7 +118,7 @@ class Runs:
         values: dict[str, Any] = {"seen_at": now, "gauges": json.dumps(gauges)}
         if outcome is not None:
             values |= {"ended_at": now, "outcome": outcome}
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.OWN) as connection:
             connection.execute(schema.runs.update().where(schema.runs.c.id == run).values(**values))
 
     def last(self) -> Run | None:

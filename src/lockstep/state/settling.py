@@ -9,7 +9,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from lockstep.database import among, upsert
-from lockstep.errors import LeaseLost
 from lockstep.state import schema
 from lockstep.state.rows import Claimed, Intent, Row, Settlement, owns
 from lockstep.values import Key
@@ -25,17 +24,6 @@ class Scope(StrEnum):
     RUN = "run"
     BUILD = "build"
     FOLLOW = "follow"
-
-
-def fence(connection: sa.Connection, epoch: int) -> None:
-    """Raises LeaseLost when this epoch is over: its scope has drawn a newer one."""
-    drawn = schema.leases.c.epoch
-    if connection.scalar(sa.select(drawn).where(drawn == epoch).limit(1)) is None:
-        newest = connection.scalar(sa.select(sa.func.max(drawn)))
-        raise LeaseLost(
-            f"epoch {epoch} is over: {newest or 'none'} was drawn since",
-            "Nothing is lost. Only one `lockstep run` may work a state store; end the other one.",
-        )
 
 
 def position_rows(done: Settlement) -> Iterable[dict[str, Any]]:

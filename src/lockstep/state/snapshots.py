@@ -9,8 +9,8 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
-from lockstep.database import Database
 from lockstep.state import schema
+from lockstep.state.books import Books, Unfenced
 from lockstep.values import Saved, Version
 
 
@@ -43,7 +43,7 @@ class Snapshot(Struct, frozen=True):
 class Snapshots:
     """The saved states of every target."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Books) -> None:
         self._database = database
 
     def begin(self, target: str, generation: int, mappings: Mapping[str, Taken]) -> Snapshot:
@@ -57,7 +57,7 @@ class Snapshots:
             "body": body,
         }
         table = schema.snapshots
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.OWN) as connection:
             newest = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
             moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
             values["name"] = f"{moment}-{newest + 1}"
@@ -86,7 +86,7 @@ class Snapshots:
 
     def _set(self, number: int, **values: object) -> None:
         table = schema.snapshots
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.OWN) as connection:
             connection.execute(table.update().where(table.c.id == number).values(**values))
 
     def get(self, number: int) -> Snapshot | None:

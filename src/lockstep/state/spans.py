@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from lockstep.canonical import wrap64
-from lockstep.database import Database
 from lockstep.state import schema
+from lockstep.state.books import Books
 from lockstep.state.rows import Row, from_columns
 from lockstep.values import Key, Span
 
@@ -82,7 +82,7 @@ _NEXT: dict[tuple[str, ...], Any] = {
 class LedgerSpans:
     """One consumer's rows, for who compares them."""
 
-    def __init__(self, database: Database, consumer: int) -> None:
+    def __init__(self, database: Books, consumer: int) -> None:
         self._database = database
         self._consumer = consumer
 

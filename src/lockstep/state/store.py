@@ -27,6 +27,7 @@ from lockstep.journal import tables as journals
 from lockstep.journal.sql import SqlJournal
 from lockstep.place import KEPT, Place, StateUrl
 from lockstep.state import schema
+from lockstep.state.books import Books, Unfenced, fence
 from lockstep.state.builds import Build, Builds
 from lockstep.state.drills import Drills
 from lockstep.state.events import Events
@@ -39,7 +40,7 @@ from lockstep.state.notes import TargetNotes
 from lockstep.state.recorded import Recorded
 from lockstep.state.reports import Reports
 from lockstep.state.runs import Backfills, Runs
-from lockstep.state.settling import Scope, fence
+from lockstep.state.settling import Scope
 from lockstep.state.snapshots import Snapshots
 from lockstep.state.spans import LedgerSpans
 from lockstep.state.stuck import StuckKeys
@@ -76,7 +77,8 @@ class Store:
 
     def __init__(self, place: Place, access: Access = Access.RUN) -> None:
         self.place = place
-        journal, self._database = _opened(place, access)
+        journal, ledger = _opened(place, access)
+        self._database = Books(ledger)
         self.lock, self.build_lock, self.follow_lock, self.snapshot_lock = (
             _lock(place, name) for name in ("run", "build", "follow", "snapshot")
         )
@@ -96,7 +98,7 @@ class Store:
         self.notes = TargetNotes(self._database)
         self.inheritance = Inheritance(self._database)
         if self._known("identity") is None:
-            with self._database.writing() as connection:
+            with self._database.unfenced(Unfenced.DRAWS) as connection:
                 made = {"identity": uuid4().hex, "partitions": str(PARTITIONS)}
                 upsert(connection, schema.meta, [{"name": k, "value": v} for k, v in made.items()])
 
@@ -184,8 +186,7 @@ class Store:
             f"pair:{source}": f"{pair} {self.journal.pair(source) or ''}",
             f"followed:{source}": msgspec.json.encode(followed).decode(),
         }
-        with self._database.writing() as connection:
-            fence(connection, epoch)
+        with self._database.under(epoch) as connection:
             upsert(connection, schema.meta, [{"name": k, "value": v} for k, v in noted.items()])
         self.journal.keep_generations(self.generations.all_live())
         self.journal.note_pair(source, pair)
@@ -202,7 +203,7 @@ class Store:
         `held`: the epoch that the lease to be renewed has. Raises LeaseLost when a newer one was drawn.
         """
         table = schema.leases
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.DRAWS) as connection:
             newest = connection.scalar(sa.select(sa.func.max(table.c.epoch))) or 0
             if held is not None:
                 fence(connection, held)

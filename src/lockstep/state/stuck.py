@@ -9,9 +9,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from msgspec import Struct
 
-from lockstep.database import Database
 from lockstep.state import schema
-from lockstep.state.settling import fence
+from lockstep.state.books import Books, Unfenced
 from lockstep.values import Key
 
 
@@ -33,7 +32,7 @@ class Stuck(Struct, frozen=True):
 class StuckKeys:
     """What is stuck. Settling writes it (`state.ledger`); this reads it and asks for another try."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Books) -> None:
         self._database = database
 
     def of(self, consumer: int, keys: Sequence[Key] | None = None, limit: int = 1000) -> list[Stuck]:
@@ -86,8 +85,7 @@ class StuckKeys:
                 )
             )
         if keys:
-            with self._database.writing() as connection:
-                fence(connection, epoch)
+            with self._database.under(epoch) as connection:
                 connection.execute(
                     table.update()
                     .where(table.c.consumer == consumer, table.c.key.in_(keys))
@@ -98,7 +96,7 @@ class StuckKeys:
     def retry_all(self, consumer: int) -> int:
         """Makes every stuck key of a consumer due now; how many. The run hints them."""
         table = schema.stuck
-        with self._database.writing() as connection:
+        with self._database.unfenced(Unfenced.PERSON) as connection:
             return connection.execute(
                 table.update().where(table.c.consumer == consumer).values(retry_at=time.time())
             ).rowcount
