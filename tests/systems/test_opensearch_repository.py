@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,28 @@ def test_a_repository_that_nobody_registered_is_named_with_how_to(world: World) 
                 ask()
             assert "PUT /_snapshot/" in refused.value.remedy
             assert "path.repo" in refused.value.remedy
+
+
+def test_check_says_whether_it_is_there_and_can_be_used(world: World) -> None:
+    (missing,) = world.target(world.name).check()
+    assert f"no snapshot repository {world.name}" in missing.problem
+    assert f"PUT /_snapshot/{world.name}" in missing.mend
+    (unregistered,) = world.target().check()
+    assert "not registered yet" in unregistered.problem
+    assert world.real.get(f"/_snapshot/{world.name}").status_code == 404, "check registers nothing"
+    assert not missing.blocks
+    assert not unregistered.blocks
+    world.put(f"/_snapshot/{world.name}", {"type": "fs", "settings": {"location": world.location}})
+    assert world.target(world.name).check() == []
+    assert world.target().check() == []
+    shutil.rmtree(world.location)
+    Path(world.location).write_text("a file stands where the directory was")
+    for target in (world.target(), world.target(world.name)):
+        (unusable,) = target.check()
+        assert "its state cannot be saved" in unusable.problem
+        assert f"POST /_snapshot/{world.name}/_verify" in unusable.mend
+        assert not unusable.blocks
+    Path(world.location).unlink()
 
 
 def test_a_registered_one_is_used_by_its_name(world: World) -> None:

@@ -12,10 +12,11 @@ import msgspec
 from lockstep import keys
 from lockstep.canonical import canonical
 from lockstep.engine.derive import Deriver
-from lockstep.errors import DataError, LockstepError
+from lockstep.errors import DataError, DeclarationError, LockstepError
 from lockstep.mapping import LEAVES, Desired, Mapping
 from lockstep.operations.annotated import misannotated
 from lockstep.pipeline import Pipeline
+from lockstep.ports import Restorable, Target
 from lockstep.values import EVERYTHING, Finding
 
 SAMPLES = 50
@@ -32,6 +33,7 @@ def check(pipeline: Pipeline) -> list[Finding]:
             healthy.add(source.name)
     for target in pipeline.targets().values():
         found += _asked(target.name, target.check)
+        found += _unsaved(target)
     for mapping in pipeline.mappings.values():
         found += _sharing(pipeline, mapping)
         if mapping.source.name in healthy:
@@ -45,6 +47,21 @@ def _asked(subject: str, ask: Callable[[], Iterable[Finding]]) -> list[Finding]:
         return list(ask())
     except LockstepError as error:
         return [Finding(subject, str(error), error.remedy)]
+
+
+def _unsaved(target: Target) -> Iterator[Finding]:
+    """Whether it is declared where states of a target that can be saved lie."""
+    if not isinstance(target, Restorable):
+        return
+    try:
+        target.repository().close()
+    except DeclarationError as error:
+        yield Finding(
+            target.name,
+            f"nothing could bring it back but a pass over all keys: {error}",
+            error.remedy,
+            blocks=False,
+        )
 
 
 def _sharing(pipeline: Pipeline, mapping: Mapping) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from lockstep import keys
 from lockstep.errors import DeclarationError
 from lockstep.systems.opensearch.builds import Builds
 from lockstep.systems.opensearch.check import check
+from lockstep.systems.opensearch.check_place import check_place
 from lockstep.systems.opensearch.client import Auth, Client, Verify
 from lockstep.systems.opensearch.flavour import ELASTICSEARCH, OPENSEARCH, Flavour
 from lockstep.systems.opensearch.layout import Layout, checked_name
@@ -173,7 +174,11 @@ class SearchIndex:
         """Everything that can be known before the first write, asking and changing nothing."""
         client = self.system.connect(timeout=min(20.0, self.system.timeout))
         try:
-            return check(client, self.name, Layout(self.index, 1), self.mappings, self.settings)
+            found = check(client, self.name, Layout(self.index, 1), self.mappings, self.settings)
+            place = self.system.snapshots
+            if place is not None and not any(one.blocks for one in found):
+                found += check_place(client, self.name, place)
+            return found
         finally:
             client.close()
 

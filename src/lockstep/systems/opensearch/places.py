@@ -130,6 +130,21 @@ class Shelf:
         if answer.value is None:
             raise self.refusal(answer)
 
+    def registered(self) -> bool:
+        """Whether the cluster knows it; False where Lockstep shall register it and has not yet. Changes
+        nothing. Raises Refused where somebody else should have, or it is another one."""
+        place = self.place
+        found = self._sent("GET", place.path)
+        if found.value is not None:
+            if place.kind is not None:
+                self._assert_same(found.value.get(place.name, {}))
+            return True
+        if found.why.kind != "repository_missing_exception":
+            raise self.refusal(found)
+        if place.kind is None:
+            raise self._missing()
+        return False
+
     def _sent(self, method: str, path: str, body: Any = None) -> Answer:
         """Raises Unreachable, and Refused where it is the user who may not."""
         content = None if body is None else self._client.content(body)
@@ -142,17 +157,8 @@ class Shelf:
         return Answer(status, None, why)
 
     def _prepare(self) -> None:
-        place = self.place
-        found = self._sent("GET", place.path)
-        if found.value is None and found.why.kind != "repository_missing_exception":
-            raise self.refusal(found)
-        if place.kind is None:
-            if found.value is None:
-                raise self._missing()
-        elif found.value is None:
+        if not self.registered():
             self._register()
-        else:
-            self._assert_same(found.value.get(place.name, {}))
         self._ready = True
 
     def _register(self) -> None:
