@@ -95,6 +95,27 @@ def test_the_friday_night(world: World) -> None:
     world.assert_agreement()
 
 
+@pytest.mark.parametrize("world", ["opensearch", "postgres"], indirect=True)
+def test_lost_twice_in_one_night(world: World) -> None:
+    """The second restore is of the same saved state, and finds what it needs in the ledger of the first."""
+    wipe(world)
+    first = restore(world.pipeline())
+    world.generation = first.generation
+    world.run()
+    world.do(
+        "UPDATE users SET email = 'between' || id WHERE id BETWEEN 1514 AND 1517",
+        "DELETE FROM users WHERE id = 1520",
+    )
+    world.run()
+    wipe(world)
+    second = restore(world.pipeline())
+    assert second.snapshot == first.snapshot
+    assert first.redriven is not None
+    assert second.redriven == first.redriven + 5
+    world.generation = second.generation
+    world.assert_agreement()
+
+
 @pytest.fixture
 def state_url(postgres_server: PostgresHandle) -> Iterator[str]:
     """A database of its own for the state store."""

@@ -16,7 +16,7 @@ from lockstep.recovery.drill import drill
 from lockstep.recovery.restore import restore
 from lockstep.recovery.snapshot import snapshot
 from lockstep.values import PARTITIONS, Lane, consumer_stream
-from tests.recovery.world import USERS, RecoveryWorld, soon
+from tests.recovery.world import USERS, RecoveryWorld, soon, wipe
 
 SAVING = ["snapshot-begun", "snapshot-saved"]
 RESTORING = [
@@ -45,12 +45,6 @@ def world(tmp_path: Path) -> RecoveryWorld:
     )
     made.run()
     return made
-
-
-def wipe(world: RecoveryWorld) -> None:
-    """What a healer does to a host: everything is gone but the repository."""
-    (world.root / "search").rename(world.root / "gone")
-    shutil.rmtree(world.root / "gone", ignore_errors=True)
 
 
 def test_only_what_changed_since_is_derived_again(world: RecoveryWorld) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -193,6 +194,12 @@ class RecoveryWorld(World):
         code = in_process(_act_and_die, self, action, spec)
         assert code in (0, -9), f"{action} at {spec} ended with {code}"
         return code == -9
+
+
+def wipe(world: RecoveryWorld) -> None:
+    """What a healer does to a host: everything is gone but the repository."""
+    (world.root / "search").rename(world.root / "gone")
+    shutil.rmtree(world.root / "gone", ignore_errors=True)
 
 
 def soon(true: Callable[[], object], within: float = 60.0) -> None:

@@ -1,9 +1,10 @@
 """Brings a build back from a saved state: the records, the ledger that speaks of them, and a hint of every
 key that changed since.
 
-What the ledger of the saved build says is inherited where it is still there: only what was written or removed
-since is derived again, however old the saved state is and however short the journal. Else what the records
-say of themselves is read, and everything is derived and compared.
+What the ledger of the saved build says is inherited where it is still there, or that of a build which was
+restored from it before: only what was written or removed since is derived again, however old the saved state
+is and however short the journal. Else what the records say of themselves is read, and everything is derived
+and compared.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.snapshots import Snapshot, Taken
 from lockstep.state.store import Store
-from lockstep.values import Entry, Key, Lane, Stream, Trust, consumer_stream
+from lockstep.values import Entry, Key, Lane, Stream, Trust, consumer_stream, version
 
 T = TypeVar("T")
 
@@ -149,7 +150,7 @@ def _inherit(
     """Makes the ledger of a consumer, and hints what the restored records lack: how many keys, None: all."""
     store = builder.store
     taken = saved.mappings.get(mapping.name)
-    before = None if taken is None else _ledger_of(store, taken)
+    before = None if taken is None else _ledger_of(store, saved, taken, mapping.name)
     if taken is None or before is None:
         _found(builder, saved, build, consumer, mapping)
         return None
@@ -170,6 +171,9 @@ def _inherit(
         builder.tell("ledger", count, count)
     if store.generations.claims(consumer.id):
         store.inheritance.claims(epoch, before.id, heir, build.id)
+    store.inheritance.buried(epoch, before.id, heir, taken.since)
+    covered = _covered(store, saved, taken, before, epoch)
+    builder.lease.under(partial(store.inheritance.note_covered, consumer=heir, snapshots=covered))
     passing("build-inherited")
     for removed in store.inheritance.removed(before.id, taken.since):
         if mapping.key_is_root_key:  # else nobody knows where its record was: the check finds it
@@ -205,12 +209,34 @@ def _found(builder: Builder, saved: Snapshot, build: Build, consumer: Consumer, 
     builder.hint_all(consumer, mapping, why, Trust.TARGET)
 
 
-def _ledger_of(store: Store, taken: Taken) -> Consumer | None:
-    """The consumer whose ledger speaks of the saved records; None where it is forgotten."""
+def _ledger_of(store: Store, saved: Snapshot, taken: Taken, mapping: str) -> Consumer | None:
+    """The consumer whose ledger speaks of the saved records; None where none does, or it is forgotten."""
     known = store.generations.known(taken.consumer)
-    if known is None or known.id in store.generations.replaced():
-        return None
-    return known
+    if known is not None and known.id not in store.generations.replaced():
+        return known
+    heirs = (
+        one
+        for state in ("live", "kept")
+        for build in store.builds.of(saved.target, state)
+        for one in store.generations.following(build.id)
+        if one.mapping == mapping and saved.id in store.inheritance.covered(one.id)
+    )
+    return next(heirs, None)
+
+
+def _covered(store: Store, saved: Snapshot, taken: Taken, before: Consumer, epoch: int) -> set[int]:
+    """The saved states that the heir's ledger covers: this one, and the older ones that the ledger before
+    speaks of. Of a later one it might take for untouched what was written between the two, and is as it was
+    by now."""
+    if taken.since >= version(epoch, 0):  # what the heir writes could look older
+        return set()
+    known = store.inheritance.covered(before.id)
+    older = [
+        (one.id, of)
+        for one in store.snapshots.of(saved.target, "whole")
+        if (of := one.mappings.get(before.mapping)) is not None and of.since <= taken.since
+    ]
+    return {number for number, of in older if of.consumer == before.id or number in known}
 
 
 def _hand_over(store: Store, consumer: int, heir: int, positions: Mapping_[tuple[Stream, Lane], int]) -> None:

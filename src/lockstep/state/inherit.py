@@ -2,14 +2,19 @@
 
 A row that was last written before the saved state began speaks of the restored record as well. What was
 written since, or is in doubt, becomes a void row: those keys are to be hinted, and those removed since too.
+
+So an heir's ledger speaks of that saved state, and of older ones, for as long as it lives: a row of a lower
+version was not written since, whoever wrote it. It *covers* them, and the ledger before it may be forgotten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+import msgspec
 import sqlalchemy as sa
 
+from lockstep.database import upsert
 from lockstep.state import schema
 from lockstep.state.books import Books
 from lockstep.state.rows import COLUMNS
@@ -100,6 +105,31 @@ class Inheritance:
                 )
             )
 
+    def buried(self, epoch: int, consumer: int, heir: int, since: Version) -> None:
+        """Copies what is known of keys that were removed before: older saved states have their records."""
+        table = schema.tombstones
+        same = [table.c.key, table.c.version, table.c.at]
+        before = sa.select(sa.literal(heir), *same).where(
+            table.c.consumer == consumer, table.c.version < since
+        )
+        with self._database.under(epoch) as connection:
+            connection.execute(table.delete().where(table.c.consumer == heir))
+            names = ["consumer", *(column.name for column in same)]
+            connection.execute(table.insert().from_select(names, before))
+
+    def note_covered(self, epoch: int, consumer: int, snapshots: Collection[int]) -> None:
+        """The ledger of a consumer covers these saved states from now on."""
+        row = {"name": covered_by(consumer), "value": msgspec.json.encode(sorted(snapshots)).decode()}
+        with self._database.under(epoch) as connection:
+            upsert(connection, schema.meta, [row])
+
+    def covered(self, consumer: int) -> frozenset[int]:
+        """The saved states, by number, that an heir's ledger covers. Those of its own build are not named."""
+        table = schema.meta
+        with self._database.reading() as connection:
+            noted = connection.scalar(sa.select(table.c.value).where(table.c.name == covered_by(consumer)))
+        return frozenset() if noted is None else msgspec.json.decode(noted, type=frozenset[int])
+
     def removed(self, consumer: int, since: Version) -> Iterator[list[Key]]:
         """Keys whose record was removed since, in pages."""
         table = schema.tombstones
@@ -114,3 +144,8 @@ class Inheritance:
                 after = Key(bytes(found[-1]))
             if len(found) < _PAGE:
                 return
+
+
+def covered_by(consumer: int) -> str:
+    """The name under which it is noted what a consumer's ledger covers."""
+    return f"covered:{consumer}"

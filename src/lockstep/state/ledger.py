@@ -13,6 +13,7 @@ from lockstep.database import among, picked, upsert, upsert_rows
 from lockstep.state import counted, schema
 from lockstep.state.books import Books, Unfenced
 from lockstep.state.counted import FREE, Reserved, Window
+from lockstep.state.inherit import covered_by
 from lockstep.state.rows import (
     COLUMNS,
     Claimed,
@@ -297,6 +298,8 @@ class Ledger:
         for rest in (schema.claims, schema.positions, schema.intents):
             with self._database.unfenced(Unfenced.DEAD) as connection:
                 connection.execute(rest.delete().where(rest.c.consumer == consumer))
+        with self._database.unfenced(Unfenced.DEAD) as connection:
+            connection.execute(schema.meta.delete().where(schema.meta.c.name == covered_by(consumer)))
         return gone
 
     def forget_tombstones(self, before: float) -> None:
