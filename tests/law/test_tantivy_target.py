@@ -31,7 +31,7 @@ class TestTantivy(WriterLaw, RestorableLaw, KilledLaw, GenerationalLaw):
         return True
 
     def wreck(self, target: Target, name: str) -> bool:
-        next((self.path / "snapshots" / "law" / name).glob("*.store")).unlink()
+        next((self.path.with_name("search-snapshots") / "law" / name).glob("*.store")).unlink()
         return True
 
     def another(self, target: Target) -> Target | None:

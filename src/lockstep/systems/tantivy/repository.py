@@ -44,7 +44,8 @@ class _Commit(msgspec.Struct):
 
 
 class TantivyRepository:
-    """The `Repository` of an index. `searched` says which generation is."""
+    """The `Repository` of an index. `archive` is where its states are saved, `older` where they once were.
+    `searched` says which generation is."""
 
     def __init__(
         self,
@@ -52,26 +53,30 @@ class TantivyRepository:
         system: str,
         place: Callable[[int], Place],
         searched: Callable[[], int | None],
+        older: Archive | None = None,
     ) -> None:
         self._archive, self._system, self._place, self._searched = archive, system, place, searched
+        self._older = older
         self._progress = Progress()
 
     def save(self, generation: int, name: str) -> Saved:
         place = self._place(generation)
-        return self._archive.save(name, generation, lambda to: self._fill(place, to))
+        return self._of(name).save(name, generation, lambda to: self._fill(place, to))
 
     def saved(self) -> list[Saved]:
-        return self._archive.saved()
+        older = [] if self._older is None else self._older.saved()
+        return sorted([*older, *self._archive.saved()], key=lambda one: one.at)
 
     def damage(self, name: str) -> str | None:
-        self._progress.begin(self._archive.size(name))
-        return self._archive.damage(name, self._progress.moved)
+        archive = self._of(name)
+        self._progress.begin(archive.size(name))
+        return archive.damage(name, self._progress.moved)
 
     def restore(self, name: str, generation: int, marker: str) -> Identity:
-        place = self._place(generation)
-        self._progress.begin(2 * (self._archive.size(name) or 0))  # read to be checked, then to be copied
+        place, archive = self._place(generation), self._of(name)
+        self._progress.begin(2 * (archive.size(name) or 0))  # read to be checked, then to be copied
         self._refuse_another(place, marker)
-        manifest = self._archive.checked(name, self._progress.moved)
+        manifest = archive.checked(name, self._progress.moved)
         standing = Standing(uuid4().hex, marker, manifest.details["fields"], name)
         with in_place(place.directory):
             place.directory.mkdir(parents=True, exist_ok=True)
@@ -80,7 +85,7 @@ class TantivyRepository:
                 stands = self._refuse_another(place, marker)
                 if stands is None or stands.restored != name:
                     for file, kept in manifest.files.items():
-                        self._bring_back(self._archive.path(name) / file, beside / file, kept)
+                        self._bring_back(archive.path(name) / file, beside / file, kept)
                     self._contents(beside)  # whatever cannot be opened is not restored
                     if stands is not None:
                         self._make_way(place)
@@ -95,10 +100,15 @@ class TantivyRepository:
         return self._progress.share()
 
     def forget(self, name: str) -> None:
-        self._archive.forget(name)
+        self._of(name).forget(name)
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def _of(self, name: str) -> Archive:
+        """Where a saved state lies, or shall."""
+        older = self._older
+        return older if older is not None and older.path(name).exists() else self._archive
 
     def _fill(self, place: Place, to: Path) -> Filled:
         """The files of the newest commit. They are first given a second name beside the index, so that a
@@ -163,8 +173,10 @@ class TantivyRepository:
     def _earlier(self) -> dict[str, tuple[Path, Kept]]:
         """The segments' files in saved states, by their names, which no two contents share."""
         return {
-            file: (self._archive.path(manifest.name) / file, kept)
-            for manifest in self._archive.manifests()
+            file: (archive.path(manifest.name) / file, kept)
+            for archive in (self._older, self._archive)
+            if archive is not None
+            for manifest in archive.manifests()
             for file, kept in manifest.files.items()
             if _SEGMENTS_FILE.fullmatch(file)
         }

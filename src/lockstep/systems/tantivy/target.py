@@ -17,16 +17,23 @@ from lockstep.values import Finding, Key, Record
 
 
 class TantivyTarget:
-    """One index, all its generations. `snapshots`: the directory of saved states."""
+    """One index, all its generations. `snapshots`: the directory of saved states; `older`: where they were
+    saved before, within that of the index."""
 
     def __init__(
-        self, directory: Path, system: str, index: str, fields: Mapping[str, str] | None, snapshots: Path
+        self,
+        directory: Path,
+        system: str,
+        index: str,
+        fields: Mapping[str, str] | None,
+        snapshots: Path,
+        older: Path | None = None,
     ) -> None:
         client.validate(index)
         documents.validate(fields)
         self._directory, self._system, self._index = directory, system, index
         self._fields = None if fields is None else dict(fields)
-        self._snapshots = snapshots
+        self._snapshots, self._older = snapshots, older
 
     @property
     def name(self) -> str:
@@ -53,10 +60,28 @@ class TantivyTarget:
         client.point(self._directory, self._index, place.path.name)
 
     def repository(self) -> TantivyRepository:
-        return TantivyRepository(self._archive(), self._system, self._place, self.searched)
+        return TantivyRepository(
+            self._archive(self._snapshots),
+            self._system,
+            self._place,
+            self.searched,
+            None if self._older is None else self._archive(self._older),
+        )
 
-    def _archive(self) -> Archive:
-        return Archive(self._snapshots / self._index, self.name)
+    def _archive(self, place: Path) -> Archive:
+        return Archive(place / self._index, self.name)
+
+    def _saving(self) -> list[Finding]:
+        found = self._archive(self._snapshots).check(self.name)
+        if self._older is None or not (within := self._archive(self._older).saved()):
+            return found
+        problem = (
+            f"{len(within)} of its saved states lie in {self._older}: what wipes the index wipes them too"
+        )
+        mend = (
+            f"`lockstep snapshot` saves beside it, in {self._snapshots}; those within can still be restored."
+        )
+        return [*found, Finding(self.name, problem, mend, blocks=False)]
 
     def remove(self, generation: int, marker: str) -> None:
         """Removes a generation that nobody searches."""
@@ -98,7 +123,7 @@ class TantivyTarget:
         try:
             client.library()
             generation = client.current(self._directory, self._index)
-            saving = self._archive().check(self.name)
+            saving = self._saving()
             if generation is None:
                 return saving
             standing = self._place(generation).standing()
