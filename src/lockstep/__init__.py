@@ -8,7 +8,7 @@ Values that hold from a day on: `Timeline`.
 Pipelines: `Pipeline`, `Keyed`, `Clock`, `load`.
 Systems: `Postgres`, `SQLite`, `OpenSearch`, `Elasticsearch`, `Tantivy` (each needs its extra).
 What the command line does: `check`, `run`, `status`, `plan`, `explain`, `stuck`, `retry`, `verify`,
-`backfill`, `timeline`, `explore`; `snapshot`, `snapshots`, `restore`, `drill`, `redrive`, `redrive_keys`,
+`backfill`, `history`, `explore`; `snapshot`, `snapshots`, `restore`, `drill`, `redrive`, `redrive_keys`,
 `deploy`, `rollback`, `retire`.
 Plans of other automation: `guard_terraform`, `guard_fleet`, which answer with a `Judgement`.
 """
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from lockstep.operations.check import check
     from lockstep.operations.explain import explain
     from lockstep.operations.guard import Judgement, guard_fleet, guard_terraform
+    from lockstep.operations.history import history
     from lockstep.operations.holds import approve, holds, reject
     from lockstep.operations.plan import plan
     from lockstep.operations.redrive import redrive
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from lockstep.operations.run import run
     from lockstep.operations.status import status
     from lockstep.operations.stuck import retry, stuck
-    from lockstep.operations.timeline import timeline
     from lockstep.operations.verify import verify
     from lockstep.recovery.deploy import deploy
     from lockstep.recovery.drill import drill
@@ -93,6 +93,7 @@ _LAZY = {
     "explore": ("lockstep.exploration.system", ""),
     "guard_fleet": ("lockstep.operations.guard", ""),
     "guard_terraform": ("lockstep.operations.guard", ""),
+    "history": ("lockstep.operations.history", ""),
     "holds": ("lockstep.operations.holds", ""),
     "plan": ("lockstep.operations.plan", ""),
     "redrive": ("lockstep.operations.redrive", ""),
@@ -110,7 +111,6 @@ _LAZY = {
     "snapshots": ("lockstep.recovery.listing", ""),
     "status": ("lockstep.operations.status", ""),
     "stuck": ("lockstep.operations.stuck", ""),
-    "timeline": ("lockstep.operations.timeline", ""),
     "verify": ("lockstep.operations.verify", ""),
 }
 
@@ -162,6 +162,7 @@ __all__ = [
     "explore",
     "guard_fleet",
     "guard_terraform",
+    "history",
     "holds",
     "key",
     "load",
@@ -185,7 +186,6 @@ __all__ = [
     "snapshots",
     "status",
     "stuck",
-    "timeline",
     "total",
     "verify",
 ]

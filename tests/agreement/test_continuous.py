@@ -136,5 +136,5 @@ def test_a_repair_that_does_not_stick_is_given_up(
     assert caplog.text.count(said) == 1
     shown = CliRunner().invoke(cli, ["--state", str(tmp_path / "state"), "report", str(seen + 2)])
     assert said in shown.stdout
-    told = ls.timeline(tmp_path / "state").happenings
+    told = ls.history(tmp_path / "state").happenings
     assert [one.text for one in told if one.kind == "repair-given-up"] == [said]

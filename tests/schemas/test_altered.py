@@ -72,7 +72,7 @@ def test_what_cannot_be_followed_is_held_and_let_go(shop: Shop) -> None:
             shop.settle(name)
             until(lambda: run.reason("items") == "", name)
     shop.assert_agreement()
-    told = [one for one in ls.timeline(shop.pipeline()).happenings if one.subject == "items"]
+    told = [one for one in ls.history(shop.pipeline()).happenings if one.subject == "items"]
     held = [one.text for one in told if one.kind == "mapping-held"]
     assert len(held) == len(HELD), held
     for text, (_, reason, _) in zip(held, HELD.values(), strict=True):

@@ -29,7 +29,7 @@ def test_public_names_are_pinned() -> None:
         *("Far", "Interval", "Range"),
         *("Elasticsearch", "OpenSearch", "Postgres", "SQLite", "Tantivy"),
         *("accept", "adopt", "repair", "report", "reports"),
-        *("Guard", "HeldBack", "Numbers", "approve", "holds", "reject", "timeline"),
+        *("Guard", "HeldBack", "Numbers", "approve", "holds", "reject", "history"),
         *("backfill", "check", "explain", "explore", "plan", "retry", "run", "status", "stuck", "verify"),
         *("CheckFailed", "DataError", "DeclarationError", "Finding", "LockstepError", "MappingStopped"),
         *("Disagreement", "UsageError"),

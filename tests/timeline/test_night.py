@@ -39,7 +39,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def happened(world: World, *kinds: str, **asked: Any) -> list[Happening]:
     """All that happened, in order; of these kinds alone where some are named."""
-    found = ls.timeline(Path(world.state), **asked).happenings
+    found = ls.history(Path(world.state), **asked).happenings
     return [one for one in found if not kinds or one.kind in kinds]
 
 
@@ -98,7 +98,7 @@ def test_the_night_is_told_in_order_with_who_and_why(world: World, monkeypatch: 
     sql(world, "DROP TABLE {}")
     with pytest.raises(ls.TargetReplaced):
         world.run()
-    unproven = ls.timeline(Path(world.state)).summary
+    unproven = ls.history(Path(world.state)).summary
     assert (unproven.agreed, unproven.unproven) == (None, ("people",))
     ls.backfill(world.pipeline(), "people", rebuild=True)
     world.run()

@@ -39,7 +39,7 @@ def status(world: RecoveryWorld) -> str:
 
 def told(world: RecoveryWorld, word: str) -> list[tuple[str, str | None]]:
     """Kind and who, of the kinds that begin so."""
-    found = ls.timeline(world.root / "state").happenings
+    found = ls.history(world.root / "state").happenings
     return [(str(one.kind), one.who) for one in found if one.kind.startswith(word)]
 
 
@@ -98,7 +98,7 @@ def test_who_restored_and_deployed_and_went_back(world: RecoveryWorld) -> None:
     with pytest.raises(ls.TargetReplaced):
         world.run()
     restore(world.pipeline())
-    found = ls.timeline(world.root / "state").summary
+    found = ls.history(world.root / "state").summary
     assert found.first_sign is not None
     assert found.first_sign.kind == "target-gone"
     assert found.decided is not None
@@ -158,7 +158,7 @@ def test_what_befalls_a_build_beside_the_live_one_is_told_as_such(world: Recover
             deploy(world.pipeline())
     finally:
         points.install(None)
-    found = ls.timeline(world.root / "state").happenings
+    found = ls.history(world.root / "state").happenings
     (stopped,) = [one for one in found if one.kind == "mapping-stopped"]
     assert stopped.text.startswith("build 2, beside the live one: ")
     assert [one.kind for one in found if one.kind.startswith("deploy")] == ["deploy-begun", "deploy-failed"]

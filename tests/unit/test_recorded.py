@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from lockstep.operations.happening import Happening
-from lockstep.operations.timeline import timeline
+from lockstep.operations.history import history
 from lockstep.place import Place
 from lockstep.state import schema
 from lockstep.state.books import Unfenced
@@ -20,7 +20,7 @@ HOUR = 3_600.0
 
 
 def told(place: Place, *kinds: str, **asked: Any) -> list[Happening]:
-    found = timeline(place, **asked).happenings
+    found = history(place, **asked).happenings
     return [one for one in found if not kinds or one.kind in kinds]
 
 

@@ -18,8 +18,8 @@ from lockstep.engine.service import Service
 from lockstep.operations.bursts import Burst, bursts
 from lockstep.operations.folding import folded
 from lockstep.operations.happening import Happening, Told
+from lockstep.operations.history import history
 from lockstep.operations.summary import summary
-from lockstep.operations.timeline import timeline
 from lockstep.pipeline import Pipeline
 from lockstep.state import events, schema
 from lockstep.state.books import Unfenced
@@ -195,7 +195,7 @@ def test_a_clock_that_is_set_is_said_and_durations_are_never_negative(
     store.events.flush()
     store.runs.see(run, {}, "stopped")
     store.holds.decide(1, "approved", "ada", "it is right", 5, true())
-    found = timeline(tmp_path / "state", since=true() - 7_200, until=true())
+    found = history(tmp_path / "state", since=true() - 7_200, until=true())
     assert [str(one.kind) for one in found.happenings] == [
         "clock-jumped",
         "mapping-goes-on",
@@ -245,9 +245,9 @@ def test_a_night_of_faults_stays_readable_and_quick(tmp_path: Path) -> None:
 
 def test_what_is_older_than_what_is_kept_is_said(tmp_path: Path) -> None:
     Store(tmp_path / "state").close()
-    old = timeline(tmp_path / "state", since=time.time() - events.KEPT - 10)
+    old = history(tmp_path / "state", since=time.time() - events.KEPT - 10)
     assert "are kept for 90 days" in old.notes[0]
-    assert timeline(tmp_path / "state", since=time.time() - events.KEPT + 10).notes == ()
+    assert history(tmp_path / "state", since=time.time() - events.KEPT + 10).notes == ()
 
 
 def test_the_page_tells_of_every_kind() -> None:

@@ -9,15 +9,15 @@ from lockstep.cli import output, story
 from lockstep.operations.folding import folded
 
 if TYPE_CHECKING:
-    from lockstep.operations.timeline import Timeline
+    from lockstep.operations.history import History
 
 
-def page(found: Timeline) -> str:
+def page(found: History) -> str:
     """The page, whole."""
     return "\n".join(_lines(found)) + "\n"
 
 
-def _lines(found: Timeline) -> Iterator[str]:
+def _lines(found: History) -> Iterator[str]:
     of = f" of {_cell(found.mapping)}" if found.mapping else ""
     yield f"# What happened{of}"
     yield ""

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from lockstep.operations.history import History
     from lockstep.operations.summary import Summary
-    from lockstep.operations.timeline import Timeline
 
 
-def show(out: Console, found: Timeline) -> None:
+def show(out: Console, found: History) -> None:
     """Prints it. A file or a pipe gets each line whole, and without the cost of drawing it."""
     for line in _drawn(found, out.width):
         if out.is_terminal:
@@ -30,7 +30,7 @@ def show(out: Console, found: Timeline) -> None:
             click.echo(line.plain)
 
 
-def _drawn(found: Timeline, width: int) -> Iterator[Text]:
+def _drawn(found: History, width: int) -> Iterator[Text]:
     from rich.text import Text
 
     lines = folded(found.happenings)

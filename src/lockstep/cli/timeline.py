@@ -43,9 +43,9 @@ def command(since: float, until: float | None, mapping: str | None, markdown: bo
     2026-11-27T03:12+01:00; without a zone it is that of the machine, as are the times that are shown. What
     was repeated is one line.
     """
-    from lockstep.operations.timeline import timeline
+    from lockstep.operations.history import history
 
-    found = timeline(settings().place(), since=since, until=until, mapping=mapping)
+    found = history(settings().place(), since=since, until=until, mapping=mapping)
     if settings().json:
         print_json(found)
     elif markdown:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from lockstep.demo.traffic import Traffic
 from lockstep.demo.working import working
+from lockstep.operations.history import history
 from lockstep.operations.holds import Held, holds
-from lockstep.operations.timeline import timeline
 from lockstep.operations.verify import verify
 from lockstep.pipeline import Pipeline
 from lockstep.recovery.deploy import Deployed, deploy
@@ -69,5 +69,5 @@ def told(pipeline: Pipeline, since: float) -> list[tuple[float, str, str]]:
     """The timeline of it: when, which kind of thing, and what, in short."""
     return [
         (one.happened_at, one.kind, one.text.partition(". ")[0])
-        for one in timeline(pipeline, since=since).happenings
+        for one in history(pipeline, since=since).happenings
     ]

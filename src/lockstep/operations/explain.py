@@ -12,7 +12,7 @@ from lockstep.agreement.fields import FieldDiff, diff
 from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.decide import owned
 from lockstep.engine.derive import Deriver
-from lockstep.operations.history import Event, history
+from lockstep.operations.key_history import Event, history
 from lockstep.operations.opened import closed_door, looking, parse_key
 from lockstep.pipeline import Pipeline
 from lockstep.state.rows import decode_wrote

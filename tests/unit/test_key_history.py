@@ -8,7 +8,7 @@ import pytest
 
 from lockstep.database import Access
 from lockstep.operations.explain import explain
-from lockstep.operations.history import EVENTS, Event
+from lockstep.operations.key_history import EVENTS, Event
 from lockstep.operations.opened import existing
 from lockstep.operations.reports import accept
 from lockstep.operations.verify import verify
