@@ -27,7 +27,7 @@ def test_public_names_are_pinned() -> None:
         *("deploy", "drill", "redrive", "redrive_keys", "restore", "retire", "rollback"),
         *("Timeline", "snapshot", "snapshots"),
         *("Far", "Interval", "Range"),
-        *("Elasticsearch", "OpenSearch", "Postgres", "SQLite", "Tantivy"),
+        *("Elasticsearch", "OpenSearch", "Postgres", "SQLite", "Tantivy", "Zuora"),
         *("accept", "adopt", "repair", "report", "reports"),
         *("Guard", "HeldBack", "Numbers", "approve", "holds", "reject", "history"),
         *("backfill", "check", "explain", "explore", "plan", "retry", "run", "status", "stuck", "verify"),
