@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
+import sqlite3
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import lockstep as ls
+from lockstep.engine import sample
 from lockstep.mapping import Clock
+from lockstep.operations.run import run
 from lockstep.state.store import Store
 from tests.support.world import PEOPLE, Person, User, World, run_quickly
 
@@ -130,3 +136,60 @@ def test_a_spread_is_from_all_over_the_keys(world: World) -> None:
     assert len(found) == len(set(found)) <= 200
     tenths = [sum(key in found for key in every[at : at + 100]) for at in range(0, 1000, 100)]
     assert min(tenths) > 5, tenths
+
+
+def test_a_slow_mapping_is_tried_on_fewer_keys_from_all_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def slow(email: str) -> str:
+        tried.append(email)
+        time.sleep(0.05)
+        return email.lower()
+
+    monkeypatch.setattr(Helper, "shown", slow)
+    monkeypatch.setattr(sample, "LONGEST", 1.0)
+    run_quickly(declared(world))
+    assert 10 < len(tried) < 40, "all 200 take ten seconds"
+    thirds = {int(email.removeprefix("User")) * 3 // 1_001 for email in tried}
+    assert thirds == {0, 1, 2}
+
+
+def test_a_mapping_that_does_not_return_holds_up_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried at the start; the log is followed meanwhile, and so are the other mappings."""
+    pipeline = declared(world)
+    to = ls.SQLite(world.out).table("others", columns={"id": "INTEGER", "email": "TEXT"})
+
+    @pipeline.mapping(ls.SQLite(world.app), to=to, version="1")
+    def others(user: User) -> dict[str, object]:
+        return {"id": user.id, "email": user.email}
+
+    run_quickly(pipeline)
+    returns, reached, stop = threading.Event(), threading.Event(), threading.Event()
+
+    def hanging(email: str) -> str:
+        reached.set()
+        returns.wait(60)
+        return email.lower()
+
+    monkeypatch.setattr(Helper, "shown", hanging)
+    following = threading.Thread(target=lambda: run(pipeline, stop=stop))
+    following.start()
+    try:
+        assert reached.wait(20)
+        world.do("UPDATE users SET email = 'Other' WHERE id = 1")
+        end = time.monotonic() + 20
+        with contextlib.closing(sqlite3.connect(world.out)) as target:
+            while target.execute("SELECT email FROM others WHERE id = 1").fetchone() != ("Other",):
+                assert time.monotonic() < end, "the other mapping waits for this one"
+                time.sleep(0.05)
+        assert not returns.is_set()
+    finally:
+        returns.set()
+        stop.set()
+        following.join(60)
+    run_quickly(pipeline)
+    assert emails(world)[0] == "other"

@@ -26,7 +26,7 @@ from lockstep.engine.noting import MappingNotes
 from lockstep.engine.opening import opened as opened_target
 from lockstep.engine.points import passing
 from lockstep.engine.pulse import Pulse
-from lockstep.engine.recode import Recode, allowed
+from lockstep.engine.recode import Recode, Recoding, allowed
 from lockstep.engine.retention import overtake, too_much
 from lockstep.engine.succession import Replaced, Stays
 from lockstep.engine.take import Taker
@@ -59,8 +59,8 @@ class _Overtaken(Exception):
 
 class ConsumerThread(threading.Thread):
     """Works one mapping. `gauges` is what `status` shows of it. `guard`: instead of the mapping's.
-    `succession`: says when another build is to be worked instead. `recoded`: what a person is asked before
-    anything, as the mapping means something else than the ledger says."""
+    `succession`: says when another build is to be worked instead. `recoding`: finds out, before
+    anything, whether the mapping means something else than the ledger says."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class ConsumerThread(threading.Thread):
         once: threading.Event,
         guard: Guard | None = None,
         succession: Stays | None = None,
-        recoded: Recode | None = None,
+        recoding: Recoding | None = None,
     ) -> None:
         super().__init__(name=f"lockstep-{mapping.name}", daemon=True)
         self.mapping = mapping
@@ -98,7 +98,8 @@ class ConsumerThread(threading.Thread):
         self._pulse = Pulse()
         self._overtaken: str | None = None
         self._succession = succession
-        self._recoded = recoded
+        self._recoding = recoding
+        self._recoded: Recode | None = None
         self._become(consumer)
         self._notes = MappingNotes(store, mapping.name, None if succession is not None else consumer.number)
 
@@ -166,7 +167,7 @@ class ConsumerThread(threading.Thread):
                     if lost is not None and not self._waits_for_its_target(lost):
                         break
                     lost = None
-                    if self._recoded is not None and not self._may_recode(self._recoded):
+                    if not self._knows_its_code():
                         break
                     self._work()
                     break
@@ -181,7 +182,7 @@ class ConsumerThread(threading.Thread):
                     log.warning("mapping %s: %s, and is followed from now on", self.mapping.name, replaced)
                     if self._recoded is not None:  # deployed: what is followed now is by this code
                         self._asking.settled()
-                    lost = self._recoded = None
+                    lost = self._recoded = self._recoding = None
                     self._become(replaced.heir)
                 except _Overtaken as overtaken:
                     self._taker, self._overtaken = None, None
@@ -314,6 +315,18 @@ class ConsumerThread(threading.Thread):
         self._wake.wait(_IDLE)
         self._wake.clear()
         return True
+
+    def _knows_its_code(self) -> bool:
+        """Whether what the mapping means is settled, and it may go on. False when stopped."""
+        if self._recoding is not None:
+            recoding = self._recoding
+            found = self._patiently(lambda: (recoding.find(self._reader),))
+            if found is None:
+                return False
+            if found:  # else it is held by now, and cannot be read as it is
+                (self._recoded,) = found
+            self._recoding = None
+        return self._recoded is None or self._may_recode(self._recoded)
 
     def _may_recode(self, recoded: Recode) -> bool:
         """Waits until a person has allowed that all is derived again by other code. False when stopped."""

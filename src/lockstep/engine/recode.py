@@ -6,6 +6,7 @@ With more, a person decides: in place readers would see both meanings for as lon
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -29,6 +30,8 @@ from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import EVERYTHING, Entry, Hint, Lane, Record, Trust, consumer_stream
 
+log = logging.getLogger("lockstep")
+
 
 class Recode(NamedTuple):
     """All records of a mapping are to be derived again by other code. `why`: in words; `code`: its version
@@ -39,28 +42,60 @@ class Recode(NamedTuple):
     held: HeldBack | None = None
 
 
-def recode(mapping: Declared, consumer: Consumer, recipe: str, store: Store, reader: Reader) -> Recode | None:
-    """Whether a mapping means something else now. Raises Unreachable or Refused."""
-    code, columns = {"version": mapping.version, "recipe": recipe}, consumer.recipe != recipe
-    declared = columns or consumer.version != mapping.version
-    held_before = any(one.policy == ChangedMapping.name for one in store.holds.of(consumer.id))
-    changed = None
-    if held_before or not passing_over(consumer, store):
-        changed = changed_meaning(mapping, consumer, store, reader, other_columns=columns)
-    if changed is None:
-        return Recode("mapping changed", code) if declared else None
-    numbers = Numbers(known=store.ledger.count(consumer.id), tried=changed.tried, failed=changed.differ)
-    verdict = ChangedMapping().judge(numbers, mapping.guard)
-    key = keys.text(changed.first.key)
-    why = f"key {key} is as it was and means something else now: the code has changed"
-    if verdict.go:
-        return Recode(why, code)
-    fields = _fields(mapping, consumer, changed, store)
-    said = (
-        f"{verdict.reason}, such as key {key} ({fields}). `lockstep deploy "
-        f"{mapping.name}` builds it anew beside, so that nobody sees both; approved, it is derived in place"
-    )
-    return Recode(why, code, HeldBack(ChangedMapping.name, verdict._replace(reason=said), numbers))
+class Recoding:
+    """Whether a mapping means something else than the ledger says: its own thread finds out, as that runs the
+    mapping, and neither capture nor a neighbour may wait for it.
+
+    `spanned`: a pass over all keys is hinted in any case. Made before that is noted, as what the ledger says
+    is of both codes while a pass is under way.
+    """
+
+    def __init__(
+        self, mapping: Declared, consumer: Consumer, recipe: str, store: Store, lease: Lease, *, spanned: bool
+    ) -> None:
+        self._mapping, self._consumer, self._store, self._lease = mapping, consumer, store, lease
+        self._code: dict[str, Any] = {"version": mapping.version, "recipe": recipe}
+        self._columns = consumer.recipe != recipe
+        self._spanned = spanned
+        held_before = any(one.policy == ChangedMapping.name for one in store.holds.of(consumer.id))
+        self._sampled = held_before or not passing_over(consumer, store)
+
+    def find(self, reader: Reader) -> Recode | None:
+        """What a person must be asked first; None where the mapping means the same, or all its keys are
+        hinted by now. Raises Unreachable or Refused."""
+        found = self._found(reader)
+        if found is None or found.held is not None:
+            return found
+        if self._spanned:
+            self._lease.under(
+                partial(self._store.generations.set_consumer, consumer=self._consumer.id, **self._code)
+            )
+        else:
+            log.info("mapping %s: all keys are derived: %s", self._mapping.name, found.why)
+            derive_again(self._store, self._lease, self._consumer, found.why, self._code)
+        return None
+
+    def _found(self, reader: Reader) -> Recode | None:
+        mapping, consumer, store = self._mapping, self._consumer, self._store
+        changed = None
+        if self._sampled:
+            changed = changed_meaning(mapping, consumer, store, reader, other_columns=self._columns)
+        if changed is None:
+            declared = self._columns or consumer.version != mapping.version
+            return Recode("mapping changed", self._code) if declared else None
+        numbers = Numbers(known=store.ledger.count(consumer.id), tried=changed.tried, failed=changed.differ)
+        verdict = ChangedMapping().judge(numbers, mapping.guard)
+        key = keys.text(changed.first.key)
+        why = f"key {key} is as it was and means something else now: the code has changed"
+        if verdict.go:
+            return Recode(why, self._code)
+        fields = _fields(mapping, consumer, changed, store)
+        said = (
+            f"{verdict.reason}, such as key {key} ({fields}). `lockstep deploy {mapping.name}` "
+            "builds it anew beside, so that nobody sees both; approved, it is derived in place"
+        )
+        held = HeldBack(ChangedMapping.name, verdict._replace(reason=said), numbers)
+        return Recode(why, self._code, held)
 
 
 def _fields(mapping: Declared, consumer: Consumer, changed: Changed, store: Store) -> str:
@@ -104,11 +139,17 @@ def allowed(store: Store, lease: Lease, asking: Asking, consumer: Consumer, reco
         asking.ask(recoded.held)
     if hold is None or hold.state != "approved":
         return False
+    derive_again(store, lease, consumer, f"mapping changed (hold {hold.id})", recoded.code)
+    return True
+
+
+def derive_again(
+    store: Store, lease: Lease, consumer: Consumer, reason: str, code: Mapping[str, Any]
+) -> None:
+    """Hints all keys, notes so, and that the ledger is of this code from now on."""
     hint = Hint("", span=EVERYTHING, reason="backfill", trust=Trust.LEDGER, at=time.time())
     store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
     passing("hinted")
     known = store.ledger.count(consumer.id)
-    reason = f"mapping changed (hold {hold.id})"
     lease.under(partial(store.backfills.begin, consumer=consumer.id, reason=reason, total=known))
-    lease.under(partial(store.generations.set_consumer, consumer=consumer.id, **recoded.code))
-    return True
+    lease.under(partial(store.generations.set_consumer, consumer=consumer.id, **code))

@@ -8,6 +8,7 @@ in the source are as they were (their sums say so) and compares with what the le
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from lockstep.engine.decide import owned
@@ -19,6 +20,15 @@ from lockstep.state.store import Store
 from lockstep.values import Key
 
 SAMPLE = 200
+
+LONGEST = 10.0
+"""Seconds that it takes, or little more."""
+
+_FIRST = 4
+"""Keys that are derived first, to see how long one takes."""
+
+_STEP = 23
+"""Between two keys that follow each other: prime, so that the few after each place come apart."""
 
 
 class Changed(NamedTuple):
@@ -50,7 +60,7 @@ def changed_meaning(
         rows.pop(stuck.key, None)
     tried = differ = 0
     first: Derived | None = None
-    for key, one in Deriver(mapping, reader).derive(list(rows), now).items():
+    for key, one in _derived(Deriver(mapping, reader), list(rows), now):
         row = rows[key]
         if one.root is None or (one.sum != row.sum and not other_columns):
             continue  # changed in the source, which is hinted; or a row that was damaged
@@ -62,6 +72,18 @@ def changed_meaning(
     if first is None or (other_columns and 2 * differ <= tried):
         return None
     return Changed(tried, differ, first, tuple(owned(rows[first.key], mapping.default_key)))
+
+
+def _derived(deriver: Deriver, found: list[Key], now: float) -> Iterator[tuple[Key, Derived]]:
+    """As many as it gets to in `LONGEST`, from all over the keys: a mapping may be slow."""
+    left = [key for start in range(_STEP) for key in found[start::_STEP]]
+    begun, size, room = time.monotonic(), _FIRST, len(left)
+    while left and room > 0:
+        some, left = left[: min(size, room)], left[min(size, room) :]
+        before = time.monotonic()
+        yield from deriver.derive(some, now).items()
+        ended = time.monotonic()
+        size, room = 2 * size, int((LONGEST - (ended - begun)) / max((ended - before) / len(some), 1e-6))
 
 
 def passing_over(consumer: Consumer, store: Store) -> bool:

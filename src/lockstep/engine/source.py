@@ -16,7 +16,7 @@ from lockstep.engine.consumer import ConsumerThread
 from lockstep.engine.lease import Lease
 from lockstep.engine.noting import QUIET, Fault
 from lockstep.engine.points import passing
-from lockstep.engine.recode import Recode, recode
+from lockstep.engine.recode import Recoding
 from lockstep.engine.succession import Succession, take_over
 from lockstep.errors import LeaseLost, LockstepError, Refused, StateError, SystemError_
 from lockstep.mapping import Mapping
@@ -163,7 +163,7 @@ class SourceFlow(threading.Thread):
         """Makes durable what `capture` asks for, then begins; starts the consumers the first time."""
         threads: list[ConsumerThread] = []
         spans: list[tuple[Consumer, Mapping, str, Trust]] = []
-        held: dict[int, Recode] = {}
+        recoding: dict[int, Recoding] = {}
         lost = self._store.journal_hole(self.source.name)
         hole = capture.hole or lost
         if hole is not None and hole != self._hole:
@@ -176,11 +176,10 @@ class SourceFlow(threading.Thread):
             mine.add(consumer.id)
             moved = consumer.source != self.source.name
             reads = {node.table.name for node in mapping.root.walk()}
-            changed: Recode | None = None
-            if not (self.consumers or new or moved or consumer.state == "retired"):
-                changed = self._recode(mapping, consumer, capture)
-            if changed is not None and changed.held is not None:
-                held[consumer.id] = changed
+            known = not (self.consumers or new or moved or consumer.state == "retired")
+            held = _held(mapping, capture) is not None  # its code cannot be tried: it cannot be read as it is
+            code = (mapping.version, recipe(mapping))
+            other = known and held and (consumer.version, consumer.recipe) != code
             if lost is not None:
                 self._lease.under(partial(self._store.ledger.forget_positions, consumer=consumer.id))
             if hole is not None:
@@ -192,10 +191,15 @@ class SourceFlow(threading.Thread):
                 spans.append((consumer, mapping, "declared anew", Trust.TARGET))
             elif new:
                 spans.append((consumer, mapping, "backfill", Trust.LEDGER))
-            elif changed is not None and changed.held is None:
-                spans.append((consumer, mapping, changed.why, Trust.LEDGER))
+            elif other:
+                spans.append((consumer, mapping, "mapping changed", Trust.LEDGER))
             elif reads & set(capture.started) and begun != self._begun:
                 spans.append((consumer, mapping, "capture began", Trust.LEDGER))
+            if known and not held:
+                spanned = bool(spans) and spans[-1][0] is consumer
+                recoding[consumer.id] = Recoding(
+                    *(mapping, consumer, code[1], self._store, self._lease), spanned=spanned
+                )
             if not self.consumers:
                 threads.append(
                     ConsumerThread(
@@ -208,10 +212,10 @@ class SourceFlow(threading.Thread):
                         claims=self._pipeline.claims(mapping),
                         once=self._once,
                         succession=Succession(mapping, recipe(mapping), self._store, self._lease),
-                        recoded=held.get(consumer.id),
+                        recoding=recoding.get(consumer.id),
                     )
                 )
-        self._hint_spans(spans, capture, held)
+        self._hint_spans(spans, capture, recoding)
         if hole is not None or (capture.started and begun != self._begun):
             self._hint_others(hole, lost, capture, mine)
         for one in threads or self.consumers:
@@ -257,25 +261,14 @@ class SourceFlow(threading.Thread):
             assert known is not None
         return known, store.backfills.newest(known.id) is None
 
-    def _recode(self, mapping: Mapping, consumer: Consumer, capture: Capture) -> Recode | None:
-        code = {"version": mapping.version, "recipe": recipe(mapping)}
-        if _held(mapping, capture) is not None:  # it cannot be read as it is
-            known = {"version": consumer.version, "recipe": consumer.recipe}
-            return Recode("mapping changed", code) if code != known else None
-        reader = self.source.reader()
-        try:
-            return recode(mapping, consumer, code["recipe"], self._store, reader)
-        finally:
-            reader.close()
-
     def _hint_spans(
         self,
         spans: Sequence[tuple[Consumer, Mapping, str, Trust]],
         capture: Capture,
-        held: Collection[int],
+        recoding: Collection[int],
     ) -> None:
         """Full spans of the root for consumers that cannot rely on the log alone; durable, then noted. The
-        ledger of those `held` stays the one of their code of before."""
+        ledger of those in `recoding` stays the one of their code of before, until that is known."""
         if not spans:
             return
         reader = self.source.reader()
@@ -315,7 +308,7 @@ class SourceFlow(threading.Thread):
                 )
                 self._lease.under(noted)
                 code: dict[str, Any] = (
-                    {} if consumer.id in held else {"version": mapping.version, "recipe": recipe(mapping)}
+                    {} if consumer.id in recoding else {"version": mapping.version, "recipe": recipe(mapping)}
                 )
                 self._lease.under(
                     partial(
