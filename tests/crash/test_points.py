@@ -128,10 +128,19 @@ def test_a_crash_while_the_journal_is_trimmed(tmp_path: Path) -> None:
     world.do(*ROWS)
     world.run()
     world.do(*CHANGES)
+    before = _entries(world)
     assert world.dies("trimmed", trimming=True)
+    after = _entries(world)
+    assert before - after, "something was forgotten, and that is on disk"
     world.run()
     world.assert_agreement()
     _books_are_closed(world)
+
+
+def _entries(world: World) -> set[int]:
+    """The offsets that the journal has."""
+    with contextlib.closing(sqlite3.connect(world.root / "state" / "journal.db")) as journal:
+        return {offset for (offset,) in journal.execute('SELECT "offset" FROM entries')}
 
 
 def test_every_point_is_crashed_at_somewhere() -> None:

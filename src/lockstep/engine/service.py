@@ -135,8 +135,8 @@ class Service:
                         for consumer in flow.consumers:
                             consumer.keep_in_bounds()
                     self._keep_others_in_bounds()
-                    self._store.trim(self._pipeline.keep)
-                    passing("trimmed")
+                    if self._store.trim(self._pipeline.keep):
+                        passing("trimmed")
                 said = ""
             except StateInUse as error:  # another run took over while the state store was out of reach
                 log.error("%s. %s", error, error.remedy)

@@ -253,6 +253,11 @@ def _opened(place: Place, access: Access) -> tuple[Database, Database]:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             place.chmod(0o700)
         except OSError as error:
+            if place.is_dir():  # nobody is told to name another: what this one knows would be missed
+                raise StateError(
+                    f"the state directory {place} cannot be written: {error.strerror}",
+                    f"Let this user write to {place}, which must be its own and not be mounted read-only.",
+                ) from error
             raise StateError(
                 f"the state directory {place} cannot be made: {error.strerror}",
                 "Name another with --state DIR, or let this user write there.",
