@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from lockstep.agreement.report import Progress
 from lockstep.errors import Refused, TargetReplaced
 from lockstep.operations.verify import verify
 from lockstep.ports import Target
@@ -121,6 +122,38 @@ def test_a_run_notices_and_goes_on_after_the_restore(world: TablesWorld) -> None
     assert world.build(1) == world.derived()
 
 
+def test_a_run_does_not_take_a_restore_of_ours_for_somebody_elses(world: TablesWorld) -> None:
+    """It looks, sees another build in its table, and waits in silence for what becomes of it."""
+    seen: list[str] = []
+
+    def look(now: Progress) -> None:
+        if now.stage == "filling" and not seen:
+            soon(world.waiting)
+            seen.extend(world.waiting())
+
+    with world.running():
+        restore(world.copy("1").pipeline(), replace=True, on_progress=look)
+        world.do("UPDATE users SET email = 'after@example.com' WHERE id = 7")
+        soon(lambda: world.build(1)[7]["email"] == "after@example.com")
+    assert len(seen) == 1
+    assert seen[0].startswith("another build takes its place")
+    assert world.happened("target") == []
+    assert world.build(1) == world.derived()
+
+
+def test_a_run_says_when_a_restore_was_broken_off(world: TablesWorld) -> None:
+    with world.running():
+        assert world.killed(_replace, "build-restored")
+        soon(lambda: world.holds() == ["target-replaced"])
+        with world.state() as store:
+            (hold,) = store.holds.all()
+        assert "a restore that was broken off" in hold.reason
+        restore(world.copy("1").pipeline(), replace=True)
+        world.do("UPDATE users SET email = 'after@example.com' WHERE id = 7")
+        soon(lambda: world.build(1)[7]["email"] == "after@example.com")
+    assert world.build(1) == world.derived()
+
+
 def test_a_rehearsal_leaves_nothing_and_the_table_is_not_touched(world: TablesWorld) -> None:
     before = world.tables()
     world.ask(
@@ -178,6 +211,10 @@ def test_what_is_well_is_not_overwritten(world: TablesWorld) -> None:
         restore(world.pipeline())
     with pytest.raises(Refused, match="one build only"):
         restore(world.pipeline(), beside=True)
+
+
+def _replace(world: RecoveryWorld) -> object:
+    return restore(world.pipeline(), replace=True)
 
 
 def _restore(world: RecoveryWorld) -> object:

@@ -51,6 +51,7 @@ class RecoveryWorld(World):
 
     def __init__(self, root: Path) -> None:
         self.code = "1"
+        self.gauges: dict[str, dict[str, Any]] = {}
         super().__init__(root, claims=False)
 
     def target(self) -> Target:
@@ -143,6 +144,15 @@ class RecoveryWorld(World):
         with self.state() as store:
             return [one.policy for one in store.holds.all()]
 
+    def waiting(self) -> list[str]:
+        """What the mappings of the run that goes on wait for."""
+        return [str(one["reason"]) for one in self.gauges.values() if one["reason"]]
+
+    def happened(self, kind: str) -> list[str]:
+        """What was recorded of this kind, or of kinds that begin so."""
+        with self.state() as store:
+            return [one.text for one in store.events.since(0.0) if one.kind.startswith(kind)]
+
     def searched(self) -> int | None:
         """The generation that readers see."""
         target = self.target()
@@ -173,7 +183,8 @@ class RecoveryWorld(World):
         at_work = threading.Event()
 
         def seen(gauges: dict[str, Any], _: object) -> None:
-            if gauges["mappings"]:
+            self.gauges = gauges["mappings"]
+            if self.gauges:
                 at_work.set()
 
         thread = threading.Thread(target=work)

@@ -175,7 +175,8 @@ class ConsumerThread(threading.Thread):
                     if self._succession is None:  # whoever fills a build beside decides what becomes of it
                         raise
                     if self._once.is_set() or not self._watch.ours:
-                        self._loss.ask(error)
+                        if not self._is_taken_care_of():
+                            self._loss.ask(error)
                         raise
                     self._taker, lost = None, error
                 except Replaced as replaced:
@@ -347,20 +348,22 @@ class ConsumerThread(threading.Thread):
     def _waits_for_its_target(self, lost: TargetReplaced) -> bool:
         """Waits until it is worth to look at the target again: it may be itself again, or somebody has
         allowed to fill it. False when stopped meanwhile."""
-        if not self._is_replaced():
+        if not self._is_taken_care_of():
             self._loss.ask(lost)
         while not self._stop_event.is_set():
             self._pulse.waits()
             if not self._waits_for_a_person():
-                if not self._is_replaced():
+                if not self._is_taken_care_of():
                     return True
+                self.waiting = f"another build takes its place: {lost}"
                 self._give_way()  # it goes on with the other, once nobody else works that
                 self._wake.wait(_IDLE)
         return False
 
-    def _is_replaced(self) -> bool:
-        """Whether another build is live by now: nobody needs to be asked about this one."""
-        return self._succession is not None and self._succession.replaced(self.consumer)
+    def _is_taken_care_of(self) -> bool:
+        """Whether another build takes the place of this one, or has: nobody needs to be asked about it."""
+        one = self._succession  # a restore that ends between the two questions has replaced it
+        return one is not None and (one.restoring(self.consumer) or one.replaced(self.consumer))
 
     def _patiently(self, action: Any) -> Any:
         """Does it, again and again while a system does not answer; None when stopped meanwhile, and False

@@ -7,8 +7,9 @@ import time
 from functools import partial
 
 from lockstep.engine.lease import Lease
-from lockstep.errors import StateInUse, StateUnreachable
+from lockstep.errors import StateInUse, StateUnreachable, SystemError_
 from lockstep.mapping import Mapping
+from lockstep.ports import Generational
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 
@@ -50,6 +51,22 @@ class Stays:
             live = self._store.generations.consumer(self._mapping.name, self._mapping.target.name)
             return live is not None and live.generation != consumer.generation
         return False
+
+    def restoring(self, consumer: Consumer) -> bool:
+        """Whether a restore that goes on has put what it fills in the place of this build, where the target
+        has no other. What cannot be told is asked later."""
+        target, store = self._mapping.target, self._store
+        if isinstance(target, Generational):
+            return False
+        try:
+            filled = {build.marker for build in store.builds.of(target.name, "building")}
+            if not filled or store.build_lock.holder() is None:
+                return False
+            with contextlib.closing(target.open(consumer.number)) as writer:
+                found = writer.identity()
+        except (StateUnreachable, SystemError_):
+            return True
+        return found is not None and found.marker in filled
 
     def look(self, consumer: Consumer) -> None:
         """Nothing takes its place here."""

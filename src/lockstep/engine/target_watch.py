@@ -88,7 +88,7 @@ class TargetWatch:
         if found.marker != marker:
             raise self._lost(
                 Kind.TARGET_REPLACED,
-                f"{self._name} is there, but this state store did not make it: somebody has replaced it",
+                f"{self._name} is there, but {self._whose(found)}",
             )
         if known is not None and known != identity_text(found) and not refill:
             raise self._lost(
@@ -136,7 +136,9 @@ class TargetWatch:
         if found is None:
             raise self._lost(Kind.TARGET_GONE, f"{self._name} was removed while it was being written")
         if found.marker != self.consumer.marker or identity_text(found) != self.consumer.identity:
-            raise self._lost(Kind.TARGET_REPLACED, f"{self._name} was replaced while it was being written")
+            said = "" if found.marker == self.consumer.marker else f": {self._whose(found)}"
+            problem = f"{self._name} was replaced while it was being written{said}"
+            raise self._lost(Kind.TARGET_REPLACED, problem)
         now, before, estimate = time.monotonic(), self._estimate, door.estimate()
         fell = estimate is not None and before is not None and _fell(before, estimate)
         if (now >= self._may_count_at) if fell else (now >= self._counts_at):
@@ -160,6 +162,15 @@ class TargetWatch:
                 said = f"should hold {owed:,} records and holds {contents.records:,}: it was emptied"
                 raise self._lost(Kind.TARGET_EMPTIED, f"{self._name} {said}", contents.records, owed)
         return contents
+
+    def _whose(self, found: Identity) -> str:
+        """Who has put there what does not have this build's marker."""
+        building = self._store.builds.of(self.consumer.target, "building")
+        if any(build.marker == found.marker for build in building):
+            return (
+                "a restore that was broken off has put a saved state in its place: the same command goes on"
+            )
+        return "this state store did not make it: somebody has replaced it"
 
     @property
     def _name(self) -> str:
