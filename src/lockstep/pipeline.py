@@ -244,7 +244,7 @@ def load(path: str | Path) -> Pipeline:
         spec.loader.exec_module(module)
     except DeclarationError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a file that exits would end the command without a word
         raise DeclarationError(
             f"{path.name} failed when it was imported: {type(error).__name__}: {error}{_line(error, path)}",
             "Mend the file; `python " + path.name + "` shows the whole trace.",

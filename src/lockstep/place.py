@@ -55,7 +55,7 @@ Place = Path | StateUrl
 
 
 def place_of(given: str | os.PathLike[str] | StateUrl) -> Place:
-    """A place as a person writes it. Raises DeclarationError for another kind of URL."""
+    """A place as a person writes it. Raises DeclarationError for another kind of URL, or a file."""
     if isinstance(given, StateUrl):
         return given
     text = os.fspath(given)
@@ -65,5 +65,10 @@ def place_of(given: str | os.PathLike[str] | StateUrl) -> Place:
         raise DeclarationError(
             f"a state store cannot live at {text.partition(':')[0]}://…",
             "Name a directory, or a PostgreSQL database: postgresql://user@host:5432/dbname",
+        )
+    if os.path.isfile(text):
+        raise DeclarationError(
+            f"the state store {text} is a file, and a state store is a directory",
+            "Name a directory that is there or can be made, or a PostgreSQL database.",
         )
     return Path(text)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -89,6 +91,31 @@ def test_a_defect_is_no_answer(project: Path, monkeypatch: pytest.MonkeyPatch) -
     assert shown.exit_code == 3
     assert "Traceback" in shown.stderr
     assert "Error: a defect of Lockstep: ZeroDivisionError: oh\n" in shown.stderr
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_no_defect(project: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    answer(monkeypatch, "check.check", OSError(number, os.strerror(number)))
+    shown = lockstep("check")
+    assert shown.exit_code == 3
+    assert "Error: no room is left" in shown.stderr
+    assert "Make room" in shown.stderr
+    assert "defect" not in shown.stderr
+
+
+def test_a_pipeline_file_that_exits_is_said(project: Path) -> None:
+    (project / "pipeline.py").write_text("import sys\nsys.exit(3)\n")
+    shown = lockstep("check")
+    assert shown.exit_code == 2
+    assert "pipeline.py failed when it was imported: SystemExit: 3" in shown.stderr
+
+
+def test_a_state_directory_that_is_a_file_is_said(project: Path) -> None:
+    (project / "afile").touch()
+    shown = lockstep("--state", "afile", "status")
+    assert shown.exit_code == 2
+    assert "afile is a file" in shown.stderr
+    assert "nothing has run" not in shown.stderr
 
 
 def test_an_interrupt_has_its_own_code(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

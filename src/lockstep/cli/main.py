@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -121,16 +122,30 @@ class Verbs(click.Group):
         except BrokenPipeError:  # `lockstep plan … | head`: nobody reads any more
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(exits.INTERRUPTED)
-        except Exception as error:
-            import traceback
-
-            traceback.print_exc()
-            message = f"a defect of Lockstep: {type(error).__name__}: {error}"
-            _say(ctx, error, message, "Please report it, with the lines above.")
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                self._defect(ctx, error)
+            _say(
+                ctx,
+                error,
+                f"no room is left: {error}",
+                "Make room, then ask again; what was done stays done.",
+            )
             ctx.exit(exits.FAILED)
+        except Exception as error:
+            self._defect(ctx, error)
+
+    def _defect(self, ctx: click.Context, error: Exception) -> NoReturn:
+        import traceback
+
+        traceback.print_exc()
+        message = f"a defect of Lockstep: {type(error).__name__}: {error}"
+        _say(ctx, error, message, "Please report it, with the lines above.")
+        ctx.exit(exits.FAILED)
 
 
 _AS_JSON = "lockstep.json"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def _misused(ctx: click.Context, error: click.UsageError) -> NoReturn:

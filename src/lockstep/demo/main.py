@@ -213,7 +213,8 @@ class _Story:
             fields = ", ".join(
                 f"{field.path}: {field.expected!r} became {field.actual!r}" for field in divergence.fields
             )
-            self._say(f"   [yellow]{divergence.kind:<9}[/yellow] {divergence.target_key:>6}  {fields}")
+            what = f"user {divergence.target_key}" + (f", {fields}" if fields else "")
+            self._say(f"   [yellow]{divergence.kind:<9}[/yellow]  {what}")
         found = sum(report.counts.values())
         self._say(f"   The check found {found} of the {planted} that were planted.")
         return planted, found

@@ -97,7 +97,8 @@ class Archive:
         if wrong is not None:
             raise Refused(
                 f"saved state {name} cannot be restored: {wrong}",
-                "Restore an older one; `lockstep snapshot` saves a new one once the target is well.",
+                "Restore an older one (`lockstep snapshots`); without one, `lockstep backfill MAPPING "
+                "--rebuild` builds the target anew from its source.",
             )
         return manifests.read(self.path(name))
 
