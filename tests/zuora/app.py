@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import lockstep as ls
 from lockstep.systems import zuora
@@ -89,6 +91,23 @@ def _rates(move: Move) -> zuora.Rates:
     return {f"{move.plan}-seat": zuora.Rate(move.price, Decimal(move.seats))}
 
 
+def example(*, seats: int = 3, plan: str = "Pro", currency: str = "EUR") -> zuora.Account:
+    """An account with one subscription, whose price rises."""
+    start, rise = dt.date(2026, 1, 1), dt.date(2026, 5, 1)
+    costs = [(start, Decimal(9)), (rise, Decimal(12))]
+    rates = [(day, {f"{plan}-seat": zuora.Rate(price, Decimal(seats))}) for day, price in costs]
+    subscription = zuora.Subscription(
+        key="S-1", term=zuora.Term(start, 12), charges={plan: ls.Timeline.from_events(rates)}
+    )
+    return zuora.Account(
+        key="A-1",
+        name="Ada Ltd",
+        currency=currency,
+        bill_to=zuora.Contact(first_name="Ada", last_name="Byron", country="Spain"),
+        subscriptions=(subscription,),
+    )
+
+
 def made(path: Path) -> sqlite3.Connection:
     app = sqlite3.connect(path, isolation_level=None, timeout=10)
     app.execute("PRAGMA journal_mode = WAL")
@@ -106,30 +125,37 @@ def tenant_of(twin: ZuoraTwin) -> ls.Zuora:
     return ls.Zuora(twin.url, client_id=twin.client_id, client_secret=twin.client_secret)
 
 
-def stocked(twin: ZuoraTwin) -> Api:
-    """A tenant on `TODAY` that sells two plans, by the seat."""
+SOLD = {plan: (f"{plan}-seat",) for plan in PLANS}
+
+
+def stocked(twin: ZuoraTwin, sold: Mapping[str, Sequence[str]] = SOLD) -> Api:
+    """A tenant on `TODAY` that sells plans with these charges, all by the unit."""
     api = opened(twin)
     api.clock(TODAY.isoformat())
     sale = {"EffectiveStartDate": "2000-01-01", "EffectiveEndDate": "2100-01-01"}
     product = api.post("/v1/object/product", {"Name": "Service", **sale})["Id"]
-    for name in PLANS:
+    for name, charges in sold.items():
         plan = {"Name": name, "ProductId": product, "ProductRatePlanNumber": name, **sale}
         id = api.post("/v1/object/product-rate-plan", plan)["Id"]
-        prices = [{"Currency": "USD", "Price": 10}, {"Currency": "EUR", "Price": 9}]
-        charge = {
-            "Name": "Seats",
-            "ProductRatePlanId": id,
-            "ProductRatePlanChargeNumber": f"{name}-seat",
-            "ChargeModel": "Per Unit Pricing",
-            "ChargeType": "Recurring",
-            "BillingPeriod": "Month",
-            "TriggerEvent": "ContractEffective",
-            "UOM": "Each",
-            "DefaultQuantity": 1,
-            "ProductRatePlanChargeTierData": {"ProductRatePlanChargeTier": prices},
-        }
-        assert "Id" in api.post("/v1/object/product-rate-plan-charge", charge)
+        for number in charges:
+            assert "Id" in api.post("/v1/object/product-rate-plan-charge", _charge(id, number))
     return api
+
+
+def _charge(plan: str, number: str) -> dict[str, Any]:
+    prices = [{"Currency": "USD", "Price": 10}, {"Currency": "EUR", "Price": 9}]
+    return {
+        "Name": number,
+        "ProductRatePlanId": plan,
+        "ProductRatePlanChargeNumber": number,
+        "ChargeModel": "Per Unit Pricing",
+        "ChargeType": "Recurring",
+        "BillingPeriod": "Month",
+        "TriggerEvent": "ContractEffective",
+        "UOM": "Each",
+        "DefaultQuantity": 1,
+        "ProductRatePlanChargeTierData": {"ProductRatePlanChargeTier": prices},
+    }
 
 
 def segments(api: Api, number: str) -> list[tuple[str, str, str | None, int, int]]:

@@ -1,0 +1,31 @@
+"""Notes in memory, for a writer without an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lockstep.notes import Note
+from lockstep.values import Key
+
+
+class MemoryNotes:
+    """`lockstep.notes.Notes`. `written`: each commit, so that a test can end a process after any of them."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, Key], bytes] = {}
+        self.commits = 0
+
+    def read(self, kind: str, keys: Sequence[Key]) -> dict[Key, bytes]:
+        return {key: self.kept[kind, key] for key in keys if (kind, key) in self.kept}
+
+    def scan(self, kind: str, after: Key | None, limit: int) -> list[tuple[Key, bytes]]:
+        found = sorted((key, body) for (of, key), body in self.kept.items() if of == kind)
+        return [one for one in found if after is None or one[0] > after][:limit]
+
+    def write(self, notes: Sequence[Note]) -> None:
+        self.commits += 1
+        for one in notes:
+            if one.body is None:
+                self.kept.pop((one.kind, one.key), None)
+            else:
+                self.kept[one.kind, one.key] = one.body
