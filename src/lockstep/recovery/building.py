@@ -20,7 +20,7 @@ from lockstep.engine.build import BuildThreads, Captures
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.source import recipe
-from lockstep.errors import Cancelled, Disagreement, Refused, StateInUse
+from lockstep.errors import Cancelled, Disagreement, Refused, StateInUse, TargetReplaced
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door
 from lockstep.operations.verify import verify_build
@@ -28,6 +28,7 @@ from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational, Target
 from lockstep.recovery import asking
 from lockstep.state.builds import Build
+from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.settling import Scope
 from lockstep.state.store import Store
@@ -39,6 +40,10 @@ _POLL = 0.1
 _LOOK_EVERY = 2.0
 _ROUNDS = 4
 """So often a build that does not agree is mended and checked again."""
+
+
+class Vanished(Refused):
+    """A build that was to be made live is not there any more."""
 
 
 class Builder:
@@ -307,17 +312,43 @@ class Builder:
         passing("build-live")
         self.point()
 
+    def finish(self) -> None:
+        """Does what an operation that was broken off had still to do: readers are pointed to the live build,
+        or it is taken back, as it is not there any more."""
+        with contextlib.suppress(Vanished):
+            self.point()
+
     def point(self) -> None:
-        """Points readers to the live build, where they are not yet; removes what nobody can come back to."""
+        """Points readers to the live build, where they are not yet; removes what nobody can come back to.
+        Raises Vanished where it is not there any more: readers see what they saw, and so say the books."""
         store, target = self.store, self.target
         number = store.builds.pointing(target.name)
         if number is not None:
             if isinstance(target, Generational):
-                target.point(number)
+                try:
+                    target.point(number)
+                except TargetReplaced as error:
+                    raise self._taken_back(target, number) from error
                 passing("build-pointed")
             store.builds.pointed(target.name)
         for build in store.builds.of(target.name, "dropping"):
             self.remove(build)
+
+    def _taken_back(self, target: Generational, number: int) -> Vanished:
+        """The error for a build that vanished before readers were pointed to it; the note of that is gone."""
+        name, searched = self.target.name, target.searched()
+        back = self.lease.under(partial(self.store.builds.take_back, target=name, searched=searched))
+        stands = (
+            f"Generation {searched} is live as before, and readers see it."
+            if back
+            else f"`lockstep restore {name}` brings back the newest saved state."
+        )
+        gone = Vanished(
+            f"generation {number} of {name} was removed before readers were pointed to it: it is not live",
+            stands,
+        )
+        self.store.events.note(Kind.TARGET_GONE, name, f"{gone}. {gone.remedy}")
+        return gone
 
     def remove(self, build: Build) -> None:
         """Removes a build for good, where its target can."""

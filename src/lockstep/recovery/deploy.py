@@ -76,7 +76,7 @@ def deploy(
         existing(pipeline, Access.RUN) as store,
         Builder(pipeline, store, target, on_progress=on_progress, stop=stop) as builder,
     ):
-        builder.point()  # what a deploy that was broken off had still to do
+        builder.finish()  # what a deploy that was broken off had still to do
         live = next(iter(store.builds.of(target.name, "live")), None)
         if live is None:
             raise StateError(f"{target.name} was never filled", "Start with `lockstep run`.")

@@ -73,7 +73,7 @@ def restore(
         existing(pipeline, Access.RUN) as store,
         Builder(pipeline, store, target, unasked=fewer, on_progress=on_progress, stop=stop) as builder,
     ):
-        builder.point()
+        builder.finish()
         live = next(iter(store.builds.of(target.name, "live")), None)
         saved = chosen(store, target, snapshot)
         if beside and not isinstance(target, Generational):

@@ -25,7 +25,7 @@ def retire(
     require_reason(why)
     target = target_named(pipeline, name)
     with existing(pipeline, Access.RUN) as store, Builder(pipeline, store, target) as builder:
-        builder.point()
+        builder.finish()
         states = ("kept", "building", "scratch") if unfinished else ("kept",)
         found = store.builds.of(target.name, *states)
         for build in found:

@@ -63,7 +63,7 @@ def rollback(
         existing(pipeline, Access.RUN) as store,
         Builder(pipeline, store, target, on_progress=on_progress, stop=stop) as builder,
     ):
-        builder.point()
+        builder.finish()
         live = next(iter(store.builds.of(target.name, "live")), None)
         kept = next(iter(store.builds.of(target.name, "kept")), None)
         if live is None or kept is None or not isinstance(target, Generational):

@@ -98,6 +98,22 @@ class Builds:
                 [{"name": f"pointing:{build.target}", "value": str(build.number)}],
             )
 
+    def take_back(self, epoch: int, target: str, searched: int | None) -> bool:
+        """The live build vanished before readers were pointed to it, and nobody is to do so any more. The
+        kept one is live again where it is the generation that they see; whether it is."""
+        table = schema.generations
+        of = table.update().where(table.c.target == target)
+        kept = sa.select(table.c.id).where(
+            table.c.target == target, table.c.state == "kept", table.c.number == searched
+        )
+        with self._database.under(epoch) as connection:
+            back = connection.scalar(kept)
+            if back is not None:
+                connection.execute(of.where(table.c.state == "live").values(state="retired"))
+                connection.execute(of.where(table.c.id == back).values(state="live"))
+            connection.execute(schema.meta.delete().where(schema.meta.c.name == f"pointing:{target}"))
+        return back is not None
+
     def note_origin(self, epoch: int, build: Build, snapshot: str) -> None:
         """The saved state that a build is restored from."""
         with self._database.under(epoch) as connection:
