@@ -14,6 +14,7 @@ from lockstep.operations.verify import verify
 from lockstep.recovery.deploy import deploy
 from lockstep.recovery.drill import drill
 from lockstep.recovery.restore import restore
+from lockstep.recovery.retire import retire
 from lockstep.recovery.snapshot import snapshot
 from lockstep.values import PARTITIONS, Lane, consumer_stream
 from tests.recovery.world import USERS, RecoveryWorld, soon, wipe
@@ -164,9 +165,13 @@ def test_a_healthy_target_is_not_overwritten(world: RecoveryWorld) -> None:
     assert world.builds() == [1]
     beside = restore(world.pipeline(), beside=True)
     assert (beside.live, world.searched(), world.builds()) == (False, 1, [1, 2])
+    assert world.build(2) == world.derived(), "to look at, under the number of its generation"
+    retire(world.pipeline(), unfinished=True)
+    assert (world.searched(), world.builds()) == (1, [1])
+    restore(world.pipeline(), beside=True)
     done = restore(world.pipeline(), replace=True)
-    assert (done.generation, world.searched()) == (2, 2)
-    assert world.build(2) == world.derived()
+    assert (done.generation, world.searched()) == (3, 3), "the one that stood beside"
+    assert world.build(3) == world.derived()
 
 
 def test_a_restore_has_nothing_that_the_guard_would_have_asked_about(world: RecoveryWorld) -> None:

@@ -26,7 +26,11 @@ from lockstep.cli.verb import WHY, print_json, settings, verb
 )
 @click.argument("target", required=False, shell_complete=names.targets)
 @click.option("--snapshot", metavar="ID", help="Which saved state.  [default: the newest that is whole]")
-@click.option("--beside", is_flag=True, help="Fill and prove it beside the live build, and leave it there.")
+@click.option(
+    "--beside",
+    is_flag=True,
+    help="Restore without touching what is searched: the build is proven and stays beside, to look at.",
+)
 @click.option("--replace", is_flag=True, help="Also where the target is in good health.")
 @click.option("--fewer", is_flag=True, help="It may hold far fewer records than there were.")
 @click.option("--despite-holds", is_flag=True, help="Although the guard holds changes of the live build.")
@@ -44,6 +48,9 @@ def command(
 
     Only the keys that changed since are derived again, however long ago that was. A run may go on meanwhile;
     it keeps following the source. Broken off, by Ctrl-C or a crash, the same command goes on from there.
+
+    With --beside it stands under the name of its generation (the index users-g2), until `lockstep restore
+    --replace` makes it live or `lockstep retire --unfinished` removes it.
     """
     from lockstep.recovery.restore import restore
 
@@ -68,9 +75,11 @@ def command(
         print_json(done)
         return
     out = output.console()
-    where = "is live" if done.live else "stands beside the live one; `lockstep restore` makes it live"
+    where = "is live" if done.live else "stands beside the live one"
     redriven = "all keys" if done.redriven is None else output.count(done.redriven, "key")
     out.print(f"{done.target} is back and in agreement: generation {done.generation} {where}.", style="bold")
+    if not done.live:
+        out.print("  next      `restore --replace` makes it live; `lockstep retire --unfinished` removes it")
     out.print(f"  saved     {output.count(done.records, 'record')}, from {output.span(done.age)} ago")
     out.print(f"  redriven  {redriven}, for what changed since")
     steps = ", ".join(f"{step} {output.span(took)}" for step, took in done.seconds.items() if step != "whole")
