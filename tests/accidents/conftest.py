@@ -18,7 +18,7 @@ def _impatient(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     """It is tried again more often than usual: what heals is the same."""
     caplog.set_level(logging.WARNING, "lockstep")
     monkeypatch.setattr("lockstep.engine.source._LONGEST_WAIT", 0.5)
-    monkeypatch.setattr("lockstep.engine.consumer._LONGEST_WAIT", 0.5)
+    monkeypatch.setattr("lockstep.engine.patience._LONGEST_WAIT", 0.5)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from unittest import mock
 import pytest
 
 import lockstep as ls
-from lockstep.engine import consumer
+from lockstep.engine import patience
 from lockstep.engine.lease import Lease
 from lockstep.pipeline import Pipeline
 from lockstep.state.store import Store
@@ -96,7 +96,7 @@ def test_poison_rows_on_a_quiet_mapping_do_not_stop_it(tmp_path: Path) -> None:
         if any(one.attempts >= 3 for one in ls.stuck(tmp_path / "state", limit=5)):
             stop.set()
 
-    with mock.patch.object(consumer, "_IDLE", 0.02):
+    with mock.patch.object(patience, "_IDLE", 0.02):
         timer = threading.Timer(30, stop.set)
         timer.start()
         result = ls.run(pipeline, stop=stop, on_progress=watch, every=0.1)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 import lockstep as ls
-from lockstep.engine import consumer
+from lockstep.engine import patience
 from lockstep.testing.proxy import Proxy
 from lockstep.testing.servers import OpenSearchHandle
 from tests.pairs.world import SCHEMA, Following, World, until
@@ -56,7 +56,7 @@ class Cuttable(World):
 def cuttable(
     tmp_path: Path, postgres_url: str, opensearch_server: OpenSearchHandle, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Cuttable]:
-    monkeypatch.setattr(consumer, "_LONGEST_WAIT", 0.3)
+    monkeypatch.setattr(patience, "_LONGEST_WAIT", 0.3)
     made = Cuttable(tmp_path, postgres_url, opensearch_server.url)
     with made.proxy:
         yield made

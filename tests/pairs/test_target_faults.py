@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 import lockstep as ls
-from lockstep.engine import consumer
+from lockstep.engine import patience
 from lockstep.systems.opensearch import pace
 from lockstep.testing.http_proxy import Fault, HttpProxy, Rule
 from lockstep.testing.servers import OpenSearchHandle
@@ -51,7 +51,7 @@ def faulty(
     tmp_path: Path, postgres_url: str, opensearch_server: OpenSearchHandle, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Faulty]:
     """With short waits: what is tested is what comes after them."""
-    monkeypatch.setattr(consumer, "_LONGEST_WAIT", 0.3)
+    monkeypatch.setattr(patience, "_LONGEST_WAIT", 0.3)
     monkeypatch.setattr(pace, "_LONGEST", 0.2)
     monkeypatch.setattr(pace, "_ALTOGETHER", 1.0)
     with (

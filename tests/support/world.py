@@ -17,7 +17,7 @@ from unittest import mock
 
 import lockstep.model as ls
 from lockstep.database import Access
-from lockstep.engine import consumer, points, service
+from lockstep.engine import patience, points, service
 from lockstep.engine.service import Service
 from lockstep.mapping import Keyed
 from lockstep.operations.backfill import backfill
@@ -303,7 +303,7 @@ def run_quickly(pipeline: Pipeline) -> RunResult:
     with (
         mock.patch.object(feed, "IDLE_SECONDS", 0.02),
         mock.patch.object(postgres_feed, "TICK", 0.05),
-        mock.patch.object(consumer, "_IDLE", 0.02),
+        mock.patch.object(patience, "_IDLE", 0.02),
     ):
         return run(pipeline, once=True)
 

@@ -14,17 +14,17 @@ from functools import partial
 from typing import Any
 
 from lockstep.engine.asking import Asking
+from lockstep.engine.assembled import assembled
 from lockstep.engine.breaker import MostFail
-from lockstep.engine.derive import Deriver
+from lockstep.engine.due import hint_due
 from lockstep.engine.figures import Figures
 from lockstep.engine.found import find
-from lockstep.engine.judged import Judge
 from lockstep.engine.lease import Lease
 from lockstep.engine.loop import Counts, Loop
 from lockstep.engine.loss import Loss
 from lockstep.engine.noting import MappingNotes
 from lockstep.engine.opening import opened as opened_target
-from lockstep.engine.points import passing
+from lockstep.engine.patience import Patience
 from lockstep.engine.pulse import Pulse
 from lockstep.engine.recode import Recode, Recoding, allowed
 from lockstep.engine.retention import overtake, too_much
@@ -32,7 +32,7 @@ from lockstep.engine.succession import Replaced, Stays
 from lockstep.engine.take import Taker
 from lockstep.engine.target_watch import TargetWatch
 from lockstep.engine.trying import Trying
-from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse, SystemError_, TargetReplaced
+from lockstep.errors import LeaseLost, LockstepError, StateError, SystemError_, TargetReplaced
 from lockstep.guard.door import Door
 from lockstep.guard.policy import HeldBack
 from lockstep.limits import Guard
@@ -40,14 +40,11 @@ from lockstep.mapping import Mapping
 from lockstep.ports import Reader
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
-from lockstep.values import PARTITIONS, Lane, Trust
+from lockstep.values import PARTITIONS, Lane
 
 BATCH = 5_000
 _REGULARLY = 5.0
 
-_IDLE = 0.2
-_LONGEST_WAIT = 15.0
-_PATIENCE = 10.0
 _opening: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 log = logging.getLogger("lockstep")
@@ -89,10 +86,8 @@ class ConsumerThread(threading.Thread):
         self._guard = guard or mapping.guard
         self._wake = threading.Event()
         self._goal: int | None = None
-        self._held: LockstepError | None = None
         self.done = threading.Event()
         self.error: LockstepError | None = None
-        self.waiting: str | None = None
         self._figures = Figures()
         self._taker: Taker | None = None
         self._pulse = Pulse()
@@ -102,6 +97,14 @@ class ConsumerThread(threading.Thread):
         self._recoded: Recode | None = None
         self._become(consumer)
         self._notes = MappingNotes(store, mapping.name, None if succession is not None else consumer.number)
+        self._patience = Patience(
+            mapping.name, stop, once, self._wake, self._pulse, self._notes, lambda: self._give_way()
+        )
+
+    @property
+    def waiting(self) -> str | None:
+        """What it waits for, in words."""
+        return self._patience.waiting
 
     def _become(self, consumer: Consumer) -> None:
         """Works for this consumer from now on."""
@@ -114,11 +117,7 @@ class ConsumerThread(threading.Thread):
 
     def hold(self, why: LockstepError | None) -> None:
         """Stops the work, for a reason, until it is let go with None. What was taken is finished."""
-        if why is not None and str(why) != str(self._held):
-            log.warning("mapping %s is held: %s. %s", self.mapping.name, why, why.remedy)
-        self._notes.held(why)
-        self._held = why
-        self._wake.set()
+        self._patience.hold(why)
 
     def wake(self) -> None:
         """Hints have come."""
@@ -221,27 +220,27 @@ class ConsumerThread(threading.Thread):
                 self._guard,
             )
             opened.callback(door.close)
-            if self._patiently(lambda: self._open_alone(door)) is None:
+            if self._patience.patiently(lambda: self._open_alone(door)) is None:
                 return
-            self._patiently(
+            self._patience.patiently(
                 partial(
                     find, self.mapping, self.consumer, self._store, self._lease, door, claims=self._claims
                 )
             )
             self._loss.refill()
-            loop = self._patiently(lambda: self._loop(door))
+            loop = self._patience.patiently(lambda: self._loop(door))
             if loop is None:
                 return
             opened.callback(loop.close)
-            if self._patiently(loop.recover) is None:
+            if self._patience.patiently(loop.recover) is None:
                 return
-            self._patiently(lambda: self._say("running", None))
+            self._patience.patiently(lambda: self._say("running", None))
             seen = time.monotonic()
             while not self._stop_event.is_set():
                 self._pulse.beat()
-                if self._held is not None:
+                if self._patience.held is not None:
                     self._finish(loop)
-                if self._holds():
+                if self._patience.holds():
                     self._pulse.waits()
                     continue
                 if self._waits_for_a_person():
@@ -249,7 +248,7 @@ class ConsumerThread(threading.Thread):
                     continue
                 self._trying.tries(loop.breaker)
                 try:
-                    worked = self._patiently(lambda: self._step(loop))
+                    worked = self._patience.patiently(lambda: self._step(loop))
                 except HeldBack as held:
                     self._asking.ask(held)
                     if self._once.is_set():  # it does not wait
@@ -263,14 +262,14 @@ class ConsumerThread(threading.Thread):
                 if worked is None:
                     break
                 if self._watch.due:
-                    self._patiently(partial(self._watch.look, door))
+                    self._patience.patiently(partial(self._watch.look, door))
                 if time.monotonic() - seen >= _REGULARLY:
                     seen = time.monotonic()
                     self._succeed(loop)
-                    self._patiently(partial(self._regular, loop))
-                    self._patiently(partial(self._notes.count_stuck, self.consumer.id))
+                    self._patience.patiently(partial(self._regular, loop))
+                    self._patience.patiently(partial(self._notes.count_stuck, self.consumer.id))
                 if not worked:
-                    self._patiently(partial(self._idle, loop))
+                    self._patience.patiently(partial(self._idle, loop))
             self._finish(loop)
             self._notes.count_stuck(self.consumer.id, last=True)
             positions = self._require_taker().positions()
@@ -279,7 +278,7 @@ class ConsumerThread(threading.Thread):
     def _succeed(self, loop: Loop) -> None:
         """Finishes what is in flight where another build is to be worked."""
         try:
-            self._patiently(self._give_way)
+            self._patience.patiently(self._give_way)
         except Replaced:
             self._finish(loop)
             raise
@@ -293,35 +292,20 @@ class ConsumerThread(threading.Thread):
             log.warning("mapping %s: %s. %s", self.mapping.name, error, error.remedy)
             self._void(loop)
 
-    def _holds(self) -> bool:
-        """Whether it is held; then this waits a little. A run that is to end by itself does not wait."""
-        held = self._held
-        if held is None:
-            return False
-        self._give_way()
-        if self._once.is_set():
-            raise held
-        self.waiting = f"{held}. {held.remedy}"
-        self._wake.wait(_IDLE)
-        self._wake.clear()
-        return True
-
     def _waits_for_a_person(self) -> bool:
         """Whether the guard holds what is next; then this waits a little, and the source is followed."""
         why = self._asking.waits_for()
         if why is None:
             return False
         self._give_way()
-        self.waiting = why
-        self._wake.wait(_IDLE)
-        self._wake.clear()
+        self._patience.pause(why)
         return True
 
     def _knows_its_code(self) -> bool:
         """Whether what the mapping means is settled, and it may go on. False when stopped."""
         if self._recoding is not None:
             recoding = self._recoding
-            found = self._patiently(lambda: (recoding.find(self._reader),))
+            found = self._patience.patiently(lambda: (recoding.find(self._reader),))
             if found is None:
                 return False
             if found:  # else it is held by now, and cannot be read as it is
@@ -334,15 +318,13 @@ class ConsumerThread(threading.Thread):
         while not self._stop_event.is_set():
             self._pulse.beat()
             if allowed(self._store, self._lease, self._asking, self.consumer, recoded):
-                self._recoded = self.waiting = None
+                self._recoded = self._patience.waiting = None
                 return True
             if self._once.is_set() and recoded.held is not None:
                 raise recoded.held
-            self.waiting = str(recoded.held)
             self._pulse.waits()
             self._give_way()
-            self._wake.wait(_IDLE)
-            self._wake.clear()
+            self._patience.pause(str(recoded.held))
         return False
 
     def _waits_for_its_target(self, lost: TargetReplaced) -> bool:
@@ -355,47 +337,14 @@ class ConsumerThread(threading.Thread):
             if not self._waits_for_a_person():
                 if not self._is_taken_care_of():
                     return True
-                self.waiting = f"another build takes its place: {lost}"
                 self._give_way()  # it goes on with the other, once nobody else works that
-                self._wake.wait(_IDLE)
+                self._patience.pause(f"another build takes its place: {lost}")
         return False
 
     def _is_taken_care_of(self) -> bool:
         """Whether another build takes the place of this one, or has: nobody needs to be asked about it."""
         one = self._succession  # a restore that ends between the two questions has replaced it
         return one is not None and (one.restoring(self.consumer) or one.replaced(self.consumer))
-
-    def _patiently(self, action: Any) -> Any:
-        """Does it, again and again while a system does not answer; None when stopped meanwhile, and False
-        when the mapping is held: then it is not for now.
-
-        A run that is to end by itself (`once`) does not wait for ever.
-        """
-        wait = 0.1
-        begun = time.monotonic()
-        while True:
-            try:
-                answer = action()
-                self.waiting = None
-                self._notes.well()
-                return answer
-            except (TargetReplaced, StateInUse, LeaseLost):
-                raise
-            except (SystemError_, StateError) as error:
-                waited = time.monotonic() - begun
-                if self._once.is_set() and (not error.retriable or waited > _PATIENCE):
-                    raise
-                if self._held is not None and not self._once.is_set():
-                    return False
-                if self.waiting is None:
-                    log.warning("mapping %s waits: %s. %s", self.mapping.name, error, error.remedy)
-                self.waiting = str(error)
-                self._notes.waits(error)
-                self._pulse.waits()
-                self._give_way()
-                wait = min(wait * 2, _LONGEST_WAIT)
-                if self._stop_event.wait(wait):
-                    return None
 
     def _give_way(self) -> None:
         """Begins afresh once the journal is to overtake what this waits with."""
@@ -422,26 +371,16 @@ class ConsumerThread(threading.Thread):
             PARTITIONS,
             BATCH,
         )
-        return Loop(
+        return assembled(
             self.mapping,
-            self.consumer.id,
-            self.consumer.generation,
-            self._store.journal,
-            self._store.ledger,
+            self.consumer,
+            self._store,
             self._lease,
+            self._reader,
             self._taker,
-            Deriver(self.mapping, self._reader),
             door,
-            Judge(
-                self.mapping,
-                self.consumer.id,
-                self.consumer.generation,
-                door,
-                self._store.ledger,
-                self._reader,
-            ),
+            self._notes,
             claims=self._claims,
-            stuck=self._notes.count_first(self.consumer.id),
             arrived=self._wake,
         )
 
@@ -480,20 +419,12 @@ class ConsumerThread(threading.Thread):
         self._regular(loop)
         if self._goal is not None and self.caught_up():
             self.done.set()
-        self._wake.wait(0.02 if taker.waits_for else _IDLE)
-        self._wake.clear()
+        self._patience.idle(0.02 if taker.waits_for else None)
 
     def _regular(self, loop: Loop) -> None:
         """Hints what has come due: retries of stuck keys, and dates that mappings asked about. A run that is
         to end (`once`) works them first: they were due when it looked."""
-        now = time.time()
-        retries = self._lease.under(lambda epoch: self._store.stuck.due(epoch, self.consumer.id, now, 1_000))
-        if retries:
-            passing("retrying")
-            loop.hint(retries, "retry", Trust.LEDGER, Lane.BULK, origin=1)
-        due = self._lease.under(lambda epoch: self._store.ledger.due(epoch, self.consumer.id, now, 1_000))
-        if due:
-            loop.hint(due, "clock", Trust.LEDGER, Lane.BULK, origin=1)
+        hint_due(loop, self._store, self._lease, self.consumer.id)
 
     def _count(self, counts: Counts) -> None:
         self._pulse.progress()
