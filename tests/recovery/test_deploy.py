@@ -8,10 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+import lockstep as ls
 from lockstep.agreement.report import Progress
+from lockstep.cli.main import cli
 from lockstep.engine import service
 from lockstep.errors import Disagreement, Refused, StateError, StateInUse, TargetReplaced
+from lockstep.guard.policy import HeldBack
 from lockstep.operations.verify import verify
 from lockstep.recovery.deploy import deploy
 from lockstep.recovery.following import follow
@@ -301,3 +305,19 @@ def test_nobody_is_pointed_to_a_kept_build_that_was_lost(world: RecoveryWorld, l
     retire(newer.pipeline())  # and the verbs after it are not stuck with it
     newer.run()
     assert newer.build(2) == newer.derived()
+
+
+def test_what_the_guard_holds_of_a_kept_build_is_shown_by_its_build(world: RecoveryWorld) -> None:
+    world.do("DELETE FROM users WHERE id <= 200")
+    with pytest.raises(HeldBack):
+        world.run()
+    (hold,) = ls.holds(world.root / "state")
+    assert (hold.state, hold.build, hold.holding) == ("open", None, True)
+    deploy(world.copy("2").pipeline(), fewer=True)
+    (hold,) = ls.holds(world.root / "state")
+    assert (hold.state, hold.build, hold.holding) == ("open", (1, "kept"), False)
+    shown = CliRunner().invoke(cli, ["--state", str(world.root / "state"), "holds"])
+    assert f"{hold.id}  people, build 1 (kept): " in shown.output
+    assert shown.exit_code == 0, "it holds nothing of the live build"
+    assert ls.status(world.root / "state").holds == ()
+    assert ls.reject(world.root / "state", hold.id, why="no", by="ada").state == "rejected"

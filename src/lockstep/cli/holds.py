@@ -27,8 +27,9 @@ if TYPE_CHECKING:
      "holds": [{"id", "mapping", "policy", "reason", "kinds", "expected",
                 "keys", "numbers", "state", "opened_at", "seen_at",
                 "decided_at", "decided_by", "why", "most", "until_at", "used",
-                "closed_at"}]}
+                "closed_at", "build": [NUMBER, STATE]}]}
     state: open, rejected, approved or closed. held: those that hold something.
+    build: null for the live one. What a kept build holds is not counted.
     """,
 )
 @click.option("--all", "closed", is_flag=True, help="Show also what was held before.")
@@ -41,7 +42,7 @@ def command(closed: bool) -> None:
     from lockstep.operations.holds import holds
 
     found = holds(settings().place(), closed=closed)
-    standing = [one for one in found if one.state in ("open", "rejected")]
+    standing = [one for one in found if one.holding]
     if settings().json:
         print_json({"held": len(standing), "holds": found})
     else:
@@ -57,7 +58,8 @@ def command(closed: bool) -> None:
 def show(out: Console, one: Held) -> None:
     """A hold, and what a person can do."""
     style = "bold red" if one.state in ("open", "rejected") else "bold"
-    out.print(f"{one.id}  {one.mapping}: {one.policy}, {one.state}", style=style)
+    of = "" if one.build is None else ", build {} ({})".format(*one.build)
+    out.print(f"{one.id}  {one.mapping}{of}: {one.policy}, {one.state}", style=style)
     out.print(output.indented(f"{one.reason}.", 4))
     seen = f", seen again {output.ago(one.seen_at)}" if one.seen_at - one.opened_at > 1 else ""
     out.print(f"    since {output.clock(one.opened_at)} ({output.ago(one.opened_at)}){seen}")

@@ -23,6 +23,7 @@ class Held(Struct, frozen=True):
     """What is held, or was. See `state.holds.Hold`; `keys` are some of the source keys, as people read them.
 
     state   open, rejected, approved (`used` of at most `most` changes, until `until_at`), closed
+    build   of which build that is not the live one: its number, and whether it is kept, building, retired
     """
 
     id: int
@@ -43,12 +44,20 @@ class Held(Struct, frozen=True):
     until_at: float | None
     used: int
     closed_at: float | None
+    build: tuple[int, str] | None = None
+
+    @property
+    def holding(self) -> bool:
+        """Whether it holds something of a build that is live, or is to be."""
+        return self.state in ("open", "rejected") and (self.build is None or self.build[1] != "kept")
 
 
 def holds(state: Place | Pipeline, *, closed: bool = False) -> list[Held]:
-    """What stands, the newest first; with `closed` also what was. Raises StateError if nothing ever ran."""
+    """What stands, of all builds, the newest first; with `closed` also what was. Raises StateError if nothing
+    ever ran."""
     with existing(state) as store:
-        return [held(one) for one in store.holds.all(closed=closed)]
+        beside = store.holds.beside()
+        return [held(one, beside.get(one.id)) for one in store.holds.all(closed=closed, kept=True)]
 
 
 def approve(
@@ -83,7 +92,7 @@ def reject(state: Place | Pipeline, number: int, *, why: str, by: str) -> Held:
         return held(store.holds.decide(number, "rejected", by, why))
 
 
-def held(one: Hold) -> Held:
+def held(one: Hold, build: tuple[int, str] | None = None) -> Held:
     """A hold, as people read it."""
     return Held(
         one.id,
@@ -104,4 +113,5 @@ def held(one: Hold) -> Held:
         one.until,
         one.used,
         one.closed_at,
+        build,
     )

@@ -133,20 +133,32 @@ class Holds:
         with self._database.reading() as connection:
             return standing(connection, consumer)
 
-    def all(self, *, closed: bool = False, limit: int = 100) -> list[Hold]:
-        """All that stand, the newest first; with `closed` also what was. Nothing stands of a generation that
-        another took the place of."""
+    def all(self, *, closed: bool = False, kept: bool = False, limit: int = 100) -> list[Hold]:
+        """All that stand, the newest first; with `closed` also what was, with `kept` also those of builds
+        that another took the place of and that can come back. Nothing stands of one that cannot."""
         table, consumers, generations = schema.holds, schema.consumers, schema.generations
         statement = sa.select(table).order_by(table.c.id.desc()).limit(limit)
         if not closed:
             replaced = (
                 sa.select(consumers.c.id)
                 .join(generations, generations.c.id == consumers.c.generation)
-                .where(generations.c.state.in_(("retired", "kept")))
+                .where(generations.c.state.in_(("retired",) if kept else ("retired", "kept")))
             )
             statement = statement.where(table.c.state.in_(_STANDS), table.c.consumer.not_in(replaced))
         with self._database.reading() as connection:
             return [_hold(row) for row in connection.execute(statement)]
+
+    def beside(self) -> dict[int, tuple[int, str]]:
+        """Of holds of other builds than the live one, by their numbers: that build's number and state."""
+        holds, consumers, generations = schema.holds, schema.consumers, schema.generations
+        statement = (
+            sa.select(holds.c.id, generations.c.number, generations.c.state)
+            .join(consumers, consumers.c.id == holds.c.consumer)
+            .join(generations, generations.c.id == consumers.c.generation)
+            .where(generations.c.state != "live")
+        )
+        with self._database.reading() as connection:
+            return {row.id: (row.number, row.state) for row in connection.execute(statement)}
 
     def between(self, after: float, until: float) -> list[Hold]:
         """All of which anything happened in a span of time, the oldest first."""

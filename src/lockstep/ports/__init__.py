@@ -1,0 +1,45 @@
+"""The ports: what a system must be able to do. The law of each is its docstring and is asserted by the
+suite of the same name in `lockstep.testing`, against every connector, on its real server.
+
+A connector implements the ports it can and knows nothing of the engine. One colour: synchronous calls.
+Connectors raise `Unreachable` for what automation may retry, `Refused` for what it may not, and
+`DataError` when one record is at fault; never an exception of the library below them.
+"""
+
+from __future__ import annotations
+
+from lockstep.ports.adopting import ADOPTING, AdoptingWriter, Foreign
+from lockstep.ports.declared import Source, Target
+from lockstep.ports.following import Capture, Caught, Feed, FeedLag
+from lockstep.ports.journal import Journal
+from lockstep.ports.reading import MOST_BYTES, MOST_ROWS, KeyPage, Reader, Snapshot
+from lockstep.ports.saving import Generational, Repository, Restorable
+from lockstep.ports.summing import GroupingSnapshot, SummingSnapshot, SummingWriter
+from lockstep.ports.writing import EstimatingWriter, Features, Writer
+
+__all__ = [
+    "ADOPTING",
+    "MOST_BYTES",
+    "MOST_ROWS",
+    "AdoptingWriter",
+    "Capture",
+    "Caught",
+    "EstimatingWriter",
+    "Features",
+    "Feed",
+    "FeedLag",
+    "Foreign",
+    "Generational",
+    "GroupingSnapshot",
+    "Journal",
+    "KeyPage",
+    "Reader",
+    "Repository",
+    "Restorable",
+    "Snapshot",
+    "Source",
+    "SummingSnapshot",
+    "SummingWriter",
+    "Target",
+    "Writer",
+]

@@ -1,0 +1,50 @@
+"""Taking over a target that others have filled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from lockstep.values import Change, Held, Identity, Key, Outcome, Record
+
+ADOPTING = "adopting:"
+"""What a marker begins with while its target is being taken over: no run writes to it until that is done."""
+
+
+class Foreign(Protocol):
+    """What stands where a target would be, as somebody else left it, marker or not."""
+
+    def records(self) -> int | None:
+        """About how many records stand there; None where there is nothing. Raises Refused, with the reason,
+        where Lockstep could not take it over."""
+        ...
+
+    def marker(self) -> str | None:
+        """The marker that stands in it, None where nobody has left one."""
+        ...
+
+    def read(self, keys: Sequence[Key]) -> dict[Key, Held]: ...
+
+    def scan(self, after: Key | None, limit: int) -> list[Held]: ...
+
+    def compared(self, change: Change, held: Held) -> tuple[Record, Record]:
+        """What would be held were the change written, and what is held of it. Fields that a write would leave
+        alone are in neither. Raises DataError where the record would not be taken."""
+        ...
+
+    def leave(self, marker: str) -> Identity:
+        """Makes what Lockstep keeps beside the records, and leaves a marker, in place of an older one. No
+        record changes. Safe to repeat."""
+        ...
+
+    def own(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Adds the metadata of each change whose record is held just so at this moment, and changes nothing
+        that others see: `applied`, durably. `rejected`: another record is held by now, or none."""
+        ...
+
+
+@runtime_checkable
+class AdoptingWriter(Protocol):
+    """A writer that can take over a target which stands already and which Lockstep did not make."""
+
+    def foreign(self) -> Foreign: ...

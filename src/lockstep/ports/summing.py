@@ -1,0 +1,65 @@
+"""Systems that sum, group and count by themselves, without sending rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from lockstep.values import Branch, Key, Mark, Span, Table, Tally
+
+
+@runtime_checkable
+class SummingSnapshot(Protocol):
+    """A snapshot whose system sums by itself, without sending rows.
+
+    The *number* of a root is the sum over all its rows, on all paths, of `canonical.mix(hash of the row's
+    columns, hash of the root's key ^ constant)` modulo 2^64: what the ledger keeps of a key that was
+    derived. Raises CannotSum, with the reason, where it can't for this shape or these keys.
+    """
+
+    def sums(self, root: Branch, cuts: Sequence[Key]) -> list[Tally]:
+        """How many roots each of `len(cuts) + 1` spans holds, and the sum of their numbers.
+
+        `cuts` ascend; span n holds the keys k with cuts[n - 1] < k <= cuts[n], the first and the last are
+        open. The tables are read once, however many spans there are.
+        """
+        ...
+
+    def numbers(self, root: Branch, span: Span) -> Iterator[list[tuple[Key, int]]]:
+        """The number of every root in a span, in any order, in pages."""
+        ...
+
+
+@runtime_checkable
+class GroupingSnapshot(Protocol):
+    """A snapshot whose system counts and adds up by group, exactly. Raises CannotSum where it can't."""
+
+    def groups(self, table: Table, of: str | None, by: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+        """For every group of rows that are equal in the columns `by`: these values, how many rows, the exact
+        sum of column `of` as a Decimal (None where there is nothing to add), and a witness: a number that is
+        another one once a row that is in the group was changed, also if that was taken back; a row that came
+        and went leaves no trace. A group may come in parts. Without `by`, all rows are one group; no rows are
+        no group."""
+        ...
+
+
+@runtime_checkable
+class SummingWriter(Protocol):
+    """A writer whose target sums by itself what its records say of themselves. It sees all that was
+    acknowledged before. Raises CannotSum, with the reason, where the target will not.
+
+    Where the target can tell that a record is not as it was written, the record's fingerprint counts, and is
+    listed, as its complement, ~fingerprint."""
+
+    def sums(self, mapping: str, cuts: Sequence[Key]) -> list[Tally]:
+        """Of a mapping's records: how many there are, and the sum of their stored fingerprints, for each of
+        `len(cuts) + 1` spans of *source* keys. Spans are as in `SummingSnapshot.sums`."""
+        ...
+
+    def marks(self, mapping: str, span: Span) -> Iterator[list[Mark]]:
+        """What every record of a mapping whose source key is in the span says, in any order, in pages."""
+        ...
+
+    def strangers(self, mappings: Sequence[str], limit: int) -> tuple[int, list[Key]]:
+        """Records that none of these mappings wrote: how many there are, and the keys of some."""
+        ...
