@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from lockstep.agreement.report import Report
 from lockstep.demo.app import connect, create
 from lockstep.demo.night import Night, night, saved, told
 from lockstep.demo.pipeline import declare
+from lockstep.demo.quiet import told_by_us
 from lockstep.demo.traffic import Traffic
 from lockstep.demo.working import working
 from lockstep.operations.backfill import backfill
@@ -67,7 +66,7 @@ def demo(
     """Runs the main job end to end in a directory of its own; `seconds` of it with live traffic."""
     say = console or Console(quiet=True)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_told_by_us())
+        stack.enter_context(told_by_us())
         if directory is None:
             made = tempfile.TemporaryDirectory(prefix="lockstep-demo-")
             directory = Path(stack.enter_context(made))
@@ -159,7 +158,7 @@ class _Story:
         return took, documents
 
     def _live(self) -> tuple[Traffic, dict[str, Any]]:
-        self._chapter(3, f"Customers keep changing things for {self._seconds:.0f} seconds")
+        self._chapter(3, f"Customers keep changing things for {self._seconds:.0f} s")
         latest: dict[str, Any] = {}
 
         def watch(gauges: dict[str, Any], _: object) -> None:
@@ -197,11 +196,10 @@ class _Story:
     def _check(self, question: str) -> Report:
         self._chapter(5, question)
         report = verify(self._pipeline, MAPPING, method="deep")
-        verdict = "[green]in agreement[/green]" if report.agreement else "[red]not in agreement[/red]"
         took = report.ended_at - report.started_at
         self._say(
             f"   {report.records_compared:,} records derived again and compared in {took:.1f} s:\n"
-            f"   {verdict}."
+            f"   {_verdict(report.agreement)}."
         )
         return report
 
@@ -241,8 +239,7 @@ class _Story:
         wrote = result.mappings[0].gauges["applied"]
         self._say(f"   Every key compared with the index as it is, in {took:.1f} s; {wrote} written.")
         report = verify(self._pipeline, MAPPING, method="deep")
-        verdict = "[green]in agreement[/green]" if report.agreement else "[red]not in agreement[/red]"
-        self._say(f"   Checked again, {report.records_compared:,} records: {verdict}.")
+        self._say(f"   Checked again, {report.records_compared:,} records: {_verdict(report.agreement)}.")
         return report
 
     def _night(self) -> Night:
@@ -268,8 +265,7 @@ class _Story:
             f"[green]{back.seconds['whole']:.1f} s[/green].\n"
             f"   To derive everything instead, as [dim]lockstep deploy[/dim] does: {rebuilt:.1f} s."
         )
-        verdict = "[green]in agreement[/green]" if friday.agreement else "[red]not in agreement[/red]"
-        self._say(f"   Every document derived again and compared: {verdict}.")
+        self._say(f"   Every document derived again and compared: {_verdict(friday.agreement)}.")
         self._chapter(10, "What happened is written down already")
         self._say("   [dim]lockstep timeline[/dim]")
         for at, kind, text in told(self._pipeline, began):
@@ -286,18 +282,8 @@ class _Story:
             writer.close()
 
 
-@contextlib.contextmanager
-def _told_by_us() -> Iterator[None]:
-    """What Lockstep logs of the night is in the story."""
-    log = logging.getLogger("lockstep")
-    handler, propagate = logging.NullHandler(), log.propagate
-    log.addHandler(handler)
-    log.propagate = False
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.propagate = propagate
+def _verdict(agreement: bool) -> str:
+    return "[green]in agreement[/green]" if agreement else "[red]not in agreement[/red]"
 
 
 def _milliseconds(seconds: float | None) -> float | None:
