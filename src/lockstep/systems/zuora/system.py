@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Self
 from urllib.parse import urlsplit
 
 from lockstep.errors import DeclarationError
 from lockstep.systems.zuora.actions import DateRules
 from lockstep.systems.zuora.client import Client
+from lockstep.systems.zuora.source import ZuoraTables
 from lockstep.systems.zuora.target import ZuoraAccounts
 
 _VARIABLES = ("ZUORA_URL", "ZUORA_CLIENT_ID", "ZUORA_CLIENT_SECRET")
@@ -76,6 +78,25 @@ class Zuora:
         clock is not the world's.
         """
         return ZuoraAccounts(self, rewrite_billed=rewrite_billed, today=today)
+
+    def tables(
+        self,
+        *,
+        custom: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+        every: float = 10.0,
+        overlap: dt.timedelta = dt.timedelta(minutes=5),
+        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> ZuoraTables:
+        """Its objects as a source: accounts, subscriptions, invoices, invoice-items, payments.
+
+        custom   own fields to read: {"accounts": {"Region__c": "str"}}; str, int, bool, Decimal, dt.date or
+                 dt.datetime
+        every    seconds between two looks for what was updated; each costs a call for each table
+        overlap  how far each look goes back before the newest date that it knows; it must be more than the
+                 clocks are apart, and than an update takes to be seen
+        now      the tenant's time, where its clock is not the world's
+        """
+        return ZuoraTables(self, custom, every, overlap, now)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Zuora) and (self.url, self._client_id) == (other.url, other._client_id)

@@ -1,0 +1,102 @@
+"""A tenant's objects as a source: `zuora.tables()`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from lockstep import keys
+from lockstep.catalog import Catalog, CatalogColumn, CatalogReference, CatalogTable
+from lockstep.errors import DataError, LockstepError, Refused
+from lockstep.systems.zuora.columns import Objects
+from lockstep.systems.zuora.polling import ZuoraFeed
+from lockstep.systems.zuora.reader import ZuoraReader
+from lockstep.values import Finding, Key, Table
+
+if TYPE_CHECKING:
+    from lockstep.systems.zuora.system import Zuora
+
+
+class ZuoraTables:
+    """See `lockstep.ports.Source`. Declared by `Zuora.tables`."""
+
+    def __init__(
+        self,
+        tenant: Zuora,
+        custom: Mapping[str, Mapping[str, str]],
+        every: float,
+        overlap: dt.timedelta,
+        now: Callable[[], dt.datetime],
+    ) -> None:
+        self._tenant = tenant
+        self._objects = Objects(tenant.dates.zone, custom)
+        self._every, self._overlap, self._now = every, overlap, now
+
+    @property
+    def name(self) -> str:
+        return self._tenant.name
+
+    def reader(self) -> ZuoraReader:
+        return ZuoraReader(self._tenant.connect(), self._objects)
+
+    def feed(self) -> ZuoraFeed:
+        return ZuoraFeed(
+            self._tenant.connect(),
+            self._objects,
+            identity=self.name,
+            every=self._every,
+            overlap=self._overlap,
+            now=self._now,
+        )
+
+    def check(self, tables: Sequence[Table]) -> list[Finding]:
+        found: list[Finding] = []
+        for table in tables:
+            try:
+                known = self._objects.table(table.name)
+                for name in table.columns:
+                    known.type_of(name)
+                if table.key != (known.key,):
+                    problem = f"its key is {known.key}, not {', '.join(table.key)}"
+                    raise Refused(problem, f"Declare {known.key}: str = ls.key().")
+            except LockstepError as error:
+                found.append(Finding(f"{self.name} {table.name}", str(error), error.remedy))
+        try:
+            with closing(self._tenant.connect(timeout=10.0)) as client:
+                client.ask("GET", "/object-query/accounts", params=[("pageSize", "1")])
+        except LockstepError as error:
+            found.append(Finding(self.name, str(error), error.remedy))
+        return found
+
+    def catalog(self) -> Catalog:
+        reader = self.reader()
+        made = []
+        with closing(reader):
+            for one in self._objects.tables.values():
+                columns = tuple(
+                    CatalogColumn(name, python, python, name != one.key)
+                    for name, python in one.columns.items()
+                )
+                references = tuple(
+                    CatalogReference((column,), to, (self._objects.table(to).key,))
+                    for column, to in one.references.items()
+                )
+                rows = reader.estimate(Table(one.name, (), (one.key,)))
+                made.append(CatalogTable(one.name, columns, (one.key,), references, rows, False))
+        return Catalog(self.name, tuple(made))
+
+    def parse_keys(self, table: Table, typed: Sequence[Sequence[str]]) -> list[Key | DataError]:
+        known = self._objects.table(table.name)
+        return [
+            keys.encode(parts)
+            if len(parts) == 1
+            else DataError(
+                f"a key of {known.name} has one part, not {len(parts)}: {known.key}", "Type one id."
+            )
+            for parts in typed
+        ]
+
+    def __repr__(self) -> str:
+        return f"{self._tenant!r}.tables()"
