@@ -158,7 +158,7 @@ def _charge(plan: str, number: str) -> dict[str, Any]:
     }
 
 
-def segments(api: Api, number: str) -> list[tuple[str, str, str | None, int, int]]:
+def segments(api: Api, number: str) -> list[tuple[str, str, str | None, int, float]]:
     """(plan, start, end, seats, price) of a subscription, in order of time; none without a day."""
     said = api.get(f"/v1/subscriptions/{number}", **{"charge-detail": "all-segments"})
     assert said["success"], said
