@@ -18,6 +18,7 @@ import pytest
 from lockstep.cli import exits
 from lockstep.cli.main import SECTIONS
 from lockstep.errors import (
+    Cancelled,
     CheckFailed,
     DataError,
     DeclarationError,
@@ -50,6 +51,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (MappingStopped("x"), 1),
         (StateError("x"), 3),
         (LeaseLost("x"), 3),
+        (Cancelled("x"), 130),
         (StateInUse("x"), 4),
         (Unreachable("x"), 3),
         (Refused("x"), 3),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lockstep.errors import (
+    Cancelled,
     CheckFailed,
     DataError,
     DeclarationError,
@@ -36,6 +37,8 @@ def code_of(error: Exception) -> int:
     """The exit code of an error. A defect is a failure: 1 would say that the answer is no."""
     if isinstance(error, StateInUse):
         return IN_USE
+    if isinstance(error, Cancelled):
+        return INTERRUPTED
     if isinstance(error, CheckFailed | HeldBack | MappingStopped):
         return NO
     if isinstance(
