@@ -268,6 +268,15 @@ def load(path: str | Path) -> Pipeline:
     return pipeline
 
 
+def require_pipeline(given: object, also: str = "") -> None:
+    """Raises DeclarationError where something else was given."""
+    if not isinstance(given, Pipeline):
+        raise DeclarationError(
+            f"{given!r} is no pipeline",
+            f"Give the ls.Pipeline itself, or load it: ls.load('pipeline.py'){'; ' + also if also else ''}.",
+        )
+
+
 _loaded_from: set[Path] = set()
 
 

@@ -22,7 +22,7 @@ from lockstep.guard.door import Door
 from lockstep.guard.policies import POLICIES, Closed
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import looking, opened
-from lockstep.pipeline import Pipeline
+from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import ADOPTING, Reader
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
@@ -67,6 +67,7 @@ def adopt(
 
     Raises StateInUse while a run goes on, Refused where the target cannot be taken over.
     """
+    require_pipeline(pipeline)
     declared = pipeline.named(mapping)
     stopped = (stop or threading.Event()).is_set
     if spec := os.environ.get("LOCKSTEP_CRASH"):

@@ -12,7 +12,7 @@ from lockstep.engine.source import recipe
 from lockstep.errors import DeclarationError, Refused
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door, consumer_of, existing, parse_keys
-from lockstep.pipeline import Pipeline
+from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
 from lockstep.state.store import Store
@@ -42,6 +42,7 @@ def backfill(
     somebody else changed. `rebuild`: a new generation, empty, which the run fills: for a target that
     is lost. Takes the lock for that, so no run may be going on. Raises StateInUse, StateError.
     """
+    require_pipeline(pipeline)
     declared = pipeline.named(mapping)
     if typed and rebuild:
         raise DeclarationError("rebuild is of all keys", "Leave the keys out, or leave rebuild out.")

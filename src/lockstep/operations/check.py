@@ -15,7 +15,7 @@ from lockstep.engine.derive import Deriver
 from lockstep.errors import DataError, DeclarationError, LockstepError
 from lockstep.mapping import LEAVES, Desired, Mapping
 from lockstep.operations.annotated import misannotated
-from lockstep.pipeline import Pipeline
+from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import Restorable, Target
 from lockstep.values import EVERYTHING, Finding
 
@@ -24,6 +24,7 @@ SAMPLES = 50
 
 def check(pipeline: Pipeline) -> list[Finding]:
     """Asks both sides and tries every mapping on samples. Changes nothing; the blocking ones first."""
+    require_pipeline(pipeline)
     found: list[Finding] = []
     healthy: set[str] = set()
     for source in pipeline.sources().values():

@@ -14,7 +14,7 @@ from lockstep.engine.decide import owned
 from lockstep.engine.derive import Deriver
 from lockstep.operations.key_history import Event, history
 from lockstep.operations.opened import closed_door, looking, parse_key
-from lockstep.pipeline import Pipeline
+from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.state.rows import decode_wrote
 from lockstep.state.stuck import Stuck
 from lockstep.values import EPOCH_SHIFT
@@ -50,6 +50,7 @@ class Explanation(Struct, frozen=True):
 
 def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
     """Reads a key on both sides and in the state store. Nothing is written."""
+    require_pipeline(pipeline)
     declared = pipeline.named(mapping)
     key = parse_key(declared, typed)
     with looking(pipeline) as store:

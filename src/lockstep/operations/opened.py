@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from lockstep import keys
 from lockstep.database import Access
@@ -12,8 +13,8 @@ from lockstep.errors import DataError, DeclarationError, StateError, UsageError
 from lockstep.guard.door import Door
 from lockstep.guard.policies import Closed
 from lockstep.mapping import Mapping
-from lockstep.pipeline import Pipeline
-from lockstep.place import Place
+from lockstep.pipeline import Pipeline, require_pipeline
+from lockstep.place import Place, StateUrl
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store, exists
 from lockstep.values import Key
@@ -51,8 +52,9 @@ def looking(state: Place | Pipeline) -> Iterator[Store | None]:
 
 def state_of(state: Place | Pipeline) -> Place:
     """The place of a pipeline's state store."""
-    if not isinstance(state, Pipeline):
+    if isinstance(state, Path | StateUrl):
         return state
+    require_pipeline(state, "or the place of its state: pathlib.Path(DIRECTORY)")
     if state.state is None:
         raise DeclarationError(
             f"pipeline {state.name} has no state directory",

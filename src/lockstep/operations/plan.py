@@ -16,7 +16,7 @@ from lockstep.engine.derive import Deriver
 from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door, looking, parse_keys
-from lockstep.pipeline import Pipeline
+from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import Held, Key
@@ -39,6 +39,7 @@ def plan(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> Iterato
 
     Compares with the target as it is read now. Yields as it goes; nothing is written.
     """
+    require_pipeline(pipeline)
     declared = pipeline.named(mapping)
     with looking(pipeline) as store:
         consumer = store.generations.consumer(mapping, declared.target.name) if store else None

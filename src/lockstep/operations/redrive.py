@@ -16,7 +16,7 @@ from lockstep.journal.window import Gathered
 from lockstep.mapping import Mapping
 from lockstep.operations.hinted_again import append, entries_of
 from lockstep.operations.opened import consumer_of, existing
-from lockstep.pipeline import Pipeline
+from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.state.store import Store
 from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream, source_stream
 
@@ -50,6 +50,7 @@ def redrive(
     derived once and compared with what the target holds. Raises UsageError for what is no such place, Refused
     where the journal does not reach back so far (then nothing is hinted of any mapping), StateError.
     """
+    require_pipeline(pipeline)
     _require_a_stretch(since, until)
     names = list(pipeline.mappings) if mapping is None else [mapping]
     with existing(pipeline, Access.CHANGE) as store:

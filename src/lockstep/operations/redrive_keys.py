@@ -12,7 +12,7 @@ from lockstep.mapping import Mapping
 from lockstep.operations.hinted_again import NEIGHBOURS, append, batches, entries_of
 from lockstep.operations.opened import consumer_of, existing, keys_or_errors
 from lockstep.operations.redrive import Redriven
-from lockstep.pipeline import Pipeline
+from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.values import Key
 
 _SHOWN = 10
@@ -26,6 +26,7 @@ def redrive_keys(
 
     Raises DeclarationError that names the lines which are no keys; nothing is hinted then.
     """
+    require_pipeline(pipeline)
     declared = pipeline.named(mapping)
     with existing(pipeline, Access.CHANGE) as store:
         consumer = consumer_of(store, mapping, declared.target.name)

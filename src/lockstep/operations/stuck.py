@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lockstep.database import Access
 from lockstep.engine.addressed import addressed
 from lockstep.operations.opened import consumer_of, existing, parse_keys
-from lockstep.pipeline import Pipeline
+from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.place import Place
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
@@ -30,6 +30,7 @@ def retry(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> int:
 
     The run tries those named at once, and all of them a thousand at a time.
     """
+    require_pipeline(pipeline)
     declared = pipeline.named(mapping)
     with existing(pipeline, Access.CHANGE) as store:
         consumer = consumer_of(store, mapping, declared.target.name)

@@ -24,7 +24,7 @@ from lockstep.invariant import Invariant
 from lockstep.journal.sql import SqlJournal
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door, existing
-from lockstep.pipeline import Pipeline
+from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import Feed, Reader
 from lockstep.state.generations import Consumer
 from lockstep.state.reports import encoded
@@ -53,6 +53,7 @@ def verify(
     its report then says that it was cancelled, how far it came and what it had found. Raises StateError when
     the mapping never ran.
     """
+    require_pipeline(pipeline)
     declared = pipeline.named(mapping)
     if method not in ("fast", "deep", "sample"):
         raise DeclarationError(f"there is no method {method!r}", "Use fast, deep or sample.")

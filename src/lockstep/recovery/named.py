@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from lockstep.errors import DeclarationError
-from lockstep.pipeline import Pipeline
+from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import Target
 
 
 def target_named(pipeline: Pipeline, name: str | None) -> Target:
     """The target that a person named, by its own name or by that of a mapping that writes it; the only one
     where none is named. Raises DeclarationError that names what there is."""
+    require_pipeline(pipeline)
     if name is None:
         if len(pipeline.targets()) == 1:
             return next(iter(pipeline.targets().values()))
