@@ -61,6 +61,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "guard": "Judge a plan of Terraform, or of a healer, before it runs.",
     },
     "Other": {
+        "probe": "Show what something done to a Zuora account does to its records.",
         "twin": "Start a local stand-in of a system that cannot be had: Zuora.",
         "completion": "Print the completion script of a shell.",
     },
