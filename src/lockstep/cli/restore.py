@@ -14,7 +14,7 @@ from lockstep.cli.verb import WHY, print_json, settings, verb
     name="restore",
     example="""
     lockstep restore
-    lockstep restore users --snapshot 17 --why "the index was wiped, incident 4711"
+    lockstep restore users --snapshot 17 --why "wiped, incident 4711"
     lockstep restore users --beside
     """,
     answer="""
