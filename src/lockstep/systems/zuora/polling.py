@@ -18,6 +18,7 @@ import msgspec
 from lockstep import keys
 from lockstep.errors import Refused
 from lockstep.ports import Capture, Caught, FeedLag
+from lockstep.systems.zuora.callouts import Callouts, Listener
 from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.columns import Objects, ObjectTable, asked
 from lockstep.systems.zuora.tree import Json, rows
@@ -25,6 +26,8 @@ from lockstep.values import FeedMark, Hint, Key, Table
 
 _PAGE = 99
 _IDLE_SECONDS = 0.5
+_LEAST_SECONDS = 0.2
+"""Between two looks, however many callouts come."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -55,6 +58,7 @@ class ZuoraFeed:
         every: float,
         overlap: dt.timedelta,
         now: Callable[[], dt.datetime],
+        callouts: Callouts | None = None,
     ) -> None:
         self._client = client
         self._objects = objects
@@ -66,6 +70,9 @@ class ZuoraFeed:
         self._followed: str | None = None
         self._told: dict[tuple[str, Key], dt.datetime] = {}
         self._closed = threading.Event()
+        self._callouts = callouts
+        self._called = threading.Event()
+        self.listener: Listener | None = None
 
     def prepare(self, tables: Sequence[Table], mark: FeedMark | None) -> Capture:
         self._wanted = {self._objects.table(table.name).name: table for table in tables}
@@ -84,7 +91,10 @@ class ZuoraFeed:
             raise Refused("the feed was not prepared", "Call `prepare` with the tables first.")
         place = place_of(after)
         self._followed = after
+        if self._callouts is not None and self.listener is None:
+            self.listener = Listener(self._callouts, self._called.set)
         while not self._closed.is_set():
+            self._called.clear()  # before the look: what is called about from now on is looked for again
             began = time.time()
             seen = dict(place.seen)
             for name, table in self._wanted.items():
@@ -95,8 +105,8 @@ class ZuoraFeed:
             self._forget(seen)
             self._followed = place.text
             yield Caught([], place.text)
-            while not self._closed.wait(min(_IDLE_SECONDS, self._every)):
-                if time.time() - began >= self._every:
+            while not self._closed.wait(min(_LEAST_SECONDS, self._every)):
+                if self._called.wait(min(_IDLE_SECONDS, self._every)) or time.time() - began >= self._every:
                     break
                 yield Caught([], place.text)
 
@@ -147,4 +157,8 @@ class ZuoraFeed:
 
     def close(self) -> None:
         self._closed.set()
+        self._called.set()
+        if self.listener is not None:
+            self.listener.close()
+            self.listener = None
         self._client.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lockstep import keys
 from lockstep.catalog import Catalog, CatalogColumn, CatalogReference, CatalogTable
 from lockstep.errors import DataError, LockstepError, Refused
+from lockstep.systems.zuora.callouts import Callouts
 from lockstep.systems.zuora.columns import Objects
 from lockstep.systems.zuora.polling import ZuoraFeed
 from lockstep.systems.zuora.reader import ZuoraReader
@@ -29,9 +30,11 @@ class ZuoraTables:
         every: float,
         overlap: dt.timedelta,
         now: Callable[[], dt.datetime],
+        callouts: Callouts | None = None,
     ) -> None:
         self._tenant = tenant
         self._objects = Objects(tenant.dates.zone, custom)
+        self._callouts = callouts
         self._every, self._overlap, self._now = every, overlap, now
 
     @property
@@ -49,6 +52,7 @@ class ZuoraTables:
             every=self._every,
             overlap=self._overlap,
             now=self._now,
+            callouts=self._callouts,
         )
 
     def check(self, tables: Sequence[Table]) -> list[Finding]:

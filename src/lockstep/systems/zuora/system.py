@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from lockstep.errors import DeclarationError
 from lockstep.systems.zuora.actions import DateRules
+from lockstep.systems.zuora.callouts import Callouts
 from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.source import ZuoraTables
 from lockstep.systems.zuora.target import ZuoraAccounts
@@ -86,6 +87,7 @@ class Zuora:
         every: float = 10.0,
         overlap: dt.timedelta = dt.timedelta(minutes=5),
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        callouts: Callouts | None = None,
     ) -> ZuoraTables:
         """Its objects as a source: accounts, subscriptions, invoices, invoice-items, payments.
 
@@ -95,8 +97,9 @@ class Zuora:
         overlap  how far each look goes back before the newest date that it knows; it must be more than the
                  clocks are apart, and than an update takes to be seen
         now      the tenant's time, where its clock is not the world's
+        callouts where a run listens for the tenant's callouts: each makes it look at once
         """
-        return ZuoraTables(self, custom, every, overlap, now)
+        return ZuoraTables(self, custom, every, overlap, now, callouts)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Zuora) and (self.url, self._client_id) == (other.url, other._client_id)
