@@ -24,7 +24,7 @@ def drawn(found: Sequence[Change], before: Sequence[Recorded], after: Sequence[R
         if one.id in shown:
             below.setdefault(one.parent if one.parent in known else None, []).append(one)
     yield from _branches(below, None, "", told)
-    yield ", ".join(f"{count} {words}" for words, count in sorted(counted(found).items()))
+    yield "; ".join(f"{count} {words}" for words, count in sorted(counted(found).items()))
 
 
 def _above(id: str, known: dict[str, Recorded]) -> Iterator[str]:
