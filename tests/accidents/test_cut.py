@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 import lockstep as ls
+from lockstep.engine import consumer
 from lockstep.systems.postgres import client
 from lockstep.testing.servers import PostgresServer
 from tests.accidents.world import Product, said
@@ -56,6 +57,34 @@ def test_the_source_restarts_in_the_middle_of_its_changes(
                 private_postgres.start()
         until(own.agrees, 60)
     assert own.backfill_reasons() == ["backfill"], "nothing was lost, so nothing is derived anew"
+    own.assert_agreement()
+
+
+@pytest.mark.parametrize("how", ["immediate", "kill"])
+def test_the_source_restarts_in_the_middle_of_the_first_load(
+    own: Product,
+    private_postgres: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    how: str,
+) -> None:
+    monkeypatch.setattr(consumer, "BATCH", 50)
+    own.do("INSERT INTO users SELECT i, i % 5 + 1, 'U' || i FROM generate_series(61, 6000) i")
+    with Following(own) as following:
+        until(lambda: len(own.actual_or_none()) > 100)
+        if how == "kill":
+            private_postgres.kill()
+        else:
+            private_postgres.stop("immediate")
+        until(lambda: said(caplog, "mapping people waits: "))
+        assert len(own.actual_or_none()) < 5_000, "it was over before"
+        private_postgres.start()
+        own.do("UPDATE users SET email = 'meanwhile' WHERE id IN (5, 5999)", "DELETE FROM users WHERE id = 6")
+        until(own.agrees, 60)
+    assert following.result is not None
+    assert following.result.stopped == {}
+    assert ls.stuck(own.pipeline()) == []
+    assert own.backfill_reasons() == ["backfill"], "it goes on where it was"
     own.assert_agreement()
 
 
