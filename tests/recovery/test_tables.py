@@ -114,7 +114,7 @@ def test_what_was_lost_comes_back_and_what_changed_since_is_derived(world: Table
 def test_a_run_notices_and_goes_on_after_the_restore(world: TablesWorld) -> None:
     with world.running():
         world.ask("DROP TABLE people")
-        soon(lambda: world.holds() == ["target-gone"])
+        soon(lambda: world.holds() == ["target-gone"], within=6.0)
         world.do("UPDATE users SET email = 'meanwhile@example.com' WHERE id = 6")
         restore(world.copy("1").pipeline())
         world.do("UPDATE users SET email = 'after@example.com' WHERE id = 7")

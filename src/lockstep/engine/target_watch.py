@@ -7,11 +7,12 @@ when the estimate fell; else it is counted, at most a hundredth of the time.
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
-from lockstep.errors import Refused, TargetReplaced
+from lockstep.errors import Refused, SystemError_, TargetReplaced
 from lockstep.guard.door import Door
 from lockstep.guard.policies import FEW, emptied
 from lockstep.guard.policy import HeldBack, Verdict
@@ -183,7 +184,17 @@ class TargetWatch:
 
     def named(self, error: TargetReplaced) -> Lost:
         """What a person is asked, where it was a write or a read that found the target lost."""
-        return error if isinstance(error, Lost) else self._lost(Kind.TARGET_REPLACED, str(error))
+        if isinstance(error, Lost):
+            return error
+        return self._lost(Kind.TARGET_GONE if self._is_gone() else Kind.TARGET_REPLACED, str(error))
+
+    def _is_gone(self) -> bool:
+        """Whether nothing stands there, as far as the target answers."""
+        try:
+            with contextlib.closing(self._mapping.target.open(self.consumer.number)) as writer:
+                return writer.identity() is None
+        except SystemError_:
+            return False
 
 
 def _fell(before: Estimate, now: Estimate) -> bool:
