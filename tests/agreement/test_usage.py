@@ -72,6 +72,7 @@ drill nope
 drill --snapshot nope
 deploy nope
 rollback nope
+rollback
 retire nope
 redrive --since 1h --mapping nope
 redrive --since zz

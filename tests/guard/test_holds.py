@@ -115,7 +115,7 @@ def test_what_is_rejected_stays_held_until_the_source_is_mended(world: World) ->
         world.do("DELETE FROM users WHERE id > 200")
         one = held(world)
         ls.reject(Path(world.state), one.id, why="nobody meant that", by="ada")
-        with pytest.raises(ls.StateError, match="rejected already by ada: nobody meant that"):
+        with pytest.raises(ls.UsageError, match="rejected already by ada: nobody meant that"):
             ls.reject(Path(world.state), one.id, why="no", by="bob")
     with Following(world):  # it survives a restart
         until(lambda: ls.status(Path(world.state)).mappings[0].state == "held")

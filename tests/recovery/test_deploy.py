@@ -14,7 +14,7 @@ import lockstep as ls
 from lockstep.agreement.report import Progress
 from lockstep.cli.main import cli
 from lockstep.engine import service
-from lockstep.errors import Disagreement, Refused, StateError, StateInUse, TargetReplaced
+from lockstep.errors import Disagreement, Refused, StateInUse, TargetReplaced, UsageError
 from lockstep.guard.policy import HeldBack
 from lockstep.operations.verify import verify
 from lockstep.recovery.deploy import deploy
@@ -145,7 +145,7 @@ def test_wiped_while_the_next_build_is_filled(world: RecoveryWorld) -> None:
     assert wiped
     assert deploy(world.pipeline()).generation == 3, "the live build is gone too, and that does not hinder"
     assert world.build(3) == world.derived()
-    with pytest.raises(StateError, match="no build"):
+    with pytest.raises(UsageError, match="no build"):
         rollback(world.pipeline())
 
 
@@ -273,7 +273,7 @@ def test_only_one_build_is_kept_and_it_can_be_removed(world: RecoveryWorld) -> N
     assert sorted(world.builds()) == [2, 3]
     assert [one.number for one in retire(world.pipeline())] == [2]
     assert sorted(world.builds()) == [3]
-    with pytest.raises(StateError, match="no build"):
+    with pytest.raises(UsageError, match="no build"):
         rollback(world.pipeline())
 
 

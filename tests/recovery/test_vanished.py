@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lockstep.errors import Refused, StateError
+from lockstep.errors import Refused, UsageError
 from lockstep.operations.verify import verify
 from lockstep.recovery import building
 from lockstep.recovery.deploy import deploy
@@ -45,7 +45,7 @@ def test_what_readers_see_is_live_again_and_the_error_says_so(
     assert "generation 1 of" in str(caught.value)
     assert "is not live" in str(caught.value)
     assert caught.value.remedy == "Generation 2 is live as before, and readers see it."
-    with pytest.raises(StateError, match="is kept to go back to"):
+    with pytest.raises(UsageError, match="is kept to go back to"):
         rollback(world.pipeline())
     assert len([one for one in world.happened("target-gone") if "is not live" in one]) == 1
     world.do("UPDATE users SET email = 'after@example.com' WHERE id = 7")

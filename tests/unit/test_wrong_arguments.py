@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,3 +48,12 @@ def test_what_is_no_pipeline(name: str, given: Any) -> None:
     with pytest.raises(ls.DeclarationError, match="is no pipeline") as wrong:
         CALLS[name](given)
     assert "ls.Pipeline" in wrong.value.remedy
+
+
+@pytest.mark.parametrize("given", [dt.datetime(2026, 11, 28, tzinfo=dt.UTC), (), b"2h"])
+def test_what_is_no_moment(tmp_path: Path, given: Any) -> None:
+    pipeline = ls.Pipeline("world", state=tmp_path)
+    for ask in (ls.redrive, ls.history):
+        with pytest.raises(ls.DeclarationError, match="is no moment") as wrong:
+            ask(pipeline, since=given)
+        assert "time.time()" in wrong.value.remedy

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from lockstep.errors import UsageError
+from lockstep.errors import DeclarationError, UsageError
 from lockstep.operations.happening import Happening
 from lockstep.operations.opened import existing
 from lockstep.operations.summary import Summary, summary
@@ -45,6 +45,11 @@ def history(
     `mapping`: only what is of it, of its source and target, and of runs. Raises StateError where nothing ever
     ran, UsageError where no run knows the mapping, or there is no time between the two.
     """
+    for name, given in (("since", since), ("until", until)):
+        if given is not None and not isinstance(given, int | float):
+            raise DeclarationError(
+                f"{name}={given!r} is no moment", "Give seconds since the epoch: time.time() - 7_200."
+            )
     now = time.time()
     after = now - DAY if since is None else since
     before = now if until is None else until

@@ -72,7 +72,7 @@ def approve(
     """Allows what a hold holds: at most `most` changes of its kinds (as many as it expects), for `within`
     seconds. What runs is derived afresh and must fit that; the rest is held anew.
 
-    Raises StateError when there is no such hold, or it was decided before.
+    Raises UsageError when there is no such hold, or it was decided before.
     """
     require_reason(why)
     with existing(state, Access.CHANGE) as store:
@@ -85,7 +85,7 @@ def approve(
 def reject(state: Place | Pipeline, number: int, *, why: str, by: str) -> Held:
     """Says that what a hold holds must not happen. It stays held until the source no longer asks for it.
 
-    Raises StateError as `approve` does.
+    Raises UsageError as `approve` does.
     """
     require_reason(why)
     with existing(state, Access.CHANGE) as store:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from lockstep.database import Access
 from lockstep.engine.expand import Expander
-from lockstep.errors import Refused, UsageError
+from lockstep.errors import DeclarationError, Refused, UsageError
 from lockstep.journal.window import Gathered
 from lockstep.mapping import Mapping
 from lockstep.operations.hinted_again import append, entries_of
@@ -51,6 +51,7 @@ def redrive(
     where the journal does not reach back so far (then nothing is hinted of any mapping), StateError.
     """
     require_pipeline(pipeline)
+    since, until = _place("since", since), None if until is None else _place("until", until)
     _require_a_stretch(since, until)
     names = list(pipeline.mappings) if mapping is None else [mapping]
     with existing(pipeline, Access.CHANGE) as store:
@@ -174,6 +175,17 @@ def _offset(place: str) -> int | None:
     """Of `offset:N`."""
     found = re.fullmatch(r"offset:(\d{1,18})", place)
     return int(found[1]) if found else None
+
+
+def _place(name: str, given: object) -> float | str:
+    if isinstance(given, str):
+        return given
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return float(given)
+    raise DeclarationError(
+        f"{name}={given!r} is no moment",
+        "Give seconds since the epoch (time.time() - 7_200), a position of the source's log, or 'offset:N'.",
+    )
 
 
 def _require_a_stretch(since: float | str, until: float | str | None) -> None:

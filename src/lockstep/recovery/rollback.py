@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lockstep.database import Access
 from lockstep.engine.source import recipe
-from lockstep.errors import Refused, StateError
+from lockstep.errors import Refused, UsageError
 from lockstep.operations.opened import existing
 from lockstep.operations.reason import require_reason
 from lockstep.operations.status import behind
@@ -53,7 +53,7 @@ def rollback(
     At once where a process that has its code has followed it all the time; else the code at hand must be
     the one that filled it: then it catches up first. `as_it_stands`: swapped however far it is behind.
     `name`: a mapping, or a target. `why`: for the timeline.
-    Raises Refused where none of these holds, or the kept build was lost or emptied; StateError where nothing
+    Raises Refused where none of these holds, or the kept build was lost or emptied; UsageError where nothing
     is kept.
     """
     require_reason(why)
@@ -67,7 +67,7 @@ def rollback(
         live = next(iter(store.builds.of(target.name, "live")), None)
         kept = next(iter(store.builds.of(target.name, "kept")), None)
         if live is None or kept is None or not isinstance(target, Generational):
-            raise StateError(
+            raise UsageError(
                 f"no build of {target.name} is kept to go back to",
                 "A deploy keeps the one before until `lockstep retire` or the next one. `lockstep restore` "
                 "brings a saved state back; `lockstep deploy` with the old code builds anew.",

@@ -17,7 +17,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
-from lockstep.errors import StateError, UsageError
+from lockstep.errors import UsageError
 from lockstep.limits import REFILL
 from lockstep.state import schema
 from lockstep.state.books import Books, Unfenced
@@ -177,7 +177,7 @@ class Holds:
         self, number: int, state: str, by: str, why: str, most: int | None = None, until: float | None = None
     ) -> Hold:
         """A person's word: approved, with the allowance, or rejected. The first of two persons who decide at
-        once is heard. What is said of a target that was lost is said of all its mappings. Raises StateError
+        once is heard. What is said of a target that was lost is said of all its mappings. Raises UsageError
         when there is no such hold, or it is decided or closed."""
         table = schema.holds
         values = {"state": state, "decided_at": time.time(), "decided_by": by, "why": why}
@@ -203,7 +203,7 @@ class Holds:
             raise UsageError(f"there is no hold {number}", "`lockstep holds` lists them.")
         if not done.rowcount:
             by_whom = f" by {found.decided_by}: {found.why}" if found.decided_by else ""
-            raise StateError(f"hold {number} is {found.state} already{by_whom}", "`lockstep holds` shows it.")
+            raise UsageError(f"hold {number} is {found.state} already{by_whom}", "`lockstep holds` shows it.")
         return found
 
 
