@@ -76,6 +76,15 @@ def test_around_a_command_that_fails_half_way(api: Api, typed: Typed) -> None:
     assert "ended with 7" in ran.stderr
 
 
+def test_a_probe_that_was_killed_is_told_by_stop(api: Api, typed: Typed) -> None:
+    kill = "import os, signal; os.kill(os.getppid(), signal.SIGKILL)"
+    assert typed("zuora", "--account", "A-1", "--", sys.executable, "-c", kill).returncode == -9
+    assert api.put("/v1/accounts/A-1", {"name": "Bee"})["success"]
+    told = typed("stop", "--account", "A-1", "--json")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["changes"][0]["fields"]["name"] == ["Ada Ltd", "Bee"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

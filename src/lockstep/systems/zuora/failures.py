@@ -54,7 +54,7 @@ _MENDS = {
     10: "Give the API user of these credentials the permission that the message names.",
     11: "Look at the API user and its OAuth client in Zuora.",
     20: "Correct the value that the message names in the mapping.",
-    21: "Correct the field's name: `lockstep explore zuora` lists the tenant's own.",
+    21: "Correct the field's name. The tenant's own end with __c; its settings in Zuora list them.",
     22: "Let the mapping give the field that the message names.",
     40: "Make the record that the message names in Zuora, or correct its number in the mapping.",
     43: "Another record has that number. Give this one a key of its own, or adopt what stands there.",
