@@ -167,7 +167,7 @@ def test_of_two_who_decide_at_once_one_is_heard(world: World) -> None:
     heard: list[str] = []
 
     def decide(by: str) -> None:
-        with contextlib.suppress(ls.StateError):
+        with contextlib.suppress(ls.UsageError):
             ls.approve(Path(world.state), one.id, why="yes", by=by)
             heard.append(by)
 
