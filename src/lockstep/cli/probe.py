@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     """,
     answer="""
     {"account", "recorded": FILE, "command_exit": null without a command,
-     "counts": {"copied, cut short": N}, "changes": [{"kind", "id", "parent", "label", "what",
+     "counts": {"copied, cut short": N},
+     "changes": [{"kind", "id", "parent", "label", "what",
         "copied_from": id or null, "fields": {NAME: [before, after]}}]}
     probe start: {"account", "records", "recorded": FILE}
     """,
