@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from lockstep.agreement.report import Progress
+from lockstep.engine.target_watch import TargetWatch
 from lockstep.errors import Refused, TargetReplaced
 from lockstep.operations.verify import verify
 from lockstep.ports import Target
@@ -120,6 +121,18 @@ def test_a_run_notices_and_goes_on_after_the_restore(world: TablesWorld) -> None
         world.do("UPDATE users SET email = 'after@example.com' WHERE id = 7")
         soon(lambda: world.build(1)[7]["email"] == "after@example.com")
     assert world.build(1) == world.derived()
+
+
+def test_a_table_that_a_write_finds_missing_is_gone(
+    world: TablesWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody looked before it."""
+    monkeypatch.setattr(TargetWatch, "due", property(lambda watch: False))
+    with world.running():
+        world.ask("DROP TABLE people")
+        world.do("UPDATE users SET email = 'meanwhile@example.com' WHERE id = 6")
+        soon(world.holds)
+        assert world.holds() == ["target-gone"]
 
 
 def test_a_run_does_not_take_a_restore_of_ours_for_somebody_elses(world: TablesWorld) -> None:
