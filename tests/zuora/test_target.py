@@ -84,7 +84,8 @@ def test_an_account_that_goes_has_its_subscriptions_cancelled_where_nothing_is_b
     run = api.post("/v1/bill-runs", {"targetDate": "2026-02-01", "invoiceDate": "2026-02-01"})
     api.put(f"/v1/bill-runs/{run['id']}/post", {})
     billed = api.get("/v1/subscriptions/S-1", **{"charge-detail": "all-segments"})
-    to = billed["ratePlans"][0]["ratePlanCharges"][0]["chargeSegments"][0]["chargedThroughDate"]
+    segments = [one for plan in billed["ratePlans"] for one in plan["ratePlanCharges"][0]["chargeSegments"]]
+    to = max(one["chargedThroughDate"] for one in segments if one.get("chargedThroughDate"))
     for table in ("moves", "contracts", "customers"):
         db.execute(f"DELETE FROM {table}")
     ls.run(pipeline, once=True)
@@ -118,3 +119,19 @@ def test_an_edit_by_a_person_is_found_and_mended(
     assert app.segments(api, "S-1") != before  # the cut stays: it is no difference
     (report,) = pipeline.verify("accounts", method="deep")
     assert report.agreement, report
+
+
+def test_a_plan_says_what_would_be_ordered_and_orders_nothing(
+    pipeline: ls.Pipeline, db: sqlite3.Connection, zuora_twin: ZuoraTwin
+) -> None:
+    ls.run(pipeline, once=True)
+    zuora_twin.tenant.counts.clear()
+    db.execute("INSERT INTO moves VALUES (3, 'S-1', '2026-06-01', 'Pro', 13.00, 4)")
+    (planned,) = ls.plan(pipeline, "accounts", ["A-1"])
+    assert planned.steps is not None
+    (step,) = planned.steps.steps
+    assert step.startswith("S-1: 2026-06-01 UpdateProduct")
+    (sides,) = planned.steps.sides
+    assert sides.name == "S-1 Pro"
+    assert [span.value for span in sides.wanted] == ["4 × 12.5", "4 × 13"]
+    assert writes(zuora_twin) == 0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lockstep.operations.plan import Planned
+    from lockstep.steps import Steps
 
 _SIGNS = {
     "create": ("+", "green"),
@@ -32,8 +33,12 @@ _SIGNS = {
     answer="""
     {"mapping", "counts": {"create", "update", "delete", "fail"}, "shown": 1,
      "writes": [{"action", "key", "target_key", "reason",
-                 "fields": [{"path", "expected", "actual"}]}]}
+                 "fields": [{"path", "expected", "actual"}],
+                 "steps": {"steps", "problem",
+                           "sides": [{"name", "held", "wanted"}]}}]}
     expected: what the source means; actual: what the target holds.
+    steps: what the write would do, where the target says it (Zuora): order
+    actions, and timelines as spans (start, end, value).
     """,
 )
 @click.argument("mapping", shell_complete=names.mappings)
@@ -74,9 +79,24 @@ def _print(out: Console, one: Planned) -> None:
     out.print(Text.assemble((f"{sign} {one.action} ", style), (one.key + target, "bold")))
     if one.reason:
         out.print(output.indented(one.reason, 4))
-    for field in one.fields:
+    if one.steps is not None:
+        _print_steps(out, one.steps)
+    for field in one.fields if one.steps is None else ():
         out.print(output.difference(field.path, field.expected, field.actual, out.width, one.action))
     out.print()
+
+
+def _print_steps(out: Console, steps: Steps) -> None:
+    """The timelines as they are and as they would be, and what leads from the one to the other."""
+    from lockstep.cli.side_by_side import side_by_side
+    from lockstep.effective import Timeline
+
+    for sides in steps.sides:
+        out.print(output.indented(sides.name, 4))
+        for line in side_by_side(Timeline(sides.held), Timeline(sides.wanted), width=max(out.width - 4, 40)):
+            out.print("    " + line, markup=False, highlight=False)
+    for step in (*steps.steps, *([steps.problem] if steps.problem else [])):
+        out.print(output.indented(step, 4))
 
 
 def _summary(mapping: str, counts: Counter[str], limit: int) -> str:

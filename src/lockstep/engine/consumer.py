@@ -23,7 +23,7 @@ from lockstep.engine.lease import Lease
 from lockstep.engine.loop import Counts, Loop
 from lockstep.engine.loss import Loss
 from lockstep.engine.noting import MappingNotes
-from lockstep.engine.opening import opened as opened_target
+from lockstep.engine.opening import door_to
 from lockstep.engine.patience import Patience
 from lockstep.engine.pulse import Pulse
 from lockstep.engine.recode import Recode, Recoding, allowed
@@ -215,10 +215,7 @@ class ConsumerThread(threading.Thread):
 
     def _work(self) -> None:
         with contextlib.ExitStack() as opened:
-            door = Door(
-                opened_target(self.mapping.target, self.consumer.number, self._store, self._lease),
-                self._guard,
-            )
+            door = door_to(self.mapping.target, self.consumer.number, self._store, self._lease, self._guard)
             opened.callback(door.close)
             if self._patience.patiently(lambda: self._open_alone(door)) is None:
                 return

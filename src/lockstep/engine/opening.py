@@ -1,4 +1,4 @@
-"""Opens a generation of a target, with the notes that its writer keeps, where it keeps some."""
+"""Opens the door to a generation of a target, with the notes that its writer keeps, where it keeps some."""
 
 from __future__ import annotations
 
@@ -7,17 +7,29 @@ from functools import partial
 
 from lockstep.engine.lease import Lease
 from lockstep.errors import Refused
+from lockstep.guard.door import Door
+from lockstep.guard.policies import POLICIES
+from lockstep.guard.policy import Policy
+from lockstep.limits import Guard
 from lockstep.notes import Note, NotingTarget
-from lockstep.ports import Target, Writer
+from lockstep.ports import Target
 from lockstep.state.store import Store
 from lockstep.values import Key
 
 
-def opened(target: Target, number: int, store: Store, lease: Lease | None = None) -> Writer:
-    """A writer of one generation. Without a lease it only looks: it can note nothing."""
-    if isinstance(target, NotingTarget):
+def door_to(
+    target: Target,
+    number: int,
+    store: Store | None,
+    lease: Lease | None = None,
+    guard: Guard | None = None,
+    policies: Sequence[Policy] = POLICIES,
+) -> Door:
+    """The guarded door to one generation. Without a lease it only looks: it can note nothing; without a
+    `store` nothing was ever noted."""
+    if store is not None and isinstance(target, NotingTarget):
         target = target.noting(StoredNotes(target.name, number, store, lease))
-    return target.open(number)
+    return Door(target.open(number), guard, policies)
 
 
 class StoredNotes:

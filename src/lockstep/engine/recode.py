@@ -16,11 +16,10 @@ from lockstep import keys
 from lockstep.canonical import canonical
 from lockstep.engine.asking import Asking
 from lockstep.engine.lease import Lease
-from lockstep.engine.opening import opened
+from lockstep.engine.opening import door_to
 from lockstep.engine.points import passing
 from lockstep.engine.sample import Changed, changed_meaning, passing_over
 from lockstep.errors import LockstepError
-from lockstep.guard.door import Door
 from lockstep.guard.policies import ChangedMapping, Closed
 from lockstep.guard.policy import HeldBack
 from lockstep.limits import Numbers
@@ -106,7 +105,7 @@ def _fields(mapping: Declared, consumer: Consumer, changed: Changed, store: Stor
     if {item.key for item in one.desired} != set(changed.before):
         return "it has other target keys"
     try:
-        door = Door(opened(mapping.target, consumer.number, store), policies=(Closed(),))
+        door = door_to(mapping.target, consumer.number, store, policies=(Closed(),))
         try:
             held = door.read(list(changed.before))
         finally:

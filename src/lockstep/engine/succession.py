@@ -7,6 +7,7 @@ import time
 from functools import partial
 
 from lockstep.engine.lease import Lease
+from lockstep.engine.opening import door_to
 from lockstep.errors import StateInUse, StateUnreachable, SystemError_
 from lockstep.mapping import Mapping
 from lockstep.ports import Generational
@@ -62,8 +63,8 @@ class Stays:
             filled = {build.marker for build in store.builds.of(target.name, "building")}
             if not filled or store.build_lock.holder() is None:
                 return False
-            with contextlib.closing(target.open(consumer.number)) as writer:
-                found = writer.identity()
+            with contextlib.closing(door_to(target, consumer.number, store)) as door:
+                found = door.identity()
         except (StateUnreachable, SystemError_):
             return True
         return found is not None and found.marker in filled

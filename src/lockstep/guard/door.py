@@ -16,6 +16,7 @@ from lockstep.guard.policies import POLICIES, Own
 from lockstep.guard.policy import HeldBack, Policy
 from lockstep.limits import Guard, Numbers
 from lockstep.ports import AdoptingWriter, EstimatingWriter, Foreign, SummingWriter, Writer
+from lockstep.steps import SteppingWriter, Steps
 from lockstep.values import (
     Change,
     Contents,
@@ -100,6 +101,10 @@ class Door:
         if isinstance(self._writer, SummingWriter):
             return self._writer
         raise CannotSum("it does not sum by itself")
+
+    def steps(self, changes: Sequence[Change]) -> dict[Key, Steps]:
+        """What writing them would do, where the target can say it. Changes nothing."""
+        return self._writer.steps(changes) if isinstance(self._writer, SteppingWriter) else {}
 
     def judge(self, numbers: Numbers, keys: tuple[Key, ...] = ()) -> None:
         """Raises HeldBack when a policy holds what has these numbers."""

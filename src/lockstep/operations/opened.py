@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lockstep import keys
 from lockstep.database import Access
-from lockstep.engine.opening import opened as opened_target
+from lockstep.engine.opening import door_to
 from lockstep.errors import DataError, DeclarationError, StateError, UsageError
 from lockstep.guard.door import Door
 from lockstep.guard.policies import Closed
@@ -80,9 +80,7 @@ def consumer_of(store: Store, mapping: str, target: str | None = None) -> Consum
 def closed_door(mapping: Mapping, generation: int, store: Store | None) -> Iterator[Door]:
     """One generation of a mapping's target, to look at: nothing can be written through it. `store` is None
     where nothing ever ran."""
-    target = mapping.target
-    writer = target.open(generation) if store is None else opened_target(target, generation, store)
-    door = Door(writer, policies=(Closed(),))
+    door = door_to(mapping.target, generation, store, policies=(Closed(),))
     try:
         yield door
     finally:

@@ -12,16 +12,18 @@ from lockstep.agreement.deep import source_keys
 from lockstep.agreement.fields import FieldDiff, diff
 from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.decide import decide, owned
-from lockstep.engine.derive import Deriver
+from lockstep.engine.derive import Derived, Deriver
 from lockstep.guard.door import Door
-from lockstep.mapping import Mapping
+from lockstep.mapping import Desired, Mapping
 from lockstep.operations.opened import closed_door, looking, parse_keys
 from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
-from lockstep.values import Held, Key
+from lockstep.steps import Steps
+from lockstep.values import Change, Held, Key, Meta, Version
 
 _PAGE = 500
+_NEWEST = Version((1 << 63) - 1)
 
 
 class Planned(Struct, frozen=True):
@@ -32,6 +34,7 @@ class Planned(Struct, frozen=True):
     target_key: str | None
     fields: tuple[FieldDiff, ...] = ()
     reason: str | None = None
+    steps: Steps | None = None
 
 
 def plan(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> Iterator[Planned]:
@@ -113,6 +116,15 @@ def _page(
                 continue
             fields = tuple(diff(put.record, found.record))
             reason = None if fields else "the record is equal, its metadata is not"
-            yield Planned("update", keys.text(key), keys.text(put.key), fields, reason)
+            steps = _steps(mapping, door, one, put)
+            yield Planned("update", keys.text(key), keys.text(put.key), fields, reason, steps)
         for target_key in decision.removes:
             yield Planned("delete", keys.text(key), keys.text(target_key))
+
+
+def _steps(mapping: Mapping, door: Door | None, one: Derived, put: Desired) -> Steps | None:
+    """What the target says that the write would do, where it can say it."""
+    if door is None:
+        return None
+    meta = Meta(mapping.name, one.key, put.fingerprint, one.sum, _NEWEST)
+    return door.steps([Change(put.key, put.record, meta)]).get(put.key)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from lockstep.engine.lease import Lease
-from lockstep.engine.opening import opened
+from lockstep.engine.opening import door_to
 from lockstep.guard.door import Door, Plan
 from lockstep.mapping import Mapping
 from lockstep.state.generations import Consumer
@@ -31,7 +31,7 @@ def remove(
     """
     if not wanted:
         return
-    with contextlib.closing(Door(opened(mapping.target, consumer.number, store, lease))) as door:
+    with contextlib.closing(door_to(mapping.target, consumer.number, store, lease)) as door:
         lease.rise_above(door.contents().highest)
         for start in range(0, len(wanted), _AT_ONCE):
             held = door.read(wanted[start : start + _AT_ONCE])

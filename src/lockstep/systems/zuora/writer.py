@@ -10,10 +10,12 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from lockstep.errors import DataError, Refused, TargetReplaced, Unreachable
 from lockstep.notes import Notes
 from lockstep.ports import Features
+from lockstep.steps import Steps
 from lockstep.systems.zuora.account_plan import AccountPlan, account_plan, removal
 from lockstep.systems.zuora.actions import DateRules
 from lockstep.systems.zuora.asked import Asked, asked_of, number_of, rejected
@@ -24,6 +26,7 @@ from lockstep.systems.zuora.likeness import holds
 from lockstep.systems.zuora.noted import Intent, Known, Noted
 from lockstep.systems.zuora.reading import Several, Trees
 from lockstep.systems.zuora.requests import requests_of
+from lockstep.systems.zuora.steps import told_of, wishes
 from lockstep.systems.zuora.tree import FoundAccount, numbers
 from lockstep.values import Change, Contents, Estimate, Held, Identity, Key, Outcome, Status, Version
 
@@ -82,8 +85,7 @@ class ZuoraWriter:
         return Contents(self._counted, Version(highest))
 
     def estimate(self) -> Estimate | None:
-        """As counted last: what is removed by others only a count can find."""
-        return Estimate(self._counted, 0)
+        return Estimate(self._counted, 0)  # what others remove only a count can find
 
     def _assert_there(self) -> None:
         if self._noted.marker() is None:
@@ -223,16 +225,22 @@ class ZuoraWriter:
 
     def _planned(self, one: Asked, tree: FoundAccount | None, today: dt.date) -> AccountPlan:
         if one.account is not None:
+            billed = self._rewrite_billed
             return account_plan(
-                tree,
-                one.account,
-                one.ours,
-                today=today,
-                rules=self._rules,
-                rewrite_billed=self._rewrite_billed,
+                tree, one.account, one.ours, today=today, rules=self._rules, rewrite_billed=billed
             )
         ended = () if tree is None else removal(tree, one.ours, today=today, rules=self._rules)
         return AccountPlan(False, {}, ended, {})
+
+    def steps(self, changes: Sequence[Change]) -> dict[Key, Steps]:
+        """What writing these accounts would do. Sends nothing but reads."""
+        asked, told = wishes(changes)
+        self._know(asked)
+        found, today = self._found(list(asked.values())), self._today()
+        for key, one in asked.items():
+            plan = partial(self._planned, one, today=today)
+            told[key] = told_of(found.get(key), one.account, plan, today, self._rules, self._rewrite_billed)
+        return told
 
     def _found(self, some: Sequence[Asked]) -> Trees:
         """What is there of each. Where only subscriptions change, the account itself need not be read."""
