@@ -243,3 +243,17 @@ def test_a_table_of_the_app_keeps_what_accounts_owe(api: Api, source: ZuoraTable
         assert app.execute("SELECT id, balance, open_invoices FROM owed").fetchall() == [("A-1", 0, 0)]
     (report,) = pipeline.verify("owed", method="deep")
     assert report.agreement, report
+
+
+def test_what_changed_while_nobody_followed_is_hinted(api: Api, zuora_twin: ZuoraTwin) -> None:
+    tenant = ls.Zuora(zuora_twin.url, client_id=zuora_twin.client_id, client_secret=zuora_twin.client_secret)
+    source = tenant.tables(every=0.1, overlap=dt.timedelta(seconds=0.2))
+    with closing(source.feed()) as feed:
+        capture = feed.prepare([ACCOUNTS], None)
+        _, position = hinted(feed, capture.position, lambda: None)
+    api.account()
+    time.sleep(0.8)  # longer than the overlap reaches back
+    with closing(source.feed()) as feed:
+        again = feed.prepare([ACCOUNTS], FeedMark(source.name, position, capture.identity))
+        hints, _ = hinted(feed, again.position, lambda: None)
+        assert len(hints) >= 1
