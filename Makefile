@@ -19,6 +19,9 @@ setup: $(READY) ## A virtual environment with everything in it, in .venv
 demo: $(READY) ## The main job on embedded parts: no server needed, under 90 seconds
 	@$(BIN)/lockstep demo
 
+demo-billing: $(READY) ## An app's subscriptions and a stand-in of Zuora in lockstep; no server needed, some seconds
+	@$(BIN)/python examples/billing/story.py
+
 test: $(READY) ## All tests; servers that can't be had are skipped, and the tests say how to get them
 	$(BIN)/pytest -n 2 --dist loadfile
 
