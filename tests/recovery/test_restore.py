@@ -243,14 +243,24 @@ def test_which_saved_state_is_said(world: RecoveryWorld) -> None:
     assert world.build(2) == world.derived()
 
 
-def test_a_damaged_saved_state_is_refused_and_marked(world: RecoveryWorld) -> None:
+def test_a_damaged_saved_state_is_marked_and_the_next_older_one_is_used(world: RecoveryWorld) -> None:
+    snapshot(world.pipeline())
+    wipe(world)
+    world.damage_saved(2)
+    done = restore(world.pipeline())
+    assert (done.snapshot, done.damaged) == (1, (2,))
+    assert world.build(world.searched() or 0) == world.derived()
+
+
+def test_a_damaged_saved_state_that_is_named_is_refused(world: RecoveryWorld) -> None:
     snapshot(world.pipeline())
     wipe(world)
     world.damage_saved(2)
     with pytest.raises(Refused):
-        restore(world.pipeline())
+        restore(world.pipeline(), snapshot="2")
+    with world.state() as store:
+        assert [one.state for one in store.snapshots.of()] == ["whole", "damaged"]
     assert restore(world.pipeline()).snapshot == 1
-    assert world.build(world.searched() or 0) == world.derived()
 
 
 def test_a_drill_leaves_nothing_but_its_figures(world: RecoveryWorld) -> None:

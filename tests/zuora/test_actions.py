@@ -190,7 +190,7 @@ def _resumed(tenant: Tenant) -> None:
     planned(replace(found, resumed=APRIL), should, "A-1", today=TODAY)
 
 
-_CONTACT = Contact(last_name="Bee")
+_CONTACT = Contact(first_name="Ada", last_name="Bee")
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from lockstep.cli.verb import WHY, print_json, settings, verb
     """,
     answer="""
     {"target", "snapshot", "generation", "records", "redriven", "reports": [ID],
-     "age", "seconds": {STEP: 1.5}, "live"}
+     "age", "seconds": {STEP: 1.5}, "live", "damaged": [ID]}
     records came back with the saved state; redriven keys were derived again,
-    null: all of them.
+    null: all of them. damaged: newer saved states, which were passed over.
     """,
 )
 @click.argument("target", required=False, shell_complete=names.targets)
@@ -80,6 +80,8 @@ def command(
     out.print(f"{done.target} is back and in agreement: generation {done.generation} {where}.", style="bold")
     if not done.live:
         out.print("  next      `restore --replace` makes it live; `lockstep retire --unfinished` removes it")
+    for number in done.damaged:
+        out.print(f"  damaged   saved state {number} was passed over: `lockstep snapshots --all` says why")
     out.print(f"  saved     {output.count(done.records, 'record')}, from {output.span(done.age)} ago")
     out.print(f"  redriven  {redriven}, for what changed since")
     steps = ", ".join(f"{step} {output.span(took)}" for step, took in done.seconds.items() if step != "whole")

@@ -18,7 +18,7 @@ from lockstep.guard.policies import FEW, emptied
 from lockstep.guard.policy import HeldBack, Verdict
 from lockstep.limits import REFILL, Numbers
 from lockstep.mapping import Mapping
-from lockstep.ports import ADOPTING, Generational
+from lockstep.ports import ADOPTING, Generational, Restorable
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
@@ -41,14 +41,25 @@ class Lost(TargetReplaced):
     """A target is gone, another one, or emptied. `held`: what a person is asked."""
 
     def __init__(self, kind: Kind, problem: str, mapping: Mapping, numbers: Numbers, expected: int) -> None:
-        mend = (
-            f"`lockstep restore {mapping.target.name}` brings back the newest snapshot; without one, "
-            f"`lockstep backfill {mapping.name} --rebuild` builds it anew beside"
-        )
+        mend = _mend(mapping)
         super().__init__(problem, f"{mend}. Nothing is written until then.")
         verdict = Verdict(False, f"{problem}. {mend}", (REFILL,), expected)
         self.kind = kind
         self.held = HeldBack(kind.value, verdict, numbers)
+
+
+def _mend(mapping: Mapping) -> str:
+    """What a person does; a run may go on meanwhile, but for the last."""
+    target = mapping.target
+    anew = f"`lockstep backfill {mapping.name} --rebuild`"
+    if isinstance(target, Generational):
+        anew = f"`lockstep deploy {target.name}`"
+    if isinstance(target, Restorable):
+        return (
+            f"`lockstep restore {target.name}` brings back the newest snapshot; without one, "
+            f"{anew} builds it anew beside"
+        )
+    return f"{anew} builds it anew"
 
 
 class TargetWatch:

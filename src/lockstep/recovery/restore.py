@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from functools import partial
 
 from msgspec import Struct
@@ -19,7 +21,7 @@ from lockstep.ports import Generational
 from lockstep.recovery import asking
 from lockstep.recovery.building import Builder, OnProgress
 from lockstep.recovery.named import target_named
-from lockstep.recovery.reviving import chosen, restorable, revive
+from lockstep.recovery.reviving import Damaged, Revived, chosen, restorable, revive
 from lockstep.state.builds import Build
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
@@ -30,7 +32,7 @@ from lockstep.state.store import Store
 class Restored(Struct, frozen=True):
     """What a restore did. `records` came back with the saved state, `redriven` keys were derived again (None:
     all); `reports` are the checks that showed agreement; `age` of the saved state and `seconds` by step;
-    `live`: whether it took the live build's place."""
+    `live`: whether it took the live build's place; `damaged`: newer saved states, which were passed over."""
 
     target: str
     snapshot: int
@@ -41,6 +43,7 @@ class Restored(Struct, frozen=True):
     age: float
     seconds: dict[str, float]
     live: bool
+    damaged: tuple[int, ...] = ()
 
 
 def restore(
@@ -87,16 +90,21 @@ def restore(
         before = None if live is None else known_records(store, live)
         if live is not None and not beside and not despite_holds:
             asking.nothing_held(store, live)
-        build = _build(builder, saved)
-        text = f"saved state {saved.id} is restored as generation {build.number}"
-        store.events.note(Kind.RESTORE_BEGUN, target.name, text, who=user(), why=why)
-        try:
-            revived = revive(builder, saved, build)
-            filling = time.monotonic()
+        damaged: list[int] = []
+        while True:
+            try:
+                build, revived = _revived(builder, saved, why)
+                break
+            except Damaged:
+                builder.finish()
+                older = store.snapshots.of(target.name, "whole")
+                if snapshot is not None or not older:
+                    raise
+                damaged.append(saved.id)
+                saved = older[-1]
+        filling = time.monotonic()
+        with _told(builder):
             reports = builder.fill(build)
-        except Exception as error:
-            store.events.note(Kind.RESTORE_FAILED, target.name, str(error))
-            raise
         filled = time.monotonic()
         if not beside:
             builder.swap(build, live, before, fewer=fewer)
@@ -112,6 +120,7 @@ def restore(
             time.time() - saved.begun_at,
             {**seconds, "whole": time.monotonic() - begun},
             not beside,
+            tuple(damaged),
         )
         store.events.note(
             Kind.RESTORE_DONE,
@@ -121,6 +130,25 @@ def restore(
             numbers={"records": done.records, "redriven": done.redriven, "seconds": done.seconds["whole"]},
         )
         return done
+
+
+def _revived(builder: Builder, saved: Snapshot, why: str | None) -> tuple[Build, Revived]:
+    """The build that a saved state became. Raises Damaged."""
+    build = _build(builder, saved)
+    text = f"saved state {saved.id} is restored as generation {build.number}"
+    builder.store.events.note(Kind.RESTORE_BEGUN, builder.target.name, text, who=user(), why=why)
+    with _told(builder):
+        return build, revive(builder, saved, build)
+
+
+@contextlib.contextmanager
+def _told(builder: Builder) -> Iterator[None]:
+    """What fails is in the timeline."""
+    try:
+        yield
+    except Exception as error:
+        builder.store.events.note(Kind.RESTORE_FAILED, builder.target.name, str(error))
+        raise
 
 
 def healthy(builder: Builder, build: Build) -> bool:

@@ -25,7 +25,7 @@ from lockstep.engine.source import recipe
 from lockstep.engine.target_watch import identity_text
 from lockstep.errors import Refused, StateError, UsageError
 from lockstep.mapping import Mapping
-from lockstep.ports import Repository, Restorable, Target
+from lockstep.ports import Generational, Repository, Restorable, Target
 from lockstep.recovery.building import Builder
 from lockstep.recovery.deploy import beginning
 from lockstep.state.builds import Build
@@ -50,6 +50,10 @@ class Revived(Struct, frozen=True):
     seconds: dict[str, float]
 
 
+class Damaged(Refused):
+    """A saved state that cannot be restored, whoever asks: it is marked so."""
+
+
 def restorable(target: Target) -> Repository:
     """Where a target's saved states lie. Raises Refused where it has none."""
     if not isinstance(target, Restorable):
@@ -70,17 +74,26 @@ def chosen(store: Store, target: Target, wanted: str | None) -> Snapshot:
         found = [one for one in found if wanted in (str(one.id), one.name)]
     if found:
         return found[-1]
-    known = ", ".join(f"{one.id} ({one.state})" for one in store.snapshots.of(target.name)) or "none"
+    known = ", ".join(f"{one.id} ({one.state})" for one in store.snapshots.of(target.name))
+    anew = (
+        f"lockstep deploy {target.name}"
+        if isinstance(target, Generational)
+        else "lockstep backfill MAPPING --rebuild"
+    )
+    if not known:
+        raise StateError(
+            f"{target.name} was never saved, so nothing can be brought back",
+            f"Build it anew from its source: `{anew}`. Then `lockstep snapshot {target.name}`, from time to time.",
+        )
     named = "no saved state" if wanted is None else f"no saved state {wanted}"
     raise (StateError if wanted is None else UsageError)(
         f"there is {named} of {target.name} that is whole (known: {known})",
-        "`lockstep snapshots` lists them. Without one: `lockstep backfill MAPPING --rebuild`.",
+        f"`lockstep snapshots --all` lists them. Without one: `{anew}`.",
     )
 
 
 def revive(builder: Builder, saved: Snapshot, build: Build) -> Revived:
-    """Restores a build and hints what it lacks. Safe to begin again. Raises Refused where the saved state is
-    damaged; then it is marked so."""
+    """Restores a build and hints what it lacks. Safe to begin again. Raises Damaged where it is."""
     store, begun = builder.store, time.monotonic()
     repository = restorable(builder.target)
     try:
@@ -91,6 +104,7 @@ def revive(builder: Builder, saved: Snapshot, build: Build) -> Revived:
             if (damage := repository.damage(saved.name)) is not None:
                 store.snapshots.spoilt(saved.id, damage)
                 store.events.note(Kind.SNAPSHOT_FAILED, saved.target, f"saved state {saved.id}: {damage}")
+                raise Damaged(str(error), error.remedy) from error
             raise error
     finally:
         repository.close()

@@ -1,6 +1,6 @@
 """What a mapping returns for Zuora: an account with all that hangs on it, as it should be at every date.
 
-    zuora.Account(key="A-7", name="Acme", currency="EUR", bill_to=zuora.Contact(last_name="Bee", …),
+    zuora.Account(key="A-7", name="Acme", currency="EUR", bill_to=zuora.Contact(first_name="Ada", …),
         subscriptions=(zuora.Subscription(key="S-7", term=zuora.Term(start, months=12),
             charges={"PRO": Timeline.always({"SEAT": zuora.Rate(Decimal("9.00"), Decimal(10))}, start)}),))
 
@@ -81,7 +81,7 @@ class Term(msgspec.Struct, frozen=True):
 class Contact(msgspec.Struct, frozen=True, kw_only=True):
     """Whom an account's invoices go to. `country`: as the tenant spells it, such as "Germany"."""
 
-    first_name: str = ""
+    first_name: str
     last_name: str
     email: str | None = None
     phone: str | None = None
