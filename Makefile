@@ -43,6 +43,9 @@ bench-verify: $(READY) ## Checks of 1,000,000 records beside raw sums and reads 
 bench-recovery: $(READY) ## A redrive beside derivation; a wiped index restored beside a full load; SIZE=small|full
 	@$(BIN)/python -m bench.recovery
 
+bench-billing: $(READY) ## Calls of Zuora's API that accounts cost, on the stand-in, beside the goals; SIZE=small|full
+	@$(BIN)/python -m bench.billing
+
 soak: $(READY) ## Ten minutes of mixed load with a fault every 20 seconds; LASTS=… EVERY=… RATE=… SEED=…
 	@$(BIN)/python -m tests.soak
 

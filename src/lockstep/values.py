@@ -221,6 +221,13 @@ class Held(Struct, frozen=True):
     meta: Meta | None
 
 
+class Listed(Struct, frozen=True):
+    """That a target holds a record, without the record. `meta` is as in `Held`."""
+
+    key: Key
+    meta: Meta | None
+
+
 class Change(Struct, frozen=True):
     """One write: make the record at `key` be this, or (None) be gone. The unit of order is the key.
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import lockstep as ls
+from lockstep.operations.opened import closed_door, existing
 from lockstep.twins.zuora.server import ZuoraTwin
+from lockstep.values import Listed
 from tests.twins.api import Api
 from tests.zuora import app
 
@@ -57,6 +59,17 @@ def test_an_account_is_made_and_a_second_run_writes_nothing(
     (report,) = pipeline.verify("accounts", method="deep")
     assert report.agreement, report
     assert writes(zuora_twin) == 0
+    assert zuora_twin.tenant.counts["GET /v1/subscriptions/accounts/{key}"] == 1, "a check reads it once"
+
+
+def test_what_is_listed_is_what_is_scanned(pipeline: ls.Pipeline, db: sqlite3.Connection) -> None:
+    db.executemany("INSERT INTO customers VALUES (?, 'Ltd', 'EUR', NULL)", [(f"B-{n}",) for n in range(5)])
+    ls.run(pipeline, once=True)
+    with existing(pipeline) as store, closed_door(pipeline.named("accounts"), 1, store) as door:
+        for after, limit in ((None, 10), (None, 2), (door.scan(None, 2)[-1].key, 3)):
+            scanned = door.scan(after, limit)
+            assert door.listed(after, limit) == [Listed(one.key, one.meta) for one in scanned]
+            assert scanned
 
 
 def test_a_change_costs_two_calls(

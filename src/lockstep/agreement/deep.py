@@ -29,7 +29,7 @@ from lockstep.errors import CannotSum, DataError
 from lockstep.mapping import Mapping as Declared
 from lockstep.ports import Reader
 from lockstep.state.rows import Row
-from lockstep.values import EVERYTHING, Held, Key, Span
+from lockstep.values import EVERYTHING, Held, Key, Listed, Span
 
 PAGE = 1_000
 
@@ -191,7 +191,7 @@ class _Deep:
         return records
 
     def _over_records(self) -> int:
-        """By reading every record once more."""
+        """By asking for every record once more, though not for what is in it."""
         done = count = 0
         some: list[Key] = []
         left = [met.marks for met in self._spans]
@@ -212,12 +212,12 @@ class _Deep:
                 self._settler.settle(self._not_derived([one for one in said if left[self._span(one[1])]]))
         return done
 
-    def _target_pages(self) -> Iterator[list[Held]]:
+    def _target_pages(self) -> Iterator[list[Listed]]:
         """Every record of the target, in pages."""
         total = self._door.contents().records
         done, after = 0, None
         while True:
-            page = self._door.scan(after, PAGE)
+            page = self._door.listed(after, PAGE)
             yield page
             done += len(page)
             self._progress("target", done, total)

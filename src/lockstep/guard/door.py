@@ -15,7 +15,7 @@ from lockstep.errors import CannotSum, Refused
 from lockstep.guard.policies import POLICIES, Own
 from lockstep.guard.policy import HeldBack, Policy
 from lockstep.limits import Guard, Numbers
-from lockstep.ports import AdoptingWriter, EstimatingWriter, Foreign, SummingWriter, Writer
+from lockstep.ports import AdoptingWriter, EstimatingWriter, Foreign, ListingWriter, SummingWriter, Writer
 from lockstep.steps import SteppingWriter, Steps
 from lockstep.values import (
     Change,
@@ -24,6 +24,7 @@ from lockstep.values import (
     Held,
     Identity,
     Key,
+    Listed,
     Mark,
     Outcome,
     Span,
@@ -86,6 +87,12 @@ class Door:
 
     def scan(self, after: Key | None, limit: int) -> list[Held]:
         return self._writer.scan(after, limit)
+
+    def listed(self, after: Key | None, limit: int) -> list[Listed]:
+        """As a scan, without the records, for as little as the target asks for it."""
+        if isinstance(self._writer, ListingWriter):
+            return self._writer.listed(after, limit)
+        return [Listed(held.key, held.meta) for held in self._writer.scan(after, limit)]
 
     def sums(self, mapping: str, cuts: Sequence[Key]) -> list[Tally]:
         """See `SummingWriter`; so with the two below. Raises CannotSum."""

@@ -15,7 +15,7 @@ from lockstep.ports.journal import Journal
 from lockstep.ports.reading import MOST_BYTES, MOST_ROWS, KeyPage, Reader, Snapshot
 from lockstep.ports.saving import Generational, Repository, Restorable
 from lockstep.ports.summing import GroupingSnapshot, SummingSnapshot, SummingWriter
-from lockstep.ports.writing import EstimatingWriter, Features, Writer
+from lockstep.ports.writing import EstimatingWriter, Features, ListingWriter, Writer
 
 __all__ = [
     "ADOPTING",
@@ -33,6 +33,7 @@ __all__ = [
     "GroupingSnapshot",
     "Journal",
     "KeyPage",
+    "ListingWriter",
     "Reader",
     "Repository",
     "Restorable",

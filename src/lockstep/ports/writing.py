@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from lockstep.values import Change, Contents, Estimate, Held, Identity, Key, Outcome
+from lockstep.values import Change, Contents, Estimate, Held, Identity, Key, Listed, Outcome
 
 
 class Features(NamedTuple):
@@ -56,6 +56,14 @@ class Writer(Protocol):
         """The next records after a key, in key order of the target's keys; fewer than `limit` at the end."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class ListingWriter(Protocol):
+    """A target that says which records it holds for far less than it costs to read them."""
+
+    def listed(self, after: Key | None, limit: int) -> list[Listed]:
+        """As `Writer.scan`, without the records."""
 
 
 @runtime_checkable

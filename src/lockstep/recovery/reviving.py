@@ -83,7 +83,7 @@ def chosen(store: Store, target: Target, wanted: str | None) -> Snapshot:
     if not known:
         raise StateError(
             f"{target.name} was never saved, so nothing can be brought back",
-            f"Build it anew from its source: `{anew}`. Then `lockstep snapshot {target.name}`, from time to time.",
+            f"Build it anew from its source: `{anew}`. Then save it: `lockstep snapshot {target.name}`.",
         )
     named = "no saved state" if wanted is None else f"no saved state {wanted}"
     raise (StateError if wanted is None else UsageError)(

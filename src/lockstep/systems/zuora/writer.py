@@ -11,6 +11,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 from lockstep.errors import DataError, Refused, TargetReplaced, Unreachable
 from lockstep.notes import Notes
@@ -27,8 +28,22 @@ from lockstep.systems.zuora.noted import Intent, Known, Noted
 from lockstep.systems.zuora.reading import Several, Trees
 from lockstep.systems.zuora.requests import requests_of
 from lockstep.systems.zuora.steps import told_of, wishes
-from lockstep.systems.zuora.tree import FoundAccount, numbers
-from lockstep.values import Change, Contents, Estimate, Held, Identity, Key, Outcome, Status, Version
+from lockstep.systems.zuora.tree import FoundAccount, accounts, numbers
+from lockstep.values import (
+    Change,
+    Contents,
+    Estimate,
+    Held,
+    Identity,
+    Key,
+    Listed,
+    Meta,
+    Outcome,
+    Status,
+    Version,
+)
+
+T = TypeVar("T")
 
 _ROUNDS = 60
 """Requests of one change in one batch, repetitions among them; more come with the next batch."""
@@ -123,22 +138,33 @@ class ZuoraWriter:
 
     def scan(self, after: Key | None, limit: int) -> list[Held]:
         """Of the accounts that were written: a tenant's others are nobody's business."""
+        return self._paged(after, limit, self._in_order)
+
+    def listed(self, after: Key | None, limit: int) -> list[Listed]:
+        """Likewise; that an account is there is asked of many in one call."""
+        return self._paged(after, limit, self._there)
+
+    def _paged(self, after: Key | None, limit: int, find: Callable[[Mapping[Key, Meta]], list[T]]) -> list[T]:
         self._assert_there()
-        page: list[Held] = []
-        some: list[Key] = []
+        page: list[T] = []
+        some: dict[Key, Meta] = {}
         for key, one in self._noted.all_known(after):
             if one.own and not one.buried:
-                some.append(key)
+                some[key] = one.meta
             if len(page) + len(some) >= limit:
-                page += self._in_order(some)
-                some = []
+                page += find(some)
+                some = {}
                 if len(page) >= limit:
                     return page
-        return page + self._in_order(some)
+        return page + find(some)
 
-    def _in_order(self, keys: Sequence[Key]) -> list[Held]:
-        held = self.read(keys) if keys else {}
-        return [held[key] for key in keys if key in held]
+    def _in_order(self, some: Mapping[Key, Meta]) -> list[Held]:
+        held = self.read(list(some)) if some else {}
+        return [held[key] for key in some if key in held]
+
+    def _there(self, some: Mapping[Key, Meta]) -> list[Listed]:
+        there = accounts(self._client, [number_of(key) for key in some])
+        return [Listed(key, meta) for key, meta in some.items() if number_of(key) in there]
 
     # writing
 
