@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import app
+from revenue import compared
 from tenant import Person
 
 import lockstep as ls
@@ -38,12 +39,13 @@ class Story:
         self._twin, self._person, self._pipeline = twin, person, pipeline
         self._customers = customers
         self._today = dt.datetime.now(dt.UTC).date()
-        self._next = (self._today.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
+        # A bill run bills a month ahead: the first day of a month that it leaves to be changed for everybody.
+        self._rise = (self._today + dt.timedelta(days=62)).replace(day=1)
         self.figures: dict[str, Any] = {"customers": customers}
 
     def tell(self) -> bool:
         """Whether both sides agreed at each point where they should."""
-        agreed = [self._first(), self._billed(), self._risen(), self._edited()]
+        agreed = [self._first(), self._billed(), self._risen(), self._edited(), self._revenue()]
         return all(agreed)
 
     def _first(self) -> bool:
@@ -64,11 +66,11 @@ class Story:
 
     def _risen(self) -> bool:
         half = self._customers // 2
-        print(f"\n3  From {self._next} on, half of the customers pay more for a seat.")
+        print(f"\n3  From {self._rise} on, half of the customers pay more for a seat.")
         with contextlib.closing(app.connect(Path("app.db"))) as connection:
             for number in range(1, half + 1):
                 plan, seats = app.latest(connection, number)
-                app.change(connection, number, self._next, plan, seats, RISEN[plan])
+                app.change(connection, number, self._rise, plan, seats, RISEN[plan])
         orders, calls = self._run()
         print(f"   {orders} orders for {half} accounts, in {calls} calls: segments are cut, none made anew.")
         self.figures |= {"risen": half, "risen_orders": orders, "risen_calls": calls}
@@ -77,7 +79,7 @@ class Story:
     def _edited(self) -> bool:
         number = self._customers
         print(f"\n4  Somebody gives C-{number} 99 seats, in Zuora's own UI.")
-        self._person.edit(f"C-{number}", f"S-{number}", self._next, seats=99)
+        self._person.edit(f"C-{number}", f"S-{number}", self._today + dt.timedelta(days=1), seats=99)
         (report,) = self._pipeline.verify("account", method="deep")
         for one in report.divergences:
             print(f"   {one.target_key} is {one.kind}: {one.cause}")
@@ -89,6 +91,23 @@ class Story:
         orders, _ = self._run()
         print(f"   `lockstep repair`: {orders} order makes it as the app says.")
         return self._check() and found
+
+    def _revenue(self) -> bool:
+        print("\n5  What comes in a month, added up on both sides from what each holds, at every date:")
+        with contextlib.closing(app.connect(Path("app.db"))) as connection:
+            found = compared(connection, ls.Zuora.from_env())
+        dates = 0
+        for currency, income in sorted(found.monthly.items()):
+            dates += len(income.edges())
+            now, then = income.at(self._today), income.at(self._rise)
+            print(f"   {currency} {now:>10,.2f} today, {then:>10,.2f} from {self._rise} on")
+        for currency, changes in found.differences.items():
+            print(f"   {currency} differs: {changes}")
+        same = not found.differences
+        verdict = "The same" if same else "NOT the same"
+        print(f"   {verdict} on both sides, at {dates} dates on which it changes.")
+        self.figures["revenue_dates"] = dates
+        return same and dates > 0
 
     def _run(self) -> tuple[int, int]:
         """Keeps up once; how many orders that were, and how many calls in all."""

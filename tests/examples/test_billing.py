@@ -21,4 +21,5 @@ def test_the_story() -> None:
     assert told["agreement"]
     assert (told["first_orders"], told["second_orders"], told["risen_orders"]) == (12, 0, 6)
     assert told["risen_calls"] <= 6 * 2 + 3, "two calls an account, and what a start asks"
+    assert told["revenue_dates"] > 12
     assert told["found"] == {"different": 1}

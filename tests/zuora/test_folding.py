@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lockstep.effective import Timeline
 from lockstep.errors import DataError
@@ -78,6 +79,20 @@ def test_an_update_before_a_later_one_has_the_higher_segment_number() -> None:
         row(2, "2021-07-01", "2022-01-01", 20, 8),
     ]
     assert [value for _, _, value in told(rows, "2022-01-01")] == ["10 × 10", "15 × 9", "20 × 8"]
+
+
+def test_what_was_billed_past_a_cut_was_not_billed_for_what_came_after_it() -> None:
+    """A month was billed for 10; from the 8th on there are 99, which no invoice has yet."""
+    cut = row(1, "2025-01-01", "2025-01-08", 10, 10, billed_to=dt.date(2025, 2, 1))
+    after = row(2, "2025-01-08", "2026-01-01", 99, 10)
+    assert billed_to(cut, after) == dt.date(2025, 1, 8)
+    assert billed_to(cut, replace(after, billed_to=dt.date(2025, 2, 1))) == dt.date(2025, 2, 1)
+    assert billed_to(after) is None
+
+
+def billed_to(*rows: Segment) -> dt.date | None:
+    blank = FoundSubscription(number="S-1", account="A-1", start=dt.date(2025, 1, 1), end=dt.date(2026, 1, 1))
+    return folded(blank, 2, rows).plans[0].billed_to
 
 
 def test_a_renewal_that_split_and_one_that_extended_are_equal() -> None:

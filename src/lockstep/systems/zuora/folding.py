@@ -126,9 +126,17 @@ def _plan(subscription: FoundSubscription, rows: Sequence[Segment]) -> FoundPlan
         line=rows[0].line,
         plan=rows[0].plan,
         charges={name: _rows(subscription.number, by_charge[name]) for name in sorted(by_charge)},
-        billed_to=max((row.billed_to for row in rows if row.billed_to is not None), default=None),
+        billed_to=max((to for row in rows if (to := _billed_to(row)) is not None), default=None),
         with_term=bool(last) and not any(row.removed for row in last),
     )
+
+
+def _billed_to(row: Segment) -> dt.date | None:
+    """The first day of a segment that is not billed. What was billed past its end is to be credited: of what
+    came after a cut nothing was billed until a segment of its own says so."""
+    if row.billed_to is None or row.end is None:
+        return row.billed_to
+    return min(row.billed_to, row.end)
 
 
 def _rows(subscription: str, rows: Sequence[Segment]) -> Rows:
