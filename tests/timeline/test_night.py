@@ -20,7 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 import lockstep as ls
 from lockstep.cli.main import cli
-from lockstep.engine import asking, consumer, noting, source
+from lockstep.engine import asking, noting, patience, source
 from lockstep.operations.happening import Happening
 from lockstep.testing.proxy import Proxy
 from tests.accidents.world import Product
@@ -33,7 +33,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "LOOK_AGAIN", 1.0)
     for module in (noting, source):
         monkeypatch.setattr(module, "QUIET", 0.5)
-    for module in (consumer, source):
+    for module in (patience, source):
         monkeypatch.setattr(module, "_LONGEST_WAIT", 0.5)
 
 

@@ -11,6 +11,7 @@ import contextlib
 import time
 
 from lockstep.engine.lease import Lease
+from lockstep.engine.opening import door_to
 from lockstep.engine.points import passing
 from lockstep.errors import Refused, SystemError_, TargetReplaced
 from lockstep.guard.door import Door
@@ -202,8 +203,8 @@ class TargetWatch:
     def _is_gone(self) -> bool:
         """Whether nothing stands there, as far as the target answers."""
         try:
-            with contextlib.closing(self._mapping.target.open(self.consumer.number)) as writer:
-                return writer.identity() is None
+            with contextlib.closing(door_to(self._mapping.target, self.consumer.number, self._store)) as door:
+                return door.identity() is None
         except SystemError_:
             return False
 
