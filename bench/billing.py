@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import os
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from rich.console import Console
@@ -25,7 +23,6 @@ from bench.measure import machine, save, size
 from lockstep.twins.zuora.engine.settings import Settings
 from lockstep.twins.zuora.limits import Budget
 from lockstep.twins.zuora.server import ZuoraTwin
-from lockstep.twins.zuora.tenant import Tenant
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "billing"
 LIMIT = 100
@@ -35,12 +32,17 @@ LIMIT = 100
 def main() -> None:
     """Runs it with SIZE=small or full, and prints what came out beside the goals."""
     named, accounts = size(100, 1_000)
-    with _product(accounts) as (twin, pipeline, change):
-        first = _calls(twin, lambda: ls.run(pipeline, once=True))
-        change(seats=1)
-        changed = _calls(twin, lambda: ls.run(pipeline, once=True))
-        checked = _calls(twin, lambda: list(pipeline.verify("account", method="deep")))
-        limited = _limited(twin, pipeline, change)
+    sys.path.insert(0, str(EXAMPLE))
+    import app  # type: ignore[import-not-found]
+    from world import world  # type: ignore[import-not-found]
+
+    with world(accounts) as made:
+        first = made.calls(lambda: ls.run(made.pipeline, once=True))
+        _changed(app, accounts, 1)
+        changed = made.calls(lambda: ls.run(made.pipeline, once=True))
+        checked = made.calls(lambda: list(made.pipeline.verify("account", method="deep")))
+        _changed(app, accounts, 2)
+        limited = _limited(made.twin, made.pipeline)
     result: dict[str, Any] = {
         "size": named,
         "accounts": accounts,
@@ -56,9 +58,8 @@ def main() -> None:
     _show(result)
 
 
-def _limited(twin: ZuoraTwin, pipeline: ls.Pipeline, change: Callable[..., None]) -> dict[str, Any]:
-    """All accounts once more, where the tenant takes so few calls that it is many minutes' work."""
-    change(seats=2)
+def _limited(twin: ZuoraTwin, pipeline: ls.Pipeline) -> dict[str, Any]:
+    """Keeps up where the tenant takes so few calls that it is many minutes' work."""
     twin.tenant.set(Settings(requests_per_minute=LIMIT))
     spend, windows, refused = twin.tenant.limits.spend, Counter[int](), 0
 
@@ -82,41 +83,15 @@ def _limited(twin: ZuoraTwin, pipeline: ls.Pipeline, change: Callable[..., None]
     }
 
 
-@contextlib.contextmanager
-def _product(accounts: int) -> Iterator[tuple[ZuoraTwin, ls.Pipeline, Callable[..., None]]]:
-    """The example's product, the tenant it is billed in, and how all its customers change their seats."""
-    sys.path.insert(0, str(EXAMPLE))
-    import app  # type: ignore[import-not-found]
-    from tenant import Person  # type: ignore[import-not-found]
-
-    today = dt.datetime.now(dt.UTC).date()
-    with tempfile.TemporaryDirectory() as directory, ZuoraTwin(Tenant()) as twin:
-        os.chdir(directory)
-        os.environ["ZUORA_URL"] = twin.url
-        os.environ["ZUORA_CLIENT_ID"], os.environ["ZUORA_CLIENT_SECRET"] = twin.client_id, twin.client_secret
-        app.create(Path("app.db"), accounts, since=today - dt.timedelta(days=150))
-        with contextlib.closing(Person(twin.url, twin.person.client_id, twin.person.client_secret)) as person:
-            person.sell(app.PLANS)
-        from pipeline import pipeline  # type: ignore[import-not-found]
-
-        def change(*, seats: int) -> None:
-            with contextlib.closing(app.connect(Path("app.db"))) as connection:
-                connection.execute("BEGIN")
-                for number in range(1, accounts + 1):
-                    plan, before = app.latest(connection, number)
-                    app.change(connection, number, today + dt.timedelta(days=seats), plan, before + seats)
-                connection.execute("COMMIT")
-
-        yield twin, pipeline, change
-
-
-def _calls(twin: ZuoraTwin, work: Callable[[], object]) -> Counter[str]:
-    """What was asked meanwhile, without tokens."""
-    before = Counter(twin.tenant.counts)
-    work()
-    made = Counter(twin.tenant.counts) - before
-    del made["POST /oauth/token"]
-    return made
+def _changed(app: ModuleType, accounts: int, seats: int) -> None:
+    """All customers take so many seats more, in as many days."""
+    day = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=seats)
+    with contextlib.closing(app.connect(Path("app.db"))) as connection:
+        connection.execute("BEGIN")
+        for number in range(1, accounts + 1):
+            plan, before = app.latest(connection, number)
+            app.change(connection, number, day, plan, before + seats)
+        connection.execute("COMMIT")
 
 
 def _show(result: dict[str, Any]) -> None:

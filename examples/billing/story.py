@@ -13,21 +13,15 @@ import argparse
 import contextlib
 import datetime as dt
 import json
-import os
 import sys
-import tempfile
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import app
 from revenue import compared
-from tenant import Person
+from world import World, world
 
 import lockstep as ls
-from lockstep.twins.zuora.server import ZuoraTwin
-from lockstep.twins.zuora.tenant import Tenant
 
 RISEN = {"TEAM": "13.50", "PRO": "26.90"}
 
@@ -35,8 +29,8 @@ RISEN = {"TEAM": "13.50", "PRO": "26.90"}
 class Story:
     """One run of it, in the directory where the process is."""
 
-    def __init__(self, twin: ZuoraTwin, person: Person, pipeline: ls.Pipeline, customers: int) -> None:
-        self._twin, self._person, self._pipeline = twin, person, pipeline
+    def __init__(self, world: World, customers: int) -> None:
+        self._world = world
         self._customers = customers
         self._today = dt.datetime.now(dt.UTC).date()
         # A bill run bills a month ahead: the first day of a month that it leaves to be changed for everybody.
@@ -61,7 +55,7 @@ class Story:
 
     def _billed(self) -> bool:
         print("\n2  A bill run: from here on history is history.")
-        self._person.bill(self._today)
+        self._world.person.bill(self._today)
         return self._check()
 
     def _risen(self) -> bool:
@@ -79,15 +73,15 @@ class Story:
     def _edited(self) -> bool:
         number = self._customers
         print(f"\n4  Somebody gives C-{number} 99 seats, in Zuora's own UI.")
-        self._person.edit(f"C-{number}", f"S-{number}", self._today + dt.timedelta(days=1), seats=99)
-        (report,) = self._pipeline.verify("account", method="deep")
+        self._world.person.edit(f"C-{number}", f"S-{number}", self._today + dt.timedelta(days=1), seats=99)
+        (report,) = self._world.pipeline.verify("account", method="deep")
         for one in report.divergences:
             print(f"   {one.target_key} is {one.kind}: {one.cause}")
             for field in one.fields:
                 print(f"     {field.path}: should be {field.expected}, is {field.actual}")
         self.figures["found"] = report.counts
         found = report.counts == {"different": 1}
-        ls.repair(self._pipeline, "account")
+        ls.repair(self._world.pipeline, "account")
         orders, _ = self._run()
         print(f"   `lockstep repair`: {orders} order makes it as the app says.")
         return self._check() and found
@@ -111,41 +105,14 @@ class Story:
 
     def _run(self) -> tuple[int, int]:
         """Keeps up once; how many orders that were, and how many calls in all."""
-        before = Counter(self._twin.tenant.counts)
-        ls.run(self._pipeline, once=True)
-        made = Counter(self._twin.tenant.counts) - before
-        return made["POST /v1/orders"], made.total() - made["POST /oauth/token"]
+        made = self._world.calls(lambda: ls.run(self._world.pipeline, once=True))
+        return made["POST /v1/orders"], made.total()
 
     def _check(self) -> bool:
-        (report,) = self._pipeline.verify("account", method="deep")
+        (report,) = self._world.pipeline.verify("account", method="deep")
         verdict = "in agreement, at every date" if report.agreement else f"NOT in agreement: {report.counts}"
         print(f"   {report.records_compared} accounts read and compared by meaning: {verdict}.")
-        return report.agreement
-
-
-@contextlib.contextmanager
-def _world(customers: int) -> Iterator[Story]:
-    """A tenant that sells the product's plans, and the product, in a directory of its own."""
-    before = Path.cwd()
-    with tempfile.TemporaryDirectory(prefix="lockstep-billing-") as directory, ZuoraTwin(Tenant()) as twin:
-        os.chdir(directory)
-        try:
-            os.environ |= {
-                "ZUORA_URL": twin.url,
-                "ZUORA_CLIENT_ID": twin.client_id,
-                "ZUORA_CLIENT_SECRET": twin.client_secret,
-            }
-            today = dt.datetime.now(dt.UTC).date()
-            app.create(Path("app.db"), customers, since=today - dt.timedelta(days=150))
-            with contextlib.closing(
-                Person(twin.url, twin.person.client_id, twin.person.client_secret)
-            ) as person:
-                person.sell(app.PLANS)
-                from pipeline import pipeline  # it asks for the environment
-
-                yield Story(twin, person, pipeline, customers)
-        finally:
-            os.chdir(before)
+        return bool(report.agreement)
 
 
 def main() -> int:
@@ -155,7 +122,8 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.customers < 2:
         parser.error("--customers must be 2 or more")
-    with _world(asked.customers) as story:
+    with world(asked.customers) as made:
+        story = Story(made, asked.customers)
         agreed = story.tell()
     if asked.json:
         print(json.dumps({**story.figures, "agreement": agreed}))

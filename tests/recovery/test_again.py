@@ -11,17 +11,13 @@ import pytest
 from lockstep.operations.verify import verify
 from lockstep.recovery.restore import Restored, restore
 from lockstep.recovery.snapshot import snapshot
-from tests.recovery.world import RecoveryWorld, wipe
+from tests.recovery.world import RecoveryWorld, saved_world, wipe
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> RecoveryWorld:
     """Filled and saved. The journal remembers nothing from one run to the next."""
-    made = RecoveryWorld(tmp_path)
-    made.fill()
-    made.run()
-    snapshot(made.pipeline())
-    return made
+    return saved_world(tmp_path)
 
 
 def lost(world: RecoveryWorld, saved: int = 1) -> Restored:

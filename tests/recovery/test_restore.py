@@ -17,7 +17,7 @@ from lockstep.recovery.restore import restore
 from lockstep.recovery.retire import retire
 from lockstep.recovery.snapshot import snapshot
 from lockstep.values import PARTITIONS, Lane, consumer_stream
-from tests.recovery.world import USERS, RecoveryWorld, soon, wipe
+from tests.recovery.world import USERS, RecoveryWorld, saved_world, soon, wipe
 
 SAVING = ["snapshot-begun", "snapshot-saved"]
 RESTORING = [
@@ -35,10 +35,7 @@ RECOVERY = {*SAVING, *RESTORING, *SWAP, "redriven"}
 @pytest.fixture
 def world(tmp_path: Path) -> RecoveryWorld:
     """Filled, saved, and gone on since."""
-    made = RecoveryWorld(tmp_path)
-    made.fill()
-    made.run()
-    snapshot(made.pipeline())
+    made = saved_world(tmp_path)
     made.do(
         "UPDATE users SET email = 'since@example.com' WHERE id = 1",
         "DELETE FROM users WHERE id = 2",

@@ -13,17 +13,13 @@ from lockstep.recovery import building
 from lockstep.recovery.deploy import deploy
 from lockstep.recovery.restore import restore
 from lockstep.recovery.rollback import rollback
-from lockstep.recovery.snapshot import snapshot
-from tests.recovery.world import RecoveryWorld, soon, wipe
+from tests.recovery.world import RecoveryWorld, saved_world, soon, wipe
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> RecoveryWorld:
     """Deployed once: generation 2 is live, 1 is kept."""
-    made = RecoveryWorld(tmp_path)
-    made.fill()
-    made.run()
-    snapshot(made.pipeline())
+    made = saved_world(tmp_path)
     deploy(made.pipeline())
     return made
 

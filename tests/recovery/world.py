@@ -18,6 +18,7 @@ from lockstep.operations.opened import existing
 from lockstep.operations.run import run
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational, Target
+from lockstep.recovery.snapshot import snapshot
 from lockstep.state.store import Store
 from lockstep.systems.sqlite import SQLite
 from lockstep.systems.tantivy import Tantivy
@@ -129,10 +130,10 @@ class RecoveryWorld(World):
             key = keys.encode((99_999,))
             writer.write([Change(key, {"id": 99_999, "email": "stranger"}, meta)])
 
-    def damage_saved(self, snapshot: int) -> None:
+    def damage_saved(self, number: int) -> None:
         """Spoils a saved state in its repository."""
         with self.state() as store:
-            saved = store.snapshots.get(snapshot)
+            saved = store.snapshots.get(number)
         assert saved is not None
         (directory,) = (self.root / "saved").rglob(saved.name)
         largest = max(directory.iterdir(), key=lambda path: path.stat().st_size)
@@ -205,6 +206,15 @@ class RecoveryWorld(World):
         code = in_process(_act_and_die, self, action, spec)
         assert code in (0, -9), f"{action} at {spec} ended with {code}"
         return code == -9
+
+
+def saved_world(root: Path) -> RecoveryWorld:
+    """Filled and saved."""
+    world = RecoveryWorld(root)
+    world.fill()
+    world.run()
+    snapshot(world.pipeline())
+    return world
 
 
 def wipe(world: RecoveryWorld) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,20 +133,33 @@ def stocked(api: Api) -> Api:
     api.plan = api.post("/v1/object/product-rate-plan", {"Name": "Monthly", "ProductId": product, **sale})[
         "Id"
     ]
-    prices = [{"Currency": "USD", "Price": 10}, {"Currency": "EUR", "Price": 9}]
-    api.charge = api.post(
-        "/v1/object/product-rate-plan-charge",
-        {
-            "Name": "Seats",
-            "ProductRatePlanId": api.plan,
-            "ChargeModel": "Per Unit Pricing",
-            "ChargeType": "Recurring",
-            "BillCycleType": "DefaultFromCustomer",
-            "BillingPeriod": "Month",
-            "TriggerEvent": "ContractEffective",
-            "UOM": "Each",
-            "DefaultQuantity": 1,
-            "ProductRatePlanChargeTierData": {"ProductRatePlanChargeTier": prices},
-        },
-    )["Id"]
+    seats = per_unit(api.plan, Name="Seats", BillCycleType="DefaultFromCustomer")
+    api.charge = api.post("/v1/object/product-rate-plan-charge", seats)["Id"]
     return api
+
+
+def per_unit(plan: str, **more: str) -> dict[str, Any]:
+    """A monthly charge of a plan, 10 USD or 9 EUR for each unit."""
+    prices = [{"Currency": "USD", "Price": 10}, {"Currency": "EUR", "Price": 9}]
+    return {
+        "ProductRatePlanId": plan,
+        "ChargeModel": "Per Unit Pricing",
+        "ChargeType": "Recurring",
+        "BillingPeriod": "Month",
+        "TriggerEvent": "ContractEffective",
+        "UOM": "Each",
+        "DefaultQuantity": 1,
+        "ProductRatePlanChargeTierData": {"ProductRatePlanChargeTier": prices},
+        **more,
+    }
+
+
+@contextlib.contextmanager
+def subscribed(twin: ZuoraTwin) -> Iterator[Api]:
+    """On 1 January 2025, with account A-1 and its subscription S-1."""
+    api = opened(twin)
+    api.clock("2025-01-01")
+    stocked(api).account()
+    assert api.order(api.subscribe())["success"]
+    yield api
+    api.http.close()

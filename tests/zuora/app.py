@@ -7,12 +7,11 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import lockstep as ls
 from lockstep.systems import zuora
 from lockstep.twins.zuora.server import ZuoraTwin
-from tests.twins.api import Api, opened
+from tests.twins.api import Api, opened, per_unit
 
 TODAY = dt.date(2026, 2, 1)
 
@@ -138,24 +137,9 @@ def stocked(twin: ZuoraTwin, sold: Mapping[str, Sequence[str]] = SOLD) -> Api:
         plan = {"Name": name, "ProductId": product, "ProductRatePlanNumber": name, **sale}
         id = api.post("/v1/object/product-rate-plan", plan)["Id"]
         for number in charges:
-            assert "Id" in api.post("/v1/object/product-rate-plan-charge", _charge(id, number))
+            charge = per_unit(id, Name=number, ProductRatePlanChargeNumber=number)
+            assert "Id" in api.post("/v1/object/product-rate-plan-charge", charge)
     return api
-
-
-def _charge(plan: str, number: str) -> dict[str, Any]:
-    prices = [{"Currency": "USD", "Price": 10}, {"Currency": "EUR", "Price": 9}]
-    return {
-        "Name": number,
-        "ProductRatePlanId": plan,
-        "ProductRatePlanChargeNumber": number,
-        "ChargeModel": "Per Unit Pricing",
-        "ChargeType": "Recurring",
-        "BillingPeriod": "Month",
-        "TriggerEvent": "ContractEffective",
-        "UOM": "Each",
-        "DefaultQuantity": 1,
-        "ProductRatePlanChargeTierData": {"ProductRatePlanChargeTier": prices},
-    }
 
 
 def segments(api: Api, number: str) -> list[tuple[str, str, str | None, int, float]]:

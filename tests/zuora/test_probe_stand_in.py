@@ -11,7 +11,7 @@ from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.probed import Change, changes, fate
 from lockstep.systems.zuora.recording import recorded
 from lockstep.twins.zuora.server import ZuoraTwin
-from tests.twins.api import Api, opened, stocked
+from tests.twins.api import Api, subscribed
 from tests.twins.tenant import on
 
 Probe = Callable[[Callable[[], object]], list[Change]]
@@ -19,12 +19,8 @@ Probe = Callable[[Callable[[], object]], list[Change]]
 
 @pytest.fixture
 def api(zuora_twin: ZuoraTwin) -> Iterator[Api]:
-    made = opened(zuora_twin)
-    made.clock("2025-01-01")
-    stocked(made).account()
-    assert made.order(made.subscribe())["success"]
-    yield made
-    made.http.close()
+    with subscribed(zuora_twin) as made:
+        yield made
 
 
 @pytest.fixture

@@ -12,19 +12,15 @@ from pathlib import Path
 import pytest
 
 from lockstep.twins.zuora.server import ZuoraTwin
-from tests.twins.api import Api, opened, stocked
+from tests.twins.api import Api, subscribed
 
 Typed = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
 def api(zuora_twin: ZuoraTwin) -> Iterator[Api]:
-    made = opened(zuora_twin)
-    made.clock("2025-01-01")
-    stocked(made).account()
-    assert made.order(made.subscribe())["success"]
-    yield made
-    made.http.close()
+    with subscribed(zuora_twin) as made:
+        yield made
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from lockstep.guard.policies import FEW, emptied
 from lockstep.guard.policy import HeldBack, Verdict
 from lockstep.limits import REFILL, Numbers
 from lockstep.mapping import Mapping
-from lockstep.ports import ADOPTING, Generational, Restorable
+from lockstep.ports import ADOPTING, Generational, Restorable, Target
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
@@ -49,12 +49,16 @@ class Lost(TargetReplaced):
         self.held = HeldBack(kind.value, verdict, numbers)
 
 
+def built_anew(target: Target, mapping: str = "MAPPING") -> str:
+    """The command that fills a target from its source where nothing can be brought back."""
+    if isinstance(target, Generational):
+        return f"`lockstep deploy {target.name}`"
+    return f"`lockstep backfill {mapping} --rebuild`"
+
+
 def _mend(mapping: Mapping) -> str:
     """What a person does; a run may go on meanwhile, but for the last."""
-    target = mapping.target
-    anew = f"`lockstep backfill {mapping.name} --rebuild`"
-    if isinstance(target, Generational):
-        anew = f"`lockstep deploy {target.name}`"
+    target, anew = mapping.target, built_anew(mapping.target, mapping.name)
     if isinstance(target, Restorable):
         return (
             f"`lockstep restore {target.name}` brings back the newest snapshot; without one, "

@@ -22,10 +22,10 @@ from msgspec import Struct
 from lockstep.engine.addressed import addressed
 from lockstep.engine.points import passing
 from lockstep.engine.source import recipe
-from lockstep.engine.target_watch import identity_text
+from lockstep.engine.target_watch import built_anew, identity_text
 from lockstep.errors import Refused, StateError, UsageError
 from lockstep.mapping import Mapping
-from lockstep.ports import Generational, Repository, Restorable, Target
+from lockstep.ports import Repository, Restorable, Target
 from lockstep.recovery.building import Builder
 from lockstep.recovery.deploy import beginning
 from lockstep.state.builds import Build
@@ -75,20 +75,16 @@ def chosen(store: Store, target: Target, wanted: str | None) -> Snapshot:
     if found:
         return found[-1]
     known = ", ".join(f"{one.id} ({one.state})" for one in store.snapshots.of(target.name))
-    anew = (
-        f"lockstep deploy {target.name}"
-        if isinstance(target, Generational)
-        else "lockstep backfill MAPPING --rebuild"
-    )
     if not known:
         raise StateError(
             f"{target.name} was never saved, so nothing can be brought back",
-            f"Build it anew from its source: `{anew}`. Then save it: `lockstep snapshot {target.name}`.",
+            f"Build it anew from its source: {built_anew(target)}. "
+            f"Then save it: `lockstep snapshot {target.name}`.",
         )
     named = "no saved state" if wanted is None else f"no saved state {wanted}"
     raise (StateError if wanted is None else UsageError)(
         f"there is {named} of {target.name} that is whole (known: {known})",
-        f"`lockstep snapshots --all` lists them. Without one: `{anew}`.",
+        f"`lockstep snapshots --all` lists them. Without one: {built_anew(target)}.",
     )
 
 

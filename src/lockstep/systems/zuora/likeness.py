@@ -84,11 +84,17 @@ def _subscription(
         return {"key": found.number, "unreadable": str(error)}
     if sent is not None:
         charges = {plan: one for plan, one in charges.items() if one or plan in sent.charges}
-    term = Term(found.start, _months(found), found.renews and found.end is not None, found.renewal_months)
+    renewal = found.renewal_months
+    if (
+        sent is not None
+        and sent.term.renews
+        and sent.term.renewal_months is None
+        and renewal == sent.term.months
+    ):
+        renewal = None  # a mapping need not say what is as long as the term
+    term = Term(found.start, _months(found), found.renews and found.end is not None, renewal)
     plain = Subscription(key=found.number, term=term, charges=charges, cancelled=found.cancelled, custom=own)
     told = dict(as_tree(plain))
-    if sent is not None and sent.term.renews and sent.term.renewal_months is None:
-        told["term"]["renewal_months"] = _unless(told["term"]["renewal_months"], sent.term.months)
     if found.suspended is not None:
         told["paused"] = [{"start": found.suspended, "end": None, "value": True}]
     elif sent is not None:
@@ -96,11 +102,6 @@ def _subscription(
     if found.end is not None and term.months is None:
         told["term"]["end"] = found.end
     return told
-
-
-def _unless(months: int | None, usual: int | None) -> int | None:
-    """As a mapping would say it: nothing for a renewal that is as long as the term."""
-    return None if months == usual else months
 
 
 def _months(found: FoundSubscription) -> int | None:

@@ -21,10 +21,9 @@ from lockstep.ports import Capture, Caught, FeedLag
 from lockstep.systems.zuora.callouts import Callouts, Listener
 from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.columns import Objects, ObjectTable, asked
-from lockstep.systems.zuora.tree import Json, rows
+from lockstep.systems.zuora.object_query import PAGE, Json, rows
 from lockstep.values import FeedMark, Hint, Key, Table
 
-_PAGE = 99
 _IDLE_SECONDS = 0.5
 _LEAST_SECONDS = 0.2
 """Between two looks, however many callouts come."""
@@ -116,14 +115,14 @@ class ZuoraFeed:
         filters = [("filter[]", one) for one in (*known.only, f"updatedDate.GE:{asked(since)}")]
         hints: list[Hint] = []
         newest = since
-        asking = [*filters, ("sort[]", "updatedDate.ASC"), ("pageSize", str(_PAGE))]
+        asking = [*filters, ("sort[]", "updatedDate.ASC")]
         for row in rows(self._client, known.name, asking):
             updated = self._objects.value(known, "updatedDate", row)
             newest = max(newest, updated)
             hint = self._hint(table, known, row, updated)
             if hint is not None:
                 hints.append(hint)
-            if len(hints) >= _PAGE:
+            if len(hints) >= PAGE:
                 yield hints, newest
                 hints = []
         yield hints, newest

@@ -17,15 +17,10 @@ from lockstep.errors import Refused, TooMuch
 from lockstep.ports import MOST_BYTES, MOST_ROWS, KeyPage
 from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.columns import Objects, ObjectTable, asked
-from lockstep.systems.zuora.tree import Json, rows
+from lockstep.systems.zuora.object_query import Json, among, rows
 from lockstep.values import EVERYTHING, Fetch, Key, Span, Table
 
-PAGE = 99
-"""Records of one page, and values of one filter: what an object query gives at most."""
-
 T = TypeVar("T")
-
-_ODD = frozenset(",[]")
 
 
 class ZuoraSnapshot:
@@ -54,7 +49,7 @@ class ZuoraSnapshot:
             table.type_of(name)
         wanted = {keys.encode(value) for value in values if None not in value}
         first = {keys.encode_one(value[0]): value[0] for value in values if None not in value}
-        for condition in _conditions(fetch.by[0], list(first.values())):
+        for condition in among(fetch.by[0], [asked(value) for value in first.values()]):
             there = {str(row.get(table.key)): row for row in self._query(table, [condition])}
             page = [
                 self._row(table, fetch, row) for row in there.values() if self._is(table, fetch, row, wanted)
@@ -74,7 +69,7 @@ class ZuoraSnapshot:
 
     def _query(self, table: ObjectTable, conditions: Sequence[str], *more: tuple[str, str]) -> Iterator[Json]:
         filters = [("filter[]", one) for one in (*table.only, *conditions)]
-        return rows(self._client, table.name, [*filters, *more, ("pageSize", str(PAGE))])
+        return rows(self._client, table.name, [*filters, *more])
 
     def keys(self, table: Table, span: Span, limit: int) -> KeyPage:
         known = self._objects.table(table.name)
@@ -133,15 +128,6 @@ class ZuoraReader:
 def _parts(some: Sequence[T], size: int) -> Iterator[list[T]]:
     for start in range(0, len(some), size):
         yield list(some[start : start + size])
-
-
-def _conditions(column: str, values: Sequence[Any]) -> Iterator[str]:
-    texts = [asked(value) for value in values]
-    plain = [one for one in texts if one and not _ODD & set(one) and one == one.strip()]
-    for some in _parts(plain, PAGE):
-        yield f"{column}.IN:[{','.join(some)}]"
-    for one in sorted(set(texts) - set(plain)):
-        yield f"{column}.EQ:{one}"
 
 
 def _hash(values: Sequence[Any]) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 
 from lockstep.errors import UsageError
 from lockstep.systems.zuora.client import Client
+from lockstep.systems.zuora.object_query import rows
 from lockstep.systems.zuora.probed import Kind, Recorded
-from lockstep.systems.zuora.tree import rows
 
 _BELOW: dict[str, tuple[Kind, str]] = {
     "subscription": ("rate plan", "ratePlans"),
@@ -42,7 +42,7 @@ def recorded(client: Client, account: str) -> list[Recorded]:
     id = str(found[0]["id"])
     made = [_one("account", found[0], None)]
     for plural, kind, expanded in _HANGS:
-        params = [("filter[]", f"accountId.EQ:{id}"), ("pageSize", "99")]
+        params = [("filter[]", f"accountId.EQ:{id}")]
         params += [("expand[]", expanded)] if expanded else []
         some = sorted(rows(client, plural, params), key=_by_age)
         made += [one for row in some for one in _with_below(kind, row, id)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -11,16 +11,10 @@ from msgspec.structs import replace
 from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.found import FoundSubscription, with_held
 from lockstep.systems.zuora.models import Contact
+from lockstep.systems.zuora.object_query import Json, among, rows
 from lockstep.systems.zuora.subscriptions import subscription
 
-_AT_ONCE = 99
-"""Accounts in one object query: its largest page."""
-
-_ODD = frozenset(",[]")
-
 _DETAIL = ("charge-detail", "all-segments")
-
-Json = Mapping[str, Any]
 
 
 class FoundAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,31 +34,13 @@ class FoundAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 def accounts(client: Client, numbers: Sequence[str]) -> dict[str, FoundAccount]:
     """The accounts themselves, without subscriptions, many in one call. Who is not there is left out."""
-    plain = [one for one in numbers if not _ODD & set(one)]
-    asked = [
-        f"accountNumber.IN:[{','.join(plain[start : start + _AT_ONCE])}]"
-        for start in range(0, len(plain), _AT_ONCE)
-    ]
-    asked += [f"accountNumber.EQ:{one}" for one in numbers if _ODD & set(one)]
     found: dict[str, FoundAccount] = {}
-    for condition in asked:
-        params = [("filter[]", condition), ("pageSize", str(_AT_ONCE))]
-        params += [("expand[]", "billto"), ("expand[]", "soldto")]
+    for condition in among("accountNumber", numbers):
+        params = [("filter[]", condition), ("expand[]", "billto"), ("expand[]", "soldto")]
         for row in rows(client, "accounts", params):
             one = _account(row)
             found[one.number] = one
     return found
-
-
-def rows(client: Client, kind: str, params: Sequence[tuple[str, str]]) -> Iterator[Json]:
-    """All rows of an object query, page by page."""
-    cursor: list[tuple[str, str]] = []
-    while True:
-        said = client.ask("GET", f"/object-query/{kind}", params=[*params, *cursor])
-        yield from said.get("data") or ()
-        if not said.get("nextPage"):
-            return
-        cursor = [("cursor", str(said["nextPage"]))]
 
 
 def _account(row: Json) -> FoundAccount:
