@@ -251,6 +251,21 @@ def test_any_catalog_imports_and_says_what_the_catalog_says(catalog: Catalog) ->
         ),
     )
 )
+@example(
+    Catalog(
+        "sqlite:app.db",
+        (
+            CatalogTable(
+                "名",
+                (CatalogColumn("id", "t", "int", False), CatalogColumn("class", "t", "int", False)),
+                ("id",),
+                (CatalogReference(("id",), "名", ("id",)), CatalogReference(("class",), "名", ("id",))),
+                0,
+                True,
+            ),
+        ),
+    )
+)
 def test_any_suggested_shape_resolves(catalog: Catalog) -> None:
     source = write_models(catalog, url_hint=None)
     models = imported(source)[1]

@@ -50,7 +50,8 @@ def suggestions(named: Named) -> Iterator[str]:
 
 def _relations(table: CatalogTable, named: Named) -> list[Relation]:
     """What can hang on a table: whom it refers to, what refers to it, and the far ends of link tables."""
-    taken = set(named.fields[table.name].values())
+    # nor a class's name: where no case tells them apart (名), the field would hide the class from what follows
+    taken = {*named.fields[table.name].values(), *named.classes.values()}
     found: list[Relation] = []
 
     def add(wanted: str, annotation: str, said: str) -> None:

@@ -74,15 +74,16 @@ def chosen(store: Store, target: Target, wanted: str | None) -> Snapshot:
         found = [one for one in found if wanted in (str(one.id), one.name)]
     if found:
         return found[-1]
+    wrong = StateError if wanted is None else UsageError  # a number that is not there is a slip of the hand
     known = ", ".join(f"{one.id} ({one.state})" for one in store.snapshots.of(target.name))
     if not known:
-        raise StateError(
+        raise wrong(
             f"{target.name} was never saved, so nothing can be brought back",
             f"Build it anew from its source: {built_anew(target)}. "
             f"Then save it: `lockstep snapshot {target.name}`.",
         )
     named = "no saved state" if wanted is None else f"no saved state {wanted}"
-    raise (StateError if wanted is None else UsageError)(
+    raise wrong(
         f"there is {named} of {target.name} that is whole (known: {known})",
         f"`lockstep snapshots --all` lists them. Without one: {built_anew(target)}.",
     )
