@@ -50,7 +50,7 @@ def suggestions(named: Named) -> Iterator[str]:
 
 def _relations(table: CatalogTable, named: Named) -> list[Relation]:
     """What can hang on a table: whom it refers to, what refers to it, and the far ends of link tables."""
-    # nor a class's name: where no case tells them apart (名), the field would hide the class from what follows
+    # nor a class's name: where no case tells them apart (名), the field would hide it from what follows
     taken = {*named.fields[table.name].values(), *named.classes.values()}
     found: list[Relation] = []
 
