@@ -26,7 +26,7 @@ def recorded(api: Api) -> list[dict[str, Any]]:
                 "path": request.url.path,
                 "sent": json.loads(sent) if sent and not form else None,
                 "status": response.status_code,
-                "body": response.json(),
+                "body": response.text if "xml" in response.headers["content-type"] else response.json(),
             }
         )
 
@@ -194,6 +194,8 @@ def _queries(api: Api) -> None:
         found = api.get(f"/object-query/{kind}", pageSize=3, **{"expand[]": expanded.get(kind, "")})["data"]
         assert found, kind
         api.get(f"/object-query/{kind}/{found[0]['id']}", includeNullFields="true")
+    assert api.http.get("/v1/describe").status_code == 200
+    assert api.http.get("/v1/describe/Account").status_code == 200
     api.post("/v1/action/query", {"queryString": "select Id, AccountNumber, Balance from Account"})
     api.post("/v1/action/query", {"queryString": "select Id, ChargeNumber, Segment from RatePlanCharge"})
 

@@ -75,6 +75,10 @@ def main() -> None:
         problems = []
         for name in names:
             try:
+                if name == "str":  # XML: by its definition a text. Its client refuses to read it as one
+                    assert isinstance(record["body"], str)
+                    parsed += 1
+                    break
                 model = getattr(zuora_sdk, name).from_dict(record["body"])
             except Exception as error:
                 problems.append(f"{said}: {name}: {str(error)[:400]}")

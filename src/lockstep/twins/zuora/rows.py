@@ -163,6 +163,7 @@ def segment_fields(charge: Charge, one: Segment) -> dict[str, Any]:
         "dMRC": monthly_revenue,
         "tCV": None,
         "amendedByOrderOn": None,
+        **one.custom,
     }
 
 

@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ CREATE TABLE IF NOT EXISTS queue (
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, next INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+
+_VERSIONS = msgspec.json.Decoder(Version, float_hook=Decimal)
 
 
 class Store:
@@ -144,7 +147,7 @@ class Store:
     def history(self, number: str) -> History:
         """All versions of a subscription, or none."""
         rows = self._all("SELECT tree FROM versions WHERE number = ? ORDER BY version", number)
-        return tuple(msgspec.json.decode(row[0], type=Version) for row in rows)
+        return tuple(_VERSIONS.decode(row[0]) for row in rows)
 
     def number_of(self, key: str) -> str | None:
         """The number of a subscription, by that number or by the id of any of its versions."""
@@ -157,7 +160,7 @@ class Store:
             version.number,
             version.version,
             version.id,
-            msgspec.json.encode(version),
+            encode(version),
         )
 
     def drop_version(self, id: str) -> None:

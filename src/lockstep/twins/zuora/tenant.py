@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 
 from .clock import Clock
+from .engine.custom import assert_fits, custom_of
 from .engine.history import History
 from .engine.settings import Settings
 from .engine.tree import Refused, Version
@@ -78,6 +80,17 @@ class Tenant:
         if doc is None:
             raise Refused(40, f"Cannot find entity by key: '{key}' ({name}).")
         return doc
+
+    def customs(self, object: str, fields: Mapping[str, Any], *, new: bool = False) -> dict[str, Any]:
+        """The custom fields among those that are sent for an object; raises Refused where one does not fit
+        what is defined."""
+        assert_fits(self.settings.custom_fields, object, fields, new=new)
+        return custom_of(fields)
+
+    def assert_may_read(self, object: str) -> None:
+        """Raises Refused where the API user may not read an object, by its API name."""
+        if object in self.settings.unreadable:
+            raise Refused(10, f"The user has no permission to read {object}.")
 
     def save(self, old: History, new: History) -> None:
         """Make the stored versions and their rows those of `new`, of which the store holds `old`."""

@@ -28,6 +28,9 @@ OBJECTS = {
     "InvoiceItem": "invoice-items",
     "Payment": "payments",
 }
+"""What can be asked for, by API name: the kind of record."""
+
+NAMES = {kind: name for name, kind in OBJECTS.items()}
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^'\\]|\\.)*')|(?P<word>[A-Za-z_]\w*|-?\d[\d.:TZ+-]*)|(?P<sign><=|>=|!=|=|<|>|,))"

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ..engine.custom import custom_of
 from ..engine.tree import Refused
 from ..forms import bare
 from ..rows import mrr
@@ -83,7 +84,7 @@ def made(tenant: Tenant, said: NewAccount, body: dict[str, Any]) -> dict[str, An
         "autoPay": False,
         "paymentTerm": "Due Upon Receipt",
         **{name: body[name] for name in ACCOUNT if name in body},
-        **custom_of(body),
+        **tenant.customs("Account", body, new=True),
     }
     tenant.put("accounts", doc, number=number)
     return doc
@@ -123,8 +124,10 @@ def update(call: Call) -> Answer:
     for role in ("billTo", "soldTo", "shipTo"):
         fields = body.get(f"{role}Contact")
         if fields:
-            tenant.change("contacts", doc[f"{role}Id"], **_contact_fields(fields))
-    tenant.change("accounts", doc["id"], **{n: body[n] for n in ACCOUNT if n in body}, **custom_of(body))
+            tenant.change("contacts", doc[f"{role}Id"], **_contact_fields(tenant, fields))
+    tenant.change(
+        "accounts", doc["id"], **{n: body[n] for n in ACCOUNT if n in body}, **tenant.customs("Account", body)
+    )
     return ok()
 
 
@@ -153,7 +156,7 @@ def read_contact(call: Call) -> Answer:
 
 def update_contact(call: Call) -> Answer:
     doc = call.tenant.found("contacts", call.params["key"], "contact")
-    call.tenant.change("contacts", doc["id"], **_contact_fields(call.body or {}))
+    call.tenant.change("contacts", doc["id"], **_contact_fields(call.tenant, call.body or {}))
     return read_contact(call)
 
 
@@ -163,11 +166,12 @@ def _new_contact(tenant: Tenant, account: str, fields: dict[str, Any]) -> str:
             raise Refused(22, f"{name} of a contact is missing")
     id = tenant.store.id()
     doc = {"id": id, "accountId": account}
-    tenant.put("contacts", doc | _contact_fields(fields), parent=account)
+    tenant.customs("Contact", fields, new=True)
+    tenant.put("contacts", doc | _contact_fields(tenant, fields), parent=account)
     return id
 
 
-def _contact_fields(fields: dict[str, Any]) -> dict[str, Any]:
+def _contact_fields(tenant: Tenant, fields: dict[str, Any]) -> dict[str, Any]:
     """As it is kept: with the names that queries have."""
     kept = {name: fields[name] for name in CONTACT if name in fields}
     if "nickname" in kept:
@@ -179,7 +183,7 @@ def _contact_fields(fields: dict[str, Any]) -> dict[str, Any]:
     ):
         if name in fields:
             kept[own] = fields[name]
-    return kept | custom_of(fields)
+    return kept | tenant.customs("Contact", fields)
 
 
 def contact_json(doc: dict[str, Any]) -> dict[str, Any]:
@@ -196,8 +200,3 @@ def contact_json(doc: dict[str, Any]) -> dict[str, Any]:
             **custom_of(doc),
         }
     )
-
-
-def custom_of(doc: dict[str, Any]) -> dict[str, Any]:
-    """The custom fields: those whose name ends with __c."""
-    return {name: value for name, value in doc.items() if name.endswith("__c")}

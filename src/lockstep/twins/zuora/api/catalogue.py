@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from ..engine.catalogue import ProductCharge, ProductPlan
+from ..engine.custom import custom_of
 from ..engine.requests import AddProduct
 from ..engine.tree import Refused, Tier
 from ..tenant import Tenant
-from .accounts import custom_of
+from ..zoql import NAMES
 from .call import Answer, Call, ok
 from .paging import page
 
@@ -149,7 +150,7 @@ def _made(call: Call, kind: str, doc: dict[str, Any], number: str, parent: str |
     id = call.tenant.store.id()
     if call.tenant.store.numbered(kind, number) is not None:
         raise Refused(43, f"{number} exists already")
-    stamped = {"id": id, **doc, **custom_of(call.body)}
+    stamped = {"id": id, **doc, **call.tenant.customs(NAMES[kind], call.body, new=True)}
     call.tenant.put(kind, stamped, number=number, parent=parent)
     return Answer({"Success": True, "Id": id})
 

@@ -48,7 +48,8 @@ class Gate:
         answer, cut = await self._answer(request, headers)
         body = answer.body if isinstance(answer.body, bytes) else encode(answer.body)
         headers |= answer.headers
-        response = Response(body, answer.status, headers, "application/json")
+        media = headers.pop("Content-Type", "application/json")
+        response = Response(body, answer.status, headers, media)
         if cut:
             response.headers["content-length"] = str(len(body) + 1)
             await send({"type": "http.response.start", "status": 200, "headers": response.raw_headers})

@@ -10,6 +10,7 @@ from typing import Any
 from ..engine.tree import Refused
 from ..forms import bare, decode, encode, same_instant
 from ..tenant import Tenant
+from ..zoql import NAMES
 from .call import Answer, Call
 
 KINDS = {
@@ -130,6 +131,7 @@ def _kind(call: Call) -> str:
     kind = call.params["kind"]
     if kind not in KINDS:
         raise Refused(45, f"the stand-in has no object query of {kind}; it has {', '.join(KINDS)}")
+    call.tenant.assert_may_read(NAMES.get(kind, kind))
     return kind
 
 

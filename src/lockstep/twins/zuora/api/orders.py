@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 
 from ..engine import history
+from ..engine.custom import custom_of
 from ..engine.history import History
 from ..engine.order import Order
 from ..engine.requests import Action, TriggerDate
 from ..engine.tree import PENDING, Refused
 from ..tenant import Tenant
 from . import callouts
-from .accounts import NewAccount, custom_of, made
+from .accounts import NewAccount, made
 from .billing import bill
 from .call import Answer, Call, ok
 from .catalogue import plan_of
@@ -107,8 +108,9 @@ def worked(call: Call, said: NewOrder) -> tuple[Order, Changed]:
         if key is not None and any(after[-1].number == key for _, after, _ in changed):
             raise Refused(30, f"the order names subscription {key} twice")
         after = history.ordered(before, one.order_actions, order, key)
-        if one.custom_fields:
-            last = msgspec.structs.replace(after[-1], custom={**after[-1].custom, **one.custom_fields})
+        own = tenant.customs("Subscription", one.custom_fields or {}, new=not before)
+        if own:
+            last = msgspec.structs.replace(after[-1], custom={**after[-1].custom, **own})
             after = (*after[:-1], last)
         changed.append((before, after, sent["orderActions"]))
     return order, changed
@@ -158,7 +160,7 @@ def _document(call: Call, said: NewOrder, order: Order, changed: Changed) -> dic
             }
             for place, (before, after, sent) in enumerate(changed)
         ],
-        **custom_of((call.body or {}).get("customFields") or {}),
+        **call.tenant.customs("Order", (call.body or {}).get("customFields") or {}, new=True),
     }
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from ..engine.custom import custom_of
 from ..engine.tree import Refused
-from ..zoql import Locator, Query, field_of, parsed
+from ..zoql import NAMES, Locator, Query, field_of, parsed
 from .accounts import ACCOUNT, CONTACT
 from .call import Answer, Call
 
@@ -26,6 +27,7 @@ class More(msgspec.Struct, rename="camel"):
 
 def query(call: Call) -> Answer:
     asked = parsed(call.said(Asked).query_string)
+    call.tenant.assert_may_read(NAMES[asked.kind])
     _known(call, asked)
     found = call.tenant.store.where(asked.kind, asked.condition, list(asked.values))
     ids = tuple(doc["id"] for doc in found[PAGE:])
@@ -60,6 +62,10 @@ def _answer(call: Call, asked: Query, docs: list[dict[str, Any]], ids: tuple[str
 
 def _known(call: Call, asked: Query) -> None:
     """Fields that no record could have are an error, as far as one of the kind shows which there are."""
+    defined = call.tenant.settings.custom_fields
+    for name in custom_of(dict.fromkeys(asked.named)):
+        if defined is not None and name not in defined.get(NAMES[asked.kind], {}):
+            raise Refused(20, f"invalid field for query: {name}")
     one = call.tenant.store.where(asked.kind, "TRUE", [], "LIMIT 1")
     if not one:
         return

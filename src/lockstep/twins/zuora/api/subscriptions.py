@@ -197,6 +197,7 @@ def _segment(charge: Charge, one: Segment) -> dict[str, Any]:
         "upToPeriods": charge.up_to,
         "upToPeriodsType": None if charge.up_to_type is None else charge.up_to_type.replace(" ", "_"),
         "isLastSegment": one is last_of(charge.segments),
+        **one.custom,
     }
 
 

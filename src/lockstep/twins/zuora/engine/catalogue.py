@@ -58,6 +58,7 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
     end_date: date | None = None
     up_to: int | None = None
     up_to_type: str | None = None
+    custom: dict[str, object] = {}
 
 
 def subscribed(
@@ -164,6 +165,7 @@ def _charge(
         tiers=priced(said, product.tiers.get(currency, ()), product.model),
         change="Add",
         order=order,
+        custom=said.custom,
     )
     return msgspec.structs.replace(charge, segments=(first,))
 

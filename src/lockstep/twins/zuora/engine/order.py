@@ -9,6 +9,7 @@ from datetime import date, datetime
 from msgspec.structs import replace
 
 from .catalogue import ProductPlan, subscribed
+from .custom import assert_fits
 from .months import plus
 from .requests import Action, AddProduct, TermOf, Which
 from .settings import Settings
@@ -92,6 +93,9 @@ def plan_of(one: AddProduct, version: Version, action: Action, order: Order) -> 
     if number is not None and any(plan.number == number for plan in version.plans):
         raise Refused(43, f"subscription {version.number} has a rate plan {number} already")
     product = order.plan(one)
+    for override in one.charge_overrides or ():
+        own = override.custom_fields or {}
+        assert_fits(order.settings.custom_fields, "RatePlanCharge", own, new=True)
     return subscribed(
         product,
         tuple(override.override() for override in one.charge_overrides or ()),

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from . import segments
 from .catalogue import flat
+from .custom import assert_fits, custom_of
 from .order import Known, Order, after_resumption, effective, plan_of, put, which
 from .requests import Action, ChargeUpdate, one_price
 from .tree import Charge, RatePlan, Refused, Version
@@ -86,6 +87,8 @@ def _date_of(one: ChargeUpdate, charge: Charge, action: Action) -> date:
 def _updated(charge: Charge, one: ChargeUpdate, at: date, before_later: bool, order: Order) -> Charge:
     if charge.type == "OneTime":
         raise Refused(30, f"charge {charge.number} is a one-time charge: it cannot be updated")
+    own = one.custom_fields or {}
+    assert_fits(order.settings.custom_fields, "RatePlanCharge", own, new=False)
     price = one_price(one.pricing)
     tiers = price.tiers
     if price.list_price is not None:
@@ -102,4 +105,5 @@ def _updated(charge: Charge, one: ChargeUpdate, at: date, before_later: bool, or
         quantity=price.quantity,
         tiers=tiers,
         before_later=before_later,
+        custom=custom_of(own),
     )

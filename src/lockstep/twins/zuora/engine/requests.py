@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from .catalogue import Override
+from .custom import custom_of
 from .tree import Refused, Tier
 
 
@@ -52,6 +54,7 @@ class ChargeOverride(_Sent):
     start_date: StartDate | None = None
     end_date: EndDate | None = None
     billing: Billing | None = None
+    custom_fields: dict[str, Any] | None = None
 
     def override(self) -> Override:
         price, start, end = (
@@ -72,6 +75,7 @@ class ChargeOverride(_Sent):
             end_date=end.specific_end_date,
             up_to=end.up_to_periods,
             up_to_type=end.up_to_periods_type,
+            custom=custom_of(self.custom_fields or {}),
         )
 
 
@@ -80,6 +84,7 @@ class ChargeUpdate(_Sent):
     product_rate_plan_charge_id: str | None = None
     product_rate_plan_charge_number: str | None = None
     pricing: dict[str, Price | None] | None = None
+    custom_fields: dict[str, Any] | None = None
     effective_date: StartDate | None = None
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
@@ -20,6 +21,7 @@ def cut(
     quantity: Decimal | None,
     tiers: tuple[Tier, ...] | None,
     before_later: bool,
+    custom: Mapping[str, object] = MappingProxyType({}),
 ) -> Charge:
     """The segment in force at `at` ends there, and a new one with other values lasts until its end.
 
@@ -49,6 +51,7 @@ def cut(
         tiers=old.tiers if tiers is None else tiers,
         change="Update",
         order=order,
+        custom={**old.custom, **custom},
     )
     kept = tuple(replace(one, end=at) if one is old else one for one in charge.segments)
     return replace(charge, segments=(*kept, new))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from .custom import Definitions, assert_defined
 from .months import Partial
 
 
@@ -31,6 +32,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     credit: bool = True
     """What was billed and is no longer due is credited; else it is kept."""
 
+    custom_fields: Definitions | None = None
+    """The fields of the tenant's own, by object: {"Account": {"Region__c": {"type": "picklist", "label":
+    "Region", "options": ["north"]}}}. None: any name that ends with __c is taken, with any value."""
+
+    unreadable: tuple[str, ...] = ()
+    """Objects, by their API names, that the API user may not read: describe and queries refuse them."""
+
     order_seconds: float = 0.0
     """How long an order is at work, by the machine's clock. Meanwhile its account is locked."""
 
@@ -49,3 +57,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     token_seconds: int = 3_600
     gateway_seconds: float = 120.0
     """After so long the gateway answers 504; the work goes on."""
+
+    def __post_init__(self) -> None:
+        assert_defined(self.custom_fields or {})

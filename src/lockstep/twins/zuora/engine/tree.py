@@ -63,6 +63,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """Add, Update or Remove: what the last order did to it."""
     order: str
     charged_through: date | None = None
+    custom: dict[str, object] = {}
 
     def covers(self, day: date) -> bool:
         return self.start is not None and self.start <= day and (self.end is None or day < self.end)
