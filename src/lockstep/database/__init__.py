@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lockstep.database import multirow
 from lockstep.errors import StateError
 from lockstep.migrations import Migration, migrate, missing
 from lockstep.rowsets import among as among_array
@@ -102,7 +103,8 @@ def upsert_rows(
     if connection.dialect.name == "postgresql":
         connection.execute(_replacing(table, names), arrays(rows))
     else:
-        connection.exec_driver_sql(_upsert_sql(table, names), list(rows))
+        for statement, parameters in multirow.upserts(table, names, rows):
+            connection.exec_driver_sql(statement, parameters)
 
 
 @functools.cache
@@ -111,18 +113,6 @@ def _replacing(table: sa.Table, names: tuple[str, ...]) -> Any:
     keys = [column.name for column in table.primary_key]
     rest = {name: statement.excluded[name] for name in names if name not in keys}
     return statement.on_conflict_do_update(index_elements=keys, set_=rest)
-
-
-@functools.cache
-def _upsert_sql(table: sa.Table, names: tuple[str, ...]) -> str:
-    keys = [column.name for column in table.primary_key]
-    columns = ", ".join(f'"{name}"' for name in names)
-    rest = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in keys)
-    conflict = ", ".join(f'"{name}"' for name in keys)
-    return (
-        f'INSERT INTO "{table.name}" ({columns}) VALUES ({", ".join("?" * len(names))}) '
-        f"ON CONFLICT ({conflict}) DO {f'UPDATE SET {rest}' if rest else 'NOTHING'}"
-    )
 
 
 def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:

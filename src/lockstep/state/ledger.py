@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 import msgspec
 import sqlalchemy as sa
@@ -249,7 +250,8 @@ class Ledger:
         now = time.time()
         ledger = schema.ledger
         with self._database.under(epoch) as connection:
-            upsert_rows(connection, ledger, COLUMNS, [to_columns(done.consumer, row) for row in done.rows])
+            in_order = sorted(done.rows, key=attrgetter("key"))  # neighbours lie in one page of the table
+            upsert_rows(connection, ledger, COLUMNS, [to_columns(done.consumer, row) for row in in_order])
             if done.came:
                 counted.came_back(connection, generation, done.consumer, done.came)
             if done.removed:
