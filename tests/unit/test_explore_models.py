@@ -47,7 +47,16 @@ def catalogs(draw: st.DrawFn) -> Catalog:
     tables: dict[str, CatalogTable] = {}
     for name in draw(st.lists(_table_names, max_size=6, unique=True)):
         columns = tuple(
-            CatalogColumn(column, "some type", draw(st.sampled_from(PYTHON) | st.none()), draw(st.booleans()))
+            CatalogColumn(
+                column,
+                "some type",
+                draw(st.sampled_from(PYTHON) | st.none()),
+                draw(st.booleans()),
+                custom=draw(st.booleans()),
+                label=draw(st.none() | _text),
+                options=tuple(draw(st.lists(_text, max_size=3))),
+                updateable=draw(st.none() | st.booleans()),
+            )
             for column in draw(st.lists(_column_names, min_size=1, max_size=6, unique=True))
         )
         key = tuple(column.name for column in columns[: draw(st.integers(0, 2))])
@@ -66,7 +75,8 @@ def catalogs(draw: st.DrawFn) -> Catalog:
         tables[name] = CatalogTable(
             name, table.columns, table.key, tuple(references), table.rows, table.exact, table.comment
         )
-    return Catalog("sqlite:app.db", tuple(tables.values()))
+    custom_for = draw(st.none() | st.just("app.tables(custom=CUSTOM)"))
+    return Catalog("sqlite:app.db", tuple(tables.values()), custom_for)
 
 
 def imported(source: str) -> tuple[ModuleType, list[type[Model]]]:
@@ -227,8 +237,15 @@ def test_a_real_postgresql_database(postgres_url: str) -> None:
 @example(Catalog("sqlite:app.db", ()))
 def test_any_catalog_imports_and_says_what_the_catalog_says(catalog: Catalog) -> None:
     source = write_models(catalog, url_hint="sqlite:///app.db")
-    _, models = imported(source)
+    module, models = imported(source)
     says_what(catalog, models)
+    known = {describe(model).table for model in models}
+    own = {
+        table.name: {one.name: one.python for one in table.columns if one.custom and one.python}
+        for table in catalog.tables
+        if catalog.custom_for is not None and table.name in known
+    }
+    assert getattr(module, "CUSTOM", {}) == {name: some for name, some in own.items() if some}
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -16,6 +16,7 @@ from lockstep.errors import DeclarationError
     example="""
     lockstep explore sqlite:///app.db -o models.py
     lockstep explore postgresql://reader@db.example/app -o models.py
+    lockstep explore zuora -o models.py --page tenant.md      # of ZUORA_URL
 
     # A pipeline.py to begin with, beside it:
     import lockstep as ls
@@ -30,43 +31,57 @@ from lockstep.errors import DeclarationError
         return {"name": user.name}
     """,
     answer="""
-    {"system", "tables": [{"name", "key", "rows", "exact", "comment",
-        "columns": [{"name", "type", "python", "nullable"}],
-        "references": [{"columns", "to", "of"}]}]}
+    {"system", "tables": [{"name", "key", "rows": null where nobody knows, "exact", "comment",
+        "columns": [{"name", "type", "python", "nullable", "label", "custom",
+            "options", "createable", "updateable", "required"}],
+        "references": [{"columns", "to", "of"}], "others": [COLUMN…],
+        "related": [[NAME, OBJECT]], "unread": why it has no model, or null}],
+     "missed": [[OBJECT, why]], "custom_for"}
     """,
 )
 @click.argument("url")
 @click.option("-o", "--output", "to", metavar="FILE", type=click.Path(path_type=Path), help="Write it here.")
+@click.option(
+    "--page",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a page to read here: Markdown, what there is and what it is called.",
+)
 @click.option("--force", is_flag=True, help="Overwrite FILE, and whatever was changed in it.")
-def command(url: str, to: Path | None, force: bool) -> None:
+def command(url: str, to: Path | None, page: Path | None, force: bool) -> None:
     """Write models.py from the tables of a database. Reads, and changes nothing there.
 
-    URL is postgresql://…, sqlite:///app.db, or the path of a .db, .sqlite or .sqlite3 file. The password of
+    URL is postgresql://…, sqlite:///app.db, the path of a .db, .sqlite or .sqlite3 file, or the word zuora:
+    the tenant of ZUORA_URL, ZUORA_CLIENT_ID and ZUORA_CLIENT_SECRET, with its own fields. The password of
     a PostgreSQL URL may come from PGPASSWORD or ~/.pgpass instead.
     """
     from lockstep.exploration.system import explore
 
-    if to is not None and to.exists() and not force:
-        raise _there_already(to)
+    for file in (to, page):
+        if file is not None and file.exists() and not force:
+            raise _there_already(file)
     with output.waiting("Reading the tables…"):
         catalog = explore(url)
+    hint = catalog.system if url == "zuora" else output.redacted(url)
+    if catalog.missed:
+        names = ", ".join(name for name, _ in catalog.missed)
+        output.say(f"Not told by {catalog.system}: {names}. First: {catalog.missed[0][1]}")
     if settings().json:
         print_json(catalog)
-    if settings().json and to is None:
+    if page is not None:
+        from lockstep.exploration.page import write_page
+
+        _write(page, write_page(catalog, url_hint=hint), force)
+        output.say(f"{page}: {output.count(len(catalog.tables), 'table')}.")
+    if to is None and (settings().json or page is not None):
         return
     from lockstep.exploration.models import write_models
 
-    source = write_models(catalog, url_hint=output.redacted(url))
+    source = write_models(catalog, url_hint=hint)
     if to is None:
         click.echo(source, nl=False)
         return
-    try:
-        with to.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(source)
-    except FileExistsError:
-        raise _there_already(to) from None
-    except OSError as error:
-        raise DeclarationError(f"{to} cannot be written: {error.strerror}", "Name another file.") from error
+    _write(to, source, force)
     models = source.count("(ls.Model, ") + source.count("(\n    ls.Model,")
     left_out = len(catalog.tables) - models
     output.say(
@@ -75,6 +90,16 @@ def command(url: str, to: Path | None, force: bool) -> None:
     )
     if not Path("pipeline.py").exists():
         output.say("Next, write the mappings: `lockstep explore --help` shows a pipeline.py to begin with.")
+
+
+def _write(to: Path, text: str, force: bool) -> None:
+    try:
+        with to.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise _there_already(to) from None
+    except OSError as error:
+        raise DeclarationError(f"{to} cannot be written: {error.strerror}", "Name another file.") from error
 
 
 def _there_already(path: Path) -> DeclarationError:

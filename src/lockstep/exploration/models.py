@@ -26,7 +26,8 @@ def write_models(catalog: Catalog, *, url_hint: str | None) -> str:
     """
     named = name_tables(catalog)
     classes = [list(_class(table, named)) for table in _in_reading_order(named)]
-    notes = [list(_left_out(table, reason)) for table, reason in named.left_out]
+    notes = [list(_left_out(table, reason)) for table, reason in named.left_out if table.unread is None]
+    notes += _unread(catalog)
     suggested = list(suggestions(named))
     lines = list(
         style.docstring(
@@ -38,12 +39,16 @@ def write_models(catalog: Catalog, *, url_hint: str | None) -> str:
         lines += [*_imports(named), "import lockstep as ls"]
         for one in classes:
             lines += ["", "", *one]
+        lines += list(_custom(catalog, named))
     for note in notes:
         lines += ["", "", *note] if note is notes[0] and classes else ["", *note]
     if suggested:
         lines += ["", *([] if notes else [""]), *suggested]
     return "\n".join(lines).rstrip() + "\n"
 
+
+_OPTIONS = 12
+"""Of a picklist, how many are told."""
 
 _PREFACE = (
     "They are yours: rename classes and fields, take out columns that no mapping needs, and mark personal "
@@ -101,10 +106,41 @@ def _class(table: CatalogTable, named: Named) -> Iterator[str]:
                 hang="    ",
             )
         else:
+            yield from _told(column)
             yield from _field(table, column, single.get(column.name), named)
 
 
+def _told(column: CatalogColumn) -> Iterator[str]:
+    """What people call a column of their own, and what it may hold."""
+    plain = column.label in (None, column.name, column.name.removesuffix("__c"))
+    if column.custom and (column.options or not plain):
+        some = ", ".join(column.options[:_OPTIONS]) + (", …" if len(column.options) > _OPTIONS else "")
+        yield from style.comment(4, ": ".join(part for part in (column.label, some) if part))
+
+
+def _custom(catalog: Catalog, named: Named) -> Iterator[str]:
+    """What the source is to be told of columns that not every such system has."""
+    tables = {
+        table.name: {one.name: one.python for one in table.columns if one.custom and one.python is not None}
+        for table in named.tables
+    }
+    if catalog.custom_for is None or not any(tables.values()):
+        return
+    yield from ("", "")
+    yield from style.comment(0, f"The fields of your own, and what they are: {catalog.custom_for}")
+    yield "CUSTOM = {"
+    for name, columns in tables.items():
+        if columns:
+            items = [f"{style.text(column)}: {style.text(python)}" for column, python in columns.items()]
+            yield from style.line(
+                4, f"{style.text(name)}: ", style.Bracket("{", tuple(items), "}", False), ","
+            )
+    yield "}"
+
+
 def _count(table: CatalogTable) -> str:
+    if table.rows is None:
+        return "Nobody counted its rows."
     rows = f"{table.rows:,} row{'' if table.rows == 1 else 's'}"
     return f"{rows}." if table.exact else f"About {rows}."
 
@@ -163,3 +199,19 @@ def _left_out(table: CatalogTable, reason: str) -> Iterator[str]:
     yield from style.comment(
         0, f"{table.name} ({_count(table).rstrip('.').lower()}) is left out: {reason}", hang="    "
     )
+
+
+def _unread(catalog: Catalog) -> list[list[str]]:
+    """Objects that are there and are no tables: a comment for each reason."""
+    reasons = dict.fromkeys(table.unread for table in catalog.tables if table.unread is not None)
+    return [
+        list(
+            style.comment(
+                0,
+                f"No models, as {reason}: "
+                + ", ".join(table.name for table in catalog.tables if table.unread == reason),
+                hang="    ",
+            )
+        )
+        for reason in reasons
+    ]

@@ -39,7 +39,7 @@ def name_tables(catalog: Catalog) -> Named:
     kept: list[CatalogTable] = []
     left_out: list[tuple[CatalogTable, str]] = []
     for table in catalog.tables:
-        reason = _why_not(table)
+        reason = table.unread or _why_not(table)
         if reason is None:
             kept.append(table)
         else:

@@ -9,7 +9,10 @@ from lockstep.catalog import Catalog
 from lockstep.errors import DeclarationError
 from lockstep.ports import Source
 
-_KNOWN = "postgresql://user@host/database, sqlite:///app.db, or the path of a .db, .sqlite or .sqlite3 file"
+_KNOWN = (
+    "postgresql://user@host/database, sqlite:///app.db, the path of a .db, .sqlite or .sqlite3 file, or "
+    "zuora, whose tenant ZUORA_URL, ZUORA_CLIENT_ID and ZUORA_CLIENT_SECRET name"
+)
 
 
 def connect(url: str) -> Source:
@@ -22,6 +25,8 @@ def connect(url: str) -> Source:
         return _postgres(url)
     if separator and scheme == "sqlite":
         return _sqlite(rest.removeprefix("///") if rest.startswith("///") else rest)
+    if url == "zuora":
+        return _zuora()
     if Path(url).suffix in (".db", ".sqlite", ".sqlite3"):
         return _sqlite(url)
     raise DeclarationError(f"nothing here can explore {redacted(url)!r}", f"Name {_KNOWN}.")
@@ -49,6 +54,18 @@ def _postgres(url: str) -> Source:
             "Install it with: pip install 'lockstep-sync[postgres]'",
         ) from error
     return Postgres(url)
+
+
+def _zuora() -> Source:
+    try:
+        from lockstep.systems.zuora.system import Zuora
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "httpx":
+            raise
+        raise DeclarationError(
+            "Zuora needs httpx, which is not installed", "Install it with: pip install 'lockstep-sync[zuora]'"
+        ) from error
+    return Zuora.from_env().tables()
 
 
 def _sqlite(path: str) -> Source:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
@@ -19,6 +19,8 @@ from lockstep.errors import Refused
 from lockstep.systems.zuora.failures import Declined, Failed, Limited, NotDone, Unsure, said_no
 from lockstep.systems.zuora.pace import Pace
 from lockstep.systems.zuora.tokens import Token
+
+T = TypeVar("T")
 
 VERSION = "2025-08-12"
 """Of the API, sent with each request: the one whose documents were read."""
@@ -70,10 +72,26 @@ class Client:
         """
         content = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
         safe = method == "GET" if reads is None else reads
+        return self._repeated(lambda: self._asked(method, path, content, params, key), safe, key)
+
+    def document(self, path: str, params: Params = ()) -> bytes:
+        """What a GET answers that says yes, where that is XML. Raises as `ask` does."""
+        return self._repeated(lambda: self._fetched_document(path, params), True, None)
+
+    def _fetched_document(self, path: str, params: Params) -> bytes:
+        answer = self._authorised("GET", path, None, params, None, {"accept": "text/xml, application/json"})
+        asked = f"GET {path}"
+        self._assert_answered(answer, asked)
+        if answer.status_code >= 400 or answer.content.lstrip()[:1] == b"{":
+            raise said_no(_object(answer) or {"message": f"status {answer.status_code}"}, asked)
+        return answer.content
+
+    def _repeated(self, once: Callable[[], T], safe: bool, key: str | None) -> T:
+        """Until there is an answer, as far as it may be asked again."""
         broken = busy = 0
         while True:
             try:
-                return self._asked(method, path, content, params, key)
+                return once()
             except NotDone as error:
                 busy += 1
                 if busy >= _BUSY_TRIES or (key is not None and isinstance(error, Failed)):
@@ -93,22 +111,45 @@ class Client:
     def _asked(
         self, method: str, path: str, content: bytes | None, params: Params, key: str | None
     ) -> dict[str, Any]:
+        return self._judged(self._authorised(method, path, content, params, key, {}), f"{method} {path}")
+
+    def _authorised(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        params: Params,
+        key: str | None,
+        headers: dict[str, str],
+    ) -> httpx.Response:
         """One request, and another one if its token was not taken any more."""
-        asked = f"{method} {path}"
         for attempt in range(3):
             header = self._token.header()
-            answer = self._sent(method, path, content, params, {"authorization": header}, key)
+            answer = self._sent(method, path, content, params, {**headers, "authorization": header}, key)
             if answer.status_code != 401:
-                return self._judged(answer, asked)
+                return answer
             self._token.spent(header)
             if attempt:
                 time.sleep(0.1)
         raise Declined(
-            f"{asked}: {self._url} does not take the token that it has just given",
+            f"{method} {path}: {self._url} does not take the token that it has just given",
             "Look at the OAuth client's user in Zuora: it may be locked, or its role may lack API access.",
         )
 
     def _judged(self, answer: httpx.Response, asked: str) -> dict[str, Any]:
+        self._assert_answered(answer, asked)
+        status, body = answer.status_code, _object(answer)
+        if body is None:
+            raise Unsure(
+                f"{asked}: {self._url} answered with status {status} and no JSON object",
+                "See whether the URL is that of the API (https://rest.zuora.com), and what stands before it.",
+            )
+        if status >= 400 or body.get("success") is False or body.get("Success") is False:
+            raise said_no(body, asked)
+        return body
+
+    def _assert_answered(self, answer: httpx.Response, asked: str) -> None:
+        """Raises where a limit or a gateway answered, and not the API."""
         status = answer.status_code
         if status == 429:
             seconds = answer.headers.get("retry-after", "")
@@ -121,18 +162,6 @@ class Client:
                 f"{asked}: {self._url} answered with status {status}",
                 "Lockstep asks again. If it stays, see the status page of your Zuora data centre.",
             )
-        try:
-            body = _decoder.decode(answer.content)
-        except msgspec.MsgspecError:
-            body = None
-        if not isinstance(body, dict):
-            raise Unsure(
-                f"{asked}: {self._url} answered with status {status} and no JSON object",
-                "See whether the URL is that of the API (https://rest.zuora.com), and what stands before it.",
-            )
-        if status >= 400 or body.get("success") is False or body.get("Success") is False:
-            raise said_no(body, asked)
-        return body
 
     def _sent(
         self,
@@ -206,3 +235,12 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self._url!r})"
+
+
+def _object(answer: httpx.Response) -> dict[str, Any] | None:
+    """The JSON object of an answer, if it is one."""
+    try:
+        body = _decoder.decode(answer.content)
+    except msgspec.MsgspecError:
+        return None
+    return body if isinstance(body, dict) else None

@@ -8,10 +8,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from lockstep import keys
-from lockstep.catalog import Catalog, CatalogColumn, CatalogReference, CatalogTable
+from lockstep.catalog import Catalog
 from lockstep.errors import DataError, LockstepError, Refused
 from lockstep.systems.zuora.callouts import Callouts
 from lockstep.systems.zuora.columns import Objects
+from lockstep.systems.zuora.explored import explored
 from lockstep.systems.zuora.polling import ZuoraFeed
 from lockstep.systems.zuora.reader import ZuoraReader
 from lockstep.values import Finding, Key, Table
@@ -75,21 +76,8 @@ class ZuoraTables:
         return found
 
     def catalog(self) -> Catalog:
-        reader = self.reader()
-        made = []
-        with closing(reader):
-            for one in self._objects.tables.values():
-                columns = tuple(
-                    CatalogColumn(name, python, python, name != one.key)
-                    for name, python in one.columns.items()
-                )
-                references = tuple(
-                    CatalogReference((column,), to, (self._objects.table(to).key,))
-                    for column, to in one.references.items()
-                )
-                rows = reader.estimate(Table(one.name, (), (one.key,)))
-                made.append(CatalogTable(one.name, columns, (one.key,), references, rows, False))
-        return Catalog(self.name, tuple(made))
+        with closing(self._tenant.connect()) as client:
+            return explored(client, self.name, self._objects)
 
     def parse_keys(self, table: Table, typed: Sequence[Sequence[str]]) -> list[Key | DataError]:
         known = self._objects.table(table.name)
