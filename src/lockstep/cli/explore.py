@@ -16,7 +16,7 @@ from lockstep.errors import DeclarationError
     example="""
     lockstep explore sqlite:///app.db -o models.py
     lockstep explore postgresql://reader@db.example/app -o models.py
-    lockstep explore zuora -o models.py --page tenant.md      # of ZUORA_URL
+    lockstep explore zuora -o models.py --page tenant.md
 
     # A pipeline.py to begin with, beside it:
     import lockstep as ls
@@ -31,11 +31,12 @@ from lockstep.errors import DeclarationError
         return {"name": user.name}
     """,
     answer="""
-    {"system", "tables": [{"name", "key", "rows": null where nobody knows, "exact", "comment",
-        "columns": [{"name", "type", "python", "nullable", "label", "custom",
-            "options", "createable", "updateable", "required"}],
-        "references": [{"columns", "to", "of"}], "others": [COLUMN…],
-        "related": [[NAME, OBJECT]], "unread": why it has no model, or null}],
+    {"system", "tables": [{"name", "key", "rows": or null, "exact",
+        "comment", "columns": [{"name", "type", "python", "nullable",
+            "label", "custom", "options", "createable", "updateable",
+            "required"}],
+        "references": [{"columns", "to", "of"}], "others": [COLUMN],
+        "related": [[NAME, OBJECT]], "unread": why it has no model}],
      "missed": [[OBJECT, why]], "custom_for"}
     """,
 )
