@@ -24,7 +24,12 @@ class Settled(Struct, frozen=True):
     released: Sequence[Key]
 
 
-_TRUE = frozenset({Status.APPLIED, Status.UNCHANGED})
+_APPLIED, _UNCHANGED = Status.APPLIED, Status.UNCHANGED
+
+
+def _true(status: Status) -> bool:
+    """Whether the target now holds what was sent. By identity: to hash an enum costs more than all else here."""
+    return status is _APPLIED or status is _UNCHANGED
 
 
 def settle(
@@ -48,7 +53,7 @@ def settle(
     """
     if refused is None and len(outcomes) == 1:  # nearly always: one record at its own key, written
         ((change, outcome),) = outcomes
-        done = change.key == default and change.record is not None and outcome.status in _TRUE
+        done = change.key == default and change.record is not None and _true(outcome.status)
         if done and outcome.held is None and (not known or (len(known) == 1 and default in known)):
             sent = change.meta.fingerprint
             row = Row(derived.key, sent, None, None, derived.sum, version, False, derived.due, wrote_as)
@@ -60,7 +65,7 @@ def settle(
     void = False
     wrote = False
     for change, outcome in outcomes:
-        if outcome.status in _TRUE:
+        if _true(outcome.status):
             wrote = True
             if change.record is not None:
                 owns[change.key] = Owned(change.key, change.meta.fingerprint, _held(change, outcome))
