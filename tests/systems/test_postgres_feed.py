@@ -11,7 +11,8 @@ from tests.systems.postgres_db import Db, Follower, patiently, table, told, wait
 
 from lockstep import keys
 from lockstep.errors import Unreachable
-from lockstep.ports import Caught
+from lockstep.ports import Caught, WakingFeed
+from lockstep.systems.postgres import feed as postgres_feed
 from lockstep.systems.postgres import lsn
 from lockstep.testing.servers import PostgresServer
 from lockstep.values import Table
@@ -244,6 +245,23 @@ def test_something_is_yielded_at_least_each_second(db: Db) -> None:
             assert time.monotonic() - start < 3, "a second, on a machine that has time"
             assert caught.hints == []
             assert caught.position is not None
+
+
+def test_woken_it_yields_without_waiting_for_its_tick(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+    follower = db.follow(A, B)
+    assert isinstance(follower.feed, WakingFeed)
+    follower.feed.wake()  # nobody follows: forgotten
+    with follower.open() as stream:
+        next(stream)  # it follows by now
+        monkeypatch.setattr(postgres_feed, "TICK", 60.0)
+        for _ in range(3):
+            begun = time.monotonic()
+            waker = threading.Timer(0.2, follower.feed.wake)
+            waker.start()
+            assert next(stream).hints == []
+            waker.join()
+            assert time.monotonic() - begun < 30
+    follower.feed.wake()
 
 
 def test_a_slow_consumer_loses_nothing(own: Db) -> None:

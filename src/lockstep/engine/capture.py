@@ -12,7 +12,7 @@ from lockstep.engine.kept import Kept
 from lockstep.engine.points import passing
 from lockstep.engine.pulse import Pulse
 from lockstep.errors import LockstepError
-from lockstep.ports import Capture, Feed, Journal
+from lockstep.ports import Capture, Feed, Journal, WakingFeed
 from lockstep.values import PARTITIONS, Entry, FeedMark, Hint, Lane, Table, source_stream
 
 _MARK_EVERY = 5.0
@@ -126,6 +126,11 @@ class Capturer:
             **self.pulse.gauges(),
             **self._kept.gauges(),
         }
+
+    def wake(self) -> None:
+        """Lets following look now whether it is to stop."""
+        if isinstance(self._feed, WakingFeed):
+            self._feed.wake()
 
     def close(self) -> None:
         self._feed.close()

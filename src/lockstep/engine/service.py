@@ -94,6 +94,8 @@ class Service:
         """Finishes the open batches, commits, and closes everything."""
         self._stop.set()
         for flow in self._flows:
+            flow.hurry()
+        for flow in self._flows:
             flow.join()
         if self._seer is not None:
             self._seer.join()

@@ -28,7 +28,7 @@ _APPLIED, _UNCHANGED = Status.APPLIED, Status.UNCHANGED
 
 
 def _true(status: Status) -> bool:
-    """Whether the target now holds what was sent. By identity: to hash an enum costs more than all else here."""
+    """Whether the target now holds what was sent. By identity: hashing an enum is a call."""
     return status is _APPLIED or status is _UNCHANGED
 
 

@@ -74,6 +74,11 @@ class SourceFlow(threading.Thread):
         """Be `done` once everything the source holds now has been worked."""
         self._once.set()
 
+    def hurry(self) -> None:
+        """Stopping was asked for: nobody waits any more for what may come."""
+        self._capturer.wake()
+        self._wake()
+
     @property
     def done(self) -> bool:
         self._advance()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from lockstep.ports.adopting import ADOPTING, AdoptingWriter, Foreign
 from lockstep.ports.declared import Source, Target
-from lockstep.ports.following import Capture, Caught, Feed, FeedLag
+from lockstep.ports.following import Capture, Caught, Feed, FeedLag, WakingFeed
 from lockstep.ports.journal import Journal
 from lockstep.ports.reading import MOST_BYTES, MOST_ROWS, KeyPage, Reader, Snapshot
 from lockstep.ports.saving import Generational, Repository, Restorable
@@ -42,5 +42,6 @@ __all__ = [
     "SummingSnapshot",
     "SummingWriter",
     "Target",
+    "WakingFeed",
     "Writer",
 ]

@@ -93,3 +93,13 @@ class Feed(Protocol):
     def lag(self) -> FeedLag: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class WakingFeed(Feed, Protocol):
+    """A Feed that need not be waited for when a run ends."""
+
+    def wake(self) -> None:
+        """Lets `follow` yield now, whatever it waits for. Any thread may ask; one that does not follow
+        forgets it."""
+        ...

@@ -58,6 +58,9 @@ class PostgresFeed:
         self._telling = threading.Lock()
         self._asking = threading.Lock()
         self._control: Connection | None = None
+        self._waking = threading.Lock()
+        self._stream: Stream | None = None
+        self._woken = False
 
     def prepare(self, tables: Sequence[Table], mark: FeedMark | None) -> Capture:
         """Makes publication and slot, or adds to them. Tables that are published but not asked for stay."""
@@ -104,8 +107,12 @@ class PostgresFeed:
             changes = Changes(self._tables, int(xid or 0), lambda oid: owners.of(oid, self._ask))
             stream.start(self._slot, after, self._publication)
             self._not_overtaken(after)
+            with self._waking:
+                self._stream, self._woken = stream, False
             yield from self._stretches(stream, changes, lsn.number(after))
         finally:
+            with self._waking:
+                self._stream = None
             with suppress(LockstepError):
                 stream.send_status(self._acknowledged)
             stream.close()
@@ -114,6 +121,12 @@ class PostgresFeed:
         """Told to the server by the thread that follows, at once or within a second."""
         with self._telling:
             self._acknowledged = max(self._acknowledged, lsn.number(position))
+
+    def wake(self) -> None:
+        with self._waking:
+            if self._stream is not None and not self._woken:
+                self._woken = True
+                self._stream.ring()
 
     def reached(self) -> str:
         """Writes a mark into the log, durably: what was committed before, lies before it.
@@ -168,6 +181,8 @@ class PostgresFeed:
             if message is not None:
                 changes.add(message)
             now = time.monotonic()
+            if self._woken:
+                self._woken, due = False, now
             if stream.unanswered is not None and now - stream.unanswered > SILENCE:
                 raise Unreachable(
                     f"{self._address.name} has not answered for {SILENCE:.0f} seconds: the server, or "

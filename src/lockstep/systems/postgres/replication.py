@@ -7,7 +7,9 @@ the messages say is for `pgoutput`.
 from __future__ import annotations
 
 import select
+import socket
 import time
+from contextlib import suppress
 from struct import Struct as Packed
 from typing import TYPE_CHECKING
 
@@ -55,6 +57,8 @@ class Stream:
         self._pgconn: PGconn = self._connection.pgconn
         self._poll = select.poll()
         self._poll.register(self._pgconn.socket, select.POLLIN | select.POLLHUP | select.POLLERR)
+        self._bell, self._listening = socket.socketpair()
+        self._listening.setblocking(False)
 
     def identify(self) -> dict[str, str]:
         """systemid, timeline, xlogpos, dbname."""
@@ -81,7 +85,12 @@ class Stream:
             if result.status != pq.ExecStatus.COPY_BOTH:
                 raise _gone(_refusal(result)) from None
         self.end = lsn.number(position)
+        self._poll.register(self._listening, select.POLLIN)
         self._streaming = True
+
+    def ring(self) -> None:
+        """Ends a wait for the next message. Any thread may, until the stream is closed."""
+        self._bell.send(b"!")
 
     def receive(self, timeout: float) -> bytes | None:
         """The next message of the plugin, None if none came in time. Keepalives are noted on the way."""
@@ -91,6 +100,8 @@ class Stream:
                 if size == 0:
                     if timeout > 0:
                         self._poll.poll(timeout * 1000)
+                        with suppress(BlockingIOError):
+                            self._listening.recv(64)
                         timeout = 0
                     self._pgconn.consume_input()
                     size, data = self._pgconn.get_copy_data(1)
@@ -138,12 +149,16 @@ class Stream:
         again at once would find it taken otherwise.
         """
         try:
+            if self._streaming:
+                self._poll.unregister(self._listening)
             if self._streaming and self._pgconn.put_copy_end() == 1 and self._pgconn.flush() == 0:
                 self._drain(time.monotonic() + CLOSING_SECONDS)
         except psycopg.Error:
             pass  # it is broken: the server will notice by itself
         finally:
             self._connection.close()
+            self._bell.close()
+            self._listening.close()
 
     def _drain(self, until: float) -> None:
         while True:
