@@ -71,6 +71,7 @@ def _orders(api: Api) -> None:
     assert made["success"], made
     api.get("/v1/orders/O-tour")
     api.order(api.update("2025-03-01", listPrice=12, quantity=11))
+    assert api.put("/v1/subscriptions/S-1/customFields", {"customFields": {"Channel__c": "web"}})["success"]
     plan = api.get("/v1/subscriptions/S-1")["ratePlans"][0]
     day = "2025-04-01"
     override = {"productRatePlanChargeId": api.charge, "pricing": {"recurringPerUnit": {"quantity": 2}}}

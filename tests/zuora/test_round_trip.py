@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -54,7 +55,8 @@ def test_what_is_written_is_read_and_written_again_for_nothing(
 ) -> None:
     number = f"A-{next(_numbers)}"
     for at in range(data.draw(st.integers(1, 4))):
-        change = _change(number, data.draw(st.lists(WISHES, max_size=2)), at)
+        own = itertools.cycle(data.draw(st.lists(OWN, min_size=1, max_size=5)))
+        change = _change(number, data.draw(st.lists(WISHES, max_size=2)), at, own)
         (outcome,) = writer.write([change])
         if outcome.status is Status.REJECTED:
             assert any(said in str(outcome.reason) for said in SAID), outcome
@@ -71,6 +73,11 @@ def test_what_is_written_is_read_and_written_again_for_nothing(
             held = writer.read([change.key])[change.key]
             assert same(held.record, change.record), "a bill is no change"
 
+
+OWN: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{}, {}, {"Cost__c": 1}, {"Cost__c": 2}, {"Cost__c": None}, {"Why__c": "a", "Ok__c": True}]
+)
+"""Own fields of accounts, subscriptions and charges."""
 
 SAID = (
     "cannot be changed",
@@ -92,10 +99,13 @@ def _bill(api: Api, number: str, day: dt.date) -> None:
     api.put(f"/v1/bill-runs/{run['id']}/post", {})
 
 
-def _change(number: str, wishes: list[Subscription], at: int) -> Change:
+def _change(number: str, wishes: list[Subscription], at: int, own: Iterator[dict[str, Any]]) -> Change:
     subscriptions = tuple(
         replace(
-            one, key=f"{number}-{place}", charges={plan: _with_units(t) for plan, t in one.charges.items()}
+            one,
+            key=f"{number}-{place}",
+            charges={plan: _with_units(t, own) for plan, t in one.charges.items()},
+            custom=next(own),
         )
         for place, one in enumerate(wishes)
     )
@@ -105,6 +115,7 @@ def _change(number: str, wishes: list[Subscription], at: int) -> Change:
         currency="USD",
         bill_to=Contact(first_name="Ada", last_name="Byron", country="Spain"),
         subscriptions=subscriptions,
+        custom=next(own),
     )
     return change_of(account, at + 1)
 
@@ -115,8 +126,8 @@ def change_of(account: Account, at: int) -> Change:
     return Change(key, record, Meta("law", key, fingerprint(key, canonical(record)), 1, version(1, at)))
 
 
-def _with_units(timeline: Timeline[Rates]) -> Timeline[Rates]:
+def _with_units(timeline: Timeline[Rates], own: Iterator[dict[str, Any]]) -> Timeline[Rates]:
     def units(rates: Rates) -> Rates:
-        return {name: Rate(one.price, one.quantity or Decimal(1)) for name, one in rates.items()}
+        return {name: Rate(one.price, one.quantity or Decimal(1), next(own)) for name, one in rates.items()}
 
     return timeline.map(units)

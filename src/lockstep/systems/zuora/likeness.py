@@ -17,6 +17,7 @@ from lockstep.systems.zuora.actions import DateRules
 from lockstep.systems.zuora.found import FoundSubscription, rates_of
 from lockstep.systems.zuora.models import Account, Subscription, Term, plus_months
 from lockstep.systems.zuora.orders import planned
+from lockstep.systems.zuora.own_fields import named, narrowed
 from lockstep.systems.zuora.records import as_tree, record_of
 from lockstep.systems.zuora.tree import FoundAccount
 from lockstep.values import Record
@@ -79,7 +80,8 @@ def _subscription(
         except DataError:
             pass
     try:
-        charges = rates_of(found.plans, found.number)
+        known = found if sent is None else narrowed(found, named(sent))
+        charges = rates_of(known.plans, found.number)
     except DataError as error:
         return {"key": found.number, "unreadable": str(error)}
     if sent is not None:

@@ -37,10 +37,15 @@ class Tier(msgspec.Struct, frozen=True):
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """What one charge costs: its price, or its tiers, and of how many units. A flat fee has no quantity."""
+    """What one charge costs: its price, or its tiers, and of how many units. A flat fee has no quantity.
+
+    `custom`: fields of the tenant's own on the charge, by the name that ends in `__c`: texts, whole numbers,
+    booleans or None. They begin and end with the price; those that no date names are left alone.
+    """
 
     price: Decimal | tuple[Tier, ...]
     quantity: Decimal | None = None
+    custom: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
         if not isinstance(self.price, tuple):

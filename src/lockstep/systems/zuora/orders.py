@@ -31,6 +31,7 @@ from lockstep.systems.zuora.days import in_days
 from lockstep.systems.zuora.found import FoundPlan, FoundSubscription, rates_of, retermed
 from lockstep.systems.zuora.lines import worked_off
 from lockstep.systems.zuora.models import Rates, Subscription
+from lockstep.systems.zuora.own_fields import comparable
 from lockstep.systems.zuora.pauses import pauses, resumed
 from lockstep.systems.zuora.terms import Agreed, agreed
 
@@ -61,7 +62,7 @@ def planned(
     rewrite_billed: bool = False,
 ) -> Planned:
     """What to order. `today`: in the tenant's zone. Raises DataError where no order can make it so."""
-    should = in_days(should, rules.zone)
+    found, should = comparable(found, in_days(should, rules.zone))
     if found is None:
         return _created(should, account, today)
     if found.cancelled is not None:

@@ -56,7 +56,12 @@ def requests_of(
         return Requests([Request("POST", "/v1/accounts", fields)], True)
     if fields and not plan.new:
         some.append(Request("PUT", f"/v1/accounts/{account}", fields))
-    for place, part in enumerate(portions(plan.subscriptions, MOST)):
+    ordered = [one for one in plan.subscriptions if one.actions]
+    for one in plan.subscriptions:
+        if not one.actions:  # an order without actions is none
+            path = f"/v1/subscriptions/{one.number}/customFields"
+            some.append(Request("PUT", path, {"customFields": one.custom}))
+    for place, part in enumerate(portions(ordered, MOST)):
         head = {"newAccount": fields} if plan.new and not place else {"existingAccountNumber": account}
         some.append(_order(head, part, today, Spelling(rules, catalogue)))
     whole = all(len(one.actions) <= MOST for one in plan.subscriptions)

@@ -11,9 +11,10 @@ from lockstep.steps import Sides, Steps
 from lockstep.systems.zuora.account_plan import AccountPlan
 from lockstep.systems.zuora.actions import Action, DateRules
 from lockstep.systems.zuora.asked import Asked, asked_of, rejected
-from lockstep.systems.zuora.found import rates_of
+from lockstep.systems.zuora.found import FoundSubscription, rates_of
 from lockstep.systems.zuora.models import Account, Rate, Rates
 from lockstep.systems.zuora.orders import planned
+from lockstep.systems.zuora.own_fields import Names, named, narrowed
 from lockstep.systems.zuora.tree import FoundAccount
 from lockstep.values import Change, Key
 
@@ -57,14 +58,16 @@ def steps_of(
 ) -> Steps:
     lines = [f"{'make' if plan.new else 'set'} {name}" for name in plan.fields]
     for one in plan.subscriptions:
+        lines += [f"{one.number}: set {name}" for name in one.custom]
         lines += [f"{one.number}: {action_text(action)}" for action in one.actions]
     there = {} if found is None else {one.number: one for one in found.subscriptions}
     sides: list[Sides] = []
     for one in plan.subscriptions:
-        held = {} if one.found is None else rates_of(there[one.number].plans, one.number)
         wish = (
             next((each for each in should.subscriptions if each.key == one.number), None) if should else None
         )
+        names = {} if wish is None else named(wish)
+        held = {} if one.found is None else _held(there[one.number], names)
         wanted = {}
         if wish is not None:
             account = "" if should is None else should.key
@@ -73,6 +76,10 @@ def steps_of(
             ).expected
         sides += _sides(one.number, held, wanted)
     return Steps(tuple(lines), tuple(sides))
+
+
+def _held(found: FoundSubscription, names: Names) -> dict[str, Timeline[Rates]]:
+    return rates_of(narrowed(found, names).plans, found.number)
 
 
 def _sides(
@@ -91,7 +98,8 @@ def _rates(rates: Rates) -> str:
 def _rate(name: str, rate: Rate, *, alone: bool) -> str:
     price = "tiers" if isinstance(rate.price, tuple) else f"{rate.price:f}"
     told = price if rate.quantity is None else f"{rate.quantity.normalize():f} × {price}"
-    return told if alone else f"{name} {told}"
+    own = "".join(f" {field}={value}" for field, value in rate.custom.items() if value is not None)
+    return told + own if alone else f"{name} {told}{own}"
 
 
 def action_text(action: Action) -> str:

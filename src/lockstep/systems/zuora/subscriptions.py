@@ -108,8 +108,9 @@ def _segments(said: Json, version: int) -> Iterator[Segment]:
 def _rate(model: str, one: Json) -> Rate:
     quantity = None if model == "FlatFee" or one.get("quantity") is None else decimal(one["quantity"])
     tiers = one.get("tiers")
+    own = {name: value for name, value in one.items() if name.endswith("__c") and value is not None}
     if not tiers:
-        return Rate(decimal(one.get("price") or 0), quantity)
+        return Rate(decimal(one.get("price") or 0), quantity, own)
     return Rate(
         tuple(
             Tier(
@@ -120,6 +121,7 @@ def _rate(model: str, one: Json) -> Rate:
             for tier in tiers
         ),
         quantity,
+        own,
     )
 
 

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from lockstep.systems.zuora import own_fields
 from lockstep.systems.zuora.actions import (
     Action,
     AddProduct,
@@ -74,7 +75,12 @@ class Spelling:
                 return {
                     **self._line(action.line),
                     "chargeUpdates": [
-                        {"productRatePlanChargeNumber": name, "pricing": self._pricing(plan, name, rate)}
+                        {
+                            "productRatePlanChargeNumber": name,
+                            "pricing": self._pricing(plan, name, rate),
+                            **own_fields.sent(rate),
+                            **own_fields.cleared(rate),
+                        }
                         for name, rate in action.rates.items()
                     ],
                     **({"specificUpdateDate": action.date} if action.before_later else {}),
@@ -115,6 +121,7 @@ class Spelling:
                     "productRatePlanChargeNumber": name,
                     "pricing": self._pricing(one.plan, name, rate),
                     "startDate": start,
+                    **own_fields.sent(rate),
                     **({"endDate": end} if one.end else {}),
                 }
                 for name, rate in one.rates.items()

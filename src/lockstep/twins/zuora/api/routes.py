@@ -53,6 +53,7 @@ ROUTES = [
     _route("GET", "/v1/async-jobs/{key}", order_lists.read_job, "500000"),
     _route("GET", "/v1/subscriptions/accounts/{key}", subs.by_account, "500000"),
     _route("GET", "/v1/subscriptions/{key}", subs.read, "500000"),
+    _route("PUT", "/v1/subscriptions/{key}/customFields", subs.set_custom_fields, "530001"),
     _route("GET", "/v1/subscriptions/{key}/versions/{version}", subs.read_version, "500000"),
     _route("GET", "/subscription-change-logs/{key}", change_logs.of_subscription, "500000"),
     _route("GET", "/subscription-change-logs/orders/{key}", change_logs.of_order, "500000"),

@@ -8,6 +8,8 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import msgspec
+
 from ..engine.money import monthly
 from ..engine.segments import last_of
 from ..engine.tree import Charge, RatePlan, Refused, Segment, Version
@@ -33,6 +35,21 @@ def read_version(call: Call) -> Answer:
         if str(one.version) == call.params["version"]:
             return ok(**subscription_json(call, one, latest=one is versions[-1]))
     raise Refused(40, f"subscription {call.params['key']} has no version {call.params['version']}")
+
+
+def set_custom_fields(call: Call) -> Answer:
+    """PUT /v1/subscriptions/{number}/customFields: of the latest version, which stays the latest."""
+    tenant = call.tenant
+    number = tenant.store.number_of(call.params["key"])
+    history = tenant.store.history(number) if number is not None else ()
+    if not history:
+        raise Refused(40, f"Cannot find entity by key: '{call.params['key']}' (subscription).")
+    if (call.body or {}).get("ratePlans"):
+        raise Refused(45, "the stand-in sets own fields of rate plans and charges by orders only")
+    own = tenant.customs("Subscription", (call.body or {}).get("customFields") or {})
+    last = msgspec.structs.replace(history[-1], custom={**history[-1].custom, **own})
+    tenant.save(history, (*history[:-1], last))
+    return ok()
 
 
 def by_account(call: Call) -> Answer:

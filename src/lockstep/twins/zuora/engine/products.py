@@ -87,7 +87,7 @@ def _date_of(one: ChargeUpdate, charge: Charge, action: Action) -> date:
 def _updated(charge: Charge, one: ChargeUpdate, at: date, before_later: bool, order: Order) -> Charge:
     if charge.type == "OneTime":
         raise Refused(30, f"charge {charge.number} is a one-time charge: it cannot be updated")
-    own = one.custom_fields or {}
+    own = {**dict.fromkeys(one.clearing_custom_fields or ()), **(one.custom_fields or {})}
     assert_fits(order.settings.custom_fields, "RatePlanCharge", own, new=False)
     price = one_price(one.pricing)
     tiers = price.tiers

@@ -85,6 +85,7 @@ class ChargeUpdate(_Sent):
     product_rate_plan_charge_number: str | None = None
     pricing: dict[str, Price | None] | None = None
     custom_fields: dict[str, Any] | None = None
+    clearing_custom_fields: tuple[str, ...] | None = None
     effective_date: StartDate | None = None
 
 
