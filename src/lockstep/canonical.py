@@ -21,11 +21,12 @@ So a date and the text of that date are equal: a search document holds no more t
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import math
 import re
 from decimal import Decimal
-from typing import Any, NamedTuple
+from hashlib import blake2b
+from struct import Struct as Packed
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -39,6 +40,7 @@ FORMAT = 1
 SUM_RECIPE = 1
 """How source sums are made. Another recipe is a re-baseline, never a divergence."""
 
+_signed = Packed(">q").unpack
 _encode = msgspec.json.Encoder(order="sorted", uuid_format="canonical").encode
 _PLAIN = frozenset({str, int, bool, type(None), UUID, bytes, dt.date})
 _KNOWN = _PLAIN | {float, Decimal, dt.datetime, dt.time, dt.timedelta, dict, list, tuple}
@@ -50,7 +52,7 @@ _LOW, _HIGH = 1e-4, 1e15
 """Between these a float's shortest text has no exponent, and a whole one is an exact int."""
 
 
-class Formed(NamedTuple):
+class Formed(msgspec.Struct, frozen=True, gc=False):
     """A record's canonical form, and what was seen of its leaves on the way.
 
     plain   any encoder of JSON writes the record itself without loss: numbers are ints and finite floats,
@@ -86,8 +88,10 @@ def formed(record: Record) -> Formed:
 
 def fingerprint(key: Key, form: bytes) -> Fingerprint:
     """A signed 64-bit hash of a target key and a canonical form: BLAKE2b, 8 bytes."""
-    digest = hashlib.blake2b(len(key).to_bytes(4, "big") + key + form, digest_size=8).digest()
-    return Fingerprint(int.from_bytes(digest, "big", signed=True))
+    digest = blake2b(len(key).to_bytes(4, "big") + key + form, digest_size=8).digest()
+    found: Fingerprint
+    (found,) = _signed(digest)
+    return found
 
 
 def _ready_map(record: dict[str, Any], odd: list[type[Any]]) -> dict[str, Any]:
@@ -218,7 +222,7 @@ def path_constant(path: str) -> int:
     """What a path's name contributes to its rows' hashes; the root's path "" is 0."""
     if not path:
         return 0
-    return int.from_bytes(hashlib.blake2b(path.encode(), digest_size=8).digest(), "big")
+    return int.from_bytes(blake2b(path.encode(), digest_size=8).digest(), "big")
 
 
 def wrap64(value: int) -> int:

@@ -11,7 +11,7 @@ import zoneinfo
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -68,7 +68,7 @@ class Clock:
         return False
 
 
-class Desired(NamedTuple):
+class Desired(msgspec.Struct, frozen=True):
     """A target record as derived: with its key, its fingerprint, and itself. `plain`: see `values.Change`."""
 
     key: Key
