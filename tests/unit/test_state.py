@@ -219,6 +219,17 @@ def test_thousands_of_keys(store: Store) -> None:
     assert store.ledger.count(1) == 0
 
 
+@pytest.mark.parametrize("known", [[1], [2_000], [700, 701], []])
+def test_of_many_keys_those_that_are_known(store: Store, known: list[int]) -> None:
+    rows = [Row(K(number), number) for number in known]
+    store.ledger.settle(1, 1, settlement(1, rows=[Row(K(0), 1), *rows, Row(K(2_001), 1)]))
+    store.ledger.settle(1, 1, settlement(2, rows=[Row(K(1_000), 1)]))
+    asked = [K(number) for number in range(2_000, 0, -1)]
+
+    assert store.ledger.rows(1, asked) == {row.key: row for row in rows}
+    assert store.ledger.rows(1, []) == {}
+
+
 def test_what_a_replaced_generation_left_is_forgotten(store: Store) -> None:
     epoch = store.draw_epoch()
     rows = [Row(K(number), 1) for number in range(6_000)]

@@ -84,9 +84,17 @@ class Applier:
         owners: list[Key] = []
         changes: list[Change] = []
         for key, decision in active.items():
-            before = len(changes)
-            self._changes(changes, key, decision, sums[key], version, put=key not in refused)
-            owners += [key] * (len(changes) - before)
+            if key not in refused:
+                for one in decision.puts:
+                    meta = Meta(self._mapping, key, one.fingerprint, sums[key], version)
+                    changes.append(Change(one.key, one.record, meta, one.plain))
+                    owners.append(key)
+            # A key that waits for a claim still gives up what it does not derive any more: else two keys that
+            # exchange their records wait for each other for ever.
+            for target_key in decision.removes:
+                meta = Meta(self._mapping, key, Fingerprint(0), 0, version)
+                changes.append(Change(target_key, None, meta))
+                owners.append(key)
         return Sending(owners, changes, refused)
 
     def _intend(self, version: Version, intents: Sequence[Intent], batch: Counted) -> dict[Key, Claimed]:
@@ -159,25 +167,6 @@ class Applier:
         else:
             self._alone = changes[0].key
         return outcomes
-
-    def _changes(
-        self,
-        changes: list[Change],
-        key: Key,
-        decision: Decision,
-        total: int,
-        version: Version,
-        *,
-        put: bool,
-    ) -> None:
-        """Adds what one key asks for. A key that waits for a claim still gives up what it does not derive any
-        more: else two keys that exchange their records wait for each other for ever."""
-        if put:
-            for one in decision.puts:
-                meta = Meta(self._mapping, key, one.fingerprint, total, version)
-                changes.append(Change(one.key, one.record, meta, one.plain))
-        for target_key in decision.removes:
-            changes.append(Change(target_key, None, Meta(self._mapping, key, Fingerprint(0), 0, version)))
 
 
 def _taken(mapping: str, key: Key, owner: Claimed) -> Failure:

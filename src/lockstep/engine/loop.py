@@ -181,7 +181,8 @@ class Loop:
         passing("derived")
         wanted, rest = wanted[: len(derived)], [*wanted[len(derived) :], *rest]
         # A row in short form outlives a mapping that now keys its records otherwise.
-        known = {key: owned(rows.get(key), self._mapping.default_key) for key in wanted}
+        known = dict.fromkeys(wanted, owned(None, self._mapping.default_key))
+        known |= {key: owned(row, self._mapping.default_key) for key, row in rows.items() if key in derived}
         known |= self._perhaps(batch, rows, derived)
         decisions = self._decide(batch, rows, derived, known)
         sums = {key: derived[key].sum for key in decisions}

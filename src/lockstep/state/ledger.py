@@ -45,6 +45,10 @@ _PAGE = 5_000
 Reserve = Callable[[Window], Reserved]
 """Judges a batch by what was counted lately, within the transaction of its intent: what it counts as."""
 
+_MANY = 500
+"""Keys for which it is worth to ask first whether any between the least and the greatest is known: in a first
+load none is."""
+
 _RUN = 5
 """Rows after each place of a sample."""
 
@@ -60,6 +64,8 @@ class Ledger:
         found: dict[Key, Row] = {}
         columns = ", ".join(COLUMNS)
         with self._database.reading() as connection:
+            if len(keys) >= _MANY and not _any_within(connection, consumer, min(keys), max(keys)):
+                return {}
             for some, given in picked(connection, "key", keys):
                 statement = f"SELECT {columns} FROM ledger WHERE {some} AND consumer = {consumer:d}"
                 for values in connection.exec_driver_sql(statement, given):
@@ -357,6 +363,13 @@ class Ledger:
                         .values(due=now + 600)  # should the hint be lost, it comes again
                     )
         return keys
+
+
+def _any_within(connection: sa.Connection, consumer: int, least: Key, greatest: Key) -> bool:
+    """Whether the ledger knows a key from one to another, both included."""
+    key = schema.ledger.c.key
+    within = (schema.ledger.c.consumer == consumer) & key.between(least, greatest)
+    return connection.execute(sa.select(sa.true()).where(within).limit(1)).first() is not None
 
 
 def _places(first: Key, last: Key, count: int) -> list[Key]:
