@@ -17,6 +17,7 @@ import pytest
 
 import lockstep as ls
 from lockstep.twins.zuora.server import ZuoraTwin
+from lockstep.values import Table
 from tests.twins.api import Api, opened, stocked
 from tests.unit.test_explore_models import is_formatted, type_checks
 
@@ -188,3 +189,14 @@ def test_without_own_fields_models_are_told_of_none(api: Api, zuora_twin: ZuoraT
     source = write_models(tenant.tables().catalog(), url_hint="zuora")
     assert "CUSTOM" not in source
     exec(compile(source, "models.py", "exec"), vars(ModuleType("explored")))
+
+
+def test_a_check_names_own_fields_that_the_tenant_does_not_have(api: Api, zuora_twin: ZuoraTwin) -> None:
+    tenant = ls.Zuora(zuora_twin.url, client_id=zuora_twin.client_id, client_secret=zuora_twin.client_secret)
+    source = tenant.tables(custom={"accounts": {"Region__c": "str", "Regoin__c": "str"}})
+    table = Table("accounts", ("id", "Region__c", "Regoin__c"), ("id",))
+    (found,) = source.check([table])
+    assert "no field Regoin__c of Account" in found.problem
+    assert not found.blocks
+    api.put("/twin/settings", {"unreadable": ["Account"]})
+    assert "permission" in source.check([table])[0].problem

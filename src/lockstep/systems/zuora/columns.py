@@ -32,7 +32,8 @@ class ObjectTable(msgspec.Struct, frozen=True):
         if column not in self.columns:
             raise Refused(
                 f"{self.name} has no column {column!r} here",
-                f"There are {', '.join(self.columns)}. Name a field of your own in tables(custom=…).",
+                f"There are {', '.join(self.columns)}. Name a field of your own in tables(custom=…): "
+                "lockstep explore zuora writes them down.",
             )
         return self.columns[column]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,9 @@ from lockstep import keys
 from lockstep.catalog import Catalog
 from lockstep.errors import DataError, LockstepError, Refused
 from lockstep.systems.zuora.callouts import Callouts
+from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.columns import Objects
+from lockstep.systems.zuora.describe import described
 from lockstep.systems.zuora.explored import explored
 from lockstep.systems.zuora.polling import ZuoraFeed
 from lockstep.systems.zuora.reader import ZuoraReader
@@ -71,9 +73,30 @@ class ZuoraTables:
         try:
             with closing(self._tenant.connect(timeout=10.0)) as client:
                 client.ask("GET", "/object-query/accounts", params=[("pageSize", "1")])
+                found += self._unknown(client, tables)
         except LockstepError as error:
             found.append(Finding(self.name, str(error), error.remedy))
         return found
+
+    def _unknown(self, client: Client, tables: Sequence[Table]) -> Iterator[Finding]:
+        """Own fields that the tenant does not describe: each would be read as None, in every row. Whether
+        describe tells all of them nobody could try, so they stand in nobody's way."""
+        for table in tables:
+            own = {name for name in table.columns if name.endswith("__c")}
+            if not own or table.name not in self._objects.tables:
+                continue
+            object = self._objects.table(table.name).object
+            try:
+                known = {one.column for one in described(client, object).fields}
+            except Refused:
+                continue  # the user may read it without its description
+            for name in sorted(own - known):
+                yield Finding(
+                    f"{self.name} {table.name}",
+                    f"the tenant describes no field {name} of {object}: it would be read as None",
+                    "Correct its name in model and tables(custom=…): lockstep explore zuora lists them.",
+                    blocks=False,
+                )
 
     def catalog(self) -> Catalog:
         with closing(self._tenant.connect()) as client:
