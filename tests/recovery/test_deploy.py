@@ -16,6 +16,7 @@ from lockstep.cli.main import cli
 from lockstep.engine import service
 from lockstep.errors import Disagreement, Refused, StateInUse, TargetReplaced, UsageError
 from lockstep.guard.policy import HeldBack
+from lockstep.operations.status import status
 from lockstep.operations.verify import verify
 from lockstep.recovery.deploy import deploy
 from lockstep.recovery.following import follow
@@ -60,11 +61,15 @@ def test_both_builds_follow_while_the_old_run_goes_on(world: RecoveryWorld) -> N
         other = world.copy("2")
         done = deploy(other.pipeline())
         assert not done.alone
+        (unfollowed,) = status(other.pipeline()).ills
+        assert unfollowed.kind == "unfollowed"
+        assert "nobody follows generation 2" in unfollowed.problem
         world.do("UPDATE users SET email = 'after@example.com' WHERE id = 2")
         soon(lambda: world.build(1)[2]["email"] == "after@example.com")
         back = rollback(other.pipeline())
         assert (back.how, back.generation, back.before) == ("at once", 1, 2)
         assert world.searched() == 1
+        assert status(other.pipeline()).ready
         world.do("UPDATE users SET email = 'last@example.com' WHERE id = 3")
         soon(lambda: world.build(1) == world.derived())
 
@@ -232,6 +237,9 @@ def test_who_follows_what_it_deployed_hinders_no_rollback_and_asks_where_it_is_l
         try:
             world.do("UPDATE users SET email = 'both@example.com' WHERE id = 5")
             soon(lambda: world.build(2)[5]["address"] == "BOTH@EXAMPLE.COM")
+            (followed,) = status(new.pipeline()).mappings
+            assert (followed.generation, followed.state) == (2, "running")
+            assert "which deployed it, follows it" in followed.reason
             assert rollback(new.pipeline()).how == "at once"
             assert rollback(new.pipeline()).generation == 2
             (world.root / "search" / "people-g2").rename(world.root / "gone")

@@ -129,7 +129,7 @@ def test_a_snapshot_that_is_killed_is_cleared_away(world: RecoveryWorld, point: 
     kept = snapshot(world.pipeline())
     with world.state() as store:
         states = [one.state for one in store.snapshots.of()]
-    assert states == ["whole", "damaged", "whole"]
+    assert states == ["whole", "failed", "whole"]
     assert kept.snapshot.records == USERS
     wipe(world)
     restore(world.pipeline())

@@ -54,7 +54,7 @@ def _bar(name: str) -> Iterator[Callable[[Progress], None]]:
             if now.stage != stage:  # another work: what it takes has nothing to do with the one before
                 stage = now.stage
                 shown.reset(task, description=words)
-            said = f"{now.done:,} of {now.total:,}"
+            said = _counted(now)
             shown.update(task, description=words, completed=now.done, total=now.total or None, said=said)
 
         yield advance
@@ -80,8 +80,15 @@ class _Lines:
         left = ""
         if done > 0 and took > 1 and now.total > now.done:
             left = f", {output.span(took * (now.total - now.done) / done)} left"
-        said = f"{self._name}: {_words(now)}, {now.done:,} of {now.total:,}{left}"
-        output.console(stderr=True).print(f"{output.clock(time.time())}  {said}")
+        counted = f", {said}" if (said := _counted(now)) else ""
+        output.console(stderr=True).print(
+            f"{output.clock(time.time())}  {self._name}: {_words(now)}{counted}{left}"
+        )
+
+
+def _counted(now: Progress) -> str:
+    """How far it is; nothing where that is not known, or there is nothing to count."""
+    return f"{now.done:,} of {now.total:,}" if now.total else ""
 
 
 def _words(now: Progress) -> str:

@@ -76,10 +76,19 @@ def _print(done: Deployed, *, once: bool) -> None:
             else "at once, as long as the process that has its code goes on"
         )
         out.print(f"  back      `lockstep rollback` ({how}); `lockstep retire` gives its space back")
-    if once:
-        out.print("Now start `lockstep run` with this code: nobody follows the new build until then.")
-    else:
-        out.print("Following it. Ctrl-C stops; then start `lockstep run` with this code.")
+    out.print(_next(done) if once else "Following it. Ctrl-C stops; then start `lockstep run` with this code.")
+
+
+def _next(done: Deployed) -> str:
+    """What a person does after the swap."""
+    if done.alone:
+        return "Now start `lockstep run` with this code: nobody follows the new build until then."
+    if not done.changed:
+        return "The run that goes on has the same code, and follows it."
+    return (
+        "The run that goes on has the code before. End it, then start `lockstep run` with this code: "
+        "nobody follows the new build until then."
+    )
 
 
 def _run(pipeline: Pipeline, stop: threading.Event) -> None:

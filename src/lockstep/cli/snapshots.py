@@ -18,10 +18,10 @@ from lockstep.cli.verb import print_json, settings, verb
     {"snapshots": [{"id", "target", "generation", "name", "state", "reason",
                     "begun_at", "taken_at", "records", "size", "proven_at",
                     "mappings": {MAPPING: {"consumer", "version", "since"}}}]}
-    state: whole, taking, damaged, forgotten.
+    state: whole, taking, failed, damaged, forgotten.
     """,
 )
-@click.option("--all", "everything", is_flag=True, help="Also those that are forgotten or damaged.")
+@click.option("--all", "everything", is_flag=True, help="Also those that are forgotten, failed or damaged.")
 def command(everything: bool) -> None:
     """List the saved states of all targets, the newest first, and which were ever proven."""
     from lockstep.recovery.listing import snapshots

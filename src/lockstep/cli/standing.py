@@ -24,6 +24,7 @@ _STYLES = {
     "waiting": "yellow",
     "held": "bold red",
     "stopped": "bold red",
+    "unfollowed": "bold red",
 }
 
 

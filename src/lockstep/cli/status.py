@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     snapshots: the newest of each target; drills: the last of each; builds:
     those beside the live ones: building, scratch, kept.
     With --watch, one object a line. rate: keys a second; eta, lag: seconds.
-    kind: dead, wedged, stopped, held, waiting, behind, log, verify.
+    kind: dead, wedged, stopped, held, waiting, behind, unfollowed, log, verify.
     """,
 )
 @click.option("--watch", is_flag=True, help="Keep it on the screen until Ctrl-C.")

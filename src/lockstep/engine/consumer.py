@@ -441,6 +441,7 @@ class ConsumerThread(threading.Thread):
         return {
             "state": self._state(),
             "reason": str(self.error or self.waiting or (taker.waits_for if taker else None) or ""),
+            "generation": self.consumer.number,
             **self._pulse.gauges(),
             **self._figures.gauges(),
         }

@@ -19,6 +19,9 @@ PATIENCE = 120.0
 UNSEEN = 20.0
 """Seconds after which a run that has not shown itself, which it does every second, hangs or is stopped."""
 
+UNFOLLOWED = "unfollowed"
+"""State of a mapping whose live build nobody works, as the run that goes on has the code of another one."""
+
 RESTART_MENDS = frozenset({"dead", "wedged"})
 """What is ill in a way that a restart of the run mends: the rest is for somebody else."""
 
@@ -29,7 +32,8 @@ class Ill(Struct, frozen=True):
     """Something that is ill. With `blocks`, nobody should rely on what the targets hold.
 
     kind: dead (nobody runs it), wedged (a thread, or the process, hangs), stopped, held (by the guard),
-    waiting (for a system, or for somebody's open transaction), behind (no progress), log (the source keeps
+    waiting (for a system, or for somebody's open transaction), behind (no progress), unfollowed (its
+    live build is another code's than the run), log (the source keeps
     too much for us), verify
     """
 
@@ -103,6 +107,8 @@ def _mapping(mapping: MappingStatus, patience: float, now: float, *, alive: bool
             f"it stopped{kept}: {mapping.reason}",
             "Mend that, then restart `lockstep run`. The other mappings go on.",
         )
+    elif mapping.state == UNFOLLOWED:
+        yield Ill(subject, UNFOLLOWED, mapping.reason, "End that run, then start `lockstep run` with this code.")
     elif alive and mapping.state != "held":
         yield from _worker(subject, mapping.gauges, patience, now)
 

@@ -96,7 +96,7 @@ class _Window:
         """Hints it again."""
         store, mapping, root = self._store, self._mapping, self._mapping.root.table.name
         keys, related = (0, 0) if found.whole else (found.keys.count(), found.related.count())
-        if not dry_run:
+        if not dry_run and found.hints:
             span = Hint(root, span=EVERYTHING, reason="redrive", trust=Trust.TARGET, at=time.time())
             entries = (
                 iter([Entry(self._own, Lane.BULK, 0, (span,))])
@@ -116,6 +116,10 @@ class _Window:
         if isinstance(since, float):
             return self._store.journal.window.since(since)
         if (offset := _offset(since)) is not None:
+            if offset > (end := self._store.journal.end()) + 1:
+                raise UsageError(
+                    f"the journal has no {since} yet: it ends at offset:{end}", "Name an earlier one."
+                )
             return offset - 1
         with _positions(self._mapping, since) as passed:
             first = self._store.journal.window.first_at(self._source, lambda one: passed(one, since))

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lockstep.operations.health import PATIENCE, Ill, health
+from lockstep.operations.health import PATIENCE, UNFOLLOWED, Ill, health
 from lockstep.operations.holds import Held, held
 from lockstep.operations.opened import existing
 from lockstep.pipeline import Pipeline
@@ -149,15 +149,19 @@ def mapping_statuses(
     found = []
     for consumer in store.generations.consumers("running", "stopped"):
         last = gauges.get(consumer.mapping, {})
-        own = last if running else {}
+        worked = last.get("generation", consumer.number)  # an older run does not say
+        own = last if running and worked == consumer.number else {}
+        state, reason = own.get("state", "running"), own.get("reason", "")
+        if running and worked != consumer.number:
+            state, reason = _beside(store, consumer, worked)
         verified = store.generations.verified(consumer.id)
         found.append(
             MappingStatus(
                 consumer.mapping,
                 consumer.target,
                 consumer.number,
-                consumer.state if consumer.state != "running" else own.get("state", "running"),
-                consumer.reason or own.get("reason", ""),
+                state if consumer.state == "running" else consumer.state,
+                consumer.reason or reason,
                 waiting(store, consumer, Lane.LIVE),
                 waiting(store, consumer, Lane.BULK),
                 store.stuck.count(consumer.id),
@@ -170,6 +174,17 @@ def mapping_statuses(
             )
         )
     return tuple(found)
+
+
+def _beside(store: Store, consumer: Consumer, worked: int) -> tuple[str, str]:
+    """The state of a live build that the run does not follow, as it works another generation; and why."""
+    beside = {build.id: store.at_work(build) for build in store.builds.worked_beside()}
+    if (holder := beside.get(consumer.generation)) is not None:
+        return "running", f"{holder}, which deployed it, follows it; the run that goes on has other code"
+    return UNFOLLOWED, (
+        f"nobody follows generation {consumer.number}: the run that goes on works generation {worked}, "
+        "by other code"
+    )
 
 
 def waiting(store: Store, consumer: Consumer, lane: Lane, upto: int | None = None) -> int:

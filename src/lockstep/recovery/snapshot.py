@@ -11,7 +11,7 @@ from msgspec import Struct
 from lockstep.agreement.report import Progress
 from lockstep.database import Access
 from lockstep.engine.points import passing
-from lockstep.engine.target_watch import identity_text
+from lockstep.engine.target_watch import built_anew, identity_text
 from lockstep.errors import Cancelled, LockstepError, Refused, StateError
 from lockstep.operations.opened import closed_door, existing
 from lockstep.pipeline import Pipeline
@@ -95,7 +95,7 @@ def _save(
             lambda: repository.save(live.number, begun.name),
         )
     except LockstepError as error:
-        store.snapshots.spoilt(begun.id, str(error))
+        store.snapshots.failed(begun.id, str(error))
         store.events.note(Kind.SNAPSHOT_FAILED, target.name, str(error))
         raise
     finally:
@@ -114,16 +114,23 @@ def _whole(pipeline: Pipeline, target: Target, store: Store, live: Build) -> int
         if found is None or identity_text(found) != live.identity or found.marker != live.marker:
             raise Refused(
                 f"{target.name} is gone, or another one than before: it is not saved",
-                "`lockstep status` says what happened; `lockstep restore` brings back the newest one.",
+                f"`lockstep status` says what happened. {_back(target, store)}",
             )
         records = door.contents().records
     known = sum(store.ledger.count(one.id) for one in store.generations.following(live.id))
     if known >= 100 and 2 * records < known:
         raise Refused(
             f"{target.name} should hold {known:,} records and holds {records:,}: it is not saved",
-            "`lockstep restore` brings back the newest saved state; the earlier ones are kept.",
+            _back(target, store),
         )
     return records
+
+
+def _back(target: Target, store: Store) -> str:
+    """What brings a lost target back."""
+    if store.snapshots.of(target.name, "whole"):
+        return f"`lockstep restore {target.name}` brings back the newest saved state; all are kept."
+    return f"None was saved before: {built_anew(target)} builds it anew from its source."
 
 
 def _clear(store: Store, target: Target) -> None:
@@ -135,7 +142,7 @@ def _clear(store: Store, target: Target) -> None:
     try:
         for one in half:
             repository.forget(one.name)
-            store.snapshots.spoilt(one.id, "it was broken off")
+            store.snapshots.failed(one.id, "it was broken off")
     finally:
         repository.close()
 

@@ -277,7 +277,7 @@ divergences = sa.Table(
 )
 
 # Saved states of targets.
-#   state      taking, whole, damaged, forgotten
+#   state      taking, whole, failed, damaged, forgotten
 #   body       JSON: per mapping its version, and the lowest version of a write that may not be in it
 #   proven_at  when it was last restored and shown to agree
 snapshots = sa.Table(

@@ -24,7 +24,8 @@ class Taken(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True):
-    """One saved state of a target. `state`: taking, whole, damaged, forgotten."""
+    """One saved state of a target. `state`: taking, whole, failed (never whole),
+    damaged (not whole any more), forgotten."""
 
     id: int
     target: str
@@ -72,8 +73,12 @@ class Snapshots:
         """It is whole, and can be restored."""
         self._set(number, state="whole", taken_at=time.time(), records=saved.records, size=saved.size)
 
+    def failed(self, number: int, reason: str) -> None:
+        """It never became whole, for a reason."""
+        self._set(number, state="failed", reason=reason)
+
     def spoilt(self, number: int, reason: str) -> None:
-        """It cannot be restored, for a reason."""
+        """It was whole and cannot be restored any more, for a reason."""
         self._set(number, state="damaged", reason=reason)
 
     def forgotten(self, number: int) -> None:
