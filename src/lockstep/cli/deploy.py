@@ -76,7 +76,9 @@ def _print(done: Deployed, *, once: bool) -> None:
             else "at once, as long as the process that has its code goes on"
         )
         out.print(f"  back      `lockstep rollback` ({how}); `lockstep retire` gives its space back")
-    out.print(_next(done) if once else "Following it. Ctrl-C stops; then start `lockstep run` with this code.")
+    out.print(
+        _next(done) if once else "Following it. Ctrl-C stops; then start `lockstep run` with this code."
+    )
 
 
 def _next(done: Deployed) -> str:

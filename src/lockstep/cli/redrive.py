@@ -94,6 +94,8 @@ def command(
         also = f" and {output.count(one.related, 'related row')}" if one.related and not one.whole else ""
         what = f"{said}{also} of {one.mapping}, from {output.count(one.hints, 'hint')}"
         if not one.hints:
-            out.print(f"Nothing was hinted to {one.mapping} in that window, so there is nothing to hint again.")
+            out.print(
+                f"Nothing was hinted to {one.mapping} in that window, so there is nothing to hint again."
+            )
             continue
         out.print(f"Would be hinted again: {what}." if dry_run else output.carried_out(what, one.running))

@@ -24,7 +24,9 @@ def find(
     """Enters what the target holds of this mapping, as its records say, where the ledger does not know it."""
     if not store.generations.adopted(consumer):
         return
-    log.warning("mapping %s: no ledger is left of what the target holds, so its records are read", mapping.name)
+    log.warning(
+        "mapping %s: no ledger is left of what the target holds, so its records are read", mapping.name
+    )
     after: Key | None = None
     while page := door.scan(after, _AT_ONCE):
         after = page[-1].key

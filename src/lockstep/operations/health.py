@@ -108,7 +108,9 @@ def _mapping(mapping: MappingStatus, patience: float, now: float, *, alive: bool
             "Mend that, then restart `lockstep run`. The other mappings go on.",
         )
     elif mapping.state == UNFOLLOWED:
-        yield Ill(subject, UNFOLLOWED, mapping.reason, "End that run, then start `lockstep run` with this code.")
+        yield Ill(
+            subject, UNFOLLOWED, mapping.reason, "End that run, then start `lockstep run` with this code."
+        )
     elif alive and mapping.state != "held":
         yield from _worker(subject, mapping.gauges, patience, now)
 
