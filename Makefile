@@ -49,6 +49,9 @@ bench-billing: $(READY) ## Calls of Zuora's API that accounts cost, on the stand
 soak: $(READY) ## Ten minutes of mixed load with a fault every 20 seconds; LASTS=… EVERY=… RATE=… SEED=…
 	@$(BIN)/python -m tests.soak
 
+soak-billing: $(READY) ## Random histories of accounts under all faults of the stand-in of Zuora, killed again and again; ACCOUNTS=… ZONE=…
+	LOCKSTEP_ZUORA_ACCOUNTS=$${ACCOUNTS:-1000} LOCKSTEP_ZUORA_ZONE=$${ZONE:-Pacific/Auckland} $(BIN)/pytest -s -q --timeout 3600 tests/zuora/test_storm.py
+
 model: $(READY) ## The model-based test with new random walks, for some minutes; MODEL_EXAMPLES=…
 	MODEL_EXAMPLES=$${MODEL_EXAMPLES:-60} $(BIN)/pytest -n 2 tests/model
 
@@ -69,4 +72,4 @@ lock: ## Locks the dependencies anew
 clean: ## Removes what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
-.PHONY: help setup demo test check docs bench-load bench-changes bench-verify bench-recovery soak model servers lock clean
+.PHONY: help setup demo test check docs bench-load bench-changes bench-verify bench-recovery soak soak-billing model servers lock clean

@@ -7,9 +7,11 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import lockstep as ls
 from lockstep.systems import zuora
+from lockstep.systems.zuora.actions import DateRules
 from lockstep.twins.zuora.server import ZuoraTwin
 from tests.twins.api import Api, opened, per_unit
 
@@ -35,6 +37,7 @@ class Move(ls.Model, table="moves"):
     id: int = ls.key()
     contract_id: str = ls.ref("Contract.id")
     day: dt.date
+    at: str | None
     plan: str | None
     price: Decimal
     seats: int
@@ -53,7 +56,7 @@ CREATE TABLE customers (id TEXT PRIMARY KEY, name TEXT NOT NULL, currency TEXT N
 CREATE TABLE contracts (id TEXT PRIMARY KEY, customer_id TEXT NOT NULL REFERENCES customers (id),
     start DATE NOT NULL, months INTEGER, cancelled DATE);
 CREATE TABLE moves (id INTEGER PRIMARY KEY, contract_id TEXT NOT NULL REFERENCES contracts (id),
-    day DATE NOT NULL, plan TEXT, price DECIMAL(12, 2) NOT NULL, seats INTEGER NOT NULL);
+    day DATE NOT NULL, at TEXT, plan TEXT, price DECIMAL(12, 2) NOT NULL, seats INTEGER NOT NULL);
 """
 
 PLANS = ("Basic", "Pro")
@@ -74,7 +77,7 @@ def _subscription(contract: Moved) -> zuora.Subscription:
     moves = sorted(contract.moves, key=lambda one: one.id)
     charges = {
         plan: ls.Timeline.from_events(
-            (move.day, _rates(move) if move.plan == plan else None) for move in moves
+            (_when(move), _rates(move) if move.plan == plan else None) for move in moves
         )
         for plan in PLANS
     }
@@ -84,6 +87,11 @@ def _subscription(contract: Moved) -> zuora.Subscription:
         charges={plan: one for plan, one in charges.items() if one},
         cancelled=contract.cancelled,
     )
+
+
+def _when(move: Move) -> dt.date | dt.datetime:
+    """`at` is the instant, in UTC, of an app that knows one; what day that is the tenant's zone says."""
+    return move.day if move.at is None else dt.datetime.fromisoformat(move.at)
 
 
 def _rates(move: Move) -> zuora.Rates:
@@ -116,12 +124,19 @@ def made(path: Path) -> sqlite3.Connection:
 
 def pipeline_of(path: Path, state: Path, tenant: ls.Zuora) -> ls.Pipeline:
     pipeline = ls.Pipeline("billing", state=state)
-    pipeline.mapping(ls.SQLite(path), to=tenant.accounts(today=lambda: TODAY), name="accounts")(account)
+    today = today_in(tenant.dates.zone)
+    pipeline.mapping(ls.SQLite(path), to=tenant.accounts(today=lambda: today), name="accounts")(account)
     return pipeline
 
 
-def tenant_of(twin: ZuoraTwin) -> ls.Zuora:
-    return ls.Zuora(twin.url, client_id=twin.client_id, client_secret=twin.client_secret)
+def today_in(zone: str) -> dt.date:
+    """The tenant's date when its clock says noon of `TODAY` in UTC: the next day in Auckland."""
+    return dt.datetime.combine(TODAY, dt.time(12), dt.UTC).astimezone(ZoneInfo(zone)).date()
+
+
+def tenant_of(twin: ZuoraTwin, zone: str = "UTC") -> ls.Zuora:
+    dates = DateRules(zone=zone)
+    return ls.Zuora(twin.url, client_id=twin.client_id, client_secret=twin.client_secret, dates=dates)
 
 
 SOLD = {plan: (f"{plan}-seat",) for plan in PLANS}

@@ -1,5 +1,7 @@
 """Many accounts with random histories, under all faults at once, in a process that is killed again and again:
-no order twice, no change lost. `LOCKSTEP_ZUORA_ACCOUNTS` says how many accounts: 12, where it does not."""
+no order twice, no change lost. The tenant is in a zone far from UTC, and the app knows instants: each is the
+day that it is there. `LOCKSTEP_ZUORA_ACCOUNTS` says how many accounts, `LOCKSTEP_ZUORA_ZONE` where (`make
+soak-billing`)."""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -21,7 +24,10 @@ from tests.twins.api import Api, sign_in
 from tests.zuora import app
 
 ACCOUNTS = int(os.environ.get("LOCKSTEP_ZUORA_ACCOUNTS", "12"))
-ROUNDS = 5
+ZONE = os.environ.get("LOCKSTEP_ZUORA_ZONE", "Pacific/Auckland")
+ROUNDS = 5 + ACCOUNTS // 50
+LONGEST = 3.0
+"""Seconds that a process lives beyond its start."""
 
 FAULTS = (
     Fault(kind="timeout", method="POST", path="/v1/orders", probability=0.1, after=0.3),
@@ -38,6 +44,7 @@ FAULTS = (
 @pytest.fixture
 def api(zuora_twin: ZuoraTwin) -> Iterator[Api]:
     made = app.stocked(zuora_twin)
+    assert "zone" in str(made.put("/twin/settings", {"zone": ZONE}))
     yield made
     made.http.close()
 
@@ -48,23 +55,26 @@ def test_no_order_is_made_twice_and_no_change_is_lost(
     choose = random.Random(ACCOUNTS)
     db = app.made(tmp_path / "app.db")
     for n in range(ACCOUNTS):
-        db.execute("INSERT INTO customers VALUES (?, ?, 'EUR', NULL)", (f"A-{n}", f"Customer {n}"))
+        currency = choose.choice(["EUR", "USD"])
+        db.execute("INSERT INTO customers VALUES (?, ?, ?, NULL)", (f"A-{n}", f"Customer {n}", currency))
         db.execute("INSERT INTO contracts VALUES (?, ?, '2026-01-01', 24, NULL)", (f"S-{n}", f"A-{n}"))
         _move(db, n, dt.date(2026, 1, 1), choose)
     for at in range(ROUNDS):
         zuora_twin.faults(*FAULTS, seed=at)
         worker = _worker(tmp_path, zuora_twin)
         try:
-            worker.wait(choose.uniform(1.0, 2.5) + ACCOUNTS / 100)
+            worker.wait(choose.uniform(1.0, 2.5) + min(ACCOUNTS / 100, LONGEST))
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()
         for _ in range(ACCOUNTS // 3):
-            _move(db, choose.randrange(ACCOUNTS), _day(choose), choose)
+            _change(db, choose.randrange(ACCOUNTS), choose)
+        _tell(f"{at + 1} of {ROUNDS} processes ended ({worker.returncode}); {len(_made(zuora_twin))} made")
     zuora_twin.faults()
-    pipeline = app.pipeline_of(tmp_path / "app.db", tmp_path / "state", app.tenant_of(zuora_twin))
+    pipeline = app.pipeline_of(tmp_path / "app.db", tmp_path / "state", app.tenant_of(zuora_twin, ZONE))
     ls.run(pipeline, once=True)
     (report,) = pipeline.verify("accounts", method="deep")
+    _tell(f"checked in full: {report}")
     assert report.agreement, report
     sign_in(api)
     made = _made(zuora_twin)
@@ -72,7 +82,12 @@ def test_no_order_is_made_twice_and_no_change_is_lost(
         wanted = _wanted(db, n)  # what never has a plan need not be made
         assert wanted == (_joined(app.segments(api, f"S-{n}")) if wanted or f"S-{n}" in made else []), n
     assert set(made.values()) == {1}
+    _tell(f"{ACCOUNTS} accounts are as the app says at every date, each subscription made once")
     db.close()
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - `make soak-billing` shows it
 
 
 def _worker(place: Path, twin: ZuoraTwin) -> subprocess.Popen[bytes]:
@@ -80,35 +95,55 @@ def _worker(place: Path, twin: ZuoraTwin) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "ZUORA_CLIENT_SECRET": twin.client_secret}
     log = (place / "worker.log").open("ab")
     with log:
-        return subprocess.Popen([*command, twin.url, twin.client_id], env=environment, stdout=log, stderr=log)
+        return subprocess.Popen(
+            [*command, twin.url, twin.client_id, ZONE], env=environment, stdout=log, stderr=log
+        )
+
+
+def _change(db: sqlite3.Connection, n: int, choose: random.Random) -> None:
+    """A move, or a cancellation, after which it stays as it is: what is cancelled cannot be changed."""
+    ((cancelled,),) = db.execute("SELECT cancelled FROM contracts WHERE id = ?", (f"S-{n}",))
+    if cancelled is not None:
+        return
+    if choose.random() < 0.05:
+        day = choose.choice([app.today_in(ZONE), dt.date(2026, 6, 15), dt.date(2027, 2, 28)])
+        db.execute("UPDATE contracts SET cancelled = ? WHERE id = ?", (day.isoformat(), f"S-{n}"))
+    else:
+        _move(db, n, choose.choice(DAYS), choose)
 
 
 def _move(db: sqlite3.Connection, n: int, day: dt.date, choose: random.Random) -> None:
-    """Another plan, other seats, another price, or none, from a day on."""
+    """Another plan, other seats, another price, or none, from an instant of that day on: its first, one in
+    the hours in which clocks change, or its last."""
     plan = choose.choice([*app.PLANS, *app.PLANS, None])
-    row = (f"S-{n}", day.isoformat(), plan, choose.choice([9, 10.5, 12]), choose.randint(1, 9))
-    db.execute("INSERT INTO moves (contract_id, day, plan, price, seats) VALUES (?, ?, ?, ?, ?)", row)
+    local = dt.datetime.combine(day, choose.choice(HOURS), ZoneInfo(ZONE))
+    price, seats = choose.choice([0, 9, 10.5, 12]), choose.randint(1, 9)
+    row = (f"S-{n}", day.isoformat(), local.astimezone(dt.UTC).isoformat(), plan, price, seats)
+    db.execute("INSERT INTO moves (contract_id, day, at, plan, price, seats) VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
-def _day(choose: random.Random) -> dt.date:
-    """Before today, on it, or after it; the last of February among them."""
-    return choose.choice([dt.date(2026, 1, 15), app.TODAY, dt.date(2026, 2, 28), dt.date(2026, 6, 1)])
+DAYS = [dt.date(2026, 1, 15), app.TODAY, app.today_in(ZONE), dt.date(2026, 2, 28), dt.date(2026, 6, 1)]
+DAYS += [dt.date(2026, month, day) for month, day in ((4, 5), (9, 27), (3, 8), (11, 1))]
+"""Before today, on it, after it; the last of February; the days on which clocks change, of Auckland and of
+Los Angeles."""
+HOURS = [dt.time(0), dt.time(2, 30), dt.time(23, 59, 59)]
 
 
 Told = list[tuple[str, str, str | None, int, float]]
 
 
 def _wanted(db: sqlite3.Connection, n: int) -> Told:
-    """What the app says, told as `app.segments` does."""
+    """What the app says, told as `app.segments` does: of a day the last instant wins."""
     moves = db.execute(
-        "SELECT day, plan, seats, price FROM moves WHERE contract_id = ? ORDER BY id", (f"S-{n}",)
+        "SELECT day, plan, seats, price FROM moves WHERE contract_id = ? ORDER BY at, id", (f"S-{n}",)
     )
+    ((cancelled,),) = db.execute("SELECT cancelled FROM contracts WHERE id = ?", (f"S-{n}",))
     held = ls.Timeline.from_events(
         (
             (dt.date.fromisoformat(day), (plan, seats, price) if plan else None)
             for day, plan, seats, price in moves
         ),
-        end=dt.date(2028, 1, 1),
+        end=dt.date.fromisoformat(cancelled or "2028-01-01"),
     )
     return sorted(
         (plan, str(start), str(end), seats, float(price)) for start, end, (plan, seats, price) in held

@@ -28,8 +28,8 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     made = app.made(tmp_path / "app.db")
     made.execute("INSERT INTO customers VALUES ('A-1', 'Ada Ltd', 'EUR', 'ada@example.com')")
     made.execute("INSERT INTO contracts VALUES ('S-1', 'A-1', '2026-01-01', 12, NULL)")
-    made.execute("INSERT INTO moves VALUES (1, 'S-1', '2026-01-01', 'Basic', 9.00, 3)")
-    made.execute("INSERT INTO moves VALUES (2, 'S-1', '2026-03-03', 'Pro', 12.50, 4)")
+    made.execute("INSERT INTO moves VALUES (1, 'S-1', '2026-01-01', NULL, 'Basic', 9.00, 3)")
+    made.execute("INSERT INTO moves VALUES (2, 'S-1', '2026-03-03', NULL, 'Pro', 12.50, 4)")
     yield made
     made.close()
 
@@ -77,7 +77,7 @@ def test_a_change_costs_two_calls(
 ) -> None:
     ls.run(pipeline, once=True)
     zuora_twin.tenant.counts.clear()
-    db.execute("INSERT INTO moves VALUES (3, 'S-1', '2026-06-01', 'Pro', 13.00, 4)")
+    db.execute("INSERT INTO moves VALUES (3, 'S-1', '2026-06-01', NULL, 'Pro', 13.00, 4)")
     ls.run(pipeline, once=True)
     assert app.segments(api, "S-1")[-2:] == [
         ("Pro", "2026-03-03", "2026-06-01", 4, 12.5),
@@ -139,7 +139,7 @@ def test_a_plan_says_what_would_be_ordered_and_orders_nothing(
 ) -> None:
     ls.run(pipeline, once=True)
     zuora_twin.tenant.counts.clear()
-    db.execute("INSERT INTO moves VALUES (3, 'S-1', '2026-06-01', 'Pro', 13.00, 4)")
+    db.execute("INSERT INTO moves VALUES (3, 'S-1', '2026-06-01', NULL, 'Pro', 13.00, 4)")
     (planned,) = ls.plan(pipeline, "accounts", ["A-1"])
     assert planned.steps is not None
     (step,) = planned.steps.steps

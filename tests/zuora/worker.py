@@ -1,5 +1,5 @@
-"""A process that works the app's pipeline once, to be killed: APP_DB STATE URL CLIENT_ID, the secret in the
-environment."""
+"""A process that works the app's pipeline once, to be killed: APP_DB STATE URL CLIENT_ID ZONE, the secret
+in the environment."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import lockstep as ls
+from lockstep.systems.zuora.actions import DateRules
 from tests.zuora import app
 
 
 def main() -> None:
-    db, state, url, client_id = sys.argv[1:]
-    tenant = ls.Zuora(url, client_id=client_id, client_secret=os.environ["ZUORA_CLIENT_SECRET"])
+    db, state, url, client_id, zone = sys.argv[1:]
+    secret = os.environ["ZUORA_CLIENT_SECRET"]
+    tenant = ls.Zuora(url, client_id=client_id, client_secret=secret, dates=DateRules(zone=zone))
     ls.run(app.pipeline_of(Path(db), Path(state), tenant), once=True)
 
 
