@@ -167,6 +167,12 @@ class TestSummary:
         found = summary([*told, *again], FOLLOWS)
         assert (found.agreed, found.unproven) == (again[0], ())
 
+    def test_a_snapshot_or_a_rehearsal_that_failed_takes_no_agreement_back(self) -> None:
+        told = happenings(
+            "target-gone index", "check-agreed users", "snapshot-failed index", "drill-failed index"
+        )
+        assert (summary(told, FOLLOWS).agreed, summary(told, FOLLOWS).unproven) == (told[1], ())
+
     def test_a_run_that_died_concerns_every_mapping(self) -> None:
         told = happenings("run-died 7", "check-agreed users")
         assert summary(told, FOLLOWS).unproven == ("orders",)

@@ -36,6 +36,9 @@ _DECISIONS = frozenset(
     }
 )
 
+_ASIDE = frozenset({Kind.SNAPSHOT_FAILED, Kind.DRILL_FAILED, Kind.DEPLOY_FAILED})
+"""Signs that say nothing of what the live build holds."""
+
 
 class Summary(Struct, frozen=True):
     """Each is None where it did not come.
@@ -63,7 +66,7 @@ def summary(happenings: Sequence[Happening], concerned: Mapping[str, Collection[
     everyone = sorted({name for names in concerned.values() for name in names})
     agreed: dict[str, Happening | None] = {}
     for one in since:
-        if ill(one):
+        if ill(one) and one.kind not in _ASIDE:
             names = concerned.get(one.subject, everyone)
             agreed.update(dict.fromkeys(names))
         elif one.kind == Told.CHECK_AGREED and agreed.get(one.subject, one) is None:
