@@ -29,7 +29,7 @@ from lockstep.engine.derive import Derived, Deriver
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.settle import make_row
-from lockstep.errors import DataError, Unreachable
+from lockstep.errors import DataError, LockstepError, Unreachable
 from lockstep.guard.door import Door, Plan
 from lockstep.mapping import Desired
 from lockstep.mapping import Mapping as Declared
@@ -43,6 +43,9 @@ EXAMPLES = 20
 """Of each kind."""
 
 _BUCKETS = 1 << 18
+
+_THERE = ("equal", "different", "failed")
+"""Kinds of what a source key means and the target has, and nobody else owns."""
 
 
 class Example(Struct, frozen=True):
@@ -103,6 +106,7 @@ class Adoption:
         self._on_progress = on_progress
         self._stopped = stopped
         self._left = array("Q", bytes(8 * _BUCKETS))
+        self._met = 0
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, list[Example]] = defaultdict(list)
         self.source_keys = 0
@@ -138,8 +142,7 @@ class Adoption:
                     self._note(held.key, 1)
             self.target_records += len(page)
             self._progress("target", self.target_records, total)
-        matched = self.counts["equal"] + self.counts["different"]
-        self.counts["target-only"] = max(self.counts["target-only"] - matched, 0)
+        self.counts["target-only"] = max(self.counts["target-only"] - self._met, 0)
         if self.counts["target-only"]:
             self._name_strangers()
         return True
@@ -173,16 +176,17 @@ class Adoption:
             found = self._take(self._writing, derived, found, version, now)
         for one in (one for some in found.values() for one in some):
             self.counts[one.kind] += 1
-            if one.kind in ("equal", "different"):
+            if one.kind in _THERE:
+                self._met += 1
                 self._note(one.item.key, -1)
-            if one.kind != "equal" and len(self.examples[one.kind]) < EXAMPLES:
+            if (one.kind != "equal" or one.example.reason) and len(self.examples[one.kind]) < EXAMPLES:
                 self.examples[one.kind].append(one.example)
 
     def _match(self, one: Derived, held: Mapping[Key, Held], version: Version) -> Iterator[Found]:
         if one.error is not None:
             self.counts["failed"] += 1
             if len(self.examples["failed"]) < EXAMPLES:
-                said = Example("failed", keys.text(one.key), None, reason=str(one.error))
+                said = Example("failed", keys.text(one.key), None, reason=_told(one.error))
                 self.examples["failed"].append(said)
             return
         for item in one.desired:
@@ -201,13 +205,14 @@ class Adoption:
             try:
                 expected, actual = self._foreign.compared(change, there)
             except DataError as error:
-                yield Found("failed", item, change, None, Example("failed", *names, reason=str(error)))
+                yield Found("failed", item, change, None, Example("failed", *names, reason=_told(error)))
                 continue
             form = canonical(actual)
             kind = "equal" if canonical(expected) == form else "different"
             fields = () if kind == "equal" else tuple(diff(expected, actual))
             now = fingerprint(item.key, form)
-            yield Found(kind, item, change, now, Example(kind, *names, fields=fields))
+            remark = self._foreign.remark(change, there) if kind == "equal" else None
+            yield Found(kind, item, change, now, Example(kind, *names, fields=fields, reason=remark))
 
     def _take(
         self,
@@ -245,6 +250,9 @@ class Adoption:
                 )
             if outcome.status not in (Status.APPLIED, Status.UNCHANGED):
                 found[key][n] = _become(found[key][n], "different", outcome.reason)
+        self._door.pass_over(
+            [one.change for some in found.values() for one in some if one.kind == "different"]
+        )
         self._settle(writing, derived, found, version, now)
         return found
 
@@ -298,6 +306,11 @@ def _become(one: Found, kind: str, reason: str | None) -> Found:
         return one
     example = Example(kind, one.example.key, one.example.target_key, one.example.fields, reason)
     return one._replace(kind=kind, example=example)
+
+
+def _told(error: LockstepError) -> str:
+    """Which record, and what a person does next."""
+    return f"{error}. {error.remedy}".rstrip(". ")
 
 
 def _bucket(key: Key) -> int:

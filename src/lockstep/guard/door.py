@@ -59,6 +59,7 @@ class Door:
         self._policies = (*policies, *map(Own, self.guard.also))
         self._admitted: deque[Version] = deque(maxlen=_ADMITTED)
         self._records = 0
+        self._foreign: Foreign | None = None
 
     @property
     def parallel(self) -> int:
@@ -132,8 +133,10 @@ class Door:
 
     def foreign(self) -> Foreign:
         """What stands there and is not ours, to look at. Raises Refused where it can't be taken over."""
-        if isinstance(self._writer, AdoptingWriter):
-            return self._writer.foreign()
+        if self._foreign is None and isinstance(self._writer, AdoptingWriter):
+            self._foreign = self._writer.foreign()
+        if self._foreign is not None:
+            return self._foreign
         raise Refused(
             "a target of this kind cannot be taken over: what it holds has no place for Lockstep's metadata",
             "Name another place for the target; `lockstep run` builds it there from the source.",
@@ -148,6 +151,10 @@ class Door:
         """Adds our metadata to records that are as the plan has them. Raises HeldBack."""
         self.judge(plan.numbers(self._records))
         return self.foreign().own(plan.changes)
+
+    def pass_over(self, changes: Sequence[Change]) -> None:
+        """Notes what differs and is left: nothing of it is written."""
+        self.foreign().pass_over(changes)
 
     def close(self) -> None:
         self._writer.close()

@@ -15,6 +15,7 @@ from lockstep.agreement.report import Progress
 from lockstep.engine import points
 from lockstep.engine.addressed import addressed
 from lockstep.engine.lease import Lease
+from lockstep.engine.opening import door_to
 from lockstep.engine.points import passing
 from lockstep.engine.source import recipe
 from lockstep.errors import Refused
@@ -89,14 +90,14 @@ def _plan(
         live = None if store is None else store.generations.live(declared.target.name)
         number, marker = (live[1], live[2]) if live else (1, None)
         rows = store.ledger.count(consumer.id) if store is not None and consumer is not None else 0
-    if not _stands(declared, number):
-        return _nothing(declared)
-    begun = time.time()
-    with _Open(declared, number, closed=True) as (door, reader):
-        _may(declared, door, marker, rows)
-        adoption = Adoption(declared, reader, door, None, on_progress, stopped)
-        whole = adoption.over_source() and adoption.over_target()
-        return _answer(declared, adoption, "planned" if whole else "interrupted", begun)
+        if not _stands(declared, number):
+            return _nothing(declared)
+        begun = time.time()
+        with _Open(declared, number, store, None) as (door, reader):
+            _may(declared, door, marker, rows)
+            adoption = Adoption(declared, reader, door, None, on_progress, stopped)
+            whole = adoption.over_source() and adoption.over_target()
+            return _answer(declared, adoption, "planned" if whole else "interrupted", begun)
 
 
 def _take(
@@ -111,7 +112,7 @@ def _take(
     lease = Lease(store)
     live = store.generations.live(declared.target.name)
     known = store.generations.consumer(declared.name, declared.target.name)
-    with _Open(declared, live[1] if live else 1, closed=False) as (door, reader):
+    with _Open(declared, live[1] if live else 1, store, lease) as (door, reader):
         rows = 0 if known is None else store.ledger.count(known.id)
         _may(declared, door, live[2] if live else None, rows)
         consumer = known or _consumer(declared, store, lease)
@@ -143,7 +144,7 @@ def _take(
 
 def _stands(declared: Mapping, number: int) -> bool:
     """Whether any record stands there. Raises Refused where it could not be taken over."""
-    with _Open(declared, number, closed=True) as (door, _):
+    with _Open(declared, number, None, None) as (door, _):
         return bool(door.foreign().records())
 
 
@@ -184,11 +185,11 @@ def _consumer(declared: Mapping, store: Store, lease: Lease) -> Consumer:
 
 
 class _Open:
-    """The target, and the source beside it, to be closed."""
+    """The target, and the source beside it, to be closed. Without a lease it is only to look at."""
 
-    def __init__(self, declared: Mapping, number: int, *, closed: bool) -> None:
-        policies = (Closed(),) if closed else POLICIES
-        self._door = Door(declared.target.open(number), declared.guard, policies)
+    def __init__(self, declared: Mapping, number: int, store: Store | None, lease: Lease | None) -> None:
+        policies = (Closed(),) if lease is None else POLICIES
+        self._door = door_to(declared.target, number, store, lease, declared.guard, policies)
         self._reader = declared.source.reader()
 
     def __enter__(self) -> tuple[Door, Reader]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -79,6 +79,11 @@ def _charge(said: Mapping[str, Any]) -> ProductCharge:
         str(said["model"]),
         frozenset(str(one["currency"]) for one in prices if one.get("currency")),
     )
+
+
+def named_by(accounts: Iterable[Account]) -> set[str]:
+    """The rate plans that they should have."""
+    return {plan for one in accounts for subscription in one.subscriptions for plan in subscription.charges}
 
 
 def assert_sold(account: Account, plans: Plans) -> None:

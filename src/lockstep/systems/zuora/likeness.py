@@ -8,11 +8,11 @@ told as it was found, but for the subscriptions that are as they should be.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
 
 from lockstep.errors import DataError
-from lockstep.systems.zuora.account_plan import account_plan
+from lockstep.systems.zuora.account_plan import AccountPlan, account_plan
 from lockstep.systems.zuora.actions import DateRules
 from lockstep.systems.zuora.found import FoundSubscription, rates_of
 from lockstep.systems.zuora.models import Account, Subscription, Term, plus_months
@@ -23,25 +23,34 @@ from lockstep.systems.zuora.tree import FoundAccount
 from lockstep.values import Record
 
 
-def holds(
-    found: FoundAccount,
-    sent: Account | None,
-    ours: Collection[str],
-    *,
-    today: dt.date,
-    rules: DateRules,
-    rewrite_billed: bool = False,
-) -> Record:
-    """The record that is held, as the mapping would return it."""
-    if sent is None:
-        return _told(found, None, today, rules)
-    try:
-        plan = account_plan(found, sent, ours, today=today, rules=rules, rewrite_billed=rewrite_billed)
-        if plan.idle:
-            return record_of(sent)
-    except DataError:
-        pass
-    return _told(found, sent, today, rules)
+class Likeness(NamedTuple):
+    """By which rules accounts are compared. `today`: the tenant's date."""
+
+    today: Callable[[], dt.date]
+    rules: DateRules
+    rewrite_billed: bool = False
+
+    def plan(self, found: FoundAccount | None, should: Account, ours: Collection[str]) -> AccountPlan:
+        """What would have to be ordered. Raises DataError where no order can make it so."""
+        return account_plan(
+            found,
+            should,
+            ours,
+            today=self.today(),
+            rules=self.rules,
+            rewrite_billed=self.rewrite_billed,
+        )
+
+    def holds(self, found: FoundAccount, sent: Account | None, ours: Collection[str]) -> Record:
+        """The record that is held, as the mapping would return it."""
+        if sent is None:
+            return _told(found, None, self.today(), self.rules)
+        try:
+            if self.plan(found, sent, ours).idle:
+                return record_of(sent)
+        except DataError:
+            pass
+        return _told(found, sent, self.today(), self.rules)
 
 
 def _told(found: FoundAccount, sent: Account | None, today: dt.date, rules: DateRules) -> Record:

@@ -87,7 +87,7 @@ class Noted:
         return {key: msgspec.json.decode(body, type=Known) for key, body in found.items()}
 
     def records(self, keys: Sequence[Key]) -> dict[Key, Account]:
-        """What was sent last."""
+        """What was sent last, or what one should be that was taken over and left as it is."""
         return {key: decoded(body) for key, body in self._notes.read(_RECORD, keys).items()}
 
     def intents(self, keys: Sequence[Key]) -> dict[Key, Intent]:
@@ -118,6 +118,11 @@ class Noted:
             notes += [Note(_META, key, _encoded(known)), Note(_RECORD, key, account)]
         if notes:
             self._notes.write(notes)
+
+    def wish(self, wished: Mapping[Key, bytes | None]) -> None:
+        """What these accounts should be, where nothing is sent for now."""
+        if wished:
+            self._notes.write([Note(_RECORD, key, account) for key, account in wished.items()])
 
 
 def note_of(account: Account | None) -> bytes | None:

@@ -17,13 +17,14 @@ from lockstep.errors import DataError, Refused, TargetReplaced, Unreachable
 from lockstep.notes import Notes
 from lockstep.ports import Features
 from lockstep.steps import Steps
-from lockstep.systems.zuora.account_plan import AccountPlan, account_plan, removal
+from lockstep.systems.zuora.account_plan import AccountPlan, removal
 from lockstep.systems.zuora.actions import DateRules
 from lockstep.systems.zuora.asked import Asked, asked_of, number_of, rejected
-from lockstep.systems.zuora.catalogue import Catalogue, assert_sold
+from lockstep.systems.zuora.catalogue import Catalogue, assert_sold, named_by
 from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.delivery import PATIENCE, deliver
-from lockstep.systems.zuora.likeness import holds
+from lockstep.systems.zuora.foreign import ForeignAccounts
+from lockstep.systems.zuora.likeness import Likeness
 from lockstep.systems.zuora.noted import Intent, Known, Noted
 from lockstep.systems.zuora.reading import Several, Trees
 from lockstep.systems.zuora.requests import requests_of
@@ -69,6 +70,7 @@ class ZuoraWriter:
         self._noted = Noted(notes)
         self._rules, self._today = rules, today
         self._rewrite_billed, self._patience = rewrite_billed, patience
+        self._likeness = Likeness(today, rules, rewrite_billed)
         self._catalogue = Catalogue(client)
         self._several = Several(client)
         self._counted = 0
@@ -125,16 +127,14 @@ class ZuoraWriter:
                 held[key] = Held(key, {"key": number_of(key), "unreadable": str(tree)}, meta)
                 continue
             ours = one.ours if one is not None else ()
-            record = holds(
-                tree,
-                sent.get(key),
-                ours,
-                today=self._today(),
-                rules=self._rules,
-                rewrite_billed=self._rewrite_billed,
-            )
-            held[key] = Held(key, record, meta)
+            held[key] = Held(key, self._likeness.holds(tree, sent.get(key), ours), meta)
         return held
+
+    def foreign(self) -> ForeignAccounts:
+        """The tenant's accounts as others have left them."""
+        return ForeignAccounts(
+            self._client, self._system, self._noted, self._several, self._catalogue, self._likeness
+        )
 
     def scan(self, after: Key | None, limit: int) -> list[Held]:
         """Of the accounts that were written: a tenant's others are nobody's business."""
@@ -225,13 +225,7 @@ class ZuoraWriter:
             return
         today = self._today()
         found = self._found(some)
-        wanted = {
-            plan
-            for one in some
-            if one.account is not None
-            for subscription in one.account.subscriptions
-            for plan in subscription.charges
-        }
+        wanted = named_by(one.account for one in some if one.account is not None)
         catalogue = self._catalogue.plans(wanted)
         for one in some:
             tree = found.get(one.change.key)
@@ -251,10 +245,7 @@ class ZuoraWriter:
 
     def _planned(self, one: Asked, tree: FoundAccount | None, today: dt.date) -> AccountPlan:
         if one.account is not None:
-            billed = self._rewrite_billed
-            return account_plan(
-                tree, one.account, one.ours, today=today, rules=self._rules, rewrite_billed=billed
-            )
+            return self._likeness.plan(tree, one.account, one.ours)
         ended = () if tree is None else removal(tree, one.ours, today=today, rules=self._rules)
         return AccountPlan(False, {}, ended, {})
 
