@@ -33,7 +33,7 @@ from lockstep.errors import DataError, LockstepError, Unreachable
 from lockstep.guard.door import Door, Plan
 from lockstep.mapping import Desired
 from lockstep.mapping import Mapping as Declared
-from lockstep.ports import Foreign, Reader
+from lockstep.ports import ByMeaning, Foreign, Reader
 from lockstep.state.ledger import Ledger
 from lockstep.state.rows import Intent, Owned, Row, Settlement, Wrote, encode_wrote
 from lockstep.values import Change, Fingerprint, Held, Key, Meta, Status, Version
@@ -211,7 +211,9 @@ class Adoption:
             kind = "equal" if canonical(expected) == form else "different"
             fields = () if kind == "equal" else tuple(diff(expected, actual))
             now = fingerprint(item.key, form)
-            remark = self._foreign.remark(change, there) if kind == "equal" else None
+            remark = None
+            if kind == "equal" and isinstance(self._foreign, ByMeaning):
+                remark = self._foreign.remark(change, there)
             yield Found(kind, item, change, now, Example(kind, *names, fields=fields, reason=remark))
 
     def _take(

@@ -15,7 +15,15 @@ from lockstep.errors import CannotSum, Refused
 from lockstep.guard.policies import POLICIES, Own
 from lockstep.guard.policy import HeldBack, Policy
 from lockstep.limits import Guard, Numbers
-from lockstep.ports import AdoptingWriter, EstimatingWriter, Foreign, ListingWriter, SummingWriter, Writer
+from lockstep.ports import (
+    AdoptingWriter,
+    ByMeaning,
+    EstimatingWriter,
+    Foreign,
+    ListingWriter,
+    SummingWriter,
+    Writer,
+)
 from lockstep.steps import SteppingWriter, Steps
 from lockstep.values import (
     Change,
@@ -154,7 +162,9 @@ class Door:
 
     def pass_over(self, changes: Sequence[Change]) -> None:
         """Notes what differs and is left: nothing of it is written."""
-        self.foreign().pass_over(changes)
+        there = self.foreign()
+        if isinstance(there, ByMeaning):
+            there.pass_over(changes)
 
     def close(self) -> None:
         self._writer.close()

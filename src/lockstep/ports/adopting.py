@@ -32,10 +32,6 @@ class Foreign(Protocol):
         alone are in neither. Raises DataError where the record would not be taken."""
         ...
 
-    def remark(self, change: Change, held: Held) -> str | None:
-        """What a person should know of a record that is equal only as the target means it; mostly None."""
-        ...
-
     def leave(self, marker: str) -> Identity:
         """Makes what Lockstep keeps beside the records, and leaves a marker, in place of an older one. No
         record changes. Safe to repeat."""
@@ -44,6 +40,15 @@ class Foreign(Protocol):
     def own(self, changes: Sequence[Change]) -> list[Outcome]:
         """Adds the metadata of each change whose record is held just so at this moment, and changes nothing
         that others see: `applied`, durably. `rejected`: another record is held by now, or none."""
+        ...
+
+
+@runtime_checkable
+class ByMeaning(Foreign, Protocol):
+    """One where other values may mean the same, and metadata is kept elsewhere."""
+
+    def remark(self, change: Change, held: Held) -> str | None:
+        """What a person should know of a record that is equal only as the target means it; mostly None."""
         ...
 
     def pass_over(self, changes: Sequence[Change]) -> None:

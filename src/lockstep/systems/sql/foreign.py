@@ -86,12 +86,6 @@ class ForeignTable:
         assert self._columns is not None
         return _compared(self._dialect.rows(self._table, self._key, self._columns), change, held.record)
 
-    def remark(self, change: Change, held: Held) -> None:
-        """Values are equal or they are not."""
-
-    def pass_over(self, changes: Sequence[Change]) -> None:
-        """The companion says nothing of rows that are somebody else's."""
-
     def leave(self, marker: str) -> Identity:
         own = self._own
         with self._connected(self._dialect.writing) as connection:

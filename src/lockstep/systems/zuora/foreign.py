@@ -30,7 +30,7 @@ _OPEN = Outcome(Status.REJECTED, "an order of Lockstep's own for it is open: the
 
 
 class ForeignAccounts:
-    """A `ports.Foreign`. What it read last it keeps, to be compared: an account costs one call, its
+    """A `ports.ByMeaning`. What it read last it keeps, to be compared: an account costs one call, its
     subscriptions, and a ninety-ninth of one, itself."""
 
     def __init__(
