@@ -15,6 +15,7 @@ from tests.systems.sqlite_capture import DDL, Captured, T, backup, change, prepa
 
 from lockstep import keys
 from lockstep.errors import Refused, Unreachable
+from lockstep.ports import WakingFeed
 from lockstep.systems.sqlite import SQLite, feed
 from lockstep.systems.sqlite.feed import SQLiteFeed
 from lockstep.values import Hint, Table
@@ -238,3 +239,19 @@ class TestFollowing:
         other.execute("UPDATE t SET j = 99 WHERE id = 1")
         other.close()
         assert prepared(tmp_path / "copy.db", one.mark).hole is not None
+
+
+def test_woken_it_yields_without_waiting(one: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "IDLE_SECONDS", 60.0)
+    assert isinstance(one.feed, WakingFeed)
+    one.feed.wake()  # nobody follows: forgotten
+    stream = one.feed.follow(one.position)
+    assert next(stream).hints == []  # the first look is answered at once
+    for _ in range(3):
+        begun = time.monotonic()
+        waker = threading.Timer(0.1, one.feed.wake)
+        waker.start()
+        assert next(stream).hints == []
+        waker.join()
+        assert time.monotonic() - begun < 30
+    stream.close()  # type: ignore[attr-defined]

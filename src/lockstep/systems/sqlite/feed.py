@@ -40,6 +40,7 @@ class SQLiteFeed:
         self._wanted: dict[str, install.Wanted] = {}
         self._announced = 0  # markers up to here were told by `prepare`
         self._closed = threading.Event()
+        self._woken = threading.Event()
         self._followed: str | None = None
         self._trimmer = Trimmer(path)
 
@@ -81,6 +82,7 @@ class SQLiteFeed:
             raise Refused("the feed was not prepared", "Call `prepare` with the tables first.")
         file = file_of(self._path)
         self._followed = after
+        self._woken.clear()
         with self._connection() as connection:
             # Not before it is open, which has no second try: a look has one every few milliseconds.
             connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
@@ -101,7 +103,9 @@ class SQLiteFeed:
                     if not is_busy(error) or time.monotonic() - looked > LOCKED_SECONDS:
                         raise error_of(error, self._path) from error
                 place = follower.place.text
-                if hints or place != told or time.monotonic() - spoke >= IDLE_SECONDS:
+                due = self._woken.is_set() or time.monotonic() - spoke >= IDLE_SECONDS
+                if hints or place != told or due:
+                    self._woken.clear()
                     self._followed = told = place
                     yield Caught(hints, place)
                     spoke = time.monotonic()
@@ -110,6 +114,9 @@ class SQLiteFeed:
 
     def acknowledge(self, position: str) -> None:
         self._trimmer.acknowledge(position)
+
+    def wake(self) -> None:
+        self._woken.set()
 
     def reached(self) -> str:
         with self._connection() as connection, mapped(self._path):
