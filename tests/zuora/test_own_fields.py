@@ -21,7 +21,7 @@ from tests.zuora import app
 OWN: dict[str, dict[str, Any]] = {
     "Account": {"Region__c": {"type": "picklist", "options": ["north", "south"]}, "Notes__c": {}},
     "Subscription": {"Channel__c": {}, "Seller__c": {}},
-    "RatePlanCharge": {"Cost__c": {"type": "integer"}, "Memo__c": {}},
+    "RatePlanCharge": {"Cost__c": {"type": "decimal"}, "Memo__c": {}},
 }
 START = dt.date(2026, 1, 1)
 
@@ -50,7 +50,7 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
             "CREATE TABLE sold (id TEXT PRIMARY KEY, region TEXT NOT NULL, channel TEXT, "
             "cost INTEGER, later INTEGER)"
         )
-        made.execute("INSERT INTO sold VALUES ('A-1', 'north', 'web', 4, 6)")
+        made.execute("INSERT INTO sold VALUES ('A-1', 'north', 'web', 4, 5)")
         yield made
 
 
@@ -64,7 +64,7 @@ def pipeline(tmp_path: Path, db: sqlite3.Connection, api: Api, zuora_twin: Zuora
 
 def account(sold: Sold) -> zuora.Account:
     rates = [
-        (day, {"Pro-seat": zuora.Rate(Decimal(9), Decimal(3), custom={"Cost__c": cost})})
+        (day, {"Pro-seat": zuora.Rate(Decimal(9), Decimal(3), custom={"Cost__c": cost and Decimal(cost) / 2})})
         for day, cost in ((START, sold.cost), (dt.date(2026, 6, 1), sold.later))
     ]
     return zuora.Account(
@@ -101,7 +101,7 @@ def test_they_are_set_and_follow_what_the_mapping_says(
     ls.run(pipeline, once=True)
     assert api.get("/v1/accounts/A-1")["basicInfo"]["Region__c"] == "north"
     assert api.get("/v1/subscriptions/S-1")["Channel__c"] == "web"
-    assert costs(api) == [("2026-01-01", 4), ("2026-06-01", 6)]
+    assert costs(api) == [("2026-01-01", 2), ("2026-06-01", 2.5)]
     agrees(pipeline)
 
     counts = zuora_twin.tenant.counts
@@ -135,7 +135,7 @@ def test_an_edit_is_found_and_what_is_not_named_is_left_alone(pipeline: ls.Pipel
     assert "Memo__c" not in str(report.divergences[0].fields), "nobody asked for it"
     ls.repair(pipeline, "own")
     ls.run(pipeline, once=True)
-    assert costs(api)[-1] == ("2026-07-01", 6)
+    assert costs(api)[-1] == ("2026-07-01", 2.5)
     agrees(pipeline)
     last = api.get("/v1/subscriptions/S-1", **{"charge-detail": "last-segment"})
     assert last["ratePlans"][0]["ratePlanCharges"][0]["Memo__c"] == "a person's"
@@ -174,5 +174,5 @@ def test_a_plan_draws_them(pipeline: ls.Pipeline, db: sqlite3.Connection) -> Non
     db.execute("UPDATE sold SET later = 7, channel = 'shop'")
     (planned,) = ls.plan(pipeline, "own", ["A-1"])
     told = str(planned.steps)
-    assert "Cost__c=7" in told
+    assert "Cost__c=3.5" in told
     assert "S-1: set Channel__c" in told

@@ -75,7 +75,7 @@ def test_what_is_written_is_read_and_written_again_for_nothing(
 
 
 OWN: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
-    [{}, {}, {"Cost__c": 1}, {"Cost__c": 2}, {"Cost__c": None}, {"Why__c": "a", "Ok__c": True}]
+    [{}, {}, {"Cost__c": 1}, {"Cost__c": Decimal("2.50")}, {"Cost__c": None}, {"Why__c": "a", "Ok__c": True}]
 )
 """Own fields of accounts, subscriptions and charges."""
 

@@ -8,7 +8,7 @@ no others.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -179,7 +179,7 @@ def _contact_change(found: Contact, should: Contact) -> dict[str, str]:
     return {name: value for name, value in after.items() if before[name] != value}
 
 
-def _differing(wanted: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+def _differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     """Own fields to set: those that the mapping names. None and nothing are the same."""
     return {name: value for name, value in wanted.items() if found.get(name) != value}
 

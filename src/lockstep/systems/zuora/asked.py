@@ -165,6 +165,6 @@ def asked_of(change: Change) -> Asked:
         raise DataError(
             f"the record of account {number} has fields that an account does not have, lacks some, or has "
             "own fields of a type that cannot be noted",
-            "Return a zuora.Account; own fields (__c) are texts, whole numbers, booleans or None.",
+            "Return a zuora.Account; own fields (__c) are texts, numbers (Decimals), booleans or None.",
         )
     return Asked(change, number, account)

@@ -11,6 +11,7 @@ refuses with DataError what no order can say.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from calendar import monthrange
 from decimal import Decimal
 from typing import Any
@@ -39,13 +40,13 @@ class Tier(msgspec.Struct, frozen=True):
 class Rate(msgspec.Struct, frozen=True):
     """What one charge costs: its price, or its tiers, and of how many units. A flat fee has no quantity.
 
-    `custom`: fields of the tenant's own on the charge, by the name that ends in `__c`: texts, whole numbers,
-    booleans or None. They begin and end with the price; those that no date names are left alone.
+    `custom`: fields of the tenant's own on the charge, by the name that ends in `__c`: texts, numbers
+    (whole, or Decimals), booleans or None. They begin and end with the price; those that no date names are left alone.
     """
 
     price: Decimal | tuple[Tier, ...]
     quantity: Decimal | None = None
-    custom: dict[str, Any] = {}
+    custom: Mapping[str, Any] = {}
 
     def __post_init__(self) -> None:
         if not isinstance(self.price, tuple):
@@ -118,7 +119,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     charges: dict[str, Timeline[Rates]]
     cancelled: dt.date | None = None
     paused: Timeline[bool] = Timeline()
-    custom: dict[str, Any] = {}
+    custom: Mapping[str, Any] = {}
 
     def __post_init__(self) -> None:
         _key("subscription", self.key)
@@ -152,7 +153,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     bill_to: Contact
     sold_to: Contact | None = None
     subscriptions: tuple[Subscription, ...] = ()
-    custom: dict[str, Any] = {}
+    custom: Mapping[str, Any] = {}
 
     def __post_init__(self) -> None:
         _key("account", self.key)

@@ -42,12 +42,12 @@ def account_of(record: Record) -> Account:
 
 
 def encoded(account: Account) -> bytes:
-    """To be noted; decimals as texts, so that they keep all their digits."""
-    return msgspec.json.encode(account, enc_hook=_opened)
+    """To be noted; decimals as numbers with all their digits, as own fields say no type."""
+    return _ENCODER.encode(account)
 
 
 def decoded(note: bytes) -> Account:
-    return msgspec.json.decode(note, type=Account, dec_hook=_closed)
+    return _DECODER.decode(note)
 
 
 def _opened(value: Any) -> Any:
@@ -70,3 +70,7 @@ def _moment(value: Any) -> dt.date | None:
     if not isinstance(value, str):
         return msgspec.convert(value, dt.date | None) if not isinstance(value, dt.datetime) else value
     return dt.datetime.fromisoformat(value) if "T" in value else dt.date.fromisoformat(value)
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_opened, decimal_format="number")
+_DECODER = msgspec.json.Decoder(Account, dec_hook=_closed, float_hook=Decimal)

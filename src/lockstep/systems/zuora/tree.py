@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -26,7 +26,7 @@ class FoundAccount(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     bill_to: Contact
     sold_to: Contact | None = None
-    custom: dict[str, Any] = {}
+    custom: Mapping[str, Any] = {}
     subscriptions: tuple[FoundSubscription, ...] = ()
     customs: dict[str, dict[str, Any]] = {}
     """The own fields of each subscription, by its number."""
