@@ -41,7 +41,8 @@ class CatalogTable(Struct, frozen=True):
 
     `rows` is exact or an estimate, as `exact` says; None: nobody knows. `unread` says why it cannot be read
     as a table, where it is there to be known only. `others` are fields that are there and are not read;
-    `related` what a record has one of: its name there, and the table or object that it is.
+    `related` what a record has one of: its name there, and the table or object that it is. `setting` is how
+    a mapping sets columns that are `custom`, as code; None: it cannot.
     """
 
     name: str
@@ -54,6 +55,7 @@ class CatalogTable(Struct, frozen=True):
     unread: str | None = None
     others: tuple[CatalogColumn, ...] = ()
     related: tuple[tuple[str, str], ...] = ()
+    setting: str | None = None
 
 
 class Catalog(Struct, frozen=True):

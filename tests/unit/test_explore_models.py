@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import get_type_hints, is_typeddict
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -73,7 +74,14 @@ def catalogs(draw: st.DrawFn) -> Catalog:
             there = draw(st.permutations([column.name for column in to.columns]))[:size]
             references.append(CatalogReference(tuple(here), to.name, tuple(there)))
         tables[name] = CatalogTable(
-            name, table.columns, table.key, tuple(references), table.rows, table.exact, table.comment
+            name,
+            table.columns,
+            table.key,
+            tuple(references),
+            table.rows,
+            table.exact,
+            table.comment,
+            setting=draw(st.none() | st.just("app.Row(custom=…)")),
         )
     custom_for = draw(st.none() | st.just("app.tables(custom=CUSTOM)"))
     return Catalog("sqlite:app.db", tuple(tables.values()), custom_for)
@@ -245,6 +253,12 @@ def test_any_catalog_imports_and_says_what_the_catalog_says(catalog: Catalog) ->
         for table in catalog.tables
         if catalog.custom_for is not None and table.name in known
     }
+    settable = [one for one in vars(module).values() if is_typeddict(one)]
+    assert len(settable) <= sum(table.setting is not None for table in catalog.tables)
+    for one in settable:
+        assert get_type_hints(one).keys() <= {
+            column.name for table in catalog.tables for column in table.columns if column.custom
+        }
     assert getattr(module, "CUSTOM", {}) == {name: some for name, some in own.items() if some}
 
 

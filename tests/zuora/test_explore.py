@@ -69,8 +69,11 @@ PIPELINE = """
 import os
 from pathlib import Path
 
+from decimal import Decimal
+
 import lockstep as ls
-from models import CUSTOM, Account
+from lockstep.systems import zuora
+from models import CUSTOM, Account, AccountFields, RatePlanChargeFields, SubscriptionFields
 
 tenant = ls.Zuora.from_env()
 app = ls.SQLite("app.db")
@@ -89,6 +92,13 @@ def regions(account: Account) -> dict[str, object]:
         "seats": account.Seats__c,
         "since": account.Since__c,
     }
+
+
+ada = zuora.Contact(first_name="Ada", last_name="Byron")
+fields = AccountFields(Region__c="south", Seats__c=3, Since__c="2026-01-31")
+zuora.Account(key="A", name="Ada", currency="EUR", bill_to=ada, custom=fields)
+zuora.Rate(Decimal(9), custom=RatePlanChargeFields(Cost__c=Decimal("4.50")))
+SubscriptionFields(Channel__c=None)
 """
 
 
@@ -103,6 +113,10 @@ def test_its_models_type_check_and_a_mapping_reads_own_fields(api: Api, typed: T
     assert "    # Sales | <b>region</b>: north, south\n    Region__c: str | None\n" in source
     (tmp_path / "pipeline.py").write_text(PIPELINE)
     type_checks(tmp_path)
+    (tmp_path / "wrong.py").write_text('from models import AccountFields\nAccountFields(Region__c="west")\n')
+    with pytest.raises(AssertionError, match=r"Incompatible types .*west"):
+        type_checks(tmp_path)
+    (tmp_path / "wrong.py").unlink()
     typed("run", "--once")
     with closing(sqlite3.connect(tmp_path / "app.db")) as app:
         rows = app.execute("SELECT * FROM regions ORDER BY id").fetchall()

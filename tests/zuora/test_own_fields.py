@@ -64,8 +64,9 @@ def pipeline(tmp_path: Path, db: sqlite3.Connection, api: Api, zuora_twin: Zuora
 
 def account(sold: Sold) -> zuora.Account:
     rates = [
-        (day, {"Pro-seat": zuora.Rate(Decimal(9), Decimal(3), custom={"Cost__c": cost and Decimal(cost) / 2})})
+        (day, {"Pro-seat": zuora.Rate(Decimal(9), Decimal(3), custom={"Cost__c": halved})})
         for day, cost in ((START, sold.cost), (dt.date(2026, 6, 1), sold.later))
+        for halved in (None if cost is None else Decimal(cost) / 2,)
     ]
     return zuora.Account(
         key=sold.id,

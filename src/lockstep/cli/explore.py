@@ -36,7 +36,8 @@ from lockstep.errors import DeclarationError
             "label", "custom", "options", "createable", "updateable",
             "required"}],
         "references": [{"columns", "to", "of"}], "others": [COLUMN],
-        "related": [[NAME, OBJECT]], "unread": why it has no model}],
+        "related": [[NAME, OBJECT]], "setting",
+        "unread": why it has no model}],
      "missed": [[OBJECT, why]], "custom_for"}
     """,
 )

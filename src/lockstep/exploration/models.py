@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from lockstep.catalog import Catalog, CatalogColumn, CatalogReference, CatalogTable
 from lockstep.exploration import style
+from lockstep.exploration.fields import field_classes
 from lockstep.exploration.naming import Named, name_tables, no_form
 from lockstep.exploration.shapes import suggestions
 
 _IMPORTS = (
     (r"\bdt\.", "import datetime as dt"),
     (r"\bDecimal\b", "from decimal import Decimal"),
-    (r"\bAny\b", "from typing import Any"),
     (r"\bUUID\b", "from uuid import UUID"),
 )
 
@@ -29,19 +29,22 @@ def write_models(catalog: Catalog, *, url_hint: str | None) -> str:
     notes = [list(_left_out(table, reason)) for table, reason in named.left_out if table.unread is None]
     notes += _unread(catalog)
     suggested = list(suggestions(named))
+    settable = field_classes(catalog, named)
     lines = list(
         style.docstring(
             0, f"The models of {url_hint or catalog.system}, written by `lockstep explore`", _PREFACE
         )
     )
     lines += ["", "from __future__ import annotations", ""]
-    if classes:
-        lines += [*_imports(named), "import lockstep as ls"]
+    if classes or settable:
+        lines += [*_imports(named, settable), *(["import lockstep as ls"] if classes else [])]
         for one in classes:
             lines += ["", "", *one]
         lines += list(_custom(catalog, named))
+    for one in settable:
+        lines += ["", "", *one]
     for note in notes:
-        lines += ["", "", *note] if note is notes[0] and classes else ["", *note]
+        lines += ["", "", *note] if note is notes[0] and (classes or settable) else ["", *note]
     if suggested:
         lines += ["", *([] if notes else [""]), *suggested]
     return "\n".join(lines).rstrip() + "\n"
@@ -56,12 +59,16 @@ _PREFACE = (
 )
 
 
-def _imports(named: Named) -> Iterator[str]:
-    used = " ".join(
-        column.python or "" for table in named.tables for column in table.columns if column.python is not None
-    )
+def _imports(named: Named, settable: list[list[str]]) -> Iterator[str]:
+    pythons = [column.python or "" for table in named.tables for column in table.columns]
+    annotations = [line.partition(":")[2] for lines in settable for line in lines if line.endswith("| None")]
+    used = " ".join([*pythons, *annotations])
+    typing = [name for name in ("Any", "Literal") if re.search(rf"\b{name}\b", used)]
+    typing += ["TypedDict"] if settable else []
     found = [statement for pattern, statement in _IMPORTS if re.search(pattern, used)]
-    yield from found
+    if typing:
+        found.append(f"from typing import {', '.join(typing)}")
+    yield from sorted(found, key=lambda statement: (statement.startswith("from"), statement))
     if found:
         yield ""
 

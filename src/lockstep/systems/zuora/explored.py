@@ -15,6 +15,13 @@ from lockstep.systems.zuora.failures import Declined
 
 _UNREAD = "`zuora.tables()` reads none of it"
 
+_SETTING = {
+    "Account": "zuora.Account(custom=…)",
+    "Subscription": "zuora.Subscription(custom=…)",
+    "RatePlanCharge": "zuora.Rate(…, custom=…)",
+}
+"""How a mapping sets own fields of an object."""
+
 _DOCUMENTED = (
     *("Account", "Contact", "Invoice", "InvoiceItem", "Payment", "Product", "ProductRatePlan"),
     *("ProductRatePlanCharge", "RatePlan", "RatePlanCharge", "Subscription"),
@@ -74,13 +81,23 @@ def _table(
         None if said is None else said.label,
         others=tuple(column for column in rest if not column.custom),
         related=() if said is None else said.related,
+        setting=_SETTING.get(one.object),
     )
 
 
 def _unread(said: DescribedObject) -> CatalogTable:
     columns = tuple(_column(field, field.column, PYTHON.get(field.type)) for field in said.fields)
     return CatalogTable(
-        said.name, columns, (), (), None, False, said.label, unread=_UNREAD, related=said.related
+        said.name,
+        columns,
+        (),
+        (),
+        None,
+        False,
+        said.label,
+        unread=_UNREAD,
+        related=said.related,
+        setting=_SETTING.get(said.name),
     )
 
 

@@ -11,8 +11,8 @@ refuses with DataError what no order can say.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from calendar import monthrange
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -41,7 +41,8 @@ class Rate(msgspec.Struct, frozen=True):
     """What one charge costs: its price, or its tiers, and of how many units. A flat fee has no quantity.
 
     `custom`: fields of the tenant's own on the charge, by the name that ends in `__c`: texts, numbers
-    (whole, or Decimals), booleans or None. They begin and end with the price; those that no date names are left alone.
+    (whole, or Decimals), booleans or None. They begin and end with the price; those that no date names are
+    left alone.
     """
 
     price: Decimal | tuple[Tier, ...]
