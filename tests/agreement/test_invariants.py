@@ -206,6 +206,21 @@ def test_groups_of_null_of_one_side_and_of_another_type(world: World) -> None:
     assert found["revenue_by_country country=XX"].reason == "only the target has this group"
 
 
+@pytest.mark.parametrize(
+    ("world", "read"),
+    [
+        ("postgres-postgres", set()),
+        ("postgres-opensearch", {"revenue_by_country", "orders_by_branch"}),
+        ("postgres-tantivy", {"revenue_by_country", "orders_by_branch", "orders"}),
+    ],
+    indirect=["world"],
+)
+def test_a_target_that_groups_is_not_read_and_a_report_says_which_was(world: World, read: set[str]) -> None:
+    world.run()
+    notes = ls.verify(world.pipeline(), "orders").notes
+    assert {note.partition(":")[0] for note in notes if "record by record" in note} == read
+
+
 def test_text_and_number_are_two_groups(world: World) -> None:
     if "tantivy" not in world.target.name:
         pytest.skip("one target without declared types is enough")

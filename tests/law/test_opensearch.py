@@ -12,6 +12,7 @@ import pytest
 
 from lockstep.ports import Target
 from lockstep.systems.opensearch import Elasticsearch, OpenSearch, SearchCluster, SearchIndex
+from lockstep.testing.grouping_law import GroupingLaw
 from lockstep.testing.proxy import Proxy
 from lockstep.testing.servers import SearchHandle
 from lockstep.testing.summing_law import SummingLaw
@@ -24,8 +25,10 @@ MAPPINGS: dict[str, Any] = {
 }
 
 
-class SearchLaw(WriterLaw, SummingLaw):
+class SearchLaw(WriterLaw, SummingLaw, GroupingLaw):
     """On the server of the fixture `handle`."""
+
+    cannot_group = "what it indexed"
 
     system: ClassVar[type[SearchCluster]]
     cannot_hold = frozenset({"not_finite"})

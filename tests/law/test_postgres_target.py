@@ -14,6 +14,7 @@ import pytest
 from lockstep.keys import decode
 from lockstep.ports import Target
 from lockstep.systems.postgres import Postgres
+from lockstep.testing.grouping_law import GroupingLaw
 from lockstep.testing.killed_law import KilledLaw
 from lockstep.testing.proxy import Proxy
 from lockstep.testing.restorable_law import RestorableLaw
@@ -48,7 +49,7 @@ COLUMNS = {
 }
 
 
-class TestPostgresTarget(WriterLaw, SummingLaw, RestorableLaw, KilledLaw):
+class TestPostgresTarget(WriterLaw, SummingLaw, GroupingLaw, RestorableLaw, KilledLaw):
     cannot_hold = frozenset({"text_nul"})
     generational = False
     url: str
@@ -99,6 +100,9 @@ class TestPostgresTarget(WriterLaw, SummingLaw, RestorableLaw, KilledLaw):
         self.do(f'UPDATE {place} SET "{name}" = %s WHERE id = %s', (value, *decode(key)))
         return True
 
+    def edit_unwritten(self, target: Target, key: Key) -> None:
+        self.edit(target, key, {"integer": 7})
+
     def drop(self, target: Target) -> bool:
         self.do(f"DROP TABLE {self.table}")
         return True
@@ -129,6 +133,7 @@ class TestPostgresTarget(WriterLaw, SummingLaw, RestorableLaw, KilledLaw):
 class TestPostgresTextTarget(TestPostgresTarget):
     """A table that Lockstep makes, all text, with names that need quotes."""
 
+    cannot_total = "does not add up exactly"
     table = '"Schéma %s"."select"'
     named = "Schéma %s.select"
 

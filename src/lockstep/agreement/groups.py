@@ -1,7 +1,7 @@
 """Counts and totals by group, of a source and of a target, exactly.
 
-A source that groups by itself does (see `ports.GroupingSnapshot`); else its rows are read, and so are the
-target's records: clusters add up in doubles, which lose cents.
+A system that groups by itself does (see `ports.GroupingSnapshot` and `ports.GroupingWriter`); else its rows
+are read, or its records.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ Groups = dict[bytes, Group]
 """By the canonical form of the group's values: 1 and 1.0 are one group, 1 and "1" are two."""
 
 
-class OfSource(NamedTuple):
-    """`note`: why rows were read."""
+class Side(NamedTuple):
+    """The groups of one side. `note`: why its rows or records were read."""
 
     groups: Groups
     note: str | None
 
 
-def of_source(invariant: Invariant, reader: Reader) -> OfSource:
+def of_source(invariant: Invariant, reader: Reader) -> Side:
     """The groups of the source, of one moment."""
     groups = _Collected(invariant)
     with reader.snapshot() as snapshot:
@@ -62,18 +62,26 @@ def of_source(invariant: Invariant, reader: Reader) -> OfSource:
                 for page in snapshot.groups(invariant.table, invariant.of, invariant.by):
                     for *group, records, total, witness in page:
                         groups.add(group, records, total, witness)
-                return OfSource(groups.found, None)
+                return Side(groups.found, None)
             except CannotSum as error:
                 why, groups = str(error), _Collected(invariant)
         for key, values, number, witness in _rows(invariant, snapshot):
             where = f"{invariant.table.name} {keys.text(key)}: {invariant.of}"
             groups.add(values, 1, as_number(number, where), witness)
-    return OfSource(groups.found, f"{invariant.name}: the source was read row by row: {why}")
+    return Side(groups.found, f"{invariant.name}: the source was read row by row: {why}")
 
 
-def of_target(invariant: Invariant, door: Door) -> Groups:
+def of_target(invariant: Invariant, door: Door) -> Side:
     """The groups of the target's records."""
     groups = _Collected(invariant)
+    try:
+        for some in door.groups(invariant.to_of, invariant.to_by):
+            for *group, records, total in some:
+                groups.add(group, records, total, 0)
+        return Side(groups.found, None)
+    except CannotSum as error:
+        note = f"{invariant.name}: the target was read record by record: {error}"
+        groups = _Collected(invariant)
     after: Key | None = None
     while True:
         page = door.scan(after, _PAGE)
@@ -83,7 +91,7 @@ def of_target(invariant: Invariant, door: Door) -> Groups:
             number = None if invariant.to_of is None else _at(held.record, invariant.to_of, name)
             groups.add(values, 1, as_number(number, f"{name}: {invariant.to_of}"), 0)
         if len(page) < _PAGE:
-            return groups.found
+            return Side(groups.found, note)
         after = page[-1].key
 
 

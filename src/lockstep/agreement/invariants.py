@@ -46,7 +46,7 @@ def check(invariants: Sequence[Invariant], scope: Scope, findings: Findings) -> 
 def _check(invariant: Invariant, scope: Scope, findings: Findings) -> list[str]:
     reached = scope.feed.reached()
     before = of_source(invariant, scope.reader)
-    target = of_target(invariant, scope.door)
+    target, note = of_target(invariant, scope.door)
     left = [form for form in {**before.groups, **target} if _apart(invariant, form, before.groups, target)]
     seen: dict[bytes, list[tuple[Group | None, Group | None]]] = {form: [] for form in left}
     found: dict[bytes, Divergence] = {}
@@ -54,7 +54,7 @@ def _check(invariant: Invariant, scope: Scope, findings: Findings) -> list[str]:
         if not left:
             break
         waits = scope.wait()
-        target = of_target(invariant, scope.door)
+        target, note = of_target(invariant, scope.door)
         now = of_source(invariant, scope.reader)
         still, still_reached = list(left), scope.feed.reached()
         for form in left:
@@ -73,7 +73,7 @@ def _check(invariant: Invariant, scope: Scope, findings: Findings) -> list[str]:
     findings.moving += len(left)
     for _, one in sorted(found.items()):
         findings.add(one)
-    notes = [before.note] if before.note else []
+    notes = [one for one in (before.note, note) if one]
     if left:
         names = ", ".join(_subject(invariant, (before.groups.get(form) or target[form])) for form in left[:5])
         notes.append(f"{names}: changed each time it was looked at, so nothing is said of it")

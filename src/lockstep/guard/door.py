@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lockstep.errors import CannotSum, Refused
 from lockstep.guard.policies import POLICIES, Own
@@ -20,6 +20,7 @@ from lockstep.ports import (
     ByMeaning,
     EstimatingWriter,
     Foreign,
+    GroupingWriter,
     ListingWriter,
     SummingWriter,
     Writer,
@@ -112,6 +113,12 @@ class Door:
 
     def strangers(self, mappings: Sequence[str], limit: int) -> tuple[int, list[Key]]:
         return self._summing().strangers(mappings, limit)
+
+    def groups(self, of: str | None, by: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+        """See `GroupingWriter`. Raises CannotSum."""
+        if not isinstance(self._writer, GroupingWriter):
+            raise CannotSum("the target does not group by itself")
+        return self._writer.groups(of, by)
 
     def _summing(self) -> SummingWriter:
         if isinstance(self._writer, SummingWriter):

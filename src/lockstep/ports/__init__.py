@@ -14,7 +14,7 @@ from lockstep.ports.following import Capture, Caught, Feed, FeedLag, WakingFeed
 from lockstep.ports.journal import Journal
 from lockstep.ports.reading import MOST_BYTES, MOST_ROWS, KeyPage, Reader, Snapshot
 from lockstep.ports.saving import Generational, Repository, Restorable
-from lockstep.ports.summing import GroupingSnapshot, SummingSnapshot, SummingWriter
+from lockstep.ports.summing import GroupingSnapshot, GroupingWriter, SummingSnapshot, SummingWriter
 from lockstep.ports.writing import EstimatingWriter, Features, ListingWriter, Writer
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Foreign",
     "Generational",
     "GroupingSnapshot",
+    "GroupingWriter",
     "Journal",
     "KeyPage",
     "ListingWriter",

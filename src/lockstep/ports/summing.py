@@ -44,6 +44,20 @@ class GroupingSnapshot(Protocol):
 
 
 @runtime_checkable
+class GroupingWriter(Protocol):
+    """A writer whose target counts and adds up its records by group, exactly. It sees all that was
+    acknowledged before."""
+
+    def groups(self, of: str | None, by: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+        """For every group of records that are equal in the fields `by`, as a scan reads them: these values,
+        how many records, and the exact sum of field `of` as a Decimal (None where there is nothing to add),
+        all of one moment. Fields are paths: `company.country` lies one deeper. A field that a record lacks is
+        null. A group may come in parts. Without `by`, all records are one group; no records are no group.
+        Raises CannotSum, with the reason, where the target can't do just that with these fields."""
+        ...
+
+
+@runtime_checkable
 class SummingWriter(Protocol):
     """A writer whose target sums by itself what its records say of themselves. It sees all that was
     acknowledged before. Raises CannotSum, with the reason, where the target will not.

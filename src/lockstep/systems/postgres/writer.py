@@ -34,6 +34,12 @@ _COUNTED = 10_000
 _SAMPLED = 500
 """Blocks of a table by which its rows are counted, to within a twentieth or so."""
 
+# Types, as format_type names them, whose values the server compares as canonical forms do. A domain has a
+# name of its own and is none of them.
+_TEXTS = frozenset({"text", "character varying"})
+_ADDED = frozenset({"smallint", "integer", "bigint", "numeric"})
+_GROUPED = _TEXTS | _ADDED - {"numeric"} | {"boolean", "uuid", "date"}
+
 _BLOCKS = (
     "SELECT coalesce(sum(pg_relation_size(relid)), 0) / current_setting('block_size')::int FROM "
     "(SELECT relid FROM pg_partition_tree(%s::regclass) WHERE isleaf UNION SELECT %s::regclass) AS leaves"
@@ -161,6 +167,19 @@ class PostgresDialect(Dialect):
             recipe(1, major, *(part for name in names_ for part in (name, rows.columns[name].declared))),
         )
 
+    def grouped(self, rows: Rows, name: str) -> str:
+        column = rows.columns[name]
+        if _bare(column) not in _GROUPED:
+            raise CannotSum(f"column {name} is {column.declared}, grouped otherwise by the server")
+        collated = f'{names.quoted(name)} COLLATE pg_catalog."C"'
+        return collated if _bare(column) in _TEXTS else column.read.replace("{}", names.quoted(name))
+
+    def added(self, rows: Rows, name: str) -> str:
+        column = rows.columns[name]
+        if _bare(column) not in _ADDED:
+            raise CannotSum(f"column {name} is {column.declared}, which the server does not add up exactly")
+        return f"pg_catalog.sum({names.quoted(name)}::pg_catalog.numeric)::pg_catalog.text"
+
     def columns(self, connection: sa.Connection, table: str) -> Columns:
         found = connection.exec_driver_sql(_COLUMNS, self.place(table)).all()
         return {
@@ -235,3 +254,8 @@ class PostgresDialect(Dialect):
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
+
+
+def _bare(column: Codec) -> str:
+    """The name of a column's type, without its length."""
+    return column.declared.partition("(")[0]

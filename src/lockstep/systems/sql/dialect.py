@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from lockstep.errors import LockstepError
+from lockstep.errors import CannotSum, LockstepError
 from lockstep.systems.sql.columns import Codec, Columns
 
 if TYPE_CHECKING:
@@ -89,6 +89,15 @@ class Dialect(ABC):
     ) -> Hash:
         """How the database hashes these columns of a row of the user's table, as they are stored. Equal rows
         have equal hashes under every setting of a session that Lockstep may have."""
+
+    def grouped(self, rows: Rows, name: str) -> str:
+        """SQL of a column, read as ever, in which the database takes for equal just what Lockstep does.
+        Raises CannotSum where there is none."""
+        raise CannotSum(f"{self.system} is read here in any case")
+
+    def added(self, rows: Rows, name: str) -> str:
+        """SQL of the exact sum of a column, as text. Raises CannotSum where there is none."""
+        raise CannotSum(f"{self.system} is read here in any case")
 
     @abstractmethod
     def rows(self, table: str, key: Sequence[str], columns: Columns) -> Rows:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from lockstep.errors import DataError, TargetReplaced, Unreachable
 from lockstep.ports import Features
-from lockstep.systems.sql import proof, standing, summing
+from lockstep.systems.sql import grouping, proof, standing, summing
 from lockstep.systems.sql.batch import apply, read_companion, record_of
 from lockstep.systems.sql.companion import companion
 from lockstep.systems.sql.dialect import Dialect
@@ -220,6 +221,11 @@ class SQLWriter:
         with self._moment() as connection:
             rows = self._rows(connection)
             return summing.strangers(connection, self._dialect, rows, self._own, mappings, limit)
+
+    def groups(self, of: str | None, by: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+        with self._moment() as connection:
+            rows = self._rows(connection)
+            yield from grouping.groups(connection, self._dialect, rows, self._own, of, by)
 
     def foreign(self) -> ForeignTable:
         return ForeignTable(self._dialect, self._table, self._key, self._declared, self._own)
