@@ -169,7 +169,7 @@ class _Story:
             traffic.start()
             time.sleep(self._seconds)
             traffic.stop()
-            time.sleep(0.5)  # the last changes are on their way
+        run(self._pipeline, once=True)  # a busy machine may still have had changes on their way
         self._say(
             f"   {traffic.changes:,} transactions, {traffic.rolled_back} more rolled back:\n"
             "   people renamed, moved, tagged, gone; companies renamed, so that the documents\n"
