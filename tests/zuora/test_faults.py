@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
+import msgspec
 import pytest
 
 from lockstep.errors import LeaseLost
 from lockstep.notes import Note
+from lockstep.systems import zuora
 from lockstep.systems.zuora.writer import ZuoraWriter
 from lockstep.twins.zuora.faults import Fault
 from lockstep.twins.zuora.server import ZuoraTwin
@@ -144,3 +147,41 @@ def test_what_cannot_be_mapped_is_refused_with_the_record_and_no_order(
     assert said in str(outcome.reason)
     assert "S-1" in str(outcome.reason)
     assert orders(api) == 0
+
+
+def named(name: str) -> zuora.Account:
+    return msgspec.structs.replace(app.example(), name=name)
+
+
+@pytest.mark.parametrize("kind", ["timeout", "timeout_lost", "cut", "500", "429", "token"])
+def test_fields_of_an_account_may_be_sent_twice(
+    writer: ZuoraWriter, zuora_twin: ZuoraTwin, api: Api, kind: str
+) -> None:
+    """A PUT knows no Idempotency-Key: it says what should be, so twice is as once."""
+    writer.write([change_of(named("Ada"), 1)])
+    zuora_twin.faults(Fault(kind=kind, method="PUT", path="/v1/accounts/.*", times=1))
+    (outcome,) = writer.write([change_of(named("Eve"), 2)])
+    assert outcome.status is Status.APPLIED, outcome
+    assert orders(api) == 1
+    assert api.get("/v1/accounts/A-1")["basicInfo"]["name"] == "Eve"
+    assert len(api.get("/object-query/accounts")["data"]) == 1
+    assert len(api.get("/object-query/contacts")["data"]) == 1
+
+
+def test_fields_that_land_after_later_ones_are_found_by_a_check_and_repaired(
+    writer: ZuoraWriter, zuora_twin: ZuoraTwin, api: Api
+) -> None:
+    """What no order of ours can prevent: the first PUT times out and is done when the second one long is."""
+    writer.write([change_of(named("Ada"), 1)])
+    zuora_twin.faults(Fault(kind="timeout", method="PUT", path="/v1/accounts/.*", times=1, after=1.0))
+    for version, name in ((2, "Bob"), (3, "Eve")):
+        change = change_of(named(name), version)
+        (outcome,) = writer.write([change])
+        assert outcome.status is Status.APPLIED, outcome
+    assert writer.read([change.key])[change.key].record == change.record
+    time.sleep(1.2)
+    assert api.get("/v1/accounts/A-1")["basicInfo"]["name"] == "Bob"
+    assert writer.read([change.key])[change.key].record != change.record, "a deep check reads so"
+    (outcome,) = writer.write([change_of(named("Eve"), 4)])
+    assert outcome.status is Status.APPLIED, outcome
+    assert api.get("/v1/accounts/A-1")["basicInfo"]["name"] == "Eve"

@@ -26,8 +26,8 @@ from tests.zuora import app
 ACCOUNTS = int(os.environ.get("LOCKSTEP_ZUORA_ACCOUNTS", "12"))
 ZONE = os.environ.get("LOCKSTEP_ZUORA_ZONE", "Pacific/Auckland")
 ROUNDS = 5 + ACCOUNTS // 50
-LONGEST = 3.0
-"""Seconds that a process lives beyond its start."""
+LONGEST = 6.0
+"""Seconds that a process lives beyond its start, at most."""
 
 FAULTS = (
     Fault(kind="timeout", method="POST", path="/v1/orders", probability=0.1, after=0.3),
@@ -36,7 +36,7 @@ FAULTS = (
     Fault(kind="lock", method="POST", path="/v1/orders", probability=0.1),
     Fault(kind="500", path="/(v1|object-query)/.*", probability=0.05),
     Fault(kind="503", path="/(v1|object-query)/.*", probability=0.05),
-    Fault(kind="429", path="/(v1|object-query)/.*", probability=0.02),
+    Fault(kind="429", path="/(v1|object-query)/.*", probability=0.004),  # each makes all wait for a second
     Fault(kind="token", path="/v1/.*", probability=0.03),
 )
 

@@ -93,7 +93,7 @@ class Loop:
         self._arrived = arrived or threading.Event()
         self._flying = InFlight(self._applier.send, door.parallel, self._arrived, mapping.name)
         self._rest: tuple[Batch, Sequence[Key]] | None = None
-        self._at_once = AT_ONCE
+        self._at_once = min(AT_ONCE, door.portion or AT_ONCE)
         self._claims = claims
         self._maybe_stuck = stuck > 0
         self._broken = False

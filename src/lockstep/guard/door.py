@@ -75,6 +75,11 @@ class Door:
         """How many writes at once the target takes."""
         return self._writer.features.parallel
 
+    @property
+    def portion(self) -> int | None:
+        """Of how many changes one write is made at most."""
+        return self._writer.features.portion
+
     def identity(self) -> Identity | None:
         return self._writer.identity()
 

@@ -15,11 +15,15 @@ class Features(NamedTuple):
     normalises  what it holds may differ from what was sent; outcomes then carry `held`
     parallel    how many writes at once are worth while. Above 1, threads may share the writer; at 1 one
                 thread has it
+    portion     of how many changes one write is made at most, None: of as many as there are. For a target
+                where each takes long: the ledger learns of a write when all of it is answered, so what a
+                crash cuts short is compared with the target anew, as a whole
     """
 
     versions: bool
     normalises: bool
     parallel: int = 1
+    portion: int | None = None
 
 
 @runtime_checkable

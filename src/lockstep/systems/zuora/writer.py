@@ -46,6 +46,10 @@ from lockstep.values import (
 
 T = TypeVar("T")
 
+_PORTION = 40
+"""Accounts of one write. The ledger learns of a write as a whole: a larger one, at the pace that tenants
+allow, takes longer than a run lives that is killed every few seconds, and it would get nowhere."""
+
 _ROUNDS = 60
 """Requests of one change in one batch, repetitions among them; more come with the next batch."""
 
@@ -53,7 +57,7 @@ _ROUNDS = 60
 class ZuoraWriter:
     """The Writer of all accounts of a tenant that a mapping returns."""
 
-    features = Features(versions=True, normalises=False)
+    features = Features(versions=True, normalises=False, portion=_PORTION)
 
     def __init__(
         self,
