@@ -13,9 +13,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 
 import lockstep as ls
+from lockstep.errors import Refused
+from lockstep.systems.zuora.client import Client
+from lockstep.systems.zuora.describe import described
+from lockstep.twins.zuora.faults import Fault
 from lockstep.twins.zuora.server import ZuoraTwin
 from lockstep.values import Table
 from tests.twins.api import Api, opened, stocked
@@ -214,3 +219,38 @@ def test_a_check_names_own_fields_that_the_tenant_does_not_have(api: Api, zuora_
     assert not found.blocks
     api.put("/twin/settings", {"unreadable": ["Account"]})
     assert "permission" in source.check([table])[0].problem
+
+
+def test_a_tenant_that_is_busy_or_fails_for_a_moment(api: Api, zuora_twin: ZuoraTwin) -> None:
+    kinds = ("429", "503", "cut", "token", "500")
+    zuora_twin.faults(*(Fault(kind=kind, times=1, path="/v1/describe.*", after=1) for kind in kinds))
+    tenant = ls.Zuora(zuora_twin.url, client_id=zuora_twin.client_id, client_secret=zuora_twin.client_secret)
+    catalog = tenant.tables().catalog()
+    assert catalog.missed == ()
+    (accounts,) = [one for one in catalog.tables if one.name == "accounts"]
+    assert [one.name for one in accounts.columns if one.custom] == list(OWN["Account"])
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "why"),
+    [
+        (b"<html><body>Sign in</body></html>", 200, "the answer is no description: its root is <html>"),
+        (b'{"success": false, "reasons": [{"code": 50000010, "message": "no role"}]}', 200, "no role"),
+        (b"nothing here", 404, "status 404"),
+        (b"[]", 200, "the answer is no description"),
+    ],
+)
+def test_what_stands_before_a_tenant_and_answers(said: bytes, status: int, why: str) -> None:
+    client = Client("http://127.0.0.1:9", "id", "secret")
+    client._http = httpx.Client(
+        base_url="http://127.0.0.1:9",
+        transport=httpx.MockTransport(
+            lambda request: (
+                httpx.Response(200, json={"access_token": "t", "expires_in": 60})
+                if request.url.path == "/oauth/token"
+                else httpx.Response(status, content=said)
+            )
+        ),
+    )
+    with closing(client), pytest.raises(Refused, match=why):
+        described(client, "Account")
