@@ -257,6 +257,28 @@ def test_what_no_mapping_wrote_is_removed_when_a_person_asks(world: World) -> No
 
 
 @pytest.mark.parametrize("world", ["sql"], indirect=True)
+def test_the_guard_of_the_mapping_holds_strangers_and_nothing_else(world: World) -> None:
+    world.guard = ls.Guard(free=2, share=0.0)
+    world.run()
+    bad = Saboteur(world)
+    for number in (901, 902, 903):
+        bad.add(number, "somebody", number)
+    bad.delete(31)
+    ls.verify(world.pipeline(), "people")
+    for dry_run in (True, False):
+        done = ls.repair(world.pipeline(), "people", extras=True, dry_run=dry_run)
+        assert (done.removed, done.keys) == (0, {"missing": 1})
+        assert [one.subject for one in done.left] == ["→ 901", "→ 902", "→ 903"]
+        assert "3 records would be removed" in done.left[0].reason
+        assert "guard=ls.Guard(free=" in done.left[0].reason
+    world.run()
+    assert world.actual().keys() - world.expected().keys() == {"901", "902", "903"}
+    world.guard = ls.Guard(free=3, share=0.0)
+    assert ls.repair(world.pipeline(), "people", extras=True).removed == 3
+    assert ls.verify(world.pipeline(), "people", method="deep").agreement
+
+
+@pytest.mark.parametrize("world", ["sql"], indirect=True)
 def test_one_report_is_repaired_and_what_others_found_is_not(world: World) -> None:
     world.run()
     bad = Saboteur(world)

@@ -31,6 +31,7 @@ _FAILED = "it cannot be derived: mend the cause, then `lockstep retry`"
 _STRANGER = "Lockstep did not write it; `--extras` removes what nobody needs"
 _APART = "an aggregate is not written: what differs below it is, or the invariant is to be corrected"
 _BUSY = "its target key does not follow from its source key: stop the run, then repair again"
+_HELD = "the guard holds it: {}; allow more by the mapping's `guard=ls.Guard(free=…)`, or remove it yourself"
 _NOT_NOW = "Lockstep did not write it: stop the run to remove it"
 
 
@@ -76,8 +77,8 @@ def repair(
     Each key is derived again and
     compared with what the target holds now; what differs is written. A record that carries this mapping's
     metadata and that nobody derives is removed; with `extras` also what no mapping wrote, as long as no run
-    works; else it is left. What a person has accepted is left as well. Raises StateError when no check was
-    made yet, or there is no such report.
+    works and the mapping's guard lets all of them go; else it is left. What a person has accepted is left as
+    well. Raises StateError when no check was made yet, or there is no such report.
     """
     with existing(pipeline, Access.CHANGE) as store:
         declared, consumer, newest = _of(pipeline, store, mapping, report)
@@ -91,7 +92,13 @@ def repair(
             and (report is None or _names(body, one))
         ]
         plan = _planned(declared, found, running=store.lock.holder() is not None, extras=extras)
-        left = list(plan.left)
+        left = plan.left
+        held = strangers.held_back(declared, store, consumer, plan.strangers)
+        if held is not None:
+            reason = _HELD.format(held)
+            left += [Left(subject(None, keys.text(key)), "extra", reason) for key in plan.strangers]
+            plan.strangers.clear()
+        before = len(left)
         alone = bool(plan.found or plan.strangers)  # what is not to happen beside a run
         if not dry_run and alone:
             store.lock.take()
@@ -109,7 +116,7 @@ def repair(
         more = max(sum(body["counts"].values()) - len(body["divergences"]), 0)
         counts = {kind: len(some) for kind, some in sorted(plan.wanted.items())}
         running = store.lock.holder() if dry_run or not alone else None
-        removed = len(plan.strangers) - (len(left) - len(plan.left))
+        removed = len(plan.strangers) - (len(left) - before)
         if not dry_run and (counts or removed):
             said = counts | ({"removed": removed} if removed else {})
             _note(store, declared.name, newest.id, said, by or user())

@@ -8,12 +8,26 @@ from collections.abc import Iterator, Sequence
 from lockstep.engine.lease import Lease
 from lockstep.engine.opening import door_to
 from lockstep.guard.door import Door, Plan
+from lockstep.guard.policy import HeldBack
+from lockstep.limits import Numbers
 from lockstep.mapping import Mapping
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import Change, Fingerprint, Held, Key, Meta, Status
 
 _AT_ONCE = 1_000
+
+
+def held_back(mapping: Mapping, store: Store, consumer: Consumer, wanted: Sequence[Key]) -> str | None:
+    """Why the mapping's guard would not let all of these go at once; None: it would."""
+    if not wanted:
+        return None
+    with contextlib.closing(door_to(mapping.target, consumer.number, store, guard=mapping.guard)) as door:
+        try:
+            door.judge(Numbers(removes=len(wanted), known=door.contents().records))
+        except HeldBack as held:
+            return held.verdict.reason
+    return None
 
 
 def remove(
@@ -31,7 +45,8 @@ def remove(
     """
     if not wanted:
         return
-    with contextlib.closing(door_to(mapping.target, consumer.number, store, lease)) as door:
+    opened = door_to(mapping.target, consumer.number, store, lease, mapping.guard)
+    with contextlib.closing(opened) as door:
         lease.rise_above(door.contents().highest)
         for start in range(0, len(wanted), _AT_ONCE):
             held = door.read(wanted[start : start + _AT_ONCE])
