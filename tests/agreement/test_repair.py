@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import lockstep as ls
 from lockstep import keys
 from lockstep.values import Change, Fingerprint, Meta, version
 from tests.agreement.planted import Saboteur
+from tests.agreement.test_from_tests import made, spoil
 from tests.agreement.test_planted import found
 from tests.pairs.world import Following, World, until
 
@@ -205,8 +208,6 @@ def test_an_extra_at_a_key_of_its_own_is_taken_over_first(tmp_path: Path) -> Non
 
 
 def test_two_records_of_one_key_are_two_divergences(tmp_path: Path, postgres_url: str) -> None:
-    import sqlite3
-
     from lockstep.place import StateUrl
 
     with contextlib.closing(sqlite3.connect(tmp_path / "app.db")) as app, app:
@@ -293,3 +294,37 @@ def test_one_report_is_repaired_and_what_others_found_is_not(world: World) -> No
     assert ls.repair(world.pipeline(), report=first.id).keys == {"missing": 1}
     world.run()
     assert found(ls.verify(world.pipeline(), "people")) == {"32": "missing"}
+
+
+def test_a_repair_that_is_rejected_is_tried_again_as_any_stuck_key(tmp_path: Path) -> None:
+    """So a record that does not stick is written more often than repairs were asked for."""
+    pipeline = made(tmp_path)
+    spoil(
+        tmp_path,
+        "CREATE TABLE seen(id INTEGER)",
+        "CREATE TRIGGER gone AFTER INSERT ON copied WHEN NEW.id = 2 "
+        "BEGIN INSERT INTO seen VALUES (2); DELETE FROM copied WHERE id = 2; END",
+        "DELETE FROM copied WHERE id = 2",
+    )
+
+    def inserted() -> int:
+        with contextlib.closing(sqlite3.connect(tmp_path / "out.db")) as out:
+            return int(out.execute("SELECT count(*) FROM seen").fetchone()[0])
+
+    assert ls.verify(pipeline, "copied").counts == {"missing": 1}
+    assert ls.repair(pipeline, "copied").keys == {"missing": 1}
+    ls.run(pipeline, once=True)
+    assert inserted() == 1
+    (stuck,) = ls.stuck(tmp_path / "state")
+    assert "took the row and does not hold it" in stuck.error
+    stop = threading.Event()
+    thread = threading.Thread(target=lambda: ls.run(pipeline, stop=stop))
+    thread.start()
+    try:
+        until(lambda: inserted() >= 3)
+    finally:
+        stop.set()
+        thread.join(60)
+    assert ls.stuck(tmp_path / "state")[0].attempts >= 3
+    report = ls.verify(pipeline, "copied")
+    assert [one.cause for one in report.divergences] == ["stuck: see `lockstep stuck`"]
