@@ -17,6 +17,7 @@ from tests.twins.api import Api
 from tests.zuora import app, by_hand
 from tests.zuora.test_target import writes
 
+MOVE = "INSERT INTO moves (id, contract_id, day, plan, price, seats)"
 FOUND = {"different": 1, "equal": 2, "failed": 2, "source-only": 1, "target-only": 1}
 
 
@@ -47,8 +48,11 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     for n in (1, 2, 3, 5, 6, 7):
         made.execute("INSERT INTO customers VALUES (?, 'Ada Ltd', 'EUR', 'ada@example.com')", (f"A-{n}",))
         made.execute("INSERT INTO contracts VALUES (?, ?, '2026-01-01', 12, NULL)", (f"S-{n}", f"A-{n}"))
-        made.execute("INSERT INTO moves VALUES (?, ?, '2026-01-01', 'Basic', 9.00, 3)", (n, f"S-{n}"))
-    made.execute("INSERT INTO moves VALUES (11, 'S-1', '2026-03-03', 'Pro', 12.50, 4)")
+        made.execute(
+            f"{MOVE} VALUES (?, ?, '2026-01-01', 'Basic', 9.00, 3)",
+            (n, f"S-{n}"),
+        )
+    made.execute(f"{MOVE} VALUES (11, 'S-1', '2026-03-03', 'Pro', 12.50, 4)")
     yield made
     made.close()
 
@@ -96,7 +100,7 @@ def test_what_was_taken_over_is_followed_as_ones_own(
     ls.adopt(pipeline, "accounts")
     ls.run(pipeline, once=True)
     zuora_twin.tenant.counts.clear()
-    db.execute("INSERT INTO moves VALUES (12, 'S-1', '2026-06-01', 'Pro', 13.00, 4)")
+    db.execute(f"{MOVE} VALUES (12, 'S-1', '2026-06-01', 'Pro', 13.00, 4)")
     db.execute("UPDATE moves SET seats = 6 WHERE id = 2")
     ls.run(pipeline, once=True)
     assert writes(zuora_twin) == 2, "one order for each"

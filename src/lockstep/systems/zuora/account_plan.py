@@ -64,6 +64,8 @@ def account_plan(
             f"account {should.key} has the currency {found.currency} in Zuora, not {should.currency}",
             "The currency of an account with subscriptions cannot be changed: give it another key.",
         )
+    if found is not None:
+        _assert_said(found, {*wanted, *ours}, today)
     changes: list[OnSubscription] = []
     shifted: dict[str, dict[str, list[Change[Rates]]]] = {}
     for one in should.subscriptions:
@@ -91,6 +93,7 @@ def removal(
 ) -> tuple[OnSubscription, ...]:
     """What ends all subscriptions that Lockstep made on an account. The account itself stays: what was billed
     hangs on it."""
+    _assert_said(found, ours, None)
     ended = ((one, _ended(one, today, rules, False)) for one in found.subscriptions if one.number in ours)
     return tuple(OnSubscription(one.number, actions, {}, one) for one, actions in ended if actions)
 
@@ -116,6 +119,20 @@ def _assert_free(account: str, one: FoundSubscription, today: dt.date) -> None:
                 "mapping does not return it and Lockstep did not make it",
                 "Let the mapping return it under that key, or cancel it in Zuora; until then the account is "
                 "left as it is.",
+            )
+
+
+def _assert_said(found: FoundAccount, ours: Collection[str], today: dt.date | None) -> None:
+    """Raises DataError where a subscription cannot be expressed that is to be changed, or (given a day) that
+    is somebody else's and may still cost something on it."""
+    for number, one in found.unsaid.items():
+        if number in ours:
+            raise one.error
+        if today is not None and (one.ended is None or one.ended > today):
+            raise DataError(
+                f"account {found.number} has a subscription of somebody else's that cannot be expressed: "
+                f"{one.error}",
+                "Let it end in Zuora, or leave the account out of the mapping: it is left as it is.",
             )
 
 

@@ -70,6 +70,9 @@ def _told(found: FoundAccount, sent: Account | None, today: dt.date, rules: Date
     told["subscriptions"] = [
         _subscription(there[key], wanted.get(key), found.customs.get(key, {}), today, rules) for key in order
     ]
+    told["subscriptions"] += [
+        {"key": number, "unreadable": str(one.error)} for number, one in found.unsaid.items()
+    ]
     return told
 
 

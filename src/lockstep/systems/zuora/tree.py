@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from lockstep.errors import DataError
 from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.found import FoundSubscription, with_held
 from lockstep.systems.zuora.models import Contact
 from lockstep.systems.zuora.object_query import Json, among, rows
-from lockstep.systems.zuora.subscriptions import subscription
+from lockstep.systems.zuora.subscriptions import day, subscription
 
 _DETAIL = ("charge-detail", "all-segments")
+
+
+class Unsaid(msgspec.Struct, frozen=True):
+    """A subscription that no timeline can say, and why. `ended`: the first day on which it was no more."""
+
+    error: DataError
+    ended: dt.date | None
 
 
 class FoundAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +39,8 @@ class FoundAccount(msgspec.Struct, frozen=True, kw_only=True):
     subscriptions: tuple[FoundSubscription, ...] = ()
     customs: dict[str, dict[str, Any]] = {}
     """The own fields of each subscription, by its number."""
+    unsaid: dict[str, Unsaid] = {}
+    """The subscriptions that are none of `subscriptions`, as they cannot be expressed."""
 
 
 def accounts(client: Client, numbers: Sequence[str]) -> dict[str, FoundAccount]:
@@ -81,21 +92,32 @@ def whole(client: Client, account: FoundAccount) -> FoundAccount:
     """With its subscriptions: one call, and one more for each forty subscriptions and each suspended one."""
     found: list[FoundSubscription] = []
     customs: dict[str, dict[str, Any]] = {}
+    unsaid: dict[str, Unsaid] = {}
     page = 1
     while True:
         params = [_DETAIL, ("page", str(page)), ("pageSize", "40")]
         said = client.ask("GET", f"/v1/subscriptions/accounts/{account.number}", params=params)
         for one in said.get("subscriptions") or ():
-            made = subscription(one)
-            if made.suspended is not None:
-                made = with_held(made, _before(client, one))
+            try:
+                made = subscription(one)
+                if made.suspended is not None:
+                    made = with_held(made, _before(client, one))
+            except DataError as error:
+                unsaid[str(one["subscriptionNumber"])] = Unsaid(error, _ended(one))
+                continue
             found.append(made)
             customs[made.number] = own_fields(one)
         if not said.get("nextPage"):
             break
         page += 1
     subscriptions = tuple(sorted(found, key=lambda one: one.number))
-    return replace(account, subscriptions=subscriptions, customs=customs)
+    return replace(account, subscriptions=subscriptions, customs=customs, unsaid=unsaid)
+
+
+def _ended(said: Json) -> dt.date | None:
+    """Since when a subscription is cancelled, or has expired."""
+    of = {"Cancelled": "subscriptionEndDate", "Expired": "termEndDate"}.get(str(said.get("status")))
+    return None if of is None else day(said.get(of))
 
 
 def _before(client: Client, said: Json) -> FoundSubscription:
