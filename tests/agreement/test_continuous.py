@@ -84,6 +84,36 @@ def test_checks_take_their_share_of_the_time_and_no_more() -> None:
     assert min(done.values()) > 50, "none is starved"
 
 
+def test_the_share_of_the_time_is_what_the_command_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lockstep.operations import run as running
+
+    made(tmp_path)
+    file = tmp_path / "pipeline.py"
+    file.write_text(
+        "from pathlib import Path\n"
+        "import lockstep as ls\n"
+        "from tests.agreement.test_from_tests import copied\n"
+        f"here = Path({str(tmp_path)!r})\n"
+        "pipeline = ls.Pipeline('words', state=here / 'state')\n"
+        "to = ls.SQLite(here / 'out.db').table('copied', columns={'id': 'INTEGER', 'text': 'TEXT'})\n"
+        "pipeline.mapping(ls.SQLite(here / 'app.db'), to=to, version='1')(copied)\n"
+    )
+    shares: list[float] = []
+
+    def seen(*given: Any, share: float, **more: Any) -> list[Any]:
+        shares.append(share)
+        raise ls.DeclarationError("seen", "Nothing.")
+
+    monkeypatch.setattr(running, "continuous", seen)
+    for options in ([], ["--verify-share", "20%"]):
+        CliRunner().invoke(cli, ["run", "--pipeline", str(file), "--verify-every", "10m", *options])
+    assert shares == [0.05, 0.2]
+    with pytest.raises(ls.DeclarationError, match="verify_share=0 is no share"):
+        ls.run(ls.Pipeline("none", state=tmp_path / "none"), verify_share=0)
+
+
 def test_a_declaration_without_a_meaning_is_refused() -> None:
     pipeline = ls.Pipeline("words")
     source, out = ls.SQLite("app.db"), ls.SQLite("out.db").table("t", columns={"id": "INTEGER"}, key=("id",))

@@ -82,6 +82,8 @@ redrive --since 1h --until zz
 redrive --since 1h --until 2h
 redrive --since 2999-01-01
 run --once --verify-every 5m
+run --once --verify-share 5%
+run --verify-share 0
 guard terraform nope.json
 guard fleet pipeline.py
 explore sqlite:///nope.db

@@ -9,6 +9,7 @@ import click
 from lockstep.cli import exits, output, standing
 from lockstep.cli.duration import Duration
 from lockstep.cli.progress import shown
+from lockstep.cli.share import Share
 from lockstep.cli.stopping import stop_on_signals
 from lockstep.cli.verb import print_json, settings, verb
 
@@ -37,25 +38,38 @@ if TYPE_CHECKING:
     "--verify-every", metavar="TIME", type=Duration(), help="Check all mappings every so often: 10m."
 )
 @click.option(
+    "--verify-share",
+    metavar="SHARE",
+    type=Share(),
+    help="Of the time that all checks of a source take at most; 5% where nothing is said.",
+)
+@click.option(
     "--on-drift", type=click.Choice(["report", "repair"]), help="What becomes of what the checks find."
 )
-def command(once: bool, verify_every: float | None, on_drift: str | None) -> None:
+def command(once: bool, verify_every: float | None, verify_share: float | None, on_drift: str | None) -> None:
     """Keep the targets in agreement with their sources, until it is stopped.
 
     Fills each target first, then follows changes. Ctrl-C or SIGTERM finishes the open batches, commits and
     exits with 0; a second Ctrl-C kills, which loses nothing either: the next run goes on from there. Exits
     with 1 when a mapping stopped.
     """
+    from lockstep.operations.continuous import SHARE
     from lockstep.operations.run import run
 
-    if once and verify_every is not None:
+    if once and (verify_every is not None or verify_share is not None):
         raise click.UsageError("--once ends by itself: run `lockstep verify` after it.")
     pipeline = settings().load()
     as_json = settings().json
     err = output.console(stderr=True)
     with stop_on_signals(say=not err.is_terminal) as stop, shown(err, stop, json=as_json) as progress:
         result = run(
-            pipeline, once=once, stop=stop, on_progress=progress, verify_every=verify_every, on_drift=on_drift
+            pipeline,
+            once=once,
+            stop=stop,
+            on_progress=progress,
+            verify_every=verify_every,
+            on_drift=on_drift,
+            verify_share=SHARE if verify_share is None else verify_share,
         )
     if as_json:
         said = {name: getattr(result, name) for name in result.__struct_fields__}

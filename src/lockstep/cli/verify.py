@@ -10,6 +10,7 @@ import click
 from lockstep.cli import exits, names, output
 from lockstep.cli.advance import progress_of
 from lockstep.cli.duration import Seconds
+from lockstep.cli.share import Share
 from lockstep.cli.stopping import stop_on_signals
 from lockstep.cli.verb import LIMIT, print_json, settings, verb
 
@@ -19,22 +20,6 @@ if TYPE_CHECKING:
     from lockstep.agreement.report import Divergence, Report
 
 _KINDS = ("missing", "stale", "different", "extra", "failed", "unsettled", "ledger", "invariant")
-
-
-class _Share(click.ParamType[float]):
-    """A share of all keys: 1%, or 0.01."""
-
-    name = "SHARE"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        text = str(value).strip()
-        try:
-            share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-        except ValueError:
-            share = 0.0
-        if not 0 < share <= 1:
-            self.fail(f"{value!r} is no share: write 1%, or 0.01", param, ctx)
-        return share
 
 
 @verb(
@@ -63,7 +48,7 @@ class _Share(click.ParamType[float]):
 )
 @click.argument("mappings", metavar="[MAPPING]...", nargs=-1, shell_complete=names.mappings)
 @click.option("--deep", is_flag=True, help="Trust nothing stored: derive, read and compare everything.")
-@click.option("--sample", type=_Share(), metavar="SHARE", help="As --deep, for a share of the keys: 1%.")
+@click.option("--sample", type=Share(), metavar="SHARE", help="As --deep, for a share of the keys: 1%.")
 @click.option(
     "--patience",
     metavar="SECONDS",

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from lockstep.engine import points
 from lockstep.engine.service import Service
+from lockstep.errors import DeclarationError
 from lockstep.operations.continuous import SHARE, continuous
 from lockstep.operations.opened import opened
 from lockstep.operations.status import MappingStatus, mapping_statuses
@@ -64,10 +65,12 @@ def run(
     done. `stop`: set it to finish the open batches, commit, and return. `on_progress` is given the
     gauges and the mappings' status, every so many seconds. `verify_every`, `on_drift`: for all mappings,
     instead of what each declares; see `Pipeline.mapping`. All checks of a source take at most
-    `verify_share` of the time. With `once` nothing is checked.
+    `verify_share` of the time (0 to 1). With `once` nothing is checked.
 
     Raises StateInUse when another run holds the state, and with `once` whatever a system answers.
     """
+    if not 0 < verify_share <= 1:
+        raise DeclarationError(f"verify_share={verify_share!r} is no share", "Give 0.05, for a twentieth.")
     stop = stop or threading.Event()
     if spec := os.environ.get("LOCKSTEP_CRASH"):
         points.die_at(spec)
