@@ -7,19 +7,15 @@ term ends, unless it renews.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import sqlite3
 from decimal import Decimal
 from typing import NamedTuple
 
 import lockstep as ls
-from lockstep.effective import Change
-from lockstep.systems.zuora.found import rates_of
 from lockstep.systems.zuora.models import Rate, Rates, plus_months
 from lockstep.systems.zuora.prices import Billing, monthly
-from lockstep.systems.zuora.revenue import differences
-from lockstep.systems.zuora.tree import accounts, whole
+from lockstep.systems.zuora.revenue_held import RevenueDiffers, revenue_differences
 
 Costs = list[tuple[str, dict[str, ls.Timeline[Rates]]]]
 _A_MONTH = {name: Billing(1) for name in ("SEAT", "TEAM-SEAT", "PRO-SEAT")}
@@ -29,22 +25,23 @@ class Revenue(NamedTuple):
     """What comes in a month by currency, as the product says, and where the tenant says otherwise."""
 
     monthly: dict[str, ls.Timeline[Decimal]]
-    differences: dict[str, list[Change[Decimal]]]
+    differences: list[RevenueDiffers]
 
 
 def compared(app: sqlite3.Connection, tenant: ls.Zuora) -> Revenue:
     """Reads both sides."""
     wanted = _of_app(app)
-    numbers = [row[0] for row in app.execute("SELECT number FROM customers")]
-    return Revenue(monthly(wanted, _A_MONTH), differences(wanted, _of_tenant(tenant, numbers), _A_MONTH))
+    every = [cost for costs in wanted.values() for cost in costs]
+    return Revenue(monthly(every, _A_MONTH), revenue_differences(tenant, wanted, _A_MONTH, months=12))
 
 
-def _of_app(app: sqlite3.Connection) -> Costs:
-    costs: Costs = []
+def _of_app(app: sqlite3.Connection) -> dict[str, Costs]:
+    costs: dict[str, Costs] = {}
     asked = (
-        "SELECT s.id, c.currency, s.starts_on FROM subscriptions s JOIN customers c ON c.id = s.customer_id"
+        "SELECT s.id, c.number, c.currency, s.starts_on "
+        "FROM subscriptions s JOIN customers c ON c.id = s.customer_id"
     )
-    for subscription, currency, start in app.execute(asked).fetchall():
+    for subscription, account, currency, start in app.execute(asked).fetchall():
         changes = app.execute(
             "SELECT day, price, seats FROM plan_changes WHERE subscription_id = ? ORDER BY day, id",
             (subscription,),
@@ -53,18 +50,9 @@ def _of_app(app: sqlite3.Connection) -> Costs:
             (dt.date.fromisoformat(day), {"SEAT": Rate(Decimal(str(price)), Decimal(seats))})
             for day, price, seats in changes
         )
-        costs.append((currency, {"any": _a_year(agreed, dt.date.fromisoformat(start))}))
+        cost = currency, {"any": _a_year(agreed, dt.date.fromisoformat(start))}
+        costs.setdefault(account, []).append(cost)
     return costs
-
-
-def _of_tenant(tenant: ls.Zuora, numbers: list[str]) -> Costs:
-    with contextlib.closing(tenant.connect()) as client:
-        return [
-            (account.currency, {plan: _a_year(rates, one.start) for plan, rates in held.items()})
-            for account in accounts(client, numbers).values()
-            for one in whole(client, account).subscriptions
-            for held in [rates_of(one.plans, one.number)]
-        ]
 
 
 def _a_year(rates: ls.Timeline[Rates], start: dt.date) -> ls.Timeline[Rates]:

@@ -65,6 +65,7 @@ class Story:
             for number in range(1, half + 1):
                 plan, seats = app.latest(connection, number)
                 app.change(connection, number, self._rise, plan, seats, RISEN[plan])
+        self.figures["revenue_before_the_rise"] = self._differing()
         orders, calls = self._run()
         print(f"   {orders} orders for {half} accounts, in {calls} calls: segments are cut, none made anew.")
         self.figures |= {"risen": half, "risen_orders": orders, "risen_calls": calls}
@@ -80,6 +81,7 @@ class Story:
             for field in one.fields:
                 print(f"     {field.path}: should be {field.expected}, is {field.actual}")
         self.figures["found"] = report.counts
+        self.figures["revenue_after_the_edit"] = self._differing()
         found = report.counts == {"different": 1}
         ls.repair(self._world.pipeline, "account")
         orders, _ = self._run()
@@ -95,13 +97,18 @@ class Story:
             dates += len(income.edges())
             now, then = income.at(self._today), income.at(self._rise)
             print(f"   {currency} {now:>10,.2f} today, {then:>10,.2f} from {self._rise} on")
-        for currency, changes in found.differences.items():
-            print(f"   {currency} differs: {changes}")
+        for one in found.differences:
+            print(f"   {one}")
         same = not found.differences
         verdict = "The same" if same else "NOT the same"
         print(f"   {verdict} on both sides, at {dates} dates on which it changes.")
         self.figures["revenue_dates"] = dates
         return same and dates > 0
+
+    def _differing(self) -> list[str]:
+        """Which accounts bring in another amount in Zuora than by the app."""
+        with contextlib.closing(app.connect(Path("app.db"))) as connection:
+            return sorted({one.account for one in compared(connection, ls.Zuora.from_env()).differences})
 
     def _run(self) -> tuple[int, int]:
         """Keeps up once; how many orders that were, and how many calls in all."""
