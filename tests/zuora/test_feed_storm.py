@@ -24,7 +24,7 @@ from lockstep.twins.zuora.server import ZuoraTwin
 from tests.twins.api import Api, opened, sign_in, stocked
 from tests.twins.tenant import act
 from tests.zuora import app
-from tests.zuora.feed_worker import pipeline_of
+from tests.zuora.feed_app import pipeline_of
 
 FAULTS = (
     Fault(kind="callout_lost", probability=0.3),
@@ -67,14 +67,16 @@ def test_nothing_is_lost_and_the_last_run_needs_no_check(
     versions: dict[str, int] = {}
     for _ in range(4):
         with _killed(tmp_path, zuora_twin, port):
+            _follows(port)
             zuora_twin.faults(*FAULTS, seed=choose.randrange(99))
-            until = time.monotonic() + choose.uniform(3.0, 4.5)
+            until = time.monotonic() + choose.uniform(2.0, 3.5)
             while time.monotonic() < until:
                 sign_in(api)
                 _changed(api, versions, choose)
                 _forged(port)
                 time.sleep(0.1)
-    zuora_twin.faults()
+        zuora_twin.faults()
+    assert held(tmp_path), "what was killed had written something"
     tenant = app.tenant_of(zuora_twin)
     ls.run(pipeline_of(tmp_path, tenant), once=True)
     assert {number: version for number, (_, version) in held(tmp_path).items()} == versions
@@ -104,9 +106,19 @@ def _killed(place: Path, twin: ZuoraTwin, port: int) -> Iterator[None]:
         worker.wait()
 
 
+def _follows(port: int) -> None:
+    """Returns once the process polls: then it listens."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise AssertionError("it does not listen for callouts")
+
+
 def _changed(api: Api, versions: dict[str, int], choose: random.Random) -> None:
     """A new subscription, or two versions of one within a moment: they may have one updated date."""
-    if not versions or choose.random() < 0.4:
+    if not versions or choose.random() < 0.8:
         number = f"S-{len(versions)}"
         api.account(f"A-{len(versions)}")
         account = f"A-{len(versions)}"
