@@ -122,10 +122,11 @@ def made(path: Path) -> sqlite3.Connection:
     return app
 
 
-def pipeline_of(path: Path, state: Path, tenant: ls.Zuora) -> ls.Pipeline:
+def pipeline_of(path: Path, state: Path, tenant: ls.Zuora, hold_edits: Sequence[str] = ()) -> ls.Pipeline:
     pipeline = ls.Pipeline("billing", state=state)
     today = today_in(tenant.dates.zone)
-    pipeline.mapping(ls.SQLite(path), to=tenant.accounts(today=lambda: today), name="accounts")(account)
+    accounts = tenant.accounts(today=lambda: today, hold_edits=hold_edits)
+    pipeline.mapping(ls.SQLite(path), to=accounts, name="accounts")(account)
     return pipeline
 
 

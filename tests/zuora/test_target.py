@@ -148,3 +148,20 @@ def test_a_plan_says_what_would_be_ordered_and_orders_nothing(
     assert sides.name == "S-1 Pro"
     assert [span.value for span in sides.wanted] == ["4 × 12.5", "4 × 13"]
     assert writes(zuora_twin) == 0
+
+
+@pytest.mark.parametrize("held", [(), ("name",)])
+def test_an_edit_of_a_name_is_overwritten_or_held(
+    held: tuple[str, ...], tmp_path: Path, db: sqlite3.Connection, api: Api, zuora_twin: ZuoraTwin
+) -> None:
+    path, state, tenant = tmp_path / "app.db", tmp_path / "state", app.tenant_of(zuora_twin)
+    pipeline = app.pipeline_of(path, state, tenant, held)
+    ls.run(pipeline, once=True)
+    api.put("/v1/accounts/A-1", {"name": "Typed in the UI"})
+    db.execute("UPDATE customers SET email = 'other@example.com', name = 'Ada & Co'")
+    ls.run(pipeline, once=True)
+    name = api.get("/v1/accounts/A-1")["basicInfo"]["name"]
+    assert name == ("Typed in the UI" if held else "Ada & Co")
+    reasons = [str(one) for one in ls.stuck(pipeline, "accounts")]
+    assert bool(reasons) == bool(held)
+    assert all("sent as 'Ada Ltd', is 'Typed in the UI'" in one for one in reasons)

@@ -1,6 +1,7 @@
 """Who owns a field that both the app and Zuora show, and what is done about an edit by the one who does not.
 
-Pure: it says what to write and what to report, from three views of a record. Nothing writes by it yet.
+Pure: it says what to write and what to report, from three views of a record. `guarded.py` holds by it;
+nothing checks the flows yet.
 """
 
 from __future__ import annotations

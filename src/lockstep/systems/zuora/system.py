@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Self
 from urllib.parse import urlsplit
@@ -70,15 +70,23 @@ class Zuora:
         return Client(self.url, self._client_id, self._client_secret, timeout=timeout or self._timeout)
 
     def accounts(
-        self, *, rewrite_billed: bool = False, today: Callable[[], dt.date] | None = None
+        self,
+        *,
+        rewrite_billed: bool = False,
+        today: Callable[[], dt.date] | None = None,
+        hold_edits: Sequence[str] = (),
     ) -> ZuoraAccounts:
         """Its accounts, with all that hangs on them, as a target: a mapping returns `zuora.Account`.
 
         `rewrite_billed`: also what was billed is made as the mapping says, and Zuora credits and bills again;
         else such a change begins on the first day that is not billed. `today`: the tenant's date, where its
-        clock is not the world's.
+        clock is not the world's. `hold_edits`: "name" and own fields (__c) whose edit in Zuora makes the
+        account a stuck key, which a person decides about; others are written as the mapping says.
         """
-        return ZuoraAccounts(self, rewrite_billed=rewrite_billed, today=today)
+        for one in hold_edits:
+            if one != "name" and not one.endswith("__c"):
+                raise DeclarationError(f"edits of {one!r} cannot be held", 'Give "name" or own fields (__c).')
+        return ZuoraAccounts(self, rewrite_billed=rewrite_billed, today=today, hold_edits=hold_edits)
 
     def tables(
         self,

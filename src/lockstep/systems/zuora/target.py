@@ -27,9 +27,11 @@ class ZuoraAccounts:
         rewrite_billed: bool = False,
         today: Callable[[], dt.date] | None = None,
         notes: Notes | None = None,
+        hold_edits: Sequence[str] = (),
     ) -> None:
         self._system = system
         self._rewrite_billed = rewrite_billed
+        self._hold_edits = tuple(hold_edits)
         self._today = today or self._date
         self._given_today = today
         self._notes = notes or _Nothing()
@@ -44,7 +46,11 @@ class ZuoraAccounts:
 
     def noting(self, notes: Notes) -> ZuoraAccounts:
         return ZuoraAccounts(
-            self._system, rewrite_billed=self._rewrite_billed, today=self._given_today, notes=notes
+            self._system,
+            rewrite_billed=self._rewrite_billed,
+            today=self._given_today,
+            notes=notes,
+            hold_edits=self._hold_edits,
         )
 
     def open(self, generation: int) -> ZuoraWriter:
@@ -56,6 +62,7 @@ class ZuoraAccounts:
             self._system.dates,
             self._today,
             rewrite_billed=self._rewrite_billed,
+            hold_edits=self._hold_edits,
         )
 
     def check(self) -> list[Finding]:

@@ -24,6 +24,7 @@ from lockstep.systems.zuora.catalogue import Catalogue, assert_sold, named_by
 from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.delivery import PATIENCE, deliver
 from lockstep.systems.zuora.foreign import ForeignAccounts
+from lockstep.systems.zuora.guarded import assert_unedited
 from lockstep.systems.zuora.likeness import Likeness
 from lockstep.systems.zuora.noted import Intent, Known, Noted
 from lockstep.systems.zuora.reading import Several, Trees
@@ -68,12 +69,14 @@ class ZuoraWriter:
         today: Callable[[], dt.date],
         *,
         rewrite_billed: bool = False,
+        hold_edits: Sequence[str] = (),
         patience: float = PATIENCE,
     ) -> None:
         self._client, self._system = client, system
         self._noted = Noted(notes)
         self._rules, self._today = rules, today
         self._rewrite_billed, self._patience = rewrite_billed, patience
+        self._hold_edits = hold_edits
         self._likeness = Likeness(today, rules, rewrite_billed)
         self._catalogue = Catalogue(client)
         self._several = Several(client)
@@ -249,6 +252,8 @@ class ZuoraWriter:
 
     def _planned(self, one: Asked, tree: FoundAccount | None, today: dt.date) -> AccountPlan:
         if one.account is not None:
+            if not one.wrote:
+                assert_unedited(tree, one.before, one.account, self._hold_edits)
             return self._likeness.plan(tree, one.account, one.ours)
         ended = () if tree is None else removal(tree, one.ours, today=today, rules=self._rules)
         return AccountPlan(False, {}, ended, {})
@@ -268,7 +273,7 @@ class ZuoraWriter:
         wanted: dict[Key, str] = {}
         spared: dict[Key, FoundAccount] = {}
         for one in some:
-            likely = one.likely
+            likely = None if self._hold_edits else one.likely
             if likely is None:
                 wanted[one.change.key] = one.number
             else:
