@@ -26,7 +26,8 @@ def assert_unedited(
         told = "; ".join(f"{one.field} was sent as {one.sent!r}, is {one.found!r}" for one in judged.drifted)
         raise DataError(
             f"account {should.key} was edited in Zuora: {told}",
-            "Nothing of the account is written: set it back in Zuora, or let the app say the same",
+            "Nothing of the account is written: set it back in Zuora, or let the app say the same; then "
+            "`lockstep retry`",
         )
 
 
