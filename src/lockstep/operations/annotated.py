@@ -14,7 +14,7 @@ from lockstep.values import Finding
 def misannotated(mapping: Mapping, roots: Iterable[Model]) -> Iterator[Finding]:
     """What the roots, and all that hangs on them, hold otherwise; once for each column."""
     said: set[tuple[type, str]] = set()
-    for record in _below(roots):
+    for record in below(roots):
         described = describe(type(record))
         for column in described.columns:
             value = getattr(record, column.field)
@@ -24,12 +24,13 @@ def misannotated(mapping: Mapping, roots: Iterable[Model]) -> Iterator[Finding]:
                 yield finding
 
 
-def _below(records: Iterable[Any]) -> Iterator[Any]:
+def below(records: Iterable[Any]) -> Iterator[Any]:
+    """Records and all that hangs on them."""
     for record in records:
         yield record
         for relation in describe(type(record)).relations:
             related = getattr(record, relation.field)
-            yield from _below(related if isinstance(related, list) else [related] if related else [])
+            yield from below(related if isinstance(related, list) else [related] if related else [])
 
 
 def _finding(mapping: Mapping, cls: type[Model], column: Column, value: Any) -> Finding | None:

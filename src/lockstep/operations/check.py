@@ -15,6 +15,7 @@ from lockstep.engine.derive import Deriver
 from lockstep.errors import DataError, DeclarationError, LockstepError
 from lockstep.mapping import LEAVES, Desired, Mapping
 from lockstep.operations.annotated import misannotated
+from lockstep.operations.lossy import lossy
 from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import Restorable, Target
 from lockstep.values import EVERYTHING, Finding
@@ -32,13 +33,17 @@ def check(pipeline: Pipeline) -> list[Finding]:
         found += own
         if not any(finding.blocks for finding in own):
             healthy.add(source.name)
+    usable: set[str] = set()
     for target in pipeline.targets().values():
-        found += _asked(target.name, target.check)
+        own = _asked(target.name, target.check)
+        found += own
+        if not any(finding.blocks for finding in own):
+            usable.add(target.name)
         found += _unsaved(target)
     for mapping in pipeline.mappings.values():
         found += _sharing(pipeline, mapping)
         if mapping.source.name in healthy:
-            found += _asked(mapping.name, partial(_sampled, mapping))
+            found += _asked(mapping.name, partial(_sampled, mapping, mapping.target.name in usable))
     return sorted(dict.fromkeys(found), key=lambda finding: not finding.blocks)
 
 
@@ -83,8 +88,9 @@ def _sharing(pipeline: Pipeline, mapping: Mapping) -> Iterator[Finding]:
             )
 
 
-def _sampled(mapping: Mapping) -> Iterator[Finding]:
-    """Runs the mapping on samples: twice, and with its lists turned round."""
+def _sampled(mapping: Mapping, holds: bool) -> Iterator[Finding]:
+    """Runs the mapping on samples: twice, and with its lists turned round; `holds`: the target can be asked
+    what it would hold of them."""
     reader = mapping.source.reader()
     try:
         with reader.snapshot() as snapshot:
@@ -106,7 +112,11 @@ def _sampled(mapping: Mapping) -> Iterator[Finding]:
             error.remedy,
             blocks=len(failed) == len(first),
         )
-    yield from misannotated(mapping, [one.root for one in first.values() if one.root is not None])
+    roots = [one.root for one in first.values() if one.root is not None]
+    yield from misannotated(mapping, roots)
+    if holds:
+        derived = [item.record for one in first.values() if one.error is None for item in one.desired]
+        yield from lossy(mapping, roots, derived)
     for key, one in first.items():
         if one.error is not None or one.root is None or key not in again:
             continue

@@ -11,6 +11,7 @@ from __future__ import annotations
 from lockstep.ports.adopting import ADOPTING, AdoptingWriter, ByMeaning, Foreign
 from lockstep.ports.declared import Source, Target
 from lockstep.ports.following import Capture, Caught, Feed, FeedLag, WakingFeed
+from lockstep.ports.holding import HoldingTarget, Loss
 from lockstep.ports.journal import Journal
 from lockstep.ports.reading import MOST_BYTES, MOST_ROWS, KeyPage, Reader, Snapshot
 from lockstep.ports.saving import Generational, Repository, Restorable
@@ -33,9 +34,11 @@ __all__ = [
     "Generational",
     "GroupingSnapshot",
     "GroupingWriter",
+    "HoldingTarget",
     "Journal",
     "KeyPage",
     "ListingWriter",
+    "Loss",
     "Reader",
     "Repository",
     "Restorable",

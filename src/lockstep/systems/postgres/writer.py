@@ -21,6 +21,7 @@ from lockstep.systems.postgres import names
 from lockstep.systems.postgres.cells import codec, declared, is_text
 from lockstep.systems.postgres.client import Address
 from lockstep.systems.postgres.copier import PostgresCopier
+from lockstep.systems.postgres.kept import kept
 from lockstep.systems.postgres.rejections import AGAIN, meaning
 from lockstep.systems.postgres.rows import PostgresRows
 from lockstep.systems.postgres.tables import COLLATIONS
@@ -190,6 +191,10 @@ class PostgresDialect(Dialect):
 
     def codec(self, declared_: str) -> Codec:
         return declared(declared_)
+
+    def kept(self, codec: Codec, cells: Sequence[Any]) -> list[Any]:
+        with self.reading() as connection:
+            return kept(connection, codec, cells)
 
     def unique(self, connection: sa.Connection, table: str, key: Sequence[str]) -> bool:
         found = connection.exec_driver_sql(_UNIQUE, self.place(table)).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -33,7 +34,14 @@ class Codec(NamedTuple):
     key: str | None = None
 
 
+_OTHERWISE = re.compile(r"\s+(?:not null|null|default|unique|check|collate|primary|references)\b", re.I)
+
 Columns = Mapping[str, Codec]
+
+
+def bare(declared: str) -> str:
+    """A declared type with its sizes, without what else a declaration says of a column."""
+    return _OTHERWISE.split(declared)[0]
 
 
 def as_json(value: Any) -> str:

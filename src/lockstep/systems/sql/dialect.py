@@ -129,6 +129,11 @@ class Dialect(ABC):
         """How a column of this declared type holds values."""
 
     @abstractmethod
+    def kept(self, codec: Codec, cells: Sequence[Any]) -> list[Any]:
+        """What a column of this type would hold for each of these cells, as cells that are read; DataError in
+        the place of one that it would refuse. None at all where that cannot be told. Writes nothing."""
+
+    @abstractmethod
     def unique(self, connection: sa.Connection, table: str, key: Sequence[str]) -> bool:
         """Whether exactly these columns are unique in a table, telling apart all texts."""
 

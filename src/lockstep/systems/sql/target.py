@@ -10,13 +10,16 @@ from sqlalchemy.exc import DBAPIError
 
 from lockstep.errors import DeclarationError, LockstepError
 from lockstep.keys import encode
+from lockstep.ports import Loss
 from lockstep.systems.saved.archive import Archive
 from lockstep.systems.sql import standing
+from lockstep.systems.sql.columns import Columns
 from lockstep.systems.sql.companion import shortened
 from lockstep.systems.sql.dialect import Dialect
+from lockstep.systems.sql.losses import losses
 from lockstep.systems.sql.repository import Build, SQLRepository, folder, opened, remove
 from lockstep.systems.sql.writer import SQLWriter
-from lockstep.values import Finding, Key
+from lockstep.values import Finding, Key, Record
 
 SCRATCH = "__lockstep_drill"
 TOMBSTONES = 3600.0
@@ -88,6 +91,21 @@ class SQLTarget:
         table = self._table if generation else self._scratch
         of = None if generation else self._table
         return Build(self._dialect(table), table, self._key_columns, self._declared, of)
+
+    def losses(self, records: Sequence[Record]) -> list[Loss]:
+        dialect = self._dialect(self._table)
+        try:
+            columns: Columns = {}
+            if dialect.there():
+                with dialect.reading() as connection:
+                    columns = dialect.columns(connection, self._table)
+            if not columns:
+                columns = {name: dialect.codec(declared) for name, declared in self._declared.items()}
+            return losses(dialect, columns, self._key_columns, records)
+        except DBAPIError as error:
+            raise dialect.error(error) from error
+        finally:
+            dialect.close()
 
     def check(self) -> list[Finding]:
         dialect = self._dialect(self._table)

@@ -33,6 +33,7 @@ from lockstep.systems.sql.rows import Rows
 from lockstep.systems.sqlite import sums, types
 from lockstep.systems.sqlite.client import attach, connect, error_of, file_of, names
 from lockstep.systems.sqlite.copier import SQLiteCopier
+from lockstep.systems.sqlite.kept import kept
 
 _WRITE = "lockstep_writes"
 _KEY = "lockstep_key"
@@ -151,6 +152,9 @@ class SQLiteDialect(Dialect):
         name = "Any?" if kind is types.UNKNOWN else kind.python
         encode, decode, orders = _DIGITS if kind is types.DIGITS else _CODECS[name]
         return Codec(declared, encode, decode, orders, text=encode is as_text)
+
+    def kept(self, codec: Codec, cells: Sequence[Any]) -> list[Any]:
+        return kept(codec, cells)
 
     def unique(self, connection: sa.Connection, table: str, key: Sequence[str]) -> bool:
         """SQLite's own key of a table is no index where it is the row id; every other one is listed."""

@@ -1,0 +1,92 @@
+"""Whether the target holds what a mapping yields: each field that would lose something is named."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from lockstep.canonical import canonical
+from lockstep.mapping import Mapping
+from lockstep.model import Model, describe
+from lockstep.operations.annotated import below
+from lockstep.ports import HoldingTarget, Loss
+from lockstep.values import Finding, Record
+
+_SHOWN = 60
+
+
+def lossy(mapping: Mapping, roots: Iterable[Model], records: Sequence[Record]) -> Iterator[Finding]:
+    """One finding for each field that refuses values, or holds others. It blocks where every record of the
+    sample would be refused: then nothing could be written."""
+    if not isinstance(mapping.target, HoldingTarget) or not records:
+        return
+    by_field: dict[tuple[str, bool], list[Loss]] = {}
+    for loss in mapping.target.losses(records):
+        by_field.setdefault((loss.field, loss.refused is None), []).append(loss)
+    personal = _personal(roots) if by_field else frozenset()
+    for (field, changes), lost in by_field.items():
+        places = {loss.place for loss in lost}
+        said = _changed(lost[0], personal) if changes else _refused(lost[0], personal)
+        of = f"{len(places)} of {len(records)} sampled records"
+        yield Finding(
+            mapping.name,
+            f"{field} of {mapping.target.name} is {lost[0].type}, which {'loses' if changes else 'refuses'} "
+            f"what {of} {'has' if len(places) == 1 else 'have'} there: {said}",
+            _LOSES if changes else _REFUSES,
+            blocks=not changes and len(places) == len(records),
+        )
+
+
+_LOSES = (
+    "Give the field a type that holds it, or let the mapping return what the field holds (round, cut or "
+    "convert there). Left so, the target's form is taken as meant, and a check calls it no difference."
+)
+_REFUSES = (
+    "Give the field a type that holds it, or let the mapping return what fits. Left so, these keys are stuck "
+    "with this reason, and the others are written."
+)
+
+
+def _changed(loss: Loss, personal: frozenset[str]) -> str:
+    zones = [getattr(one, "tzinfo", None) is not None for one in (loss.value, loss.held)]
+    zone = ""
+    if isinstance(loss.value, dt.datetime) and zones[0] != zones[1]:
+        zone = ", in UTC and without its zone" if zones[0] else ", taken for UTC"
+    if _hidden(loss.value, personal):
+        return f"{_kind(loss.value)}{zone and f' would be held{zone}'}"
+    return f"{_text(loss.value)} would be held as {_text(loss.held)}{zone}"
+
+
+def _refused(loss: Loss, personal: frozenset[str]) -> str:
+    if not _hidden(loss.value, personal):
+        return f"{_text(loss.value)}: {loss.refused}"
+    reason = str(loss.refused)
+    return f"{_kind(loss.value)}" + ("" if str(loss.value) in reason else f": {reason}")
+
+
+def _text(value: Any) -> str:
+    text = canonical({"": value})[4:-1].decode()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
+
+
+def _kind(value: Any) -> str:
+    length = f" of {len(value)} characters" if isinstance(value, str) else ""
+    return f"a personal {type(value).__name__}{length}, not shown"
+
+
+def _hidden(value: Any, personal: frozenset[str]) -> bool:
+    """Whether it may be personal: it is what a personal column holds, or any text (or what has texts in it)
+    where there are such columns: a mapping may have made it of them."""
+    if not personal:
+        return False
+    return isinstance(value, str | bytes | list | tuple | dict) or _text(value) in personal
+
+
+def _personal(roots: Iterable[Model]) -> frozenset[str]:
+    return frozenset(
+        _text(getattr(record, column.field))
+        for record in below(roots)
+        for column in describe(type(record)).columns
+        if column.data_class is not None and getattr(record, column.field) is not None
+    )

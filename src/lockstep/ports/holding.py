@@ -1,0 +1,36 @@
+"""Targets whose fields hold less than a mapping may yield."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from msgspec import Struct
+
+from lockstep.values import Record
+
+
+class Loss(Struct, frozen=True):
+    """A value that a target would not hold as it is.
+
+    `place` says of which record, `field` is its dotted name, `type` what the target calls the field's type.
+    Either the write would be `refused`, with the reason, or the field would hold `held` instead.
+    """
+
+    place: int
+    field: str
+    type: str
+    value: Any
+    held: Any = None
+    refused: str | None = None
+
+
+@runtime_checkable
+class HoldingTarget(Protocol):
+    """A target that knows what its fields would make of values, without writing them."""
+
+    def losses(self, records: Sequence[Record]) -> list[Loss]:
+        """The values of these records that would be refused, or held as other values. A value that only
+        takes the form of its field (a number in a text field) is none, nor is one of which the target cannot
+        tell. Where nothing is created yet, the fields are those that would be. Writes nothing."""
+        ...
