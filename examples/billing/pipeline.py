@@ -11,6 +11,7 @@ from decimal import Decimal
 from models import Customer, PlanChange, Subscription
 
 import lockstep as ls
+from lockstep.effective import together
 from lockstep.systems import zuora
 
 app = ls.SQLite(os.environ.get("BILLING_APP", "app.db"))
@@ -39,6 +40,21 @@ def account(customer: Payer) -> zuora.Account:
             country=customer.country,
         ),
         subscriptions=tuple(map(_subscription, sorted(customer.contracts, key=lambda one: one.id))),
+    )
+
+
+@pipeline.amounts("account")
+def monthly_revenue(customer: Payer) -> dict[str, ls.Timeline[Decimal]]:
+    """The invariant: what comes in a month, added up from the product's rows. Zuora says it by its own
+    figures, so it shares nothing with the mapping; `lockstep verify` compares the two at every date."""
+    income = {one.number: _income(one) for one in customer.contracts}
+    return {customer.currency: together(income).map(lambda held: sum(held.values(), Decimal(0)))}
+
+
+def _income(contract: Contract) -> ls.Timeline[Decimal]:
+    changes = sorted(contract.changes, key=lambda one: (one.day, one.id))
+    return ls.Timeline.from_events(
+        ((one.day, one.seats * one.price) for one in changes), end=contract.cancelled_on
     )
 
 

@@ -75,7 +75,7 @@ def declared(
 ) -> Invariant:
     """What a function says must be equal. Raises DeclarationError."""
     name = function.__name__
-    _check_tolerance(name, tolerance, why)
+    check_tolerance(name, tolerance, why)
     sides = function()
     if not isinstance(sides, Equal):
         raise DeclarationError(f"invariant {name} returned {type(sides).__name__}", _SIDES)
@@ -112,7 +112,8 @@ def declared(
     )
 
 
-def _check_tolerance(name: str, tolerance: Decimal | int, why: str) -> None:
+def check_tolerance(name: str, tolerance: Decimal | int, why: str) -> None:
+    """Raises DeclarationError where it is no exact number of 0 or more, or has no reason."""
     if not isinstance(tolerance, Decimal | int) or isinstance(tolerance, bool):
         raise DeclarationError(
             f"invariant {name}: a tolerance of {tolerance!r} is no exact number",

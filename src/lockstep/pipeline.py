@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, ParamS
 
 import msgspec
 
+from lockstep.amounts import Amounts, ByName, declared_amounts
 from lockstep.errors import DeclarationError
 from lockstep.invariant import Equal, Invariant, declared
 from lockstep.limits import Guard
@@ -34,6 +35,9 @@ class _Dataclass(Protocol):
 S = TypeVar("S", bound=Model)
 P = ParamSpec("P")
 Result = TypeVar("Result", bound=dict[str, Any] | msgspec.Struct | _Dataclass | Keyed | list[Keyed] | None)
+
+
+Amounted = TypeVar("Amounted", bound=ByName)
 
 
 class Checks(NamedTuple):
@@ -71,6 +75,7 @@ class Pipeline:
         self.mappings: dict[str, Mapping] = {}
         self.checks: dict[str, Checks] = {}
         self.invariants: dict[str, Invariant] = {}
+        self.by_date: dict[str, Amounts] = {}
 
     def mapping(
         self,
@@ -138,10 +143,7 @@ class Pipeline:
 
         def declare(function: Callable[[], Equal]) -> Callable[[], Equal]:
             made = declared(function, source, target, tolerance, why)
-            if made.name in self.invariants:
-                raise DeclarationError(
-                    f"two invariants are named {made.name!r}", "Give one of them another name."
-                )
+            self._assert_new(made.name)
             if not any(
                 (one.source.name, one.target.name) == (source.name, target.name)
                 for one in self.mappings.values()
@@ -159,6 +161,27 @@ class Pipeline:
             return function
 
         return declare
+
+    def amounts(
+        self, mapping: str, *, tolerance: Decimal | int = 0, why: str = ""
+    ) -> Callable[[Callable[[S], Amounted]], Callable[[S], Amounted]]:
+        """Declares what each record of a mapping amounts to at every date, from the source's own rows: a dict
+        of timelines of Decimals, by currency. `verify` holds it against what the target says by itself; of
+        Zuora's accounts that is the monthly recurring revenue. `tolerance`, `why`: as of an invariant."""
+
+        def declare(function: Callable[[S], Amounted]) -> Callable[[S], Amounted]:
+            of = self.named(mapping)
+            read = {table.name for table in self.tables(of.source.name)}
+            made = declared_amounts(function, of, read, tolerance, why)
+            self._assert_new(made.name)
+            self.by_date[made.name] = made
+            return function
+
+        return declare
+
+    def _assert_new(self, name: str) -> None:
+        if name in self.invariants or name in self.by_date:
+            raise DeclarationError(f"two invariants are named {name!r}", "Give one of them another name.")
 
     def invariants_of(self, mapping: Mapping) -> list[Invariant]:
         """The invariants that are checked with a mapping: those of its source and target, with the first

@@ -22,7 +22,7 @@ def test_the_story() -> None:
     assert (told["first_orders"], told["second_orders"], told["risen_orders"]) == (12, 0, 6)
     assert told["risen_calls"] <= 6 * 2 + 3, "two calls an account, and what a start asks"
     assert told["revenue_dates"] > 12
-    assert told["found"] == {"different": 1}
+    assert told["found"] == {"different": 1, "invariant": 1}
     assert told["revenue_before_the_rise"] == sorted(f"C-{number}" for number in range(1, 7)), (
         "the app's prices"
     )

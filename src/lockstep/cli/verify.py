@@ -131,9 +131,7 @@ def _print(out: Console, report: Report, limit: int) -> None:
         out.print(f"  {label:<8}  {words}")
     out.print(f"  when      {output.clock(report.started_at)}, in {took}")
     if report.invariants:
-        out.print(
-            f"  invariant {output.count(report.invariants, 'invariant')}, by counts and totals of groups"
-        )
+        out.print(f"  invariant {output.count(report.invariants, 'invariant')}, by groups or dates")
     if report.settled:
         out.print(
             f"  excused   {output.count(report.settled, 'change')} on the way, settled by reading again"

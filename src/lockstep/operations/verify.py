@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from lockstep import keys
-from lockstep.agreement import invariants
+from lockstep.agreement import dates, invariants
 from lockstep.agreement.barrier import PATIENCE, Barrier, barrier
 from lockstep.agreement.cause import cause
 from lockstep.agreement.deep import deep, sample
 from lockstep.agreement.fast import Scope, fast
 from lockstep.agreement.report import Divergence, Findings, Progress, Report
+from lockstep.amounts import Amounts
 from lockstep.database import Access
 from lockstep.engine.sample import changed_meaning, passing_over
 from lockstep.engine.source import recipe
@@ -115,9 +116,9 @@ def _check(
             else:
                 report = fast(scope, place)
             barriers = [wait, *_barriers(pipeline, declared, consumer, standing, feed, patience)]
-            report = _with_invariants(
-                report, pipeline.invariants_of(declared), invariants.Scope(reader, feed, door, barriers)
-            )
+            between = invariants.Scope(reader, feed, door, barriers)
+            by_date = [one for one in pipeline.by_date.values() if one.mapping == declared.name]
+            report = _with_invariants(report, pipeline.invariants_of(declared), by_date, between)
     except Cancelled as cancelled:
         position, report = None, _cancelled(declared, method, started, findings, str(cancelled))
     finally:
@@ -142,12 +143,16 @@ def _barriers(
             yield barrier(standing, feed, other, patience)
 
 
-def _with_invariants(report: Report, declared: Sequence[Invariant], scope: invariants.Scope) -> Report:
-    """The report, with the groups of invariants that differ."""
-    if not declared:
+def _with_invariants(
+    report: Report, declared: Sequence[Invariant], by_date: Sequence[Amounts], scope: invariants.Scope
+) -> Report:
+    """The report, with the groups of invariants that differ, and the dates at which amounts do."""
+    if not declared and not by_date:
         return report
     findings = Findings()
     notes = invariants.check(declared, scope, findings)
+    for one in by_date:
+        notes += dates.check(one, scope, findings)
     counts = Counter(report.counts) + Counter(findings.counts)
     return msgspec.structs.replace(
         report,
@@ -158,7 +163,7 @@ def _with_invariants(report: Report, declared: Sequence[Invariant], scope: invar
         settled=report.settled + findings.settled,
         moving=report.moving + findings.moving,
         notes=(*report.notes, *notes),
-        invariants=len(declared),
+        invariants=len(declared) + len(by_date),
     )
 
 

@@ -9,7 +9,7 @@ Connectors raise `Unreachable` for what automation may retry, `Refused` for what
 from __future__ import annotations
 
 from lockstep.ports.adopting import ADOPTING, AdoptingWriter, ByMeaning, Foreign
-from lockstep.ports.declared import Source, Target
+from lockstep.ports.declared import AmountsTarget, Source, Target
 from lockstep.ports.following import Capture, Caught, Feed, FeedLag, WakingFeed
 from lockstep.ports.holding import HoldingTarget, Loss
 from lockstep.ports.journal import Journal
@@ -23,6 +23,7 @@ __all__ = [
     "MOST_BYTES",
     "MOST_ROWS",
     "AdoptingWriter",
+    "AmountsTarget",
     "ByMeaning",
     "Capture",
     "Caught",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Protocol, runtime_checkable
 
 from lockstep.catalog import Catalog
+from lockstep.effective import Timeline
 from lockstep.errors import DataError
 from lockstep.ports.following import Feed
 from lockstep.ports.reading import Reader
@@ -29,6 +31,16 @@ class Target(Protocol):
 
     def check(self) -> list[Finding]:
         """Whatever would go wrong when a `run` starts."""
+        ...
+
+
+@runtime_checkable
+class AmountsTarget(Target, Protocol):
+    """A target that says by itself what its records amount to at every date, such as revenue by the month."""
+
+    def amounts(self, keys: Sequence[Key]) -> Mapping[Key, Mapping[str, Timeline[Decimal]] | DataError]:
+        """Of each of these records that is there its amounts at all dates, by what they are in (a currency);
+        one whose amounts cannot be said is its error. Raises Unreachable, Refused."""
         ...
 
 

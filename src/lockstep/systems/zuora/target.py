@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from lockstep import keys as key_bytes
-from lockstep.errors import LockstepError, Refused
+from lockstep.errors import DataError, LockstepError, Refused
 from lockstep.notes import Note, Notes
+from lockstep.systems.zuora.asked import number_of
+from lockstep.systems.zuora.revenue import Revenue, revenue
 from lockstep.systems.zuora.writer import ZuoraWriter
 from lockstep.values import Finding, Key
 
@@ -64,6 +67,14 @@ class ZuoraAccounts:
             rewrite_billed=self._rewrite_billed,
             hold_edits=self._hold_edits,
         )
+
+    def amounts(self, keys: Sequence[Key]) -> dict[Key, Revenue | DataError]:
+        """Of each account that is there its monthly recurring revenue, by currency, as Zuora says it; a term
+        that renews itself goes on."""
+        wanted = {number_of(key): key for key in keys}
+        with contextlib.closing(self._system.connect()) as client:
+            found = revenue(client, list(wanted))
+        return {wanted[number]: one for number, one in found.items() if number in wanted}
 
     def check(self) -> list[Finding]:
         """Whether the tenant answers with these credentials, and what they may read."""
