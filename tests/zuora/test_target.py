@@ -127,6 +127,7 @@ def test_an_edit_by_a_person_is_found_and_mended(
     (report,) = pipeline.verify("accounts", method="deep")
     assert report.counts == {"different": 1}
     assert "40" in str(report.divergences[0].fields)
+    ls.repair(pipeline, "accounts")
     ls.run(pipeline, once=True)
     assert app.segments(api, "S-1") != before  # the cut stays: it is no difference
     (report,) = pipeline.verify("accounts", method="deep")
