@@ -199,6 +199,25 @@ def test_the_overlap_is_not_hinted_again_and_a_busy_tenant_loses_nothing(
         assert hints == []
 
 
+def test_changes_of_one_updated_date_and_what_shows_up_late_are_hinted(
+    api: Api, source: ZuoraTables, zuora_twin: ZuoraTwin
+) -> None:
+    """A date has a resolution, and a long transaction shows up after what was updated later than it."""
+    moment = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    zuora_twin.set_clock(moment)
+    with closing(source.feed()) as feed:
+        capture = feed.prepare([ACCOUNTS], None)
+        first, position = hinted(feed, capture.position, lambda: api.account("A-1") and None)
+        second, position = hinted(feed, position, lambda: api.account("A-2") and None)
+        (one,) = {hint.key for hint in first}
+        (two,) = {hint.key for hint in second} - {one}
+        again, position = hinted(feed, position, lambda: assert_renamed(api))
+        assert one in {hint.key for hint in again}, "a second change within its updated date"
+        zuora_twin.set_clock(moment - dt.timedelta(seconds=20))
+        late, _ = hinted(feed, position, lambda: api.account("A-3") and None)
+        assert {hint.key for hint in late} - {one, two}, "updated before the newest that was seen"
+
+
 class Customer(ls.Model, table="accounts"):
     id: str = ls.key()
     accountNumber: str
