@@ -142,7 +142,7 @@ def test_what_is_not_there_is_refused_with_a_mend(snapshot: ZuoraSnapshot, sourc
     assert isinstance(wrong, DataError)
 
 
-def hinted(feed: ZuoraFeed, position: str, act: Callable[[], None]) -> tuple[list[Hint], str]:
+def hinted(feed: ZuoraFeed, position: str, act: Callable[[], object]) -> tuple[list[Hint], str]:
     """What is hinted until all that `act` did must have been, and the position then."""
     act()
     goal = feed.reached()
@@ -207,14 +207,14 @@ def test_changes_of_one_updated_date_and_what_shows_up_late_are_hinted(
     zuora_twin.set_clock(moment)
     with closing(source.feed()) as feed:
         capture = feed.prepare([ACCOUNTS], None)
-        first, position = hinted(feed, capture.position, lambda: api.account("A-1") and None)
-        second, position = hinted(feed, position, lambda: api.account("A-2") and None)
+        first, position = hinted(feed, capture.position, lambda: api.account("A-1"))
+        second, position = hinted(feed, position, lambda: api.account("A-2"))
         (one,) = {hint.key for hint in first}
         (two,) = {hint.key for hint in second} - {one}
         again, position = hinted(feed, position, lambda: assert_renamed(api))
         assert one in {hint.key for hint in again}, "a second change within its updated date"
         zuora_twin.set_clock(moment - dt.timedelta(seconds=20))
-        late, _ = hinted(feed, position, lambda: api.account("A-3") and None)
+        late, _ = hinted(feed, position, lambda: api.account("A-3"))
         assert {hint.key for hint in late} - {one, two}, "updated before the newest that was seen"
 
 
