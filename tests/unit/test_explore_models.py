@@ -307,6 +307,22 @@ def test_any_suggested_shape_resolves(catalog: Catalog) -> None:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(catalogs())
+@example(
+    Catalog(
+        "app",
+        (
+            CatalogTable(
+                "User",
+                (CatalogColumn("id", "t", "int", False, custom=True),),
+                (),
+                (),
+                0,
+                False,
+                setting="app.Row(custom=…)",
+            ),
+        ),
+    )
+)
 def test_any_catalog_is_written_as_a_formatter_would(catalog: Catalog) -> None:
     is_formatted(write_models(catalog, url_hint="sqlite:///app.db"))
 

@@ -37,7 +37,11 @@ def write_models(catalog: Catalog, *, url_hint: str | None) -> str:
     )
     lines += ["", "from __future__ import annotations", ""]
     if classes or settable:
-        lines += [*_imports(named, settable), *(["import lockstep as ls"] if classes else [])]
+        imports = list(_imports(named, settable))
+        if classes:
+            lines += [*imports, *([""] if imports else []), "import lockstep as ls"]
+        else:
+            lines += imports
         for one in classes:
             lines += ["", "", *one]
         lines += list(_custom(catalog, named))
@@ -69,8 +73,6 @@ def _imports(named: Named, settable: list[list[str]]) -> Iterator[str]:
     if typing:
         found.append(f"from typing import {', '.join(typing)}")
     yield from sorted(found, key=lambda statement: (statement.startswith("from"), statement))
-    if found:
-        yield ""
 
 
 def _in_reading_order(named: Named) -> list[CatalogTable]:
