@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import unicodedata
 from collections.abc import Iterator
 
 from lockstep.catalog import Catalog, CatalogColumn, CatalogTable
@@ -39,8 +40,10 @@ def _said(table: CatalogTable) -> Iterator[str]:
 
 
 def _sets(column: CatalogColumn) -> bool:
-    """A name that starts with two underscores would not be itself in a class."""
-    usable = column.name.isidentifier() and not column.name.startswith("__")
+    """A name that starts with two underscores, or that Python reads as another one (NFKC), would not be
+    itself in a class."""
+    same = unicodedata.normalize("NFKC", column.name) == column.name
+    usable = same and column.name.isidentifier() and not column.name.startswith("__")
     may = (column.createable, column.updateable) != (False, False)
     return column.custom and column.python is not None and usable and may and not _taken(column.name)
 
