@@ -28,7 +28,8 @@ def field_classes(catalog: Catalog, named: Named) -> list[list[str]]:
         while name in taken:
             name += "_"
         taken.add(name)
-        made.append([f"class {name}(TypedDict, total=False):", *_said(table), "", *fields])
+        bases = style.Bracket("(", ("TypedDict", "total=False"), ")", True)
+        made.append([*style.line(0, f"class {name}", bases, ":"), *_said(table), "", *fields])
     return made
 
 
