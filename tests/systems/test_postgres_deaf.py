@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from tests.systems.postgres_db import Db, patiently, table, told
@@ -55,6 +56,17 @@ def test_a_log_that_falls_silent_is_noticed(db: Db, proxy: Proxy, monkeypatch: p
     proxy.accept()
     assert follower.feed.prepare([B], follower.mark).hole is None
     assert told(follower.catch()) == [("b", (1,), None, None)]
+
+
+def test_a_target_that_falls_silent_after_its_last_answer_is_unreachable(
+    db: Db, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "WRITING_SECONDS", 1.0)
+    with closing(db.source.table("b").open(1)) as writer:
+        with pytest.raises(Unreachable), writer._moment() as connection:
+            connection.exec_driver_sql("SELECT 1")
+            proxy.deaf()
+        proxy.accept()
 
 
 def test_a_log_that_is_only_quiet_is_not_taken_for_silent(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:

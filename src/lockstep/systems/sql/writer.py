@@ -280,7 +280,10 @@ class _Moment:
             raise self._dialect.error(error) from error
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._inner.__exit__(kind, error, trace)  # type: ignore[arg-type]
+        try:
+            self._inner.__exit__(kind, error, trace)  # type: ignore[arg-type]
+        except DBAPIError as ended:  # a server that fell silent after its last answer
+            raise self._dialect.error(ended) from ended
         if isinstance(error, DBAPIError):
             raise self._dialect.error(error) from error
 
