@@ -63,9 +63,11 @@ def test_a_target_that_falls_silent_after_its_last_answer_is_unreachable(
 ) -> None:
     monkeypatch.setattr(client, "WRITING_SECONDS", 1.0)
     with closing(db.source.table("b").open(1)) as writer:
-        with pytest.raises(Unreachable), writer._moment() as connection:
-            connection.exec_driver_sql("SELECT 1")
-            proxy.deaf()
+        ending = writer._moment()
+        ending.__enter__().exec_driver_sql("SELECT 1")
+        proxy.deaf()
+        with pytest.raises(Unreachable):
+            ending.__exit__(None, None, None)
         proxy.accept()
 
 
