@@ -1,5 +1,5 @@
 """Amounts by date, checked: every record of both sides at every date, and what differs looked at until it is
-certain that it does. When that is, see `invariants`: a change on its way is no difference."""
+certain that it does: see `certain`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from lockstep import keys
+from lockstep.agreement.certain import Look, Scope, divergence, restless, settle
 from lockstep.agreement.deep import PAGE, source_keys
 from lockstep.agreement.fields import FieldDiff
-from lockstep.agreement.invariants import KIND, Scope
 from lockstep.agreement.report import Divergence, Findings
 from lockstep.amounts import Amounts, ByName, amounts_of
 from lockstep.effective import Moment, Timeline, combine
@@ -19,10 +19,11 @@ from lockstep.engine.derive import Derived, Deriver
 from lockstep.errors import DataError
 from lockstep.values import Key
 
-_ROUNDS = 12
-_STEADY = 6
 _NOTHING: Timeline[Decimal] = Timeline()
 _ZERO = Decimal(0)
+
+Held = Mapping[Key, ByName | DataError]
+"""What the target says of its records."""
 
 
 class _Apart(NamedTuple):
@@ -42,54 +43,31 @@ def check(one: Amounts, scope: Scope, findings: Findings) -> list[str]:
     deriver = Deriver(one.source, scope.reader)
     moving: list[Key] = []
     for page in source_keys(scope.reader, one.source, PAGE):
-        reached = scope.feed.reached()
-        derived = deriver.derive(page, time.time())
-        suspects = {key for key, some in _apart(one, derived).items() if some}
-        before = {key: derived[key] for key in suspects}
-        moving += _settled(one, scope, deriver, before, reached, findings)
-    findings.moving += len(moving)
-    if not moving:
-        return []
-    names = ", ".join(keys.text(key) for key in moving[:5])
-    return [f"{one.name} of {names}: changed each time it was looked at, so nothing is said of it"]
+        moving += _page(one, scope, deriver, page, findings)
+    return [restless([f"{one.name} of {', '.join(map(keys.text, moving[:5]))}"])] if moving else []
 
 
-def _settled(
-    one: Amounts,
-    scope: Scope,
-    deriver: Deriver,
-    before: dict[Key, Derived],
-    reached: str,
-    findings: Findings,
-) -> list[Key]:
-    """The keys that never came to rest; what is certain of the others is added."""
-    seen: dict[Key, list[tuple[list[_Apart], object]]] = {key: [] for key in before}
-    found: dict[Key, list[Divergence]] = {}
-    for _ in range(_ROUNDS):
-        if not before:
-            break
-        waits = scope.wait()
-        # The target is asked first: what the source means before and after is what it should have held.
-        held = _held(one, before)
-        now = deriver.derive(list(before), time.time())
-        now_reached = scope.feed.reached()
-        for key, some in _compared(one, now, held).items():
-            if not some:
-                findings.settled += 1
-                del before[key], now[key]
-                continue
-            look = (some, _meant(now[key]))
-            seen[key].append(look)
-            same = _meant(before[key]) == look[1]
-            steady = reached == now_reached or seen[key][-_STEADY:] == [look] * _STEADY
-            if waits is not None or (same and steady):
-                found[key] = [_divergence(one, apart, waits) for apart in some]
-                del before[key], now[key]
-        before, reached = now, now_reached
-    for key in sorted(found):
-        for divergence in found[key]:
-            findings.add(divergence)
-    return sorted(before)
+def _page(one: Amounts, scope: Scope, deriver: Deriver, page: Sequence[Key], findings: Findings) -> list[Key]:
+    """Some source keys; those that never came to rest."""
+    reached = scope.feed.reached()
+    derived = deriver.derive(page, time.time())
+
+    def look(some: Sequence[Key]) -> Mapping[Key, Look]:
+        nonlocal derived
+        held = _held(one, [derived[key] for key in some])
+        derived = deriver.derive(some, time.time())
+        return {key: _look(one, each, held) for key, each in derived.items()}
+
+    held = _held(one, list(derived.values()))
+    apart = [key for key, each in derived.items() if any(_differences(one, each, held))]
+    return sorted(settle(scope, findings, reached, {key: _meant(derived[key]) for key in apart}, look))
+
+
+def _look(one: Amounts, derived: Derived, held: Held) -> Look:
+    some, meant = list(_differences(one, derived, held)), _meant(derived)
+    if not some:
+        return Look(meant, None, None)
+    return Look(meant, (some, meant), lambda waits: [_divergence(one, apart, waits) for apart in some])
 
 
 def _meant(derived: Derived) -> object:
@@ -97,23 +75,13 @@ def _meant(derived: Derived) -> object:
     return error, [(item.key, item.fingerprint) for item in derived.desired]
 
 
-def _apart(one: Amounts, derived: Mapping[Key, Derived]) -> dict[Key, list[_Apart]]:
-    return _compared(one, derived, _held(one, derived))
-
-
-def _held(one: Amounts, derived: Mapping[Key, Derived]) -> Mapping[Key, ByName | DataError]:
-    wanted = [item.key for each in derived.values() for item in each.desired]
+def _held(one: Amounts, derived: Sequence[Derived]) -> Held:
+    """What the target says of their records."""
+    wanted = [item.key for each in derived for item in each.desired]
     return one.target.amounts(wanted) if wanted else {}
 
 
-def _compared(
-    one: Amounts, derived: Mapping[Key, Derived], held: Mapping[Key, ByName | DataError]
-) -> dict[Key, list[_Apart]]:
-    """Where each source key's records differ."""
-    return {key: list(_differences(one, each, held)) for key, each in derived.items()}
-
-
-def _differences(one: Amounts, derived: Derived, held: Mapping[Key, ByName | DataError]) -> Iterator[_Apart]:
+def _differences(one: Amounts, derived: Derived, held: Held) -> Iterator[_Apart]:
     if derived.error is not None:
         yield _unsaid(None, keys.text(derived.key), str(derived.error))
     for item in derived.desired:
@@ -146,7 +114,7 @@ def _divergence(one: Amounts, apart: _Apart, waits: str | None) -> Divergence:
     record = "" if apart.target is None else keys.text(apart.target)
     since = "" if apart.start is None else f"{apart.start}"
     name = " ".join(filter(None, (one.name, record, apart.what, since)))
-    fields: Sequence[FieldDiff] = ()
+    fields: tuple[FieldDiff, ...] = ()
     if apart.error is not None:
         said = [apart.error]
     else:
@@ -156,11 +124,7 @@ def _divergence(one: Amounts, apart: _Apart, waits: str | None) -> Divergence:
             f"{_shown(more):+f} {apart.what} against the source"
         ]
         fields = (FieldDiff(apart.what, _shown(apart.ours), _shown(apart.theirs)),)
-    if one.why:
-        said.append(f"tolerated {one.tolerance:f}: {one.why}" if one.tolerance else one.why)
-    if waits is not None:
-        said.append(f"{waits}: a change of it may be on its way")
-    return Divergence(KIND if waits is None else "unsettled", name, None, tuple(fields), "; ".join(said))
+    return divergence(name, fields, said, one.tolerance, one.why, waits)
 
 
 def _shown(amount: Decimal) -> Decimal:

@@ -1,41 +1,21 @@
 """Invariants of a mapping, checked: groups that differ, looked at until it is certain that they do.
 
-As with suspects, a change on its way is no divergence. The source is asked, then whatever was on its way at
-that moment is waited for, then the target is asked, and the source once more. Where the source's log has not
-moved in between, a group that differs does. Where it has, a row may have come and gone meanwhile, and leave
-no trace in its group: so both sides must be seen the same six times in a row. The witness of a group keeps
-its rows' own changes from passing for that.
+How that becomes certain, `certain` says. The witness of a group keeps its rows' own changes from passing for
+rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from lockstep.agreement.barrier import Barrier
+from lockstep.agreement.certain import Look, Scope, divergence, restless, settle
 from lockstep.agreement.fields import FieldDiff
 from lockstep.agreement.groups import Group, Groups, difference, of_source, of_target, shown
 from lockstep.agreement.report import Divergence, Findings
-from lockstep.guard.door import Door
 from lockstep.invariant import Invariant
-from lockstep.ports import Feed, Reader
 
-KIND = "invariant"
 NONE = "(no such group)"
-_ROUNDS = 12
-_STEADY = 6
-
-
-class Scope:
-    """What invariants are checked between. `barriers`: of every mapping that writes the target."""
-
-    def __init__(self, reader: Reader, feed: Feed, door: Door, barriers: Sequence[Barrier]) -> None:
-        self.reader, self.feed, self.door = reader, feed, door
-        self._barriers = barriers
-
-    def wait(self) -> str | None:
-        """See `Barrier`."""
-        return next((why for why in (barrier() for barrier in self._barriers) if why), None)
 
 
 def check(invariants: Sequence[Invariant], scope: Scope, findings: Findings) -> list[str]:
@@ -45,39 +25,34 @@ def check(invariants: Sequence[Invariant], scope: Scope, findings: Findings) -> 
 
 def _check(invariant: Invariant, scope: Scope, findings: Findings) -> list[str]:
     reached = scope.feed.reached()
-    before = of_source(invariant, scope.reader)
-    target, note = of_target(invariant, scope.door)
-    left = [form for form in {**before.groups, **target} if _apart(invariant, form, before.groups, target)]
-    seen: dict[bytes, list[tuple[Group | None, Group | None]]] = {form: [] for form in left}
-    found: dict[bytes, Divergence] = {}
-    for _ in range(_ROUNDS):
-        if not left:
-            break
-        waits = scope.wait()
-        target, note = of_target(invariant, scope.door)
-        now = of_source(invariant, scope.reader)
-        still, still_reached = list(left), scope.feed.reached()
-        for form in left:
-            if not _apart(invariant, form, now.groups, target):
-                findings.settled += 1
-                still.remove(form)
-                continue
-            pair = (now.groups.get(form), target.get(form))
-            seen[form].append(pair)
-            same = before.groups.get(form) == pair[0]
-            quiet = reached == still_reached
-            if waits is not None or (same and (quiet or seen[form][-_STEADY:] == [pair] * _STEADY)):
-                found[form] = _divergence(invariant, *pair, _theirs(form, now.groups, target), waits)
-                still.remove(form)
-        left, before, reached = still, now, still_reached
-    findings.moving += len(left)
-    for _, one in sorted(found.items()):
-        findings.add(one)
-    notes = [one for one in (before.note, note) if one]
+    source = of_source(invariant, scope.reader)
+    target = of_target(invariant, scope.door)
+
+    def look(forms: Sequence[bytes]) -> Mapping[bytes, Look]:
+        nonlocal source, target
+        target = of_target(invariant, scope.door)
+        source = of_source(invariant, scope.reader)
+        return {form: _look(invariant, form, source.groups, target.groups) for form in forms}
+
+    forms = {**source.groups, **target.groups}
+    apart = [form for form in forms if _apart(invariant, form, source.groups, target.groups)]
+    left = settle(scope, findings, reached, {form: source.groups.get(form) for form in apart}, look)
+    notes = [note for note in (source.note, target.note) if note]
     if left:
-        names = ", ".join(_subject(invariant, (before.groups.get(form) or target[form])) for form in left[:5])
-        notes.append(f"{names}: changed each time it was looked at, so nothing is said of it")
+        groups = [source.groups.get(form) or target.groups[form] for form in left[:5]]
+        notes.append(restless([_subject(invariant, group) for group in groups]))
     return notes
+
+
+def _look(invariant: Invariant, form: bytes, source: Groups, target: Groups) -> Look:
+    ours, theirs = source.get(form), target.get(form)
+    if not _apart(invariant, form, source, target):
+        return Look(ours, None, None)
+    return Look(
+        ours,
+        (ours, theirs),
+        lambda waits: [_divergence(invariant, ours, theirs, _theirs(form, source, target), waits)],
+    )
 
 
 def _apart(invariant: Invariant, form: bytes, source: Groups, target: Groups) -> bool:
@@ -106,15 +81,8 @@ def _divergence(
         said.append(f"only the {'source' if theirs is None else 'target'} has this group")
         if twin is not None:
             said.append(f"the other side has one of another type: {twin}")
-    if invariant.tolerance:
-        said.append(f"tolerated {invariant.tolerance:f}: {invariant.why}")
-    elif invariant.why:
-        said.append(invariant.why)
-    if waits is not None:
-        said.append(f"{waits}: a change of it may be on its way")
-    kind = KIND if waits is None else "unsettled"
-    diff = FieldDiff(what, *sides)
-    return Divergence(kind, _subject(invariant, group), None, (diff,), "; ".join(said))
+    fields = (FieldDiff(what, *sides),)
+    return divergence(_subject(invariant, group), fields, said, invariant.tolerance, invariant.why, waits)
 
 
 def _theirs(form: bytes, source: Groups, target: Groups) -> str | None:

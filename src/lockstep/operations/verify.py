@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from lockstep import keys
-from lockstep.agreement import dates, invariants
+from lockstep.agreement import certain, dates, invariants
 from lockstep.agreement.barrier import PATIENCE, Barrier, barrier
 from lockstep.agreement.cause import cause
 from lockstep.agreement.deep import deep, sample
@@ -116,7 +116,7 @@ def _check(
             else:
                 report = fast(scope, place)
             barriers = [wait, *_barriers(pipeline, declared, consumer, standing, feed, patience)]
-            between = invariants.Scope(reader, feed, door, barriers)
+            between = certain.Scope(reader, feed, door, barriers)
             by_date = [one for one in pipeline.by_date.values() if one.mapping == declared.name]
             report = _with_invariants(report, pipeline.invariants_of(declared), by_date, between)
     except Cancelled as cancelled:
@@ -144,7 +144,7 @@ def _barriers(
 
 
 def _with_invariants(
-    report: Report, declared: Sequence[Invariant], by_date: Sequence[Amounts], scope: invariants.Scope
+    report: Report, declared: Sequence[Invariant], by_date: Sequence[Amounts], scope: certain.Scope
 ) -> Report:
     """The report, with the groups of invariants that differ, and the dates at which amounts do."""
     if not declared and not by_date:
