@@ -86,6 +86,11 @@ def formed(record: Record) -> Formed:
     return Formed(form, not odd, not odd or _KNOWN.issuperset(odd))
 
 
+def as_json(value: Any) -> str:
+    """The canonical JSON text of any value."""
+    return canonical({"": value})[4:-1].decode()
+
+
 def fingerprint(key: Key, form: bytes) -> Fingerprint:
     """A signed 64-bit hash of a target key and a canonical form: BLAKE2b, 8 bytes."""
     digest = blake2b(len(key).to_bytes(4, "big") + key + form, digest_size=8).digest()

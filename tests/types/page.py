@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lockstep.canonical import canonical
+from lockstep.canonical import as_json
 from tests.types.kinds import Case, Kind
 from tests.types.postgres_kinds import HELD, KINDS, OLDER
 from tests.types.sqlite_kinds import COLUMNS
@@ -107,7 +107,7 @@ def _values(kinds: Sequence[Kind]) -> Iterator[str]:
 def _form(case: Case) -> str:
     if "source" in case.stuck:
         return f"stuck: {case.stuck['source']}"
-    form = _short(canonical({"": case.value})[4:-1].decode())
+    form = _short(as_json(case.value))
     stuck = "".join(f"; stuck in {_NAMES[target]}: {reason}" for target, reason in case.stuck.items())
     return f"{_code(form)}{stuck}"
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from lockstep import keys
-from lockstep.canonical import canonical, wrap64
+from lockstep.canonical import as_json, canonical, wrap64
 from lockstep.errors import CannotSum, DataError, Refused
 from lockstep.far import Far
 from lockstep.guard.door import Door
@@ -153,7 +153,7 @@ def shown(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False)
     if value in ("null", "true", "false"):
         return json.dumps(value)
-    form = canonical({"": value})[4:-1].decode()
+    form = as_json(value)
     return value if type(value) is str else form.strip('"')
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from lockstep.canonical import canonical
+from lockstep.canonical import as_json
 from lockstep.mapping import Mapping
 from lockstep.model import Model, describe
 from lockstep.operations.annotated import below
@@ -66,7 +66,7 @@ def _refused(loss: Loss, personal: frozenset[str]) -> str:
 
 
 def _text(value: Any) -> str:
-    text = canonical({"": value})[4:-1].decode()
+    text = as_json(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
 
 

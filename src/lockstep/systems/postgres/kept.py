@@ -12,10 +12,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from lockstep.canonical import as_json
 from lockstep.errors import DataError
 from lockstep.systems.postgres import encoders
 from lockstep.systems.postgres.rejections import meaning
-from lockstep.systems.sql.columns import Codec, as_json, bare
+from lockstep.systems.sql.columns import Codec, bare
 
 
 def kept(connection: sa.Connection, codec: Codec, cells: Sequence[str]) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from lockstep.canonical import canonical
+from lockstep.canonical import as_json
 
 
 class Codec(NamedTuple):
@@ -42,11 +42,6 @@ Columns = Mapping[str, Codec]
 def bare(declared: str) -> str:
     """A declared type with its sizes, without what else a declaration says of a column."""
     return _OTHERWISE.split(declared)[0]
-
-
-def as_json(value: Any) -> str:
-    """The canonical JSON text of any value."""
-    return canonical({"": value})[4:-1].decode()
 
 
 def from_json(text: str) -> Any:

@@ -24,9 +24,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite as dialects
 from sqlalchemy.exc import DBAPIError
 
+from lockstep.canonical import as_json
 from lockstep.errors import DataError, LockstepError, Refused
 from lockstep.far import FarDate, FarDatetime, FarTime, read_date, read_datetime
-from lockstep.systems.sql.columns import Codec, Columns, as_json, as_text, from_json
+from lockstep.systems.sql.columns import Codec, Columns, as_text, from_json
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.proof import Hash, recipe
 from lockstep.systems.sql.rows import Rows
