@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from lockstep.catalog import Catalog, CatalogColumn, CatalogTable
+from lockstep.exploration import style
 
 _OPTIONS = 40
 """Of a picklist, how many are told."""
@@ -113,12 +114,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _plain(words: str) -> str:
     """Words of others, that can be no markup, no link and no other cell."""
-    shown = "".join(sign if sign.isprintable() else "�" for sign in " ".join(words.split()))
-    return re.sub(r"([\\`*_{}\[\]<>#|~!&])", r"\\\1", shown)
+    return re.sub(r"([\\`*_{}\[\]<>#|~!&])", r"\\\1", style.printable(words))
 
 
 def _code(words: str) -> str:
-    shown = "".join(sign if sign.isprintable() else "�" for sign in " ".join(words.split()))
+    shown = style.printable(words)
     if re.search(r"[`|]", shown):  # within code neither can be escaped in every reader
         return _plain(words)
     return f"`{shown}`"

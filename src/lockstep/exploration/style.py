@@ -84,7 +84,7 @@ def docstring(indent: int, first: str, rest: str = "") -> Iterator[str]:
 def comment(indent: int, words: str, *, hang: str = "") -> Iterator[str]:
     """A comment, wrapped; lines after the first begin with `hang`."""
     blank = " " * indent + "# "
-    for number, part in enumerate(_wrapped(_printable(words), "", WIDTH - len(blank) - len(hang))):
+    for number, part in enumerate(_wrapped(printable(words), "", WIDTH - len(blank) - len(hang))):
         yield f"{blank}{hang if number else ''}{part}"
 
 
@@ -103,11 +103,11 @@ def _flat(piece: Piece) -> str:
 
 def _plain(words: str) -> str:
     """Words that can stand in a docstring and end a sentence there."""
-    words = _printable(words).replace("\\", "\\\\").replace('"""', "'''")
+    words = printable(words).replace("\\", "\\\\").replace('"""', "'''")
     return f"{words}." if words and words[-1] not in ".!?…)" else words
 
 
-def _printable(words: str) -> str:
+def printable(words: str) -> str:
     """Words on one line, without signs that would end it, or that no file can hold."""
     return "".join(sign if sign.isprintable() else "�" for sign in " ".join(words.split()))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lockstep.catalog import Catalog
@@ -44,28 +46,29 @@ def redacted(url: str) -> str:
 
 
 def _postgres(url: str) -> Source:
-    try:
+    with _installed("PostgreSQL", "psycopg", "postgres"):
         from lockstep.systems.postgres import Postgres
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "psycopg":
-            raise
-        raise DeclarationError(
-            "PostgreSQL needs psycopg, which is not installed",
-            "Install it with: pip install 'lockstep-sync[postgres]'",
-        ) from error
     return Postgres(url)
 
 
 def _zuora() -> Source:
-    try:
+    with _installed("Zuora", "httpx", "zuora"):
         from lockstep.systems.zuora.system import Zuora
+    return Zuora.from_env().tables()
+
+
+@contextmanager
+def _installed(system: str, library: str, extra: str) -> Iterator[None]:
+    """Says how to get the library that a connector needs, where it is not there."""
+    try:
+        yield
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "httpx":
+        if (error.name or "").partition(".")[0] != library:
             raise
         raise DeclarationError(
-            "Zuora needs httpx, which is not installed", "Install it with: pip install 'lockstep-sync[zuora]'"
+            f"{system} needs {library}, which is not installed",
+            f"Install it with: pip install 'lockstep-sync[{extra}]'",
         ) from error
-    return Zuora.from_env().tables()
 
 
 def _sqlite(path: str) -> Source:
