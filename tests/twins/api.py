@@ -39,6 +39,16 @@ class Api:
     def faults(self, *rules: dict[str, Any], seed: int = 0) -> None:
         assert "today" in self.put("/twin/faults", {"rules": list(rules), "seed": seed})
 
+    def calls_out(self, port: int, user: str, password: str) -> None:
+        """Calls out to a port of this machine whenever an order is processed."""
+        callout = {
+            "calloutBaseurl": f"http://127.0.0.1:{port}/",
+            "requiredAuth": True,
+            "calloutAuth": {"username": user, "password": password},
+        }
+        wanted = {"name": "n", "eventTypeName": "OrderProcessed", "calloutActive": True, "callout": callout}
+        self.post("/notifications/notification-definitions", wanted)
+
     def account(self, number: str = "A-1", **more: Any) -> str:
         """A new account; its id."""
         who = {"firstName": "Ada", "lastName": "Byron", "country": "Spain", "workEmail": "ada@example.com"}

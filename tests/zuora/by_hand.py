@@ -14,29 +14,8 @@ def account(api: Api, number: str, currency: str = "EUR", **more: Any) -> None:
 
 def subscribed(api: Api, account: str, number: str, plan: str, seats: int, price: float) -> None:
     """From January 2026 for a year."""
-    order(
-        api,
-        account,
-        number,
-        {
-            "type": "CreateSubscription",
-            "triggerDates": on("2026-01-01"),
-            "createSubscription": {
-                "terms": {
-                    "initialTerm": {
-                        "termType": "TERMED",
-                        "period": 12,
-                        "periodType": "Month",
-                        "startDate": "2026-01-01",
-                    },
-                    "renewalTerms": [{"period": 12, "periodType": "Month"}],
-                    "renewalSetting": "RENEW_WITH_SPECIFIC_TERM",
-                    "autoRenew": False,
-                },
-                "subscribeToRatePlans": [_plan(plan, seats, price)],
-            },
-        },
-    )
+    action = api.subscribe("2026-01-01", subscribeToRatePlans=[_plan(plan, seats, price)])
+    order(api, account, number, action)
 
 
 def seats(api: Api, account: str, number: str, day: str, seats: int) -> None:

@@ -74,13 +74,7 @@ def test_a_callout_makes_the_feed_look_at_once(zuora_twin: ZuoraTwin, kind: str 
         following = feed.follow(feed.prepare([TABLE], None).position)
         assert [next(following).hints for _ in range(2)] == [[], []], "it has looked, and would in a minute"
         assert feed.listener is not None
-        callout = {
-            "calloutBaseurl": f"http://127.0.0.1:{feed.listener.port}/",
-            "requiredAuth": True,
-            "calloutAuth": {"username": "zuora", "password": "a secret"},
-        }
-        wanted = {"name": "n", "eventTypeName": "OrderProcessed", "calloutActive": True, "callout": callout}
-        api.post("/notifications/notification-definitions", wanted)
+        api.calls_out(feed.listener.port, "zuora", "a secret")
         if kind is not None:
             zuora_twin.faults(Fault(kind=kind))
         api.account()

@@ -57,13 +57,7 @@ def test_nothing_is_lost_and_the_last_run_needs_no_check(
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    callout = {
-        "calloutBaseurl": f"http://127.0.0.1:{port}/",
-        "requiredAuth": True,
-        "calloutAuth": {"username": "zuora", "password": "a secret"},
-    }
-    wanted = {"name": "n", "eventTypeName": "OrderProcessed", "calloutActive": True, "callout": callout}
-    api.post("/notifications/notification-definitions", wanted)
+    api.calls_out(port, "zuora", "a secret")
     versions: dict[str, int] = {}
     for _ in range(4):
         with _killed(tmp_path, zuora_twin, port):
