@@ -14,8 +14,10 @@ import pytest
 from lockstep.ports import Target
 from lockstep.systems.opensearch import Elasticsearch, OpenSearch, SearchCluster, SearchIndex
 from lockstep.testing.generational_law import GenerationalLaw
+from lockstep.testing.http_proxy import HttpProxy
 from lockstep.testing.killed_law import KilledLaw
 from lockstep.testing.proxy import Proxy
+from lockstep.testing.restorable_hooks import SEARCHED, restorable
 from lockstep.testing.restorable_law import RestorableLaw
 from lockstep.testing.servers import SearchHandle
 
@@ -81,6 +83,26 @@ class SavedLaw(RestorableLaw, KilledLaw, GenerationalLaw):
     def drop(self, target: Target) -> bool:
         assert isinstance(target, SearchIndex)
         return self.reader.delete(f"/{target.index}-g1").status_code == 200
+
+    def test_a_save_that_another_begins_in_the_same_moment_is_found_begun(
+        self, target: Target, filled: None, real: httpx.Client
+    ) -> None:
+        """Each server has its own word for a name that is taken."""
+        assert isinstance(target, SearchIndex)
+        theirs: list[int] = []
+
+        def faster(path: str, body: bytes) -> None:
+            if b'"partial"' in body and not theirs:
+                put = real.put(path, content=body, headers={"content-type": "application/json"})
+                theirs.append(put.status_code)
+
+        with HttpProxy(self.url) as proxy:
+            proxy.before = faster
+            index = self.system(proxy.url, snapshots=self.declared).index(target.index, settings=SETTINGS)
+            with contextlib.closing(restorable(index).repository()) as ours:
+                saved = ours.save(SEARCHED, "same")
+                assert theirs == [200]
+                assert ours.saved() == [saved]
 
     def cut(self, target: Target) -> contextlib.AbstractContextManager[None]:
         return self._unplugged()

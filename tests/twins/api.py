@@ -23,14 +23,22 @@ class Api:
     charge: str = ""
 
     def get(self, path: str, **query: Any) -> Any:
-        return self.http.get(path, params=query).json()
+        return self._said("GET", path, params=query)
 
     def post(self, path: str, body: Any = None, **headers: str) -> Any:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.http.post(path, json=body, headers=named).json()
+        return self._said("POST", path, json=body, headers=named)
 
     def put(self, path: str, body: Any = None) -> Any:
-        return self.http.put(path, json=body).json()
+        return self._said("PUT", path, json=body)
+
+    def _said(self, method: str, path: str, **how: Any) -> Any:
+        """Signs in anew where the token has expired: a fault of another's request ends everybody's."""
+        answer = self.http.request(method, path, **how)
+        while answer.status_code == 401:
+            sign_in(self)
+            answer = self.http.request(method, path, **how)
+        return answer.json()
 
     def clock(self, now: str) -> None:
         """Stop the clock at a day."""

@@ -21,7 +21,7 @@ import pytest
 import lockstep as ls
 from lockstep.twins.zuora.faults import Fault
 from lockstep.twins.zuora.server import ZuoraTwin
-from tests.twins.api import Api, opened, sign_in, stocked
+from tests.twins.api import Api, opened, stocked
 from tests.twins.tenant import act
 from tests.zuora import app
 from tests.zuora.feed_app import pipeline_of
@@ -65,7 +65,6 @@ def test_nothing_is_lost_and_the_last_run_needs_no_check(
             zuora_twin.faults(*FAULTS, seed=choose.randrange(99))
             until = time.monotonic() + choose.uniform(2.0, 3.5)
             while time.monotonic() < until:
-                sign_in(api)
                 _changed(api, versions, choose)
                 _forged(port)
                 time.sleep(0.1)
@@ -116,7 +115,8 @@ def _changed(api: Api, versions: dict[str, int], choose: random.Random) -> None:
         number = f"S-{len(versions)}"
         api.account(f"A-{len(versions)}")
         account = f"A-{len(versions)}"
-        assert api.order(api.subscribe(), number=number, account=account)["success"]
+        said = api.order(api.subscribe(), number=number, account=account)
+        assert said["success"], said
         versions[number] = 1
         return
     number = choose.choice(sorted(versions))

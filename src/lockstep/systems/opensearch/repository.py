@@ -29,6 +29,9 @@ _TURN = 600.0
 _VANISHED = 3
 """How often a snapshot may be taken on and leave no trace: so ends one that could not write its end."""
 
+_TAKEN = ("invalid_snapshot_name_exception", "snapshot_name_already_in_use_exception")
+"""How OpenSearch and Elasticsearch call a name that another snapshot has, whole or being made."""
+
 
 class SnapshotRepository:
     """A `ports.Repository` of one index."""
@@ -105,7 +108,7 @@ class SnapshotRepository:
             return False
         if answer.why.kind == "index_not_found_exception":
             raise self._gone(names)
-        if answer.why.kind == "invalid_snapshot_name_exception" and "same name" in answer.why.text:
+        if answer.why.kind in _TAKEN and "same name" in answer.why.text:
             return False  # somebody else was faster; it is looked at next
         raise self._shelf.refusal(answer)
 
