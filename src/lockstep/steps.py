@@ -1,4 +1,5 @@
-"""A port for targets where a write is more than a record: what it would do, for a person to see before."""
+"""Ports for targets where a write is more than a record: what it would do, and what would follow of it, for a
+person to see before."""
 
 from __future__ import annotations
 
@@ -32,3 +33,12 @@ class SteppingWriter(Protocol):
     """A writer that can say what it would do. Reads the target, changes nothing."""
 
     def steps(self, changes: Sequence[Change]) -> dict[Key, Steps]: ...
+
+
+@runtime_checkable
+class PreviewingWriter(Protocol):
+    """A writer whose system can say what would follow of a write: of a billing system, the next invoice."""
+
+    def preview(self, changes: Sequence[Change]) -> dict[Key, tuple[str, ...]]:
+        """Lines of text, by target key; a key of which nothing follows has none. Changes nothing."""
+        ...

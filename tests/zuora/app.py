@@ -122,11 +122,17 @@ def made(path: Path) -> sqlite3.Connection:
     return app
 
 
-def pipeline_of(path: Path, state: Path, tenant: ls.Zuora, hold_edits: Sequence[str] = ()) -> ls.Pipeline:
+def pipeline_of(
+    path: Path,
+    state: Path,
+    tenant: ls.Zuora,
+    hold_edits: Sequence[str] = (),
+    guard: ls.Guard | None = None,
+) -> ls.Pipeline:
     pipeline = ls.Pipeline("billing", state=state)
     today = today_in(tenant.dates.zone)
     accounts = tenant.accounts(today=lambda: today, hold_edits=hold_edits)
-    pipeline.mapping(ls.SQLite(path), to=accounts, name="accounts")(account)
+    pipeline.mapping(ls.SQLite(path), to=accounts, name="accounts", guard=guard)(account)
     return pipeline
 
 

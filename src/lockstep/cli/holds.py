@@ -27,7 +27,9 @@ if TYPE_CHECKING:
      "holds": [{"id", "mapping", "policy", "reason", "kinds", "expected",
                 "keys", "numbers", "state", "opened_at", "seen_at",
                 "decided_at", "decided_by", "why", "most", "until_at", "used",
-                "closed_at", "build": [NUMBER, STATE]}]}
+                "closed_at", "preview", "build": [NUMBER, STATE]}]}
+    preview: lines of what would follow, where the target can say it
+    (Zuora: the next invoice).
     state: open, rejected, approved or closed. held: those that hold something.
     build: null for the live one. What a kept build holds is not counted.
     """,
@@ -65,6 +67,10 @@ def show(out: Console, one: Held) -> None:
     out.print(f"    since {output.clock(one.opened_at)} ({output.ago(one.opened_at)}){seen}")
     if one.keys:
         out.print(output.indented(f"among others {', '.join(one.keys)}", 4))
+    if one.preview:
+        out.print("    what would follow, as the target says:")
+        for line in one.preview:
+            out.print(output.indented(line, 6))
     said = "rejected" if one.most is None else "approved"  # also of one that is closed by now
     if one.decided_by is not None:
         out.print(output.indented(f"{said} by {one.decided_by}: {one.why}", 4))

@@ -35,10 +35,12 @@ _SIGNS = {
      "writes": [{"action", "key", "target_key", "reason",
                  "fields": [{"path", "expected", "actual"}],
                  "steps": {"steps", "problem",
-                           "sides": [{"name", "held", "wanted"}]}}]}
+                           "sides": [{"name", "held", "wanted"}]},
+                 "preview": [LINE]}]}
     expected: what the source means; actual: what the target holds.
     steps: what the write would do, where the target says it (Zuora): order
-    actions, and timelines as spans (start, end, value).
+    actions, and timelines as spans (start, end, value). preview: of named
+    keys, what would follow, where the target says it: the next invoice.
     """,
 )
 @click.argument("mapping", shell_complete=names.mappings)
@@ -49,7 +51,8 @@ _SIGNS = {
 def command(mapping: str, keys: tuple[str, ...], limit: int) -> None:
     """Show what would be written, field by field. Writes nothing.
 
-    Reads all keys of MAPPING, or those named, on both sides, as they are right now.
+    Reads all keys of MAPPING, or those named, on both sides, as they are right now. Of those named a billing
+    system is also asked for the next invoice as it would be.
     """
     from lockstep.operations.plan import plan
 
@@ -81,6 +84,8 @@ def _print(out: Console, one: Planned) -> None:
         out.print(output.indented(one.reason, 4))
     if one.steps is not None:
         _print_steps(out, one.steps)
+    for line in one.preview:
+        out.print(output.indented(line, 4))
     for field in one.fields if one.steps is None else ():
         out.print(output.difference(field.path, field.expected, field.actual, out.width, one.action))
     out.print()

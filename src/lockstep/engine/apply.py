@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from msgspec import Struct
@@ -14,12 +14,16 @@ from lockstep.engine.judged import Counted, Judge, Uncounted
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.guard.door import Door, Plan
+from lockstep.guard.policy import HeldBack
 from lockstep.state.ledger import Ledger
 from lockstep.state.rows import Claimed, Failure, Intent
 from lockstep.values import Change, Fingerprint, Key, Meta, Outcome, Status, Version
 
 _TRIES = 3
 """Batches in a row that may end without an answer."""
+
+_PREVIEWED = 3
+"""Keys of what is held for which the target is asked what would follow."""
 
 
 class Sending(Struct, frozen=True):
@@ -77,25 +81,49 @@ class Applier:
             Intent(key, [put.key for put in decision.puts], decision.removes)
             for key, decision in active.items()
         ]
-        taken = self._intend(version, intents, batch)
+        try:
+            taken = self._intend(version, intents, batch)
+        except HeldBack as held:
+            some = [key for key in held.keys if key in active][:_PREVIEWED]
+            held.preview = partial(self._preview, version, {key: active[key] for key in some}, sums)
+            raise
         self._door.admit(version)
         passing("intended")
         refused = {key: _taken(self._mapping, key, owner) for key, owner in taken.items()}
         owners: list[Key] = []
         changes: list[Change] = []
         for key, decision in active.items():
-            if key not in refused:
-                for one in decision.puts:
-                    meta = Meta(self._mapping, key, one.fingerprint, sums[key], version)
-                    changes.append(Change(one.key, one.record, meta, one.plain))
-                    owners.append(key)
             # A key that waits for a claim still gives up what it does not derive any more: else two keys that
             # exchange their records wait for each other for ever.
-            for target_key in decision.removes:
-                meta = Meta(self._mapping, key, Fingerprint(0), 0, version)
-                changes.append(Change(target_key, None, meta))
-                owners.append(key)
+            one_after_another = [] if key in refused else [*self._puts(version, key, decision, sums[key])]
+            one_after_another += self._removes(version, key, decision)
+            changes += one_after_another
+            owners += [key] * len(one_after_another)
         return Sending(owners, changes, refused)
+
+    def _puts(self, version: Version, key: Key, decision: Decision, sum: int) -> Iterator[Change]:
+        for one in decision.puts:
+            meta = Meta(self._mapping, key, one.fingerprint, sum, version)
+            yield Change(one.key, one.record, meta, one.plain)
+
+    def _removes(self, version: Version, key: Key, decision: Decision) -> Iterator[Change]:
+        for target_key in decision.removes:
+            yield Change(target_key, None, Meta(self._mapping, key, Fingerprint(0), 0, version))
+
+    def _preview(
+        self, version: Version, decisions: Mapping[Key, Decision], sums: Mapping[Key, int]
+    ) -> list[str]:
+        """What the target's system says would follow of these, in words."""
+        changes = [
+            change
+            for key, decision in decisions.items()
+            for change in (
+                *self._puts(version, key, decision, sums[key]),
+                *self._removes(version, key, decision),
+            )
+        ]
+        said = self._door.preview(changes) if changes else {}
+        return [f"{keys.text(key)}: {line}" for key, lines in said.items() for line in lines]
 
     def _intend(self, version: Version, intents: Sequence[Intent], batch: Counted) -> dict[Key, Claimed]:
         judging = batch.removes or batch.updates or batch.refills

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import time
 
+from msgspec.structs import replace
+
 from lockstep.engine.lease import Lease
+from lockstep.errors import LockstepError
 from lockstep.guard.policies import ErrorShare
 from lockstep.guard.policy import HeldBack
 from lockstep.guard.telling import tell
@@ -73,8 +76,20 @@ class Asking:
         self._look_again = time.monotonic() + (LOOK_AGAIN if after is None else after)
         if hold.id not in before:
             log.warning("mapping %s is %s. %s", self._consumer.mapping, held, held.remedy)
-            tell(hold)
+            tell(self._previewed(hold, held))
         return before.get(hold.id) != hold.policy
+
+    def _previewed(self, hold: Hold, held: HeldBack) -> Hold:
+        """With what the target says would follow, for whoever decides. That it cannot say it is said too: the
+        hold stands all the same."""
+        try:
+            lines = tuple(held.preview())
+        except LockstepError as error:
+            lines = (f"what would follow cannot be said: {error}. {error.remedy}",)
+        if not lines:
+            return hold
+        self._lease.under(lambda epoch: self._store.holds.preview(epoch, hold.id, lines))
+        return replace(hold, preview=lines)
 
     def waits_for(self) -> str | None:
         """Why nothing may be tried now, in words; looks whether somebody has decided meanwhile."""

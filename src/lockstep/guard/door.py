@@ -25,7 +25,7 @@ from lockstep.ports import (
     SummingWriter,
     Writer,
 )
-from lockstep.steps import SteppingWriter, Steps
+from lockstep.steps import PreviewingWriter, SteppingWriter, Steps
 from lockstep.values import (
     Change,
     Contents,
@@ -133,6 +133,10 @@ class Door:
     def steps(self, changes: Sequence[Change]) -> dict[Key, Steps]:
         """What writing them would do, where the target can say it. Changes nothing."""
         return self._writer.steps(changes) if isinstance(self._writer, SteppingWriter) else {}
+
+    def preview(self, changes: Sequence[Change]) -> dict[Key, tuple[str, ...]]:
+        """What would follow of writing them, where the target's system can say it. Changes nothing."""
+        return self._writer.preview(changes) if isinstance(self._writer, PreviewingWriter) else {}
 
     def judge(self, numbers: Numbers, keys: tuple[Key, ...] = ()) -> None:
         """Raises HeldBack when a policy holds what has these numbers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from lockstep.errors import LockstepError
@@ -35,9 +36,10 @@ class Policy(Protocol):
 
 class HeldBack(LockstepError):
     """A policy holds a batch; nothing of it was written. `keys`: some of the source keys it is about;
-    `beyond`: the approvals that it does not fit."""
+    `beyond`: the approvals that it does not fit; `preview` asks what would follow of some of it, in words."""
 
     beyond: tuple[int, ...] = ()
+    preview: Callable[[], Sequence[str]] = staticmethod(tuple)
 
     def __init__(
         self, policy: str, verdict: Verdict, numbers: Numbers | None = None, keys: tuple[Key, ...] = ()

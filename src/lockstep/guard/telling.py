@@ -36,6 +36,7 @@ def tell(hold: Hold) -> None:
             "reason": hold.reason,
             "expected": hold.expected,
             "numbers": hold.numbers,
+            "preview": hold.preview,
             "opened_at": hold.opened_at,
             "text": f"Lockstep holds {hold.mapping}: {hold.reason}. See `lockstep holds`.",
         }

@@ -22,6 +22,7 @@ ALLOWED = 86_400.0
 class Held(Struct, frozen=True):
     """What is held, or was. See `state.holds.Hold`; `keys` are some of the source keys, as people read them.
 
+    preview what the target said would follow of some of it, in lines
     state   open, rejected, approved (`used` of at most `most` changes, until `until_at`), closed
     build   of which build that is not the live one: its number, and whether it is kept, building, retired
     """
@@ -44,6 +45,7 @@ class Held(Struct, frozen=True):
     until_at: float | None
     used: int
     closed_at: float | None
+    preview: tuple[str, ...] = ()
     build: tuple[int, str] | None = None
 
     @property
@@ -113,5 +115,6 @@ def held(one: Hold, build: tuple[int, str] | None = None) -> Held:
         one.until,
         one.used,
         one.closed_at,
+        one.preview,
         build,
     )

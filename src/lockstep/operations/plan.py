@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping as MappingOf
 
 from msgspec import Struct
 
@@ -12,22 +13,23 @@ from lockstep.agreement.deep import source_keys
 from lockstep.agreement.fields import FieldDiff, diff
 from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.decide import decide, owned
-from lockstep.engine.derive import Derived, Deriver
+from lockstep.engine.derive import Deriver
 from lockstep.guard.door import Door
-from lockstep.mapping import Desired, Mapping
+from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door, looking, parse_keys
 from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.steps import Steps
-from lockstep.values import Change, Held, Key, Meta, Version
+from lockstep.values import Change, Fingerprint, Held, Key, Meta, Version
 
 _PAGE = 500
 _NEWEST = Version((1 << 63) - 1)
 
 
 class Planned(Struct, frozen=True):
-    """One write that would be made. `action`: create, update, delete, fail."""
+    """One write that would be made. `action`: create, update, delete, fail; `preview`: what the target says
+    would follow of it, in lines."""
 
     action: str
     key: str
@@ -35,12 +37,14 @@ class Planned(Struct, frozen=True):
     fields: tuple[FieldDiff, ...] = ()
     reason: str | None = None
     steps: Steps | None = None
+    preview: tuple[str, ...] = ()
 
 
 def plan(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> Iterator[Planned]:
     """What a run would write if it derived these keys (all of them, where none is named) right now.
 
-    Compares with the target as it is read now. Yields as it goes; nothing is written.
+    Compares with the target as it is read now. Yields as it goes; nothing is written. Of named keys the
+    target is also asked what would follow, where it can say it.
     """
     require_pipeline(pipeline)
     declared = pipeline.named(mapping)
@@ -58,8 +62,11 @@ def plan(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> Iterato
                     pages = _all_keys(
                         declared, deriver, store, consumer, source_keys(reader, declared, _PAGE)
                     )
+                preview = door.preview if typed else _unasked
                 for page in pages:
-                    yield from _page(declared, deriver, store, consumer, door if there else None, page)
+                    yield from _page(
+                        declared, deriver, store, consumer, door if there else None, page, preview
+                    )
         finally:
             reader.close()
 
@@ -92,6 +99,7 @@ def _page(
     consumer: Consumer | None,
     door: Door | None,
     page: list[Key],
+    preview: Callable[[Sequence[Change]], MappingOf[Key, tuple[str, ...]]],
 ) -> Iterator[Planned]:
     derived = deriver.derive(page, time.time())
     rows = store.ledger.rows(consumer.id, page) if store and consumer else {}
@@ -116,15 +124,31 @@ def _page(
                 continue
             fields = tuple(diff(put.record, found.record))
             reason = None if fields else "the record is equal, its metadata is not"
-            steps = _steps(mapping, door, one, put)
-            yield Planned("update", keys.text(key), keys.text(put.key), fields, reason, steps)
+            change = Change(put.key, put.record, Meta(mapping.name, key, put.fingerprint, one.sum, _NEWEST))
+            yield Planned(
+                "update",
+                keys.text(key),
+                keys.text(put.key),
+                fields,
+                reason,
+                _steps(door, change),
+                preview([change]).get(put.key, ()),
+            )
         for target_key in decision.removes:
-            yield Planned("delete", keys.text(key), keys.text(target_key))
+            change = Change(target_key, None, Meta(mapping.name, key, Fingerprint(0), 0, _NEWEST))
+            yield Planned(
+                "delete",
+                keys.text(key),
+                keys.text(target_key),
+                steps=_steps(door, change),
+                preview=preview([change]).get(target_key, ()),
+            )
 
 
-def _steps(mapping: Mapping, door: Door | None, one: Derived, put: Desired) -> Steps | None:
+def _steps(door: Door | None, change: Change) -> Steps | None:
     """What the target says that the write would do, where it can say it."""
-    if door is None:
-        return None
-    meta = Meta(mapping.name, one.key, put.fingerprint, one.sum, _NEWEST)
-    return door.steps([Change(put.key, put.record, meta)]).get(put.key)
+    return None if door is None else door.steps([change]).get(change.key)
+
+
+def _unasked(changes: Sequence[Change]) -> dict[Key, tuple[str, ...]]:
+    return {}

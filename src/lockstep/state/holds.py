@@ -37,7 +37,8 @@ _kinds = msgspec.msgpack.Decoder(tuple[str, ...]).decode
 
 class Hold(Struct, frozen=True):
     """A hold. `state`: open, rejected, approved or closed; `expected`: how many changes would follow if it
-    were let go, as far as could be counted; `numbers`: what the policy judged by."""
+    were let go, as far as could be counted; `numbers`: what the policy judged by; `preview`: what the target
+    said would follow of some of it."""
 
     id: int
     mapping: str
@@ -57,6 +58,7 @@ class Hold(Struct, frozen=True):
     until: float | None
     used: int
     closed_at: float | None
+    preview: tuple[str, ...] = ()
 
     def allows(self, changes: int, flying: int, now: float) -> bool:
         """Whether so many changes more fit what a person allowed. `flying`: allowed and not settled yet."""
@@ -115,6 +117,13 @@ class Holds:
                 connection.execute(table.update().where(table.c.id == known.id).values(**again))
                 number = known.id
             return next(one for one in standing(connection, consumer) if one.id == number)
+
+    def preview(self, epoch: int, number: int, lines: Sequence[str]) -> None:
+        """Adds to a hold what would follow, in words."""
+        table = schema.holds
+        said = msgspec.json.encode(lines).decode()
+        with self._database.under(epoch) as connection:
+            connection.execute(table.update().where(table.c.id == number).values(preview=said))
 
     def close(self, epoch: int, consumer: int, ids: Sequence[int]) -> None:
         """Nothing of what these hold or allow is asked for any more."""
@@ -252,4 +261,6 @@ def _hold(row: Any) -> Hold:
     named = dict(row._mapping)
     del named["consumer"]
     named["kinds"], named["keys"] = _kinds(named["kinds"]), _keys(named["keys"])
-    return Hold(**named | {"numbers": msgspec.json.decode(named["numbers"])})
+    named["numbers"] = msgspec.json.decode(named["numbers"])
+    named["preview"] = tuple(msgspec.json.decode(named["preview"] or "[]"))
+    return Hold(**named)

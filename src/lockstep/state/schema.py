@@ -164,6 +164,7 @@ writes = sa.Table(
 #   kinds     msgpack of the kinds of change that are held: remove, update
 #   keys      msgpack of some of the source keys
 #   numbers   JSON, what the policy judged by
+#   preview   JSON, lines of what the target said would follow of some of it; null where it said nothing
 #   state     open, rejected, approved (an allowance of `most` changes until `until`, `used` of them),
 #             closed (nothing asks for it any more, or the allowance is used up)
 holds = sa.Table(
@@ -188,6 +189,7 @@ holds = sa.Table(
     sa.Column("until", sa.Double),
     sa.Column("used", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("closed_at", sa.Double),
+    sa.Column("preview", sa.Text),
 )
 sa.Index("holds_of", holds.c.consumer, holds.c.state)
 
@@ -443,4 +445,5 @@ migrations = (
             " key BYTES NOT NULL, body BYTES NOT NULL, PRIMARY KEY (target, number, kind, key)) CLUSTERED",
         ),
     ),
+    Migration("0006_preview", statements("ALTER TABLE holds ADD COLUMN preview TEXT")),
 )

@@ -63,6 +63,12 @@ class Asked:
         )
 
     @property
+    def currency(self) -> str:
+        """Of the account as it should be, or as it was sent; empty where neither is known."""
+        one = self.account or self.before
+        return "" if one is None else one.currency
+
+    @property
     def unasked(self) -> bool:
         """Zuora was not reached at all."""
         return self.lost and not self.wrote

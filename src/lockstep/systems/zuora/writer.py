@@ -27,6 +27,7 @@ from lockstep.systems.zuora.foreign import ForeignAccounts
 from lockstep.systems.zuora.guarded import assert_unedited
 from lockstep.systems.zuora.likeness import Likeness
 from lockstep.systems.zuora.noted import Intent, Known, Noted
+from lockstep.systems.zuora.preview import previewed
 from lockstep.systems.zuora.reading import Several, Trees
 from lockstep.systems.zuora.requests import requests_of
 from lockstep.systems.zuora.steps import told_of, wishes
@@ -267,6 +268,21 @@ class ZuoraWriter:
             plan = partial(self._planned, one, today=today)
             told[key] = told_of(found.get(key), one.account, plan, today, self._rules, self._rewrite_billed)
         return told
+
+    def preview(self, changes: Sequence[Change]) -> dict[Key, tuple[str, ...]]:
+        """What the next invoices would be: a call for each order. Sends nothing that stays."""
+        asked, steps = wishes(changes)
+        said: dict[Key, tuple[str, ...]] = {
+            key: (one.problem,) for key, one in steps.items() if one.problem is not None
+        }
+        self._know(asked)
+        self._plan(list(asked.values()))
+        for key, one in asked.items():
+            if one.outcome is None:
+                said[key] = previewed(self._client, one.requests, one.currency, self._today())
+            elif one.outcome.reason is not None:
+                said[key] = (one.outcome.reason,)
+        return said
 
     def _found(self, some: Sequence[Asked]) -> Trees:
         """What is there of each. Where only subscriptions change, the account itself need not be read."""
