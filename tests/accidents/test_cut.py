@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 import lockstep as ls
-from lockstep.engine import consumer
+from lockstep.engine import working
 from lockstep.systems.postgres import client
 from lockstep.testing.servers import PostgresServer
 from tests.accidents.world import Product, said
@@ -68,7 +68,7 @@ def test_the_source_restarts_in_the_middle_of_the_first_load(
     caplog: pytest.LogCaptureFixture,
     how: str,
 ) -> None:
-    monkeypatch.setattr(consumer, "BATCH", 50)
+    monkeypatch.setattr(working, "BATCH", 50)
     own.do("INSERT INTO users SELECT i, i % 5 + 1, 'U' || i FROM generate_series(61, 6000) i")
     with Following(own) as following:
         until(lambda: len(own.actual_or_none()) > 100)

@@ -5,44 +5,32 @@ from __future__ import annotations
 import threading
 
 from lockstep.engine.derive import Deriver
+from lockstep.engine.given import Given
 from lockstep.engine.judged import Judge
-from lockstep.engine.lease import Lease
 from lockstep.engine.loop import Loop
 from lockstep.engine.noting import MappingNotes
 from lockstep.engine.take import Taker
 from lockstep.guard.door import Door
-from lockstep.mapping import Mapping
-from lockstep.ports import Reader
 from lockstep.state.generations import Consumer
-from lockstep.state.store import Store
 
 
 def assembled(
-    mapping: Mapping,
-    consumer: Consumer,
-    store: Store,
-    lease: Lease,
-    reader: Reader,
-    taker: Taker,
-    door: Door,
-    notes: MappingNotes,
-    *,
-    claims: bool,
-    arrived: threading.Event,
+    given: Given, consumer: Consumer, taker: Taker, door: Door, notes: MappingNotes, arrived: threading.Event
 ) -> Loop:
     """The loop of a consumer. `arrived` is set when hints have come."""
+    mapping, store = given.mapping, given.store
     return Loop(
         mapping,
         consumer.id,
         consumer.generation,
         store.journal,
         store.ledger,
-        lease,
+        given.lease,
         taker,
-        Deriver(mapping, reader),
+        Deriver(mapping, given.reader),
         door,
-        Judge(mapping, consumer.id, consumer.generation, door, store.ledger, reader),
-        claims=claims,
+        Judge(mapping, consumer.id, consumer.generation, door, store.ledger, given.reader),
+        claims=given.claims,
         stuck=notes.count_first(consumer.id),
         arrived=arrived,
     )

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 
 from lockstep.engine.consumer import ConsumerThread
+from lockstep.engine.given import Given
 from lockstep.engine.lease import Lease
 from lockstep.engine.service import Service
 from lockstep.engine.succession import Stays
@@ -45,16 +46,18 @@ class BuildThreads:
         consumers = {one.mapping: one for one in store.generations.following(build.id)}
         self._threads = [
             ConsumerThread(
-                mapping,
+                Given(
+                    mapping=mapping,
+                    store=store,
+                    lease=lease,
+                    reader=mapping.source.reader(),
+                    stop=self._stop,
+                    once=threading.Event(),
+                    claims=pipeline.claims(mapping),
+                    guard=_UNSEARCHED if unasked or _unsearched(build, mapping) else mapping.guard,
+                    succession=Stays(mapping, store) if build.state == "live" else None,
+                ),
                 consumers[mapping.name],
-                store,
-                lease,
-                mapping.source.reader(),
-                self._stop,
-                claims=pipeline.claims(mapping),
-                once=threading.Event(),
-                guard=_UNSEARCHED if unasked or _unsearched(build, mapping) else None,
-                succession=Stays(mapping, store) if build.state == "live" else None,
             )
             for mapping in pipeline.mappings.values()
             if mapping.target.name == build.target

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from lockstep.engine.noting import MappingNotes
 from lockstep.engine.pulse import Pulse
@@ -15,6 +15,8 @@ from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse, Sy
 _IDLE = 0.2
 _LONGEST_WAIT = 15.0
 _PATIENCE = 10.0
+
+T = TypeVar("T")
 
 log = logging.getLogger("lockstep")
 
@@ -34,7 +36,7 @@ class Patience:
         give_way: Callable[[], None],
     ) -> None:
         self._name, self._stop, self._once, self._wake = name, stop, once, wake
-        self._pulse, self._notes, self._give_way = pulse, notes, give_way
+        self._pulse, self._notes, self.give_way = pulse, notes, give_way
         self.waiting: str | None = None
         self.held: LockstepError | None = None
 
@@ -51,7 +53,7 @@ class Patience:
         held = self.held
         if held is None:
             return False
-        self._give_way()
+        self.give_way()
         if self._once.is_set():
             raise held
         self.pause(f"{held}. {held.remedy}")
@@ -59,6 +61,7 @@ class Patience:
 
     def pause(self, why: str) -> None:
         """Waits a little, for a reason."""
+        self._pulse.waits()
         self.waiting = why
         self.idle()
 
@@ -67,12 +70,19 @@ class Patience:
         self._wake.wait(_IDLE if seconds is None else seconds)
         self._wake.clear()
 
-    def patiently(self, action: Any) -> Any:
-        """Does it, again and again while a system does not answer; None when stopped meanwhile, and False
-        when the mapping is held: then it is not for now.
+    def patiently(self, action: Callable[[], T]) -> T | None:
+        """Does it, again and again while a system does not answer, held or not; None when stopped meanwhile.
 
         A run that is to end by itself (`once`) does not wait for ever.
         """
+        return self._tried(action, lambda: False)
+
+    def unless_held(self, action: Callable[[], T]) -> T | None:
+        """The same, and None too where the mapping is held while a system does not answer: then it is not for
+        now. For what comes again by itself."""
+        return self._tried(action, lambda: self.held is not None and not self._once.is_set())
+
+    def _tried(self, action: Callable[[], T], is_left: Callable[[], bool]) -> T | None:
         wait = 0.1
         begun = time.monotonic()
         while True:
@@ -87,14 +97,14 @@ class Patience:
                 waited = time.monotonic() - begun
                 if self._once.is_set() and (not error.retriable or waited > _PATIENCE):
                     raise
-                if self.held is not None and not self._once.is_set():
-                    return False
+                if is_left():
+                    return None
                 if self.waiting is None:
                     log.warning("mapping %s waits: %s. %s", self._name, error, error.remedy)
                 self.waiting = str(error)
                 self._notes.waits(error)
                 self._pulse.waits()
-                self._give_way()
+                self.give_way()
                 wait = min(wait * 2, _LONGEST_WAIT)
                 if self._stop.wait(wait):
                     return None

@@ -13,6 +13,7 @@ from typing import Any
 from lockstep.canonical import SUM_RECIPE
 from lockstep.engine.capture import Capturer
 from lockstep.engine.consumer import ConsumerThread
+from lockstep.engine.given import Given
 from lockstep.engine.lease import Lease
 from lockstep.engine.noting import QUIET, Fault
 from lockstep.engine.points import passing
@@ -206,20 +207,7 @@ class SourceFlow(threading.Thread):
                     *(mapping, consumer, code[1], self._store, self._lease), spanned=spanned
                 )
             if not self.consumers:
-                threads.append(
-                    ConsumerThread(
-                        mapping,
-                        consumer,
-                        self._store,
-                        self._lease,
-                        self.source.reader(),
-                        self._stop_event,
-                        claims=self._pipeline.claims(mapping),
-                        once=self._once,
-                        succession=Succession(mapping, recipe(mapping), self._store, self._lease),
-                        recoding=recoding.get(consumer.id),
-                    )
-                )
+                threads.append(ConsumerThread(self._given(mapping), consumer, recoding.get(consumer.id)))
         self._hint_spans(spans, capture, recoding)
         if hole is not None or (capture.started and begun != self._begun):
             self._hint_others(hole, lost, capture, mine)
@@ -234,6 +222,19 @@ class SourceFlow(threading.Thread):
                 one.start()
             self.consumers = threads  # not before: one that has not started looks like one that has ended
         self._wake()
+
+    def _given(self, mapping: Mapping) -> Given:
+        return Given(
+            mapping=mapping,
+            store=self._store,
+            lease=self._lease,
+            reader=self.source.reader(),
+            stop=self._stop_event,
+            once=self._once,
+            claims=self._pipeline.claims(mapping),
+            guard=mapping.guard,
+            succession=Succession(mapping, recipe(mapping), self._store, self._lease),
+        )
 
     def _consumer(self, mapping: Mapping) -> tuple[Consumer, bool]:
         """The consumer of a mapping, made if it is new; and whether it has yet to be backfilled. One that is
