@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 import lockstep as ls
-from lockstep.engine import take
+from lockstep.engine import unfold
 from lockstep.testing.servers import PostgresServer
 from tests.pairs.world import Following, until
 
@@ -183,7 +183,7 @@ def test_orphans_among_keys_that_the_source_orders_otherwise(
     values = ", ".join(f"('{name}', 'x')" for name in names)
     do("CREATE TABLE named (name text NOT NULL, body text)", "ALTER TABLE named REPLICA IDENTITY FULL")
     do(f"CREATE UNIQUE INDEX ON named ({index})", f"INSERT INTO named VALUES {values}")
-    with mock.patch.object(take, "SPAN", 4):
+    with mock.patch.object(unfold, "SPAN", 4):
         ls.run(pipeline(), once=True)
         assert held() == set(names)
         gone = {"A", "ä", "z", "10", "😀"}

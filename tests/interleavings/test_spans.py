@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lockstep.agreement.report import Progress
-from lockstep.engine import points, take
+from lockstep.engine import points, unfold
 from lockstep.operations.backfill import backfill
 from lockstep.operations.verify import verify
 from tests.interleavings.points import STAGES, Crash, at, crash
@@ -27,7 +27,7 @@ def test_a_pass_that_was_killed_near_its_end_does_not_begin_again(
 
     (Killed between a span's own two steps, append and settle, it walks the rest of that span twice.)
     """
-    monkeypatch.setattr(take, "SPAN", 10)
+    monkeypatch.setattr(unfold, "SPAN", 10)
     one = begun(tmp_path, *(row(id, "v1") for id in range(KEYS)), limit=10)
     one.source.tables["users"] = [row(id, "v2") for id in range(KEYS)]
     one.ask()

@@ -10,10 +10,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from lockstep import keys
 from lockstep.canonical import canonical, fingerprint
+from lockstep.engine.batch import Work, collapse
 from lockstep.engine.decide import Decision, asks_target, decide
 from lockstep.engine.derive import Derived
 from lockstep.engine.settle import settle
-from lockstep.engine.take import Work, _collapse
 from lockstep.mapping import Desired
 from lockstep.state.rows import Owned, Row, owns
 from lockstep.values import Change, Held, Hint, Key, Meta, Outcome, Record, Status, Trust, Version
@@ -225,7 +225,7 @@ def test_the_more_suspicious_hint_wins_in_any_order(pair: tuple[list[Hint], list
     for hints in pair:
         works: dict[Key, Work] = {}
         for hint in hints:
-            _collapse(works, [ROOT], hint)
+            collapse(works, [ROOT], hint)
         trusts.append(works[ROOT].trust)
         assert (works[ROOT].trust is Trust.TARGET) == any(hint.trust is Trust.TARGET for hint in hints)
     assert trusts[0] == trusts[1]

@@ -8,7 +8,7 @@ import pytest
 
 import lockstep.model as ls
 from lockstep import keys
-from lockstep.engine import take
+from lockstep.engine import unfold
 from tests.support.engine import Works
 from tests.support.memory import MemorySource, MemoryTarget
 
@@ -40,7 +40,7 @@ def test_it_delays_no_fresh_change_by_more_than_a_few_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, levels: int
 ) -> None:
     """Twice in a row, too: the second change of it does not wait behind the first, nor undo it."""
-    monkeypatch.setattr(take, "SPAN", 200)
+    monkeypatch.setattr(unfold, "SPAN", 200)
     companies = [{"id": 1, "name": "old"}, {"id": 2, "name": "other"}]
     users = [{"id": id, "company_id": 1, "email": "e"} for id in range(SHARING)]
     users += [{"id": id, "company_id": 2, "email": "e"} for id in FRESH]

@@ -10,8 +10,8 @@ import pytest
 
 import lockstep.model as ls
 from lockstep import keys
-from lockstep.engine import take
-from lockstep.engine.take import Batch
+from lockstep.engine import unfold
+from lockstep.engine.batch import Batch
 from lockstep.journal.sql import SqlJournal
 from lockstep.place import Place
 from lockstep.state.rows import Row, Settlement
@@ -57,8 +57,8 @@ def counting(journal: SqlJournal) -> Iterator[list[Sequence[Entry]]]:
 
 @pytest.fixture
 def one(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works]:
-    monkeypatch.setattr(take, "SPAN", 20)
-    monkeypatch.setattr(take, "PACKED", 3)
+    monkeypatch.setattr(unfold, "SPAN", 20)
+    monkeypatch.setattr(unfold, "PACKED", 3)
     users = [{"id": number, "company_id": number % 3} for number in range(101)]
     source = MemorySource(users=users, companies=[{"id": number} for number in range(3)])
     made = Works(place, person, source, MemoryTarget(), limit=30)
@@ -130,7 +130,7 @@ def test_a_span_of_a_related_table_is_all_of_the_root(one: Works) -> None:
 
 
 def test_a_shared_row_beyond_the_batch_goes_to_bulk(one: Works, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(take, "SPAN", 40)
+    monkeypatch.setattr(unfold, "SPAN", 40)
     one.hint(Hint("companies", key=K(1)))
     first, *rest = everything(one)
     assert (first.lane, len(first.works)) == (Lane.LIVE, 30)

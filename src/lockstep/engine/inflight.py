@@ -16,9 +16,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from msgspec import Struct
 
 from lockstep.engine.apply import Sending
+from lockstep.engine.batch import Batch
 from lockstep.engine.decide import Decision
 from lockstep.engine.derive import Derived
-from lockstep.engine.take import Batch
 from lockstep.state.rows import Owned, Row
 from lockstep.values import Key, Outcome, Version
 

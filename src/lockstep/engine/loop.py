@@ -18,6 +18,7 @@ import msgspec
 
 from lockstep.engine.addressed import addressed
 from lockstep.engine.apply import Applier, Sent
+from lockstep.engine.batch import Batch, Work
 from lockstep.engine.breaker import Breaker
 from lockstep.engine.decide import Decision, asks_target, decide, owned
 from lockstep.engine.derive import Derived, Deriver
@@ -26,7 +27,7 @@ from lockstep.engine.judged import NOTHING, Counted, Judge, counted
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.settle import settle
-from lockstep.engine.take import Batch, Taker, Work
+from lockstep.engine.take import Taker
 from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
 from lockstep.ports import Journal

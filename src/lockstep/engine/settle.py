@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from lockstep.canonical import canonical, fingerprint, wrap64
+from lockstep.engine.batch import Work
 from lockstep.engine.decide import Decision
 from lockstep.engine.derive import Derived
-from lockstep.engine.take import Work
 from lockstep.state.rows import Failure, Owned, Row
 from lockstep.values import Change, Fingerprint, Key, Outcome, Status, Trust, Version
 
