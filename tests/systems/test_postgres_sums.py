@@ -21,7 +21,7 @@ from lockstep.errors import CannotSum
 from lockstep.mapping import Mapping
 from lockstep.ports import SummingSnapshot
 from lockstep.systems.postgres import summing
-from lockstep.systems.postgres.reader import PostgresSnapshot
+from lockstep.systems.postgres.snapshot import PostgresSnapshot
 from lockstep.values import EVERYTHING, Branch, Key, Span, Tally
 
 DDL = (

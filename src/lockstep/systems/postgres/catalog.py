@@ -5,8 +5,8 @@ from __future__ import annotations
 from lockstep.catalog import Catalog, CatalogColumn, CatalogReference, CatalogTable
 from lockstep.systems.postgres import names, tables
 from lockstep.systems.postgres.client import Address, Connection
+from lockstep.systems.postgres.estimate import estimated
 from lockstep.systems.postgres.faults import mapped
-from lockstep.systems.postgres.reader import estimated
 from lockstep.systems.postgres.tables import TableInfo
 
 _REFERENCES = """

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from lockstep.errors import Refused
 from lockstep.systems.postgres import names, tables
 from lockstep.systems.postgres.client import Connection
+from lockstep.systems.postgres.estimate import estimated
 from lockstep.systems.postgres.meeting import meeting
-from lockstep.systems.postgres.reader import estimated
 from lockstep.systems.postgres.tables import Column, TableInfo
 from lockstep.values import Finding, Table
 
