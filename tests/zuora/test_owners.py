@@ -20,16 +20,7 @@ OWNERS = Owners(
 SENT = {"name": "Ada", "currency": "USD", "batch": "Batch1"}
 
 
-def test_a_field_flows_from_its_owner_only() -> None:
-    assert OWNERS.check(written=["name", "batch"], read=["balance"]) == []
-    found = OWNERS.check(written=["balance", "crmId"], read=["name"])
-    assert [(one.subject, one.blocks) for one in found] == [
-        ("balance", True),
-        ("crmId", True),
-        ("name", True),
-    ]
-    assert "nobody owns it" in found[1].problem
-    assert all(one.mend for one in found)
+def test_a_policy_that_could_never_apply_is_refused() -> None:
     with pytest.raises(DeclarationError):
         Owners({"balance": Owned("zuora", "accept")})
 

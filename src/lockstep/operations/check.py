@@ -16,6 +16,7 @@ from lockstep.errors import DataError, DeclarationError, LockstepError
 from lockstep.mapping import LEAVES, Desired, Mapping
 from lockstep.operations.annotated import misannotated
 from lockstep.operations.lossy import lossy
+from lockstep.operations.ownership import unowned
 from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import Restorable, Target
 from lockstep.values import EVERYTHING, Finding
@@ -44,6 +45,7 @@ def check(pipeline: Pipeline) -> list[Finding]:
         found += _sharing(pipeline, mapping)
         if mapping.source.name in healthy:
             found += _asked(mapping.name, partial(_sampled, mapping, mapping.target.name in usable))
+    found += unowned(pipeline)
     return sorted(dict.fromkeys(found), key=lambda finding: not finding.blocks)
 
 

@@ -17,6 +17,7 @@ from lockstep.engine.service import Service
 from lockstep.errors import DeclarationError
 from lockstep.operations.continuous import SHARE, continuous
 from lockstep.operations.opened import opened
+from lockstep.operations.ownership import assert_owned
 from lockstep.operations.status import MappingStatus, mapping_statuses
 from lockstep.pipeline import Pipeline
 from lockstep.state.store import Store
@@ -67,10 +68,12 @@ def run(
     instead of what each declares; see `Pipeline.mapping`. All checks of a source take at most
     `verify_share` of the time (0 to 1). With `once` nothing is checked.
 
-    Raises StateInUse when another run holds the state, and with `once` whatever a system answers.
+    Raises DeclarationError where two mappings set one field both ways (`operations/ownership.py`),
+    StateInUse when another run holds the state, and with `once` whatever a system answers.
     """
     if not 0 < verify_share <= 1:
         raise DeclarationError(f"verify_share={verify_share!r} is no share", "Give 0.05, for a twentieth.")
+    assert_owned(pipeline)
     stop = stop or threading.Event()
     if spec := os.environ.get("LOCKSTEP_CRASH"):
         points.die_at(spec)

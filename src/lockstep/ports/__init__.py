@@ -13,6 +13,7 @@ from lockstep.ports.declared import AmountsTarget, Source, Target
 from lockstep.ports.following import Capture, Caught, Feed, FeedLag, WakingFeed
 from lockstep.ports.holding import HoldingTarget, Loss
 from lockstep.ports.journal import Journal
+from lockstep.ports.owning import OwningTarget
 from lockstep.ports.reading import MOST_BYTES, MOST_ROWS, KeyPage, Reader, Snapshot
 from lockstep.ports.saving import Generational, Repository, Restorable
 from lockstep.ports.summing import GroupingSnapshot, GroupingWriter, SummingSnapshot, SummingWriter
@@ -40,6 +41,7 @@ __all__ = [
     "KeyPage",
     "ListingWriter",
     "Loss",
+    "OwningTarget",
     "Reader",
     "Repository",
     "Restorable",

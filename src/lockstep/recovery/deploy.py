@@ -15,6 +15,7 @@ from lockstep.engine.retention import YOUNG
 from lockstep.engine.source import recipe
 from lockstep.errors import Refused, StateError
 from lockstep.operations.opened import existing
+from lockstep.operations.ownership import assert_owned
 from lockstep.operations.reason import require_reason
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
@@ -66,6 +67,7 @@ def deploy(
     the new one holds far fewer records; Disagreement; StateError when the target was never filled.
     """
     require_reason(why)
+    assert_owned(pipeline)
     target = target_named(pipeline, name)
     if not isinstance(target, Generational):
         raise Refused(

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from lockstep.errors import DeclarationError, LockstepError
 from lockstep.keys import encode
-from lockstep.ports import Loss
+from lockstep.ports import Loss, Source
 from lockstep.systems.saved.archive import Archive
 from lockstep.systems.sql import standing
 from lockstep.systems.sql.columns import Columns
@@ -19,7 +19,7 @@ from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.losses import losses
 from lockstep.systems.sql.repository import Build, SQLRepository, folder, opened, remove
 from lockstep.systems.sql.writer import SQLWriter
-from lockstep.values import Finding, Key, Record
+from lockstep.values import Finding, Key, Record, Table
 
 SCRATCH = "__lockstep_drill"
 TOMBSTONES = 3600.0
@@ -47,7 +47,7 @@ class SQLTarget:
         closed = dialect(table)
         schema, bare = closed.place(table)
         self._scratch = closed.written(schema, shortened("", bare, SCRATCH, closed.longest))
-        self._system = closed.system
+        self._system, self._place = closed.system, closed.place
         standing.validate(closed, table, self._key_columns, self._declared)
         self._codecs = [closed.codec(self._declared[name]) for name in self._key_columns if self._declared]
 
@@ -106,6 +106,14 @@ class SQLTarget:
             raise dialect.error(error) from error
         finally:
             dialect.close()
+
+    def within(self, source: Source) -> bool:
+        return source.name == self._system
+
+    def sets(self, table: Table, records: Sequence[Record]) -> set[str]:
+        if self._place(table.name) != self._place(self._table):
+            return set()
+        return {*self._declared, *(name for record in records for name in record)} - {*self._key_columns}
 
     def check(self) -> list[Finding]:
         dialect = self._dialect(self._table)

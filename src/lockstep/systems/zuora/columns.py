@@ -7,7 +7,7 @@ each version has an id of its own.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from lockstep.errors import DataError, Refused
+from lockstep.values import Record
 
 
 class ObjectTable(msgspec.Struct, frozen=True):
@@ -162,6 +163,27 @@ class Objects:
         if type(said) is not wanted:
             raise ValueError(said)
         return said
+
+
+_SET = {
+    "accounts": frozenset({"name", "currency"}),
+    "subscriptions": frozenset(
+        {"termType", "termStartDate", "subscriptionStartDate", "autoRenew", "cancelledDate"}
+    ),
+}
+
+
+def set_by(table: str, records: Sequence[Record]) -> set[str]:
+    """Of a table the columns that accounts as mappings return them set, besides keys. Ends of terms and
+    states are none: renewals and the days move them."""
+    if table not in _SET:
+        return set()
+    some = (
+        records
+        if table == "accounts"
+        else [one for record in records for one in record.get("subscriptions") or ()]
+    )
+    return {*_SET[table], *(name for one in some for name in one.get("custom") or ())}
 
 
 def _instant(said: str) -> dt.datetime:

@@ -1,16 +1,15 @@
 """Who owns a field that both the app and Zuora show, and what is done about an edit by the one who does not.
 
-Pure: it says what to write and what to report, from three views of a record. `guarded.py` holds by it;
-nothing checks the flows yet.
+Pure: it says what to write and what to report, from three views of a record. `guarded.py` holds by it.
+That no other mapping brings such a field back is for `operations/ownership.py`, before anything runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from lockstep.errors import DeclarationError
-from lockstep.values import Finding
 
 Side = Literal["app", "zuora"]
 Policy = Literal["overwrite", "hold", "accept"]
@@ -53,27 +52,6 @@ class Owners:
                     "Only what the app owns can be edited by somebody else in Zuora: leave the policy out.",
                 )
         self._fields = dict(fields)
-
-    def check(self, *, written: Iterable[str], read: Iterable[str]) -> list[Finding]:
-        """Before anything runs: `written` are the fields that mappings set in Zuora, `read` those that they
-        bring from Zuora into the app. One with no owner, or that flows against its owner, blocks."""
-        flows: list[tuple[Iterable[str], Side, str]] = [
-            (sorted(set(written)), "app", "sets it in Zuora"),
-            (sorted(set(read)), "zuora", "brings it from Zuora into the app"),
-        ]
-        found = []
-        for names, needed, does in flows:
-            for name in names:
-                owner = self._fields.get(name)
-                if owner is None:
-                    mend = f'Declare who owns it: Owned("{needed}") agrees with this mapping.'
-                    found.append(Finding(name, f"a mapping {does}, and nobody owns it", mend))
-                elif owner.by != needed:
-                    mend = (
-                        "Take it out of that mapping, or let the other side own it: one owner for each field."
-                    )
-                    found.append(Finding(name, f"a mapping {does}, and its owner is {owner.by}", mend))
-        return found
 
     def judged(
         self, *, sent: Mapping[str, Any] | None, found: Mapping[str, Any], wanted: Mapping[str, Any]

@@ -11,10 +11,12 @@ from zoneinfo import ZoneInfo
 from lockstep import keys as key_bytes
 from lockstep.errors import DataError, LockstepError, Refused
 from lockstep.notes import Note, Notes
+from lockstep.ports import Source
 from lockstep.systems.zuora.asked import number_of
+from lockstep.systems.zuora.columns import set_by
 from lockstep.systems.zuora.revenue import Revenue, revenue
 from lockstep.systems.zuora.writer import ZuoraWriter
-from lockstep.values import Finding, Key
+from lockstep.values import Finding, Key, Record, Table
 
 if TYPE_CHECKING:
     from lockstep.systems.zuora.system import Zuora
@@ -75,6 +77,12 @@ class ZuoraAccounts:
         with contextlib.closing(self._system.connect()) as client:
             found = revenue(client, list(wanted))
         return {wanted[number]: one for number, one in found.items() if number in wanted}
+
+    def within(self, source: Source) -> bool:
+        return source.name == self._system.name
+
+    def sets(self, table: Table, records: Sequence[Record]) -> set[str]:
+        return set_by(table.name, records)
 
     def check(self) -> list[Finding]:
         """Whether the tenant answers with these credentials, and what they may read."""
