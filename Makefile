@@ -23,7 +23,7 @@ demo-billing: $(READY) ## An app's subscriptions and a stand-in of Zuora in lock
 	@$(BIN)/python examples/billing/story.py
 
 test: $(READY) ## All tests; servers that can't be had are skipped, and the tests say how to get them
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## Formatting, lints, types, layers
 	$(BIN)/ruff format --check .
