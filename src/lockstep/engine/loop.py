@@ -14,11 +14,9 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingOf
 from typing import NamedTuple
 
-import msgspec
-
 from lockstep.engine.addressed import addressed
 from lockstep.engine.apply import Applier, Sent
-from lockstep.engine.batch import Batch, Work
+from lockstep.engine.batch import Batch
 from lockstep.engine.breaker import Breaker
 from lockstep.engine.decide import Decision, asks_target, decide, owned
 from lockstep.engine.derive import Derived, Deriver
@@ -26,13 +24,13 @@ from lockstep.engine.inflight import InFlight, Part
 from lockstep.engine.judged import NOTHING, Counted, Judge, counted
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
-from lockstep.engine.settle import settle
+from lockstep.engine.settlement import settlement
 from lockstep.engine.take import Taker
 from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
 from lockstep.ports import Journal
 from lockstep.state.ledger import Ledger
-from lockstep.state.rows import Failure, Owned, Row, Settlement, Wrote, encode_wrote
+from lockstep.state.rows import Owned, Row
 from lockstep.values import (
     Key,
     Lane,
@@ -41,9 +39,6 @@ from lockstep.values import (
 )
 
 AT_ONCE = 5_000
-_PASSES = frozenset({"backfill", "redrive"})
-"""Reasons of hints that make up a pass, whose progress is shown."""
-
 """Keys that are derived and written together, at most."""
 
 _LONGEST_WAIT = 1.0
@@ -206,10 +201,6 @@ class Loop:
         table = self._mapping.root.table.name
         self._journal.append(addressed(self._consumer, table, found, reason, trust, lane, origin))
 
-    def default_key(self, key: Key) -> Key | None:
-        """The target key that follows from a source key, None where the record decides."""
-        return self._mapping.default_key(key) if self._mapping.key_is_root_key else None
-
     def _perhaps(
         self, batch: Batch, rows: MappingOf[Key, Row], derived: MappingOf[Key, Derived]
     ) -> dict[Key, MappingOf[Key, Owned]]:
@@ -251,68 +242,21 @@ class Loop:
         }
 
     def _settle(self, part: Part, sent: Sent) -> Counts:
-        batch, rows, derived = part.batch, part.rows, part.derived
-        changed: list[Row] = []
-        removed: list[Key] = []
-        came: list[Key] = []
-        failures: list[Failure] = []
-        cleared: list[Key] = []
-        released: list[tuple[Key, Key]] = []
-        for key, one in derived.items():
-            if one.error is not None:
-                failures.append(Failure(key, "derive", str(one.error), one.error.remedy))
-                row = rows.get(key)
-                if row is not None and batch.works[key].trust is Trust.TARGET:
-                    changed.append(msgspec.structs.replace(row, void=True))  # the doubt outlives the failure
-        wrote_as = _Wrote(part.now)
-        for key, decision in part.decisions.items():
-            before, one, work = rows.get(key), derived[key], batch.works[key]
-            own = sent.outcomes.get(key, ())
-            result = settle(
-                one,
-                before,
-                part.known[key],
-                self._default(one),
-                decision,
-                own,
-                part.version,
-                wrote_as(work),
-                work,
-                sent.refused.get(key),
-            )
-            if result.failure is not None:
-                failures.append(result.failure)
-            else:
-                cleared.append(key)
-            if result.row is None:
-                if before is not None:
-                    removed.append(key)
-            elif result.row != before:
-                changed.append(result.row)
-                if before is None:
-                    came.append(key)
-            if result.released:
-                released.extend((target_key, key) for target_key in result.released)
+        batch, derived = part.batch, part.derived
         tally = _tally(sent)
         if tally.get(Status.SUPERSEDED):
             self._lease.redraw()
-        done = Settlement(
-            self._consumer,
-            part.version,
-            changed,
-            removed,
-            failures,
-            cleared if self._maybe_stuck else (),
-            released if self._claims else (),
-            batch.positions if part.last else {},
-            sum(batch.works[key].reason in _PASSES for key in derived),
-            came,
-        )
+        done = settlement(self._mapping, self._consumer, part, sent)
+        if not self._maybe_stuck:  # then there is nothing to be looked for
+            done = done._replace(cleared=())
+        if not self._claims:
+            done = done._replace(released=())
         waiting = self._lease.under(lambda epoch: self._ledger.settle(epoch, self._generation, done))
         passing("settled")
         self._flying.settled()
         if part.last:
             self._taker.settled(batch)
+        failures = done.failures
         self._maybe_stuck = self._maybe_stuck or bool(failures)
         for consumer, key in waiting:
             self._release(consumer, key, batch.origin)
@@ -320,12 +264,6 @@ class Loop:
         self.breaker.settled([(key, batch.works[key].reason) for key in derived], failures)
         lag = time.time() - batch.oldest if batch.lane is Lane.LIVE and batch.oldest else None
         return Counts(batch.lane, batch.hints if part.last else 0, len(derived), tally, len(failures), lag)
-
-    def _default(self, one: Derived) -> Key | None:
-        """`default_key` of what was derived: mostly it was made already."""
-        if one.desired and self._mapping.key_is_root_key:
-            return one.desired[0].key
-        return self.default_key(one.key)
 
     def _release(self, consumer: int, key: Key, origin: int) -> None:
         """Hints a key that waited for a claim; it may be another consumer's."""
@@ -352,17 +290,3 @@ def _tally(sent: Sent) -> dict[Status, int]:
     """How many outcomes there are of each status. A list is counted faster than its items one by one."""
     statuses = [outcome.status for own in sent.outcomes.values() for _, outcome in own]
     return {status: count for status in Status if (count := statuses.count(status))}
-
-
-class _Wrote:
-    """The hint that wrote, as ledger rows keep it: one for many keys."""
-
-    def __init__(self, now: float) -> None:
-        self._now = now
-        self._known: dict[int, bytes] = {}
-
-    def __call__(self, work: Work) -> bytes:
-        form = self._known.get(id(work))  # the batch keeps all its works meanwhile
-        if form is None:
-            form = self._known[id(work)] = encode_wrote(Wrote(work.reason, work.position, self._now))
-        return form
