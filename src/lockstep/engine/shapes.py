@@ -10,56 +10,35 @@ The source's own row hashes travel with the rows as sums of their halves, a pair
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from decimal import Decimal, InvalidOperation
 from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from lockstep import keys
 from lockstep.canonical import MASK31, halves, path_constant, wrap64
+from lockstep.engine.columns import (
+    Built,
+    Found,
+    Row,
+    Sums,
+    Values,
+    as_rows,
+    ended,
+    failing,
+    grouped,
+    listed,
+    of_columns,
+    single,
+    sort,
+    summed,
+)
 from lockstep.engine.unreadable import Bad, UnreadableRows
 from lockstep.errors import DataError
 from lockstep.model import Column
 from lockstep.ports import Snapshot
 from lockstep.shape import Node
 from lockstep.values import Fetch
-
-Row = tuple[Any, ...]
-Columns = Sequence[Sequence[Any]]
-Values = Sequence[Any]
-"""One value per row: of a column as it is, of several columns their tuple."""
-
-
-class Sums(NamedTuple):
-    """Of one path: the sums of the high and of the low halves of its rows' hashes, per entry."""
-
-    highs: list[int]
-    lows: list[int]
-
-
-class Built(NamedTuple):
-    """The rows of one table as instances, a DataError standing for one that cannot be. `sums`: one for
-    the table itself and for every path below."""
-
-    columns: Columns
-    shown: list[Any]
-    sums: list[Sums]
-    failed: bool
-
-
-class Found(NamedTuple):
-    """What hangs on the parents, by the value that leads there. The last entry stands for nothing there.
-
-    An entry shows an instance, or all of a list. `crowded`: entries where one row should be and more are.
-    """
-
-    entries: dict[Any, int]
-    shown: list[Any]
-    sums: list[Sums]
-    failed: bool
-    crowded: dict[int, int]
 
 
 class Roots(NamedTuple):
@@ -79,10 +58,10 @@ class Plan:
         hashes = (columns, node.table.key) if root else (columns,)
         up = node.table.key if root else node.up
         self._fetch = Fetch(node.table.name, columns, up, hashes)
-        self._key = _of_columns(columns, node.table.key)
+        self._key = of_columns(columns, node.table.key)
         self._row_key = itemgetter(*map(columns.index, node.table.key))
-        self._up = _of_columns(columns, up)
-        self._kids = [(Plan(child), _of_columns(columns, child.down)) for child in node.children]
+        self._up = of_columns(columns, up)
+        self._kids = [(Plan(child), of_columns(columns, child.down)) for child in node.children]
         self._width = len(columns)
         self._order = self._arguments()
         self._constants = [halves(path_constant(below.path)) for below in node.walk()]
@@ -115,13 +94,13 @@ class Plan:
 
     def _read(self, snapshot: Snapshot, downs: Values, bad: Bad) -> Found:
         """What hangs on parents, by the values that their `down` columns have."""
-        wanted = _as_rows(set(downs), len(self.node.up))
+        wanted = as_rows(set(downs), len(self.node.up))
         if self.node.cls is None:
             return self._linked(snapshot, wanted, bad)
         ups, built = self._made(snapshot, wanted, bad, ordered=self.node.many)
         if not ups:
             return self._nothing()
-        return (_listed if self.node.many else _single)(ups, built)
+        return (listed if self.node.many else single)(ups, built)
 
     def _made(
         self, snapshot: Snapshot, wanted: Sequence[Row], bad: Bad, *, ordered: bool
@@ -130,12 +109,12 @@ class Plan:
         `ordered` in key order of the rows."""
         rows, unreadable = self._rows(snapshot, wanted, bad)
         if ordered:
-            _sort(rows, self._row_key)
+            sort(rows, self._row_key)
         built = self._build(snapshot, rows, bad)
         ups = list(self._up(built.columns)) if rows else []
         for value, error in unreadable.items():
             ups.append(value if len(self.node.up) > 1 else value[0])
-            built = _failing(built, error)
+            built = failing(built, error)
         return ups, built
 
     def _rows(
@@ -209,7 +188,7 @@ class Plan:
         columns = list(zip(*rows, strict=True)) if rows else [()] * (self._width + 1)
         kid, kid_down = self._kids[0]
         downs = kid_down(columns)
-        linked, built = kid._made(snapshot, _as_rows(set(downs), len(kid.node.up)), bad, ordered=True)
+        linked, built = kid._made(snapshot, as_rows(set(downs), len(kid.node.up)), bad, ordered=True)
         places: dict[Any, list[int]] = {}
         for place, value in enumerate(linked):
             places.setdefault(value, []).append(place)
@@ -226,12 +205,12 @@ class Plan:
             targets[entry] += places.get(down, ())
         for group in targets:
             group.sort()
-        sums = [Sums([high for high, _ in own], [low for _, low in own]), *_summed(built.sums, targets)]
-        made = Built((), _grouped(built, targets), sums, built.failed)
+        sums = [Sums([high for high, _ in own], [low for _, low in own]), *summed(built.sums, targets)]
+        made = Built((), grouped(built, targets), sums, built.failed)
         for value, error in unreadable.items():
             entries[value if len(self.node.up) > 1 else value[0]] = len(made.shown)
-            made = _failing(made, error)
-        return _ended(Found(entries, made.shown, made.sums, made.failed, {}), [])
+            made = failing(made, error)
+        return ended(Found(entries, made.shown, made.sums, made.failed, {}), [])
 
     def _arguments(self) -> list[int] | None:
         """Positions in (columns, relations) for the constructor; None when that is the order already."""
@@ -267,109 +246,3 @@ class Plan:
             f"{of}: no row of {node.table.name} has {where}, and {node.field} is required",
             f"Annotate {node.field} as optional (… | None), or mend the row.",
         )
-
-
-def _of_columns(columns: Sequence[str], names: Sequence[str]) -> Callable[[Columns], Values]:
-    """A function from all columns to the values of the named ones."""
-    at = [columns.index(name) for name in names]
-    if len(at) == 1:
-        place = at[0]
-        return lambda found: _equal(found[place])
-    return lambda found: list(zip(*(_equal(found[place]) for place in at), strict=True))
-
-
-_NAN = Decimal("NaN")
-
-
-def _equal(column: Sequence[Any]) -> Sequence[Any]:
-    """A column whose values equal each other as they do in a database and as keys do: NaN is equal to NaN,
-    and a float to the number of its shortest text."""
-    first = next((value for value in column if value is not None), None)
-    if type(first) is not float and type(first) is not Decimal:
-        return column
-    exact = [Decimal(repr(value)) if type(value) is float else value for value in column]
-    return [_NAN if value != value else value for value in exact]
-
-
-def _as_rows(values: set[Any], width: int) -> list[Row]:
-    """Values as a read takes them; null leads nowhere."""
-    if width == 1:
-        return [(value,) for value in values if value is not None]
-    return [value for value in values if None not in value]
-
-
-def _failing(built: Built, error: DataError) -> Built:
-    """With one entry more: an error, whose rows do not count."""
-    built.shown.append(error)
-    for path in built.sums:
-        path.highs.append(0)
-        path.lows.append(0)
-    return built._replace(failed=True)
-
-
-def _single(ups: Values, built: Built) -> Found:
-    """Entries of one row each."""
-    entries = {value: place for place, value in enumerate(ups)}
-    found = Found(entries, built.shown, built.sums, built.failed, {})
-    if len(entries) < len(ups):
-        for value, count in Counter(ups).items():
-            if count > 1:
-                entry = entries[value]
-                found.crowded[entry] = count
-                found.shown[entry] = None
-                for path in found.sums:
-                    path.highs[entry] = path.lows[entry] = 0
-    return _ended(found, None)
-
-
-def _listed(ups: Values, built: Built) -> Found:
-    """Entries of all rows that have one value, in their order."""
-    entries: dict[Any, int] = {}
-    groups: list[list[int]] = []
-    for place, value in enumerate(ups):
-        entry = entries.setdefault(value, len(groups))
-        if entry == len(groups):
-            groups.append([place])
-        else:
-            groups[entry].append(place)
-    found = Found(entries, _grouped(built, groups), _summed(built.sums, groups), built.failed, {})
-    return _ended(found, [])
-
-
-def _grouped(built: Built, groups: list[list[int]]) -> list[Any]:
-    """The list that each group shows, or the first error in it."""
-    lists: list[Any] = [[built.shown[place] for place in group] for group in groups]
-    if built.failed:
-        for at, shown in enumerate(lists):
-            lists[at] = next((item for item in shown if isinstance(item, DataError)), shown)
-    return lists
-
-
-def _summed(sums: list[Sums], groups: list[list[int]]) -> list[Sums]:
-    return [
-        Sums(
-            [sum(map(path.highs.__getitem__, group)) for group in groups],
-            [sum(map(path.lows.__getitem__, group)) for group in groups],
-        )
-        for path in sums
-    ]
-
-
-def _ended(found: Found, nothing: Any) -> Found:
-    """With the last entry, for what has nothing there."""
-    found.shown.append(nothing)
-    for path in found.sums:
-        path.highs.append(0)
-        path.lows.append(0)
-    return found
-
-
-def _sort(rows: list[Row], key: Callable[[Row], Any]) -> None:
-    """Sorts rows in key order: Python's own order where it is that, key bytes where it is not."""
-    first = key(rows[0]) if rows else None
-    try:
-        if float in map(type, first if isinstance(first, tuple) else (first,)):
-            raise TypeError("NaN has no place among floats")
-        rows.sort(key=key)
-    except (TypeError, InvalidOperation):
-        rows.sort(key=lambda row: keys.encode(one if isinstance(one := key(row), tuple) else (one,)))
