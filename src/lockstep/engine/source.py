@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
-import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from lockstep.canonical import SUM_RECIPE
+from lockstep.engine.beginning import consumer_of
 from lockstep.engine.capture import Capturer
 from lockstep.engine.consumer import ConsumerThread
 from lockstep.engine.given import Given
 from lockstep.engine.lease import Lease
 from lockstep.engine.noting import QUIET, Fault
-from lockstep.engine.points import passing
+from lockstep.engine.recipe import recipe
 from lockstep.engine.recode import Recoding
-from lockstep.engine.succession import Succession, take_over
-from lockstep.errors import LeaseLost, LockstepError, Refused, StateError, SystemError_
+from lockstep.engine.spans import FullSpans, Spanned
+from lockstep.engine.succession import Succession
+from lockstep.errors import LeaseLost, LockstepError, StateError, SystemError_
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
-from lockstep.ports import Capture, Reader, Source
+from lockstep.ports import Capture, Source
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
-from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
+from lockstep.values import Trust
 
 log = logging.getLogger("lockstep")
 
 _LONGEST_WAIT = 15.0
-
-_beginning = threading.Lock()
 
 
 class SourceFlow(threading.Thread):
@@ -63,6 +60,7 @@ class SourceFlow(threading.Thread):
         )
         said = (Kind.SOURCE_WAITS, Kind.SOURCE_GOES_ON, source.name)
         self._waits = Fault(store.events, *said, QUIET)
+        self._spans = FullSpans(source, store, lease)
         self._hole: str | None = None
         self._once = threading.Event()
         self._goal: str | None = None
@@ -168,60 +166,70 @@ class SourceFlow(threading.Thread):
     def _begin(self, capture: Capture) -> None:
         """Makes durable what `capture` asks for, then begins; starts the consumers the first time."""
         threads: list[ConsumerThread] = []
-        spans: list[tuple[Consumer, Mapping, str, Trust]] = []
+        spans: list[Spanned] = []
         recoding: dict[int, Recoding] = {}
         lost = self._store.journal_hole(self.source.name)
         hole = capture.hole or lost
         if hole is not None and hole != self._hole:
             self._store.events.soon(Kind.SOURCE_HOLE, self.source.name, hole)
         self._hole = hole  # until what it asks for is durable, each try finds it again
-        begun = (capture.position, capture.started, capture.moment)
         mine: set[int] = set()
         for mapping in self._mappings:
             consumer, new = self._consumer(mapping)
             mine.add(consumer.id)
-            moved = consumer.source != self.source.name
-            reads = {node.table.name for node in mapping.root.walk()}
-            known = not (self.consumers or new or moved or consumer.state == "retired")
-            held = _held(mapping, capture) is not None  # its code cannot be tried: it cannot be read as it is
-            code = (mapping.version, recipe(mapping))
-            other = known and held and (consumer.version, consumer.recipe) != code
             if lost is not None:
                 self._lease.under(partial(self._store.ledger.forget_positions, consumer=consumer.id))
-            if hole is not None:
-                spans.append((consumer, mapping, f"the log has a hole: {hole}", Trust.TARGET))
-            elif moved:
-                reason = f"its source is another one than before: {self.source.name}, was {consumer.source}"
-                spans.append((consumer, mapping, reason, Trust.TARGET))
-            elif consumer.state == "retired":
-                spans.append((consumer, mapping, "declared anew", Trust.TARGET))
-            elif new:
-                spans.append((consumer, mapping, "backfill", Trust.LEDGER))
-            elif other:
-                spans.append((consumer, mapping, "mapping changed", Trust.LEDGER))
-            elif reads & set(capture.started) and begun != self._begun:
-                spans.append((consumer, mapping, "capture began", Trust.LEDGER))
-            if known and not held:
-                spanned = bool(spans) and spans[-1][0] is consumer
+            span = self._span(mapping, consumer, capture, hole, new=new)
+            if span is not None:
+                spans.append(span)
+            known = not (self.consumers or new or consumer.source != self.source.name)
+            readable = _held(mapping, capture) is None  # else its code cannot be tried
+            if known and readable and consumer.state != "retired":
                 recoding[consumer.id] = Recoding(
-                    *(mapping, consumer, code[1], self._store, self._lease), spanned=spanned
+                    *(mapping, consumer, recipe(mapping), self._store, self._lease), spanned=span is not None
                 )
             if not self.consumers:
                 threads.append(ConsumerThread(self._given(mapping), consumer, recoding.get(consumer.id)))
-        self._hint_spans(spans, capture, recoding)
-        if hole is not None or (capture.started and begun != self._begun):
-            self._hint_others(hole, lost, capture, mine)
+        self._spans.hint(spans, capture, recoding)
+        if hole is not None or (capture.started and _moment(capture) != self._begun):
+            self._spans.hint_others(hole, lost, capture, mine)
         for one in threads or self.consumers:
             one.hold(_held(one.mapping, capture))
         followed = self._pipeline.tables(self.source.name)
         self._lease.under(partial(self._store.note_journal, source=self.source.name, followed=followed))
         self._capturer.begin(capture)
-        self._hole, self._begun = None, begun
+        self._hole, self._begun = None, _moment(capture)
         if threads:
             for one in threads:
                 one.start()
             self.consumers = threads  # not before: one that has not started looks like one that has ended
         self._wake()
+
+    def _span(
+        self, mapping: Mapping, consumer: Consumer, capture: Capture, hole: str | None, *, new: bool
+    ) -> Spanned | None:
+        """Why every key of a mapping is hinted, where the log alone is not enough for it."""
+        reason, trust = "", Trust.LEDGER
+        if hole is not None:
+            reason, trust = f"the log has a hole: {hole}", Trust.TARGET
+        elif consumer.source != self.source.name:
+            reason = f"its source is another one than before: {self.source.name}, was {consumer.source}"
+            trust = Trust.TARGET
+        elif consumer.state == "retired":
+            reason, trust = "declared anew", Trust.TARGET
+        elif new:
+            reason = "backfill"
+        elif self._is_recoded_unread(mapping, consumer, capture):
+            reason = "mapping changed"
+        elif _reads(mapping) & set(capture.started) and _moment(capture) != self._begun:
+            reason = "capture began"
+        return Spanned(consumer, mapping, reason, trust) if reason else None
+
+    def _is_recoded_unread(self, mapping: Mapping, consumer: Consumer, capture: Capture) -> bool:
+        """Whether it is other code than the ledger's at the start, and cannot be tried on a sample: a table
+        that it reads is held."""
+        other = (consumer.version, consumer.recipe) != (mapping.version, recipe(mapping))
+        return other and not self.consumers and _held(mapping, capture) is not None
 
     def _given(self, mapping: Mapping) -> Given:
         return Given(
@@ -243,114 +251,8 @@ class SourceFlow(threading.Thread):
         for one in self.consumers:
             if one.mapping is mapping:
                 return store.generations.known(one.consumer.id) or one.consumer, False
-        known = store.generations.consumer(mapping.name, mapping.target.name)
-        if known is not None:
-            take_over(store, self._lease, known.generation)
-        if known is None:
-            with _beginning:  # another source may write the same target
-                generation = self._lease.under(partial(store.generation_of, target=mapping.target.name))
-            made = self._lease.under(
-                partial(
-                    store.generations.begin_consumer,
-                    mapping=mapping.name,
-                    generation=generation[0],
-                    source=self.source.name,
-                    version=mapping.version,
-                    recipe=recipe(mapping),
-                )
-            )
-            self._lease.under(
-                partial(store.generations.note_claims, consumer=made, claims=self._pipeline.claims(mapping))
-            )
-            passing("begun")
-            known = store.generations.consumer(mapping.name, mapping.target.name)
-            assert known is not None
-        return known, store.backfills.newest(known.id) is None
-
-    def _hint_spans(
-        self,
-        spans: Sequence[tuple[Consumer, Mapping, str, Trust]],
-        capture: Capture,
-        recoding: Collection[int],
-    ) -> None:
-        """Full spans of the root for consumers that cannot rely on the log alone; durable, then noted. The
-        ledger of those in `recoding` stays the one of their code of before, until that is known."""
-        if not spans:
-            return
-        reader = self.source.reader()
-        try:
-            for consumer, mapping, reason, trust in spans:
-                if trust is Trust.TARGET:
-                    log.warning(
-                        "mapping %s: %s. So every key is derived again and compared with what the target "
-                        "holds; nobody needs to do anything.",
-                        *(mapping.name, reason),
-                    )
-                else:
-                    log.info("mapping %s: all keys are derived: %s", mapping.name, reason)
-                store = self._store
-                if not store.ledger.positions(consumer.id) or consumer.source != self.source.name:
-                    end = store.journal.end()
-                    self._lease.under(
-                        partial(
-                            store.ledger.begin_at, consumer=consumer.id, source=self.source.name, offset=end
-                        )
-                    )
-                hint = Hint(
-                    mapping.root.table.name,
-                    span=EVERYTHING,
-                    reason="backfill",
-                    trust=trust,
-                    token=capture.token,
-                    at=time.time(),
-                )
-                store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
-                passing("hinted")
-                noted = partial(
-                    store.backfills.begin,
-                    consumer=consumer.id,
-                    reason=reason,
-                    total=_estimate(reader, mapping),
-                )
-                self._lease.under(noted)
-                code: dict[str, Any] = (
-                    {} if consumer.id in recoding else {"version": mapping.version, "recipe": recipe(mapping)}
-                )
-                self._lease.under(
-                    partial(
-                        store.generations.set_consumer,
-                        consumer=consumer.id,
-                        source=self.source.name,
-                        state="running",
-                        reason=None,
-                        **code,
-                    )
-                )
-        finally:
-            reader.close()
-
-    def _hint_others(self, hole: str | None, lost: str | None, capture: Capture, mine: set[int]) -> None:
-        """Full spans for consumers that are worked elsewhere, or later, and not `mine`. Nobody knows here
-        what they read."""
-        store, live = self._store, self._store.generations.consumers("running", "stopped")
-        others = [
-            one
-            for one in (*store.generations.beside(self.source.name), *live)
-            if one.source == self.source.name and one.id not in mine
-        ]
-        trust = Trust.LEDGER if hole is None else Trust.TARGET
-        why = "capture began" if hole is None else f"the log has a hole: {hole}"
-        span = Hint("", span=EVERYTHING, reason="backfill", trust=trust, token=capture.token, at=time.time())
-        for one in others:
-            if lost is not None:
-                end = store.journal.end()
-                self._lease.under(partial(store.ledger.forget_positions, consumer=one.id))
-                self._lease.under(
-                    partial(store.ledger.begin_at, consumer=one.id, source=one.source, offset=end)
-                )
-            store.journal.append([Entry(consumer_stream(one.id), Lane.BULK, 0, (span,))])
-            total = store.ledger.count(one.id)
-            self._lease.under(partial(store.backfills.begin, consumer=one.id, reason=why, total=total))
+        consumer = consumer_of(mapping, store, self._lease, claims=self._pipeline.claims(mapping))
+        return consumer, store.backfills.newest(consumer.id) is None
 
     def _advance(self) -> None:
         """For `finish`: notes the source's end, then the journal's, then what the consumers must reach."""
@@ -378,15 +280,10 @@ def _held(mapping: Mapping, capture: Capture) -> LockstepError | None:
     return next((capture.held[name] for name in reads if name in capture.held), None)
 
 
-def _estimate(reader: Reader, mapping: Mapping) -> int:
-    try:
-        return reader.estimate(mapping.root.table)
-    except Refused:  # the table is held, or will be
-        return 0
+def _reads(mapping: Mapping) -> set[str]:
+    return {node.table.name for node in mapping.root.walk()}
 
 
-def recipe(mapping: Mapping) -> str:
-    """How the source sums of a mapping are made: the recipe, and the columns that go into it."""
-    parts = [f"{node.path}:{node.table.name}:{','.join(node.table.columns)}" for node in mapping.root.walk()]
-    digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=6).hexdigest()
-    return f"{SUM_RECIPE}-{digest}"
+def _moment(capture: Capture) -> tuple[str, tuple[str, ...], str]:
+    """What tells one beginning of a capture from another."""
+    return (capture.position, capture.started, capture.moment)

@@ -17,7 +17,7 @@ from lockstep.engine.addressed import addressed
 from lockstep.engine.lease import Lease
 from lockstep.engine.opening import door_to
 from lockstep.engine.points import passing
-from lockstep.engine.source import recipe
+from lockstep.engine.recipe import recipe
 from lockstep.errors import Refused
 from lockstep.guard.door import Door
 from lockstep.guard.policies import POLICIES, Closed

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from lockstep.database import Access
 from lockstep.engine.addressed import addressed
-from lockstep.engine.source import recipe
+from lockstep.engine.recipe import recipe
 from lockstep.errors import DeclarationError, Refused
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door, consumer_of, existing, parse_keys

@@ -18,8 +18,8 @@ from lockstep.agreement.fast import Scope, fast
 from lockstep.agreement.report import Divergence, Findings, Progress, Report
 from lockstep.amounts import Amounts
 from lockstep.database import Access
+from lockstep.engine.recipe import recipe
 from lockstep.engine.sample import changed_meaning, passing_over
-from lockstep.engine.source import recipe
 from lockstep.errors import Cancelled, DeclarationError, StateError
 from lockstep.invariant import Invariant
 from lockstep.journal.sql import SqlJournal

@@ -19,7 +19,7 @@ from lockstep.engine.addressed import addressed
 from lockstep.engine.build import BuildThreads, Captures
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
-from lockstep.engine.source import recipe
+from lockstep.engine.recipe import recipe
 from lockstep.errors import Cancelled, Disagreement, Refused, StateInUse, TargetReplaced
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door

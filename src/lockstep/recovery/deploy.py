@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from lockstep.database import Access
 from lockstep.engine.points import passing
+from lockstep.engine.recipe import recipe
 from lockstep.engine.retention import YOUNG
-from lockstep.engine.source import recipe
 from lockstep.errors import Refused, StateError
 from lockstep.operations.opened import existing
 from lockstep.operations.ownership import assert_owned

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from lockstep.engine.addressed import addressed
 from lockstep.engine.points import passing
-from lockstep.engine.source import recipe
+from lockstep.engine.recipe import recipe
 from lockstep.engine.target_watch import built_anew, identity_text
 from lockstep.errors import Refused, StateError, UsageError
 from lockstep.mapping import Mapping

@@ -8,7 +8,7 @@ import time
 from msgspec import Struct
 
 from lockstep.database import Access
-from lockstep.engine.source import recipe
+from lockstep.engine.recipe import recipe
 from lockstep.errors import Refused, UsageError
 from lockstep.operations.opened import existing
 from lockstep.operations.reason import require_reason
