@@ -1,4 +1,4 @@
-"""Folding: however the segments lie, what they say at every date; and what it brings in a month."""
+"""Folding: however the segments lie, what they say at every date."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ from msgspec.structs import replace
 
 from lockstep.effective import Timeline
 from lockstep.errors import DataError
-from lockstep.systems.zuora.folding import Segment, billing_of, folded
+from lockstep.systems.zuora.folding import Segment, folded
 from lockstep.systems.zuora.found import FoundPlan, FoundSubscription, rates_of
-from lockstep.systems.zuora.models import Rate, Rates, Tier
+from lockstep.systems.zuora.models import Rate
 from lockstep.systems.zuora.orders import planned
-from lockstep.systems.zuora.prices import Billing, amount, monthly
 from tests.zuora.tenant import FOREVER, Tenant
-from tests.zuora.wishes import LOOKS, START, WISHES
+from tests.zuora.wishes import START, WISHES
 
 THEN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 LATER = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
-BILLING = {"A1": Billing(1), "A2": Billing(12), "B1": Billing(3), "C1": Billing(None)}
 
 
 def row(segment: int, start: str, end: str | None, quantity: Any, price: Any, **more: Any) -> Segment:
@@ -38,7 +36,6 @@ def row(segment: int, start: str, end: str | None, quantity: Any, price: Any, **
         "number": "C-1",
         "type": "Recurring",
         "model": "PerUnit",
-        "period": "Month",
         **more,
     }
     return Segment(
@@ -139,16 +136,6 @@ def test_what_cannot_be_said_as_a_timeline_names_the_charge() -> None:
             told(rows)
         assert message in str(error.value)
         assert error.value.remedy
-    with pytest.raises(DataError, match=r"C-1 \(SEAT\) is billed by Week"):
-        billing_of([row(1, "2025-01-01", None, 1, 1, period="Week")])
-
-
-def test_how_charges_are_billed() -> None:
-    rows = [
-        row(1, "2025-01-01", None, 1, 1, period="Semi-Annual", charge="X", model="Volume"),
-        row(1, "2025-01-01", None, 1, 1, type="Usage", period="Month"),
-    ]
-    assert billing_of(rows) == {"X": Billing(6, volume=True), "SEAT": Billing(None)}
 
 
 @settings(max_examples=60, deadline=None)
@@ -177,18 +164,6 @@ def test_any_tree_with_older_versions_among_it_is_folded_to_what_it_costs(
     with_term = {one.line for one in read.plans if one.with_term}
     assert with_term >= lasting
     assert not with_term & removed
-    income = monthly([("EUR", costs), ("USD", {})], BILLING)
-    assert income == monthly([("EUR", plan.expected)], BILLING), "as it should be, and as it is"
-    for day in LOOKS:
-        parts = [
-            rate.price * (1 if rate.quantity is None else rate.quantity) / BILLING[name].months
-            for rates in tenant.costs(day).values()
-            for name, rate in rates.items()
-            if BILLING[name].months and not isinstance(rate.price, tuple)
-        ]
-        now = income["EUR"].at(day) if income else None
-        assert (now is None) == (not parts)
-        assert now is None or abs(now - sum(parts, Decimal())) < Decimal("0.000000001")
 
 
 def _lasts(plan: FoundPlan, end: dt.date | None) -> bool:
@@ -214,30 +189,3 @@ def _rows(tenant: Tenant, version: int) -> list[Segment]:
         for charge, segments in line.rows.items()
         for number, (start, end, rate) in enumerate(segments, 1)
     ]
-
-
-BANDS = (Tier(Decimal(20), Decimal(10)), Tier(None, Decimal(4)))
-
-
-def test_tiers() -> None:
-    """Zuora's example of 25 units: 220 band by band, 200 by volume."""
-    units = Decimal(25)
-    assert amount("X", Rate(BANDS, units)) == 220
-    assert amount("X", Rate((BANDS[0], Tier(None, Decimal(8))), units), volume=True) == 200
-    flat = (Tier(Decimal(5), Decimal(30), flat=True), Tier(Decimal(25), Decimal("1.5")))
-    assert [amount("X", Rate(flat, Decimal(n))) for n in (0, 5, 6, 25)] == [0, 30, Decimal("31.5"), 60]
-    assert [amount("X", Rate(flat, Decimal(n)), volume=True) for n in (5, 6)] == [30, 9]
-    with pytest.raises(DataError, match="X has no tier for 26 units"):
-        amount("X", Rate(flat, Decimal(26)))
-    with pytest.raises(DataError, match="X has tiers and no quantity"):
-        amount("X", Rate(flat))
-
-
-def test_income_by_currency_is_rounded_once() -> None:
-    day, next_day = dt.date(2026, 1, 1), dt.date(2026, 2, 1)
-    yearly: Timeline[Rates] = Timeline.from_events([(day, {"A2": Rate(Decimal(1))}), (next_day, None)])
-    three = [("EUR", {"A": yearly}) for _ in range(12)]
-    euro = monthly([*three, ("USD", {"C": yearly.map(lambda _: {"C1": Rate(Decimal(1))})})], BILLING)
-    assert euro == {"EUR": Timeline.always(Decimal(1), day, next_day)}, "12 × 1/12 is 1"
-    with pytest.raises(DataError, match="Z9 is not in the catalogue"):
-        monthly([("EUR", {"Z": Timeline.always({"Z9": Rate(Decimal(1))})})], BILLING)

@@ -126,10 +126,6 @@ def layouts(connection: sqlite3.Connection) -> dict[int, Layout]:
     return {number: msgspec.json.decode(text, type=Layout) for number, text in found}
 
 
-def is_installed(connection: sqlite3.Connection) -> bool:
-    return _is_there(connection, META) and _is_there(connection, LOG)
-
-
 def _is_there(connection: sqlite3.Connection, table: str) -> bool:
     found = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,))
     return found.fetchone() is not None

@@ -17,19 +17,6 @@ from lockstep.effective import Span
 from lockstep.errors import DataError
 from lockstep.systems.zuora.found import FoundPlan, FoundSubscription, Rows
 from lockstep.systems.zuora.models import Rate
-from lockstep.systems.zuora.prices import Billing
-
-PERIODS = {
-    "Month": 1,
-    "Quarter": 3,
-    "Semi_Annual": 6,
-    "Annual": 12,
-    "Eighteen_Months": 18,
-    "Two_Years": 24,
-    "Three_Years": 36,
-    "Five_Years": 60,
-}
-"""Billing periods that are so many months. Some interfaces spell them otherwise: "Semi-Annual"."""
 
 _EXPRESSED = {"FlatFee", "PerUnit", "Tiered", "Volume"}
 
@@ -56,7 +43,6 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     end: dt.date | None
     type: str
     model: str
-    period: str | None
     rate: Rate
     billed_to: dt.date | None = None
     removed: bool = False
@@ -79,26 +65,6 @@ def folded(subscription: FoundSubscription, version: int, rows: Iterable[Segment
             lines.setdefault(row.line, []).append(_expressed(subscription.number, row))
     plans = tuple(_plan(subscription, lines[line]) for line in sorted(lines))
     return replace(subscription, plans=plans)
-
-
-def billing_of(rows: Iterable[Segment]) -> dict[str, Billing]:
-    """How the charges are billed, by the number of the product rate plan charge: for `prices.monthly`."""
-    return {
-        row.charge: Billing(months_of(row) if row.type == "Recurring" else None, volume=row.model == "Volume")
-        for row in rows
-    }
-
-
-def months_of(row: Segment) -> int:
-    """The months of a billing period. Raises DataError for weeks, days and whole terms."""
-    period = (row.period or "").replace("-", "_").replace(" ", "_")
-    if period not in PERIODS:
-        raise DataError(
-            f"charge {row.number} ({row.charge}) is billed by {row.period or 'no period'}, which is no "
-            "number of months",
-            f"Lockstep knows {', '.join(PERIODS)}. Leave its subscription out of the mapping.",
-        )
-    return PERIODS[period]
 
 
 def _expressed(number: str, row: Segment) -> Segment:

@@ -98,7 +98,6 @@ def _segments(said: Json, version: int) -> Iterator[Segment]:
                     end=day(one.get("effectiveEndDate")),
                     type=str(charge["type"]),
                     model=str(charge["model"]),
-                    period=charge.get("billingPeriod"),
                     rate=_rate(str(charge["model"]), one),
                     billed_to=day(one.get("chargedThroughDate")),
                     removed=gone or own_end,
