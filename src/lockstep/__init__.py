@@ -41,7 +41,8 @@ from lockstep.invariant import Equal, count, total
 from lockstep.limits import Guard, Numbers
 from lockstep.mapping import Clock, Keyed
 from lockstep.model import Model, Reference, column, key, many, one, personal, ref
-from lockstep.pipeline import Pipeline, load
+from lockstep.pipeline import Pipeline
+from lockstep.pipeline_file import load
 from lockstep.ranges import Range
 from lockstep.values import Finding
 

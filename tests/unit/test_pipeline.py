@@ -11,7 +11,8 @@ import pytest
 
 import lockstep.model as ls
 from lockstep.errors import DeclarationError
-from lockstep.pipeline import Pipeline, load
+from lockstep.pipeline import Pipeline
+from lockstep.pipeline_file import load
 from lockstep.values import Table
 from tests.support.memory import MemorySource, MemoryTarget
 

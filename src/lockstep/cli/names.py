@@ -34,7 +34,7 @@ def targets(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> 
 
 
 def _pipeline(ctx: click.Context) -> Pipeline:
-    from lockstep.pipeline import load
+    from lockstep.pipeline_file import load
 
     return load(ctx.find_root().params.get("pipeline") or Path("pipeline.py"))
 

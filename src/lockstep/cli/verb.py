@@ -52,7 +52,7 @@ class Settings:
 
     def load(self) -> Pipeline:
         """The pipeline, imported."""
-        from lockstep.pipeline import load
+        from lockstep.pipeline_file import load
 
         found = load(self.pipeline)
         if self.state is not None:
