@@ -5,35 +5,32 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from lockstep import keys
 from lockstep.agreement import certain, dates, invariants
 from lockstep.agreement.barrier import PATIENCE, Barrier, barrier
-from lockstep.agreement.cause import cause
 from lockstep.agreement.deep import deep, sample
 from lockstep.agreement.fast import Scope, fast
-from lockstep.agreement.report import Divergence, Findings, Progress, Report
+from lockstep.agreement.report import Findings, Report
 from lockstep.amounts import Amounts
 from lockstep.database import Access
 from lockstep.engine.recipe import recipe
 from lockstep.engine.sample import changed_meaning, passing_over
 from lockstep.errors import Cancelled, DeclarationError, StateError
 from lockstep.invariant import Invariant
-from lockstep.journal.sql import SqlJournal
 from lockstep.mapping import Mapping
+from lockstep.operations.beside import Beside, OnProgress, Whereabouts
+from lockstep.operations.kept_report import kept_report
 from lockstep.operations.opened import closed_door, existing
 from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import Feed, Reader
 from lockstep.state.generations import Consumer
-from lockstep.state.reports import encoded
 from lockstep.state.rows import Row
 from lockstep.state.store import Store
-from lockstep.values import Key, Lane, Stream
-
-OnProgress = Callable[[Progress], None]
+from lockstep.values import Key
 
 
 def verify(
@@ -62,8 +59,8 @@ def verify(
         consumer = store.generations.consumer(mapping, declared.target.name)
         if consumer is None:
             raise StateError(f"mapping {mapping} has never run", "Start it with `lockstep run` first.")
-        place = _Place(on_progress, stop)
-        standing = _Standing(store, place, lambda: store.lock.holder() is not None)
+        place = Whereabouts(on_progress, stop)
+        standing = Beside(store, place, lambda: store.lock.holder() is not None)
         return _check(pipeline, declared, consumer, standing, method, share, patience)
 
 
@@ -78,7 +75,7 @@ def verify_build(
     stop: threading.Event | None = None,
 ) -> Report:
     """Checks a mapping on a build that this process works, beside the live one. See `verify`."""
-    standing = _Standing(store, _Place(on_progress, stop), lambda: True)
+    standing = Beside(store, Whereabouts(on_progress, stop), lambda: True)
     return _check(pipeline, mapping, consumer, standing, method, 1.0, PATIENCE)
 
 
@@ -86,7 +83,7 @@ def _check(
     pipeline: Pipeline,
     declared: Mapping,
     consumer: Consumer,
-    standing: _Standing,
+    standing: Beside,
     method: str,
     share: float,
     patience: float,
@@ -125,14 +122,14 @@ def _check(
         feed.close()
         reader.close()
     report = msgspec.structs.replace(report, position=position)
-    return _kept(report, store, consumer, changed=consumer.version != declared.version)
+    return kept_report(report, store, consumer, changed=consumer.version != declared.version)
 
 
 def _barriers(
     pipeline: Pipeline,
     mapping: Mapping,
     consumer: Consumer,
-    standing: _Standing,
+    standing: Beside,
     feed: Feed,
     patience: float,
 ) -> Iterator[Barrier]:
@@ -167,72 +164,6 @@ def _with_invariants(
     )
 
 
-def _kept(report: Report, store: Store, consumer: Consumer, *, changed: bool) -> Report:
-    """The report, durable, with the probable cause of each divergence and without what is accepted."""
-    causes = _causes(report, store, consumer, changed=changed)
-    divergences = [
-        msgspec.structs.replace(one, cause=why) for one, why in zip(report.divergences, causes, strict=True)
-    ]
-    before = store.reports.accepted(consumer.id)
-    accepted = {
-        (one.subject, one.kind)
-        for one in divergences
-        if _as_accepted(one, before.get((one.subject, one.kind)))
-    }
-    shown = [one for one in divergences if (one.subject, one.kind) not in accepted]
-    counts = Counter(report.counts)
-    counts.subtract(kind for _, kind in accepted)
-    counts = +counts
-    report = msgspec.structs.replace(
-        report,
-        agreement=not counts and not report.cancelled,
-        counts=dict(counts),
-        divergences=tuple(shown),
-        accepted=len(divergences) - len(shown),
-    )
-    found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
-    if report.cancelled:
-        found = f"cancelled; {found}" if found else "cancelled"
-    number = store.reports.add(
-        consumer.id,
-        report.mapping,
-        report.method,
-        report.started_at,
-        found or "agreement",
-        encoded(report),
-        [(one.subject, one.kind, encoded(one)) for one in divergences],
-        accepted=accepted,
-        whole=counts.total() == len(shown) and not report.cancelled,
-    )
-    if report.cancelled:  # it proves nothing
-        return msgspec.structs.replace(report, id=number)
-    store.generations.note_verified(consumer.id, report.started_at, found or "agreement")
-    return msgspec.structs.replace(report, id=number)
-
-
-def _as_accepted(one: Divergence, accepted: bytes | None) -> bool:
-    """Whether it is what a person accepted: the same fields differ in the same way."""
-    if accepted is None:
-        return False
-    now, then = (msgspec.json.decode(body, type=Divergence) for body in (encoded(one), accepted))
-    return (now.fields, now.reason) == (then.fields, then.reason)
-
-
-def _causes(report: Report, store: Store, consumer: Consumer, *, changed: bool) -> list[str]:
-    wanted = [one.source for one in report.divergences if one.source is not None]
-    rows = store.ledger.rows(consumer.id, wanted)
-    stuck = {one.key for one in store.stuck.of(consumer.id, wanted)} if wanted else set()
-    return [
-        cause(
-            one,
-            None if one.source is None else rows.get(one.source),
-            stuck=one.source in stuck,
-            mapping_changed=changed,
-        )
-        for one in report.divergences
-    ]
-
-
 def _doubt(mapping: Mapping, consumer: Consumer, store: Store, reader: Reader) -> str | None:
     """Why nothing stored can be trusted: what the ledger says was sent is not what would be sent now."""
     if consumer.version != mapping.version:
@@ -244,27 +175,6 @@ def _doubt(mapping: Mapping, consumer: Consumer, store: Store, reader: Reader) -
         key = keys.text(other.first.key)
         return f"everything was derived again: {key} means something else than when it was written"
     return None
-
-
-class _Place:
-    """Where a check is, told to whoever looks; ends it there when it is to stop."""
-
-    def __init__(self, on_progress: OnProgress | None, stop: threading.Event | None) -> None:
-        self._on_progress = on_progress
-        self._stop = stop
-        self._last = Progress("start", 0, 0)
-
-    def __call__(self, now: Progress) -> None:
-        self._last = now
-        if self._on_progress is not None:
-            self._on_progress(now)
-        self.check()
-
-    def check(self) -> None:
-        """Raises Cancelled once the check is to stop."""
-        if self._stop is not None and self._stop.is_set():
-            stage, done, total = self._last
-            raise Cancelled(f"cancelled ({stage}: {done:,} of {total:,})")
 
 
 def _cancelled(mapping: Mapping, method: str, started: float, findings: Findings, where: str) -> Report:
@@ -286,30 +196,3 @@ def _cancelled(mapping: Mapping, method: str, started: float, findings: Findings
         notes=(where,),
         cancelled=True,
     )
-
-
-class _Standing:
-    """What the state store says of the work that goes on. A check that waits asks it again and again, and may
-    end."""
-
-    def __init__(self, store: Store, place: _Place, worked: Callable[[], bool]) -> None:
-        self.store = store
-        self.place = place
-        self._worked = worked
-
-    @property
-    def journal(self) -> SqlJournal:
-        return self.store.journal
-
-    def working(self) -> bool:
-        self.place.check()
-        return self._worked()
-
-    def followed(self, source: str) -> tuple[str, ...]:
-        """As the journal has it, and as the run says, which is newer when nothing changes."""
-        mark, run = self.store.journal.mark(source), self.store.runs.last()
-        shown = run.gauges.get("sources", {}).get(source, {}).get("position") if run else None
-        return tuple(one for one in (mark and mark.position, shown) if one)
-
-    def settled(self, consumer: int) -> dict[tuple[Stream, Lane], dict[int, int]]:
-        return self.store.ledger.positions(consumer)
