@@ -9,7 +9,7 @@ import pytest
 
 from lockstep.errors import Refused, UsageError
 from lockstep.operations.verify import verify
-from lockstep.recovery import building
+from lockstep.recovery import pointing
 from lockstep.recovery.deploy import deploy
 from lockstep.recovery.restore import restore
 from lockstep.recovery.rollback import rollback
@@ -35,7 +35,7 @@ def test_what_readers_see_is_live_again_and_the_error_says_so(
         if point == "build-live":
             removed(world, 1)
 
-    monkeypatch.setattr(building, "passing", at)
+    monkeypatch.setattr(pointing, "passing", at)
     with pytest.raises(Refused) as caught:
         rollback(world.pipeline())
     assert "generation 1 of" in str(caught.value)

@@ -16,19 +16,20 @@ from typing import Self
 
 from lockstep.agreement.report import Divergence, Progress, Report
 from lockstep.engine.addressed import addressed
-from lockstep.engine.build import BuildThreads, Captures
+from lockstep.engine.build import BuildThreads
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.recipe import recipe
-from lockstep.errors import Cancelled, Disagreement, Refused, StateInUse, TargetReplaced
+from lockstep.errors import Cancelled, Disagreement
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door
 from lockstep.operations.verify import verify_build
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational, Target
 from lockstep.recovery import asking
+from lockstep.recovery.pointing import Pointing
+from lockstep.recovery.sources import FollowedSources
 from lockstep.state.builds import Build
-from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.settling import Scope
 from lockstep.state.store import Store
@@ -37,13 +38,8 @@ from lockstep.values import EVERYTHING, Entry, Hint, Key, Lane, Trust, consumer_
 OnProgress = Callable[[Progress], None]
 
 _POLL = 0.1
-_LOOK_EVERY = 2.0
 _ROUNDS = 4
 """So often a build that does not agree is mended and checked again."""
-
-
-class Vanished(Refused):
-    """A build that was to be made live is not there any more."""
 
 
 class Builder:
@@ -71,14 +67,14 @@ class Builder:
         self._unasked = unasked
         self._on_progress = on_progress or (lambda now: None)
         self._stop = stop or threading.Event()
-        self._captures: Captures | None = None
-        self._looked = 0.0
+        self._sources = FollowedSources(pipeline, store, self.mappings)
 
     def __enter__(self) -> Self:
         self.store.build_lock.take()
         self.lease = Lease(self.store, Scope.BUILD)
+        self.pointing = Pointing(self.store, self.lease, self.target)
         try:
-            self._follow()
+            self._sources.begin()
         except BaseException:
             self.store.build_lock.close()
             raise
@@ -87,43 +83,13 @@ class Builder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._captures is not None:
-            self._captures.stop("stopped" if error is None else "failed")
-            self.store.lock.close()
+        self._sources.stop("stopped" if error is None else "failed")
         self.store.build_lock.close()
 
     @property
     def alone(self) -> bool:
         """Whether nobody else follows the sources, and so nobody works the live build."""
-        return self._captures is not None
-
-    def _follow(self) -> None:
-        """Sees to it that somebody follows the sources: a run that goes on, or else we."""
-        if self._captures is not None:
-            if self._captures.lost is not None:
-                raise self._captures.lost
-            for error in self._captures.errors():
-                raise error
-            return
-        captures = Captures(self.pipeline, self.store)
-        try:
-            captures.start()
-            self._captures = captures
-        except StateInUse:
-            self._require_followed()
-
-    def _require_followed(self) -> None:
-        """The run that goes on must follow all that the build is derived from."""
-        for name in {mapping.source.name for mapping in self.mappings}:
-            followed = {table.name: table for table in self.store.followed(name)}
-            for table in self.pipeline.tables(name):
-                known = followed.get(table.name)
-                if known is None or known.key != table.key or not set(table.joins) <= set(known.joins):
-                    raise Refused(
-                        f"the run that goes on ({self.store.lock.holder()}) does not follow {table.name} "
-                        "as this code needs it",
-                        "End that run first; then the sources are followed from here.",
-                    )
+        return self._sources.alone
 
     def tell(self, stage: str, done: int, total: int) -> None:
         """Shows how far it has come. Raises Cancelled once it is to stop."""
@@ -219,14 +185,8 @@ class Builder:
             done, total = self._passes(consumers)
             waits = threads.waits()
             self.tell(f"filling, which waits: {waits[0]}" if waits else "filling", done, total)
-            self.look()
+            self._sources.look()
             time.sleep(_POLL)
-
-    def look(self) -> None:
-        """Looks, now and then, whether the sources are followed."""
-        if time.monotonic() - self._looked > _LOOK_EVERY:
-            self._looked = time.monotonic()
-            self._follow()
 
     def _passes(self, consumers: Sequence[Consumer]) -> tuple[int, int]:
         passes = [self.store.backfills.newest(one.id) for one in consumers]
@@ -302,59 +262,9 @@ class Builder:
         records = self.records(build) or 0
         if not fewer and isinstance(self.target, Generational):  # else the guard has asked already
             asking.not_far_fewer(self.target, self.mappings, records, before)
-        self.make_live(build, keep=live is not None and self.records(live) is not None)
+        self.pointing.make_live(build, keep=live is not None and self.records(live) is not None)
         self.lease.under(partial(self.store.builds.hand_over, build=build, worker=worker))
         return records
-
-    def make_live(self, build: Build, *, keep: bool) -> None:
-        """The build becomes the live one, and readers see it. Each step is safe to repeat."""
-        self.lease.under(lambda epoch: self.store.builds.make_live(epoch, build, keep=keep))
-        passing("build-live")
-        self.point()
-
-    def finish(self) -> None:
-        """Does what an operation that was broken off had still to do: readers are pointed to the live build,
-        or it is taken back, as it is not there any more."""
-        with contextlib.suppress(Vanished):
-            self.point()
-
-    def point(self) -> None:
-        """Points readers to the live build, where they are not yet; removes what nobody can come back to.
-        Raises Vanished where it is not there any more: readers see what they saw, and so say the books."""
-        store, target = self.store, self.target
-        number = store.builds.pointing(target.name)
-        if number is not None:
-            if isinstance(target, Generational):
-                try:
-                    target.point(number)
-                except TargetReplaced as error:
-                    raise self._taken_back(target, number) from error
-                passing("build-pointed")
-            store.builds.pointed(target.name)
-        for build in store.builds.of(target.name, "dropping"):
-            self.remove(build)
-
-    def _taken_back(self, target: Generational, number: int) -> Vanished:
-        """The error for a build that vanished before readers were pointed to it; the note of that is gone."""
-        name, searched = self.target.name, target.searched()
-        back = self.lease.under(partial(self.store.builds.take_back, target=name, searched=searched))
-        stands = (
-            f"Generation {searched} is live as before, and readers see it."
-            if back
-            else f"`lockstep restore {name}` brings back the newest saved state."
-        )
-        gone = Vanished(
-            f"generation {number} of {name} was removed before readers were pointed to it: it is not live",
-            stands,
-        )
-        self.store.events.note(Kind.TARGET_GONE, name, f"{gone}. {gone.remedy}")
-        return gone
-
-    def remove(self, build: Build) -> None:
-        """Removes a build for good, where its target can."""
-        if isinstance(self.target, Generational):
-            self.target.remove(build.number, build.marker)
-        self.lease.under(lambda epoch: self.store.builds.retire(epoch, build))
 
     def records(self, build: Build) -> int | None:
         """How many records a build holds; None where it does not stand."""

@@ -78,7 +78,7 @@ def deploy(
         existing(pipeline, Access.RUN) as store,
         Builder(pipeline, store, target, on_progress=on_progress, stop=stop) as builder,
     ):
-        builder.finish()  # what a deploy that was broken off had still to do
+        builder.pointing.finish()  # what a deploy that was broken off had still to do
         live = next(iter(store.builds.of(target.name, "live")), None)
         if live is None:
             raise StateError(f"{target.name} was never filled", "Start with `lockstep run`.")
@@ -142,7 +142,7 @@ def _build(builder: Builder, live: Build) -> Build:
         if known <= code and stands and store.builds.origin(left) is None:
             build = left
             break
-        builder.remove(left)  # another code's, a restore's, or wiped
+        builder.pointing.remove(left)  # another code's, a restore's, or wiped
     else:
         build = builder.lease.under(lambda epoch: store.builds.begin(epoch, builder.target.name))
         passing("build-begun")

@@ -76,7 +76,7 @@ def restore(
         existing(pipeline, Access.RUN) as store,
         Builder(pipeline, store, target, unasked=fewer, on_progress=on_progress, stop=stop) as builder,
     ):
-        builder.finish()
+        builder.pointing.finish()
         live = next(iter(store.builds.of(target.name, "live")), None)
         saved = chosen(store, target, snapshot)
         if beside and not isinstance(target, Generational):
@@ -96,7 +96,7 @@ def restore(
                 build, revived = _revived(builder, saved, why)
                 break
             except Damaged:
-                builder.finish()
+                builder.pointing.finish()
                 older = store.snapshots.of(target.name, "whole")
                 if snapshot is not None or not older:
                     raise
@@ -173,7 +173,7 @@ def _build(builder: Builder, saved: Snapshot) -> Build:
         if store.builds.origin(left) == saved.name:
             if left.identity is None or healthy(builder, left):
                 return left
-            builder.remove(left)  # it was wiped or emptied meanwhile
+            builder.pointing.remove(left)  # it was wiped or emptied meanwhile
     build = builder.lease.under(partial(store.builds.begin, target=builder.target.name))
     builder.lease.under(partial(store.builds.note_origin, build=build, snapshot=saved.name))
     passing("build-begun")

@@ -25,11 +25,11 @@ def retire(
     require_reason(why)
     target = target_named(pipeline, name)
     with existing(pipeline, Access.RUN) as store, Builder(pipeline, store, target) as builder:
-        builder.finish()
+        builder.pointing.finish()
         states = ("kept", "building", "scratch") if unfinished else ("kept",)
         found = store.builds.of(target.name, *states)
         for build in found:
-            builder.remove(build)
+            builder.pointing.remove(build)
             text = f"generation {build.number} was removed"
             store.events.note(Kind.RETIRED, target.name, text, who=user(), why=why)
         return tuple(found)

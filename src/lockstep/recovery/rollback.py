@@ -63,7 +63,7 @@ def rollback(
         existing(pipeline, Access.RUN) as store,
         Builder(pipeline, store, target, on_progress=on_progress, stop=stop) as builder,
     ):
-        builder.finish()
+        builder.pointing.finish()
         live = next(iter(store.builds.of(target.name, "live")), None)
         kept = next(iter(store.builds.of(target.name, "kept")), None)
         if live is None or kept is None or not isinstance(target, Generational):
@@ -80,7 +80,7 @@ def rollback(
                 "`lockstep restore`, or `lockstep deploy` with the old code, builds one that is whole.",
             )
         how, unseen = _ready(builder, kept, as_it_stands=as_it_stands)
-        builder.make_live(kept, keep=builder.records(live) is not None)
+        builder.pointing.make_live(kept, keep=builder.records(live) is not None)
         store.events.note(
             Kind.ROLLED_BACK,
             target.name,
