@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from lockstep.described import describe
 from lockstep.errors import DeclarationError
-from lockstep.model import Model, describe
+from lockstep.model import Model
 from lockstep.ports import Source, Target
 from lockstep.values import Table
 

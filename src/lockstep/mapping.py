@@ -18,12 +18,13 @@ import msgspec
 
 from lockstep import keys
 from lockstep.canonical import Formed, fingerprint, formed
+from lockstep.described import describe
 from lockstep.effective import Timeline
 from lockstep.errors import DataError, DeclarationError
 from lockstep.far import Far, FarDate, FarDatetime, FarTime
 from lockstep.interval import Interval
 from lockstep.limits import Guard
-from lockstep.model import Model, describe
+from lockstep.model import Model
 from lockstep.ports import Source, Target
 from lockstep.shape import Node, resolve
 from lockstep.values import Fingerprint, Key, Record

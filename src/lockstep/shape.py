@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lockstep.described import Column, Described, RelationField, describe, model_named
 from lockstep.errors import DeclarationError
 from lockstep.kinds import kind_of
-from lockstep.model import Column, Described, Model, Reference, RelationField, describe, model_named
+from lockstep.model import Model, Reference
 from lockstep.values import Table
 
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Optional  # noqa: F401 - an annotation below n
 import pytest
 
 import lockstep.model as ls
+from lockstep.described import describe, model_named
 from lockstep.errors import DeclarationError
-from lockstep.model import describe, model_named
 
 
 class Company(ls.Model, table="companies"):

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from lockstep import keys
 from lockstep.canonical import MASK31, halves, path_constant, wrap64
+from lockstep.described import Column
 from lockstep.engine.columns import (
     Built,
     Found,
@@ -35,7 +36,6 @@ from lockstep.engine.columns import (
 )
 from lockstep.engine.unreadable import Bad, UnreadableRows
 from lockstep.errors import DataError
-from lockstep.model import Column
 from lockstep.ports import Snapshot
 from lockstep.shape import Node
 from lockstep.values import Fetch

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from lockstep.described import Column, describe
 from lockstep.kinds import kind_of, kind_of_value
 from lockstep.mapping import Mapping
-from lockstep.model import Column, Model, describe
+from lockstep.model import Model
 from lockstep.values import Finding
 
 

@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from lockstep import keys
 from lockstep.agreement.report import Divergence
+from lockstep.described import Column
 from lockstep.mapping import Mapping
-from lockstep.model import Column
 from lockstep.shape import Node
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer

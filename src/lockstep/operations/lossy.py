@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from lockstep.canonical import as_json
+from lockstep.described import describe
 from lockstep.mapping import Mapping
-from lockstep.model import Model, describe
+from lockstep.model import Model
 from lockstep.operations.annotated import below
 from lockstep.ports import HoldingTarget, Loss
 from lockstep.values import Finding, Record
