@@ -87,7 +87,7 @@ def _settle(store: Store) -> None:
     store.lock.take()
     epoch = store.draw_epoch()
     for consumer in store.generations.consumers():
-        store.ledger.place(epoch, consumer.id, {(source_stream(consumer.source), Lane.LIVE): end})
+        store.positions.place(epoch, consumer.id, {(source_stream(consumer.source), Lane.LIVE): end})
 
 
 def table(result: dict[str, Any]) -> Table:

@@ -78,7 +78,7 @@ class Works:
             self.store.journal,
             self.store.ledger,
             self.source,
-            self.store.ledger.positions(self.consumer),
+            self.store.positions.of(self.consumer),
             PARTITIONS,
             self._limit,
         )

@@ -64,8 +64,9 @@ WRITES: dict[str, Callable[[Store, int], object]] = {
     "intend": lambda store, epoch: intend(store, epoch, 1, 9, Intent(K(1), [K("t")], [])),
     "void_intents": lambda store, epoch: store.ledger.void_intents(epoch, 1, default),
     "settle": lambda store, epoch: store.ledger.settle(epoch, 1, settlement(1, rows=[Row(K(1), 5)])),
-    "place": lambda store, epoch: store.ledger.place(epoch, 1, {PLACE: {0: 5}}),
-    "begin_at": lambda store, epoch: store.ledger.begin_at(epoch, 1, "s", 5),
+    "place": lambda store, epoch: store.positions.place(epoch, 1, {PLACE: {0: 5}}),
+    "begin_at": lambda store, epoch: store.positions.begin_at(epoch, 1, "s", 5),
+    "positions.forget": lambda store, epoch: store.positions.forget(epoch, 1),
     "due": lambda store, epoch: store.ledger.due(epoch, 1, 1e12, 10),
     "set_consumer": lambda store, epoch: store.generations.set_consumer(epoch, 1, state="stopped"),
     "know_identity": lambda store, epoch: store.generations.know_identity(epoch, 1, "x"),
@@ -191,7 +192,7 @@ def test_settling_makes_everything_true(store: Store) -> None:
     assert store.ledger.settle(epoch, 1, done) == [(1, K(4))]
     assert store.ledger.rows(1, [K(1), K(2)]) == {K(1): row}
     assert store.ledger.rows(2, [K(1)]) == {}
-    assert store.ledger.positions(1) == {PLACE: {3: 17}}
+    assert store.positions.of(1) == {PLACE: {3: 17}}
     assert store.ledger.intended(1) == []
     assert store.ledger.keys(1, None, None, 10) == [K(1), K(9)]
     assert store.ledger.keys(1, K(1), K(9), 10) == [K(9)]

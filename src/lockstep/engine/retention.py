@@ -40,7 +40,7 @@ YOUNG = 3_600.0
 
 def too_much(store: Store, consumer: Consumer) -> str | None:
     """Why a consumer that does not get on is to be overtaken, in words."""
-    positions = store.ledger.positions(consumer.id)
+    positions = store.positions.of(consumer.id)
     waiting, oldest = 0, time.time()
     for stream, lane in itertools.product(_streams(consumer), Lane):
         settled = max(positions.get((stream, lane), {}).values(), default=0)
@@ -62,14 +62,14 @@ def overtake(store: Store, lease: Lease, consumer: Consumer, table: str, why: st
         return
     hint = Hint(table, span=EVERYTHING, reason="backfill", trust=Trust.TARGET, at=time.time())
     store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
-    known = store.ledger.positions(consumer.id)
+    known = store.positions.of(consumer.id)
     lifted = {
         place: {
             partition: max(end, known.get(place, {}).get(partition, 0)) for partition in range(PARTITIONS)
         }
         for place in itertools.product(_streams(consumer), Lane)
     }
-    lease.under(lambda epoch: store.ledger.place(epoch, consumer.id, lifted))
+    lease.under(lambda epoch: store.positions.place(epoch, consumer.id, lifted))
     reason = f"overtaken by the journal's retention: {why}"
     total = store.ledger.count(consumer.id)
     lease.under(partial(store.backfills.begin, consumer=consumer.id, reason=reason, total=total))

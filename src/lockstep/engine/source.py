@@ -178,7 +178,7 @@ class SourceFlow(threading.Thread):
             consumer, new = self._consumer(mapping)
             mine.add(consumer.id)
             if lost is not None:
-                self._lease.under(partial(self._store.ledger.forget_positions, consumer=consumer.id))
+                self._lease.under(partial(self._store.positions.forget, consumer=consumer.id))
             span = self._span(mapping, consumer, capture, hole, new=new)
             if span is not None:
                 spans.append(span)

@@ -60,13 +60,10 @@ class FullSpans:
                 else:
                     log.info("mapping %s: all keys are derived: %s", mapping.name, reason)
                 store = self._store
-                if not store.ledger.positions(consumer.id) or consumer.source != self._source.name:
+                if not store.positions.of(consumer.id) or consumer.source != self._source.name:
                     end = store.journal.end()
-                    self._lease.under(
-                        partial(
-                            store.ledger.begin_at, consumer=consumer.id, source=self._source.name, offset=end
-                        )
-                    )
+                    begin = partial(store.positions.begin_at, consumer=consumer.id, source=self._source.name)
+                    self._lease.under(partial(begin, offset=end))
                 hint = Hint(
                     mapping.root.table.name,
                     span=EVERYTHING,
@@ -115,9 +112,9 @@ class FullSpans:
         for one in others:
             if lost is not None:
                 end = store.journal.end()
-                self._lease.under(partial(store.ledger.forget_positions, consumer=one.id))
+                self._lease.under(partial(store.positions.forget, consumer=one.id))
                 self._lease.under(
-                    partial(store.ledger.begin_at, consumer=one.id, source=one.source, offset=end)
+                    partial(store.positions.begin_at, consumer=one.id, source=one.source, offset=end)
                 )
             store.journal.append([Entry(consumer_stream(one.id), Lane.BULK, 0, (span,))])
             total = store.ledger.count(one.id)

@@ -103,7 +103,7 @@ class Working:
             store.journal,
             store.ledger,
             given.reader,
-            store.ledger.positions(consumer.id),
+            store.positions.of(consumer.id),
             PARTITIONS,
             BATCH,
         )
@@ -195,7 +195,7 @@ class Working:
         self._finish(loop)
         self._notes.count_stuck(self._consumer.id, last=True)
         if self.taker is not None:
-            place = partial(self._given.store.ledger.place, consumer=self._consumer.id)
+            place = partial(self._given.store.positions.place, consumer=self._consumer.id)
             positions = self.taker.positions()
             self._given.lease.under(lambda epoch: place(epoch, positions=positions))
 

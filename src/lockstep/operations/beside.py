@@ -59,4 +59,4 @@ class Beside:
         return tuple(one for one in (mark and mark.position, shown) if one)
 
     def settled(self, consumer: int) -> dict[tuple[Stream, Lane], dict[int, int]]:
-        return self.store.ledger.positions(consumer)
+        return self.store.positions.of(consumer)

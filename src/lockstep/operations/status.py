@@ -189,7 +189,7 @@ def _beside(store: Store, consumer: Consumer, worked: int) -> tuple[str, str]:
 
 def waiting(store: Store, consumer: Consumer, lane: Lane, upto: int | None = None) -> int:
     """How many hints of a lane a consumer has not settled; of those that stem from up to an offset."""
-    positions = store.ledger.positions(consumer.id)
+    positions = store.positions.of(consumer.id)
     return sum(
         store.journal.waiting(stream, lane, max(positions.get((stream, lane), {}).values(), default=0), upto)
         for stream in (source_stream(consumer.source), consumer_stream(consumer.id))
@@ -203,7 +203,7 @@ def behind(store: Store, build: int, upto: int | None = None) -> int:
 
 def _lag(store: Store, consumer: Consumer) -> float | None:
     """How long the oldest hint that is not settled has been waiting."""
-    positions = store.ledger.positions(consumer.id)
+    positions = store.positions.of(consumer.id)
     oldest = [
         at
         for lane in Lane

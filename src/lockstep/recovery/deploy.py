@@ -148,9 +148,9 @@ def _build(builder: Builder, live: Build) -> Build:
         passing("build-begun")
     for name, consumer in builder.begin_consumers(build).items():
         mapping = builder.pipeline.named(name)
-        if not store.ledger.positions(consumer.id):
+        if not store.positions.of(consumer.id):
             begin = beginning(store, live, mapping.source.name)
-            builder.lease.under(partial(store.ledger.place, consumer=consumer.id, positions=begin))
+            builder.lease.under(partial(store.positions.place, consumer=consumer.id, positions=begin))
         if store.backfills.newest(consumer.id) is None:
             builder.hint_all(consumer, mapping, "deploy", Trust.LEDGER)
     passing("build-hinted")
@@ -164,7 +164,7 @@ def beginning(store: Store, live: Build, source: str) -> dict[tuple[Stream, Lane
     settled = [
         min(offsets.values())
         for one in store.generations.following(live.id)
-        for (of, _), offsets in store.ledger.positions(one.id).items()
+        for (of, _), offsets in store.positions.of(one.id).items()
         if of == stream and offsets
     ]
     start = max(min(settled, default=0), store.journal.before(time.time() - YOUNG) or 0)

@@ -215,7 +215,7 @@ def _found(builder: Builder, saved: Snapshot, build: Build, consumer: Consumer, 
     builder.lease.under(partial(store.generations.find, generation=build.id))
     live = next(iter(store.builds.of(saved.target, "live")), None) or build
     begin = beginning(store, live, mapping.source.name)
-    builder.lease.under(partial(store.ledger.place, consumer=consumer.id, positions=begin))
+    builder.lease.under(partial(store.positions.place, consumer=consumer.id, positions=begin))
     why = f"restored from saved state {saved.id}, whose ledger is gone"
     builder.hint_all(consumer, mapping, why, Trust.TARGET)
 

@@ -1,4 +1,4 @@
-"""The ledger: what Lockstep last made true. Also intents, claims and positions, which commit with it."""
+"""The ledger: what Lockstep last made true. Also intents and claims, which commit with it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lockstep.state import counted, schema
 from lockstep.state.books import Books, Unfenced
 from lockstep.state.counted import FREE, Reserved, Window
 from lockstep.state.inherit import covered_by
+from lockstep.state.positions import position_rows
 from lockstep.state.rows import (
     COLUMNS,
     Claimed,
@@ -33,12 +34,11 @@ from lockstep.state.settling import (
     claim,
     delete_keys,
     make_due,
-    position_rows,
     record_failures,
     release,
     stand,
 )
-from lockstep.values import PARTITIONS, Key, Lane, Stream, Version, source_stream
+from lockstep.values import Key, Version
 
 _PAGE = 5_000
 
@@ -268,7 +268,7 @@ class Ledger:
             waiting = release(connection, generation, done.consumer, done.released)
             waiting += came_late(connection, generation, done)
             make_due(connection, waiting, now)
-            upsert(connection, schema.positions, list(position_rows(done)))
+            upsert(connection, schema.positions, position_rows(done.consumer, done.positions))
             if done.backfilled:
                 connection.execute(
                     schema.backfills.update()
@@ -314,33 +314,6 @@ class Ledger:
         """Forgets removed keys that no snapshot can bring back."""
         with self._database.unfenced(Unfenced.DEAD) as connection:
             connection.execute(schema.tombstones.delete().where(schema.tombstones.c.at < before))
-
-    def positions(self, consumer: int) -> dict[tuple[Stream, Lane], dict[int, int]]:
-        """How far a consumer has settled, per stream, lane and partition."""
-        table = schema.positions
-        found: dict[tuple[Stream, Lane], dict[int, int]] = {}
-        with self._database.reading() as connection:
-            for row in connection.execute(sa.select(table).where(table.c.consumer == consumer)):
-                found.setdefault((Stream(row.stream), Lane(row.lane)), {})[row.partition] = row.offset
-        return found
-
-    def place(
-        self, epoch: int, consumer: int, positions: Mapping[tuple[Stream, Lane], Mapping[int, int]]
-    ) -> None:
-        """Sets a consumer's positions without settling anything: where a new one begins."""
-        blank = Settlement(consumer, Version(0), (), (), (), (), (), positions, 0)
-        with self._database.under(epoch) as connection:
-            upsert(connection, schema.positions, list(position_rows(blank)))
-
-    def forget_positions(self, epoch: int, consumer: int) -> None:
-        """A consumer's positions are of a journal that is not there any more."""
-        with self._database.under(epoch) as connection:
-            connection.execute(schema.positions.delete().where(schema.positions.c.consumer == consumer))
-
-    def begin_at(self, epoch: int, consumer: int, source: str, offset: int) -> None:
-        """Places a new consumer: hints of its source up to an offset are not its business."""
-        place = dict.fromkeys(range(PARTITIONS), offset)
-        self.place(epoch, consumer, {(source_stream(source), lane): place for lane in Lane})
 
     def due(self, epoch: int, consumer: int, now: float, limit: int) -> list[Key]:
         """Keys whose date has come. Each is named once: hint them."""

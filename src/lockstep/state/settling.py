@@ -26,18 +26,6 @@ class Scope(StrEnum):
     FOLLOW = "follow"
 
 
-def position_rows(done: Settlement) -> Iterable[dict[str, Any]]:
-    for (stream, lane), partitions in done.positions.items():
-        for partition, offset in partitions.items():
-            yield {
-                "consumer": done.consumer,
-                "stream": stream,
-                "lane": lane.value,
-                "partition": partition,
-                "offset": offset,
-            }
-
-
 def delete_keys(connection: sa.Connection, table: sa.Table, consumer: int, keys: Sequence[Key]) -> None:
     for some in among(connection, table.c.key, keys):
         connection.execute(table.delete().where(table.c.consumer == consumer, some))

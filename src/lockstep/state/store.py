@@ -37,6 +37,7 @@ from lockstep.state.inherit import Inheritance
 from lockstep.state.ledger import Ledger
 from lockstep.state.lock import RunLock, whoami
 from lockstep.state.notes import TargetNotes
+from lockstep.state.positions import Positions
 from lockstep.state.recorded import Recorded
 from lockstep.state.reports import Reports
 from lockstep.state.runs import Backfills, Runs
@@ -84,6 +85,7 @@ class Store:
         )
         self.journal = SqlJournal(journal)
         self.ledger = Ledger(self._database)
+        self.positions = Positions(self._database)
         self.generations = Generations(self._database)
         self.stuck = StuckKeys(self._database)
         self.backfills = Backfills(self._database)
@@ -151,7 +153,7 @@ class Store:
             offset
             for consumer in self.generations.consumers()
             if consumer.source == source
-            for offsets in self.ledger.positions(consumer.id).values()
+            for offsets in self.positions.of(consumer.id).values()
             for offset in offsets.values()
         ]
         if max(reached, default=0) > self.journal.end():
@@ -217,7 +219,7 @@ class Store:
         """Forgets hints older than `keep` seconds that whoever reads them has settled; how many entries."""
         lowest: dict[tuple[Stream, Lane], int] = {}
         for consumer in (*self.generations.consumers("running", "stopped"), *self.generations.beside()):
-            for place, offsets in self.ledger.positions(consumer.id).items():
+            for place, offsets in self.positions.of(consumer.id).items():
                 newest = max(offsets.values(), default=0)
                 lowest[place] = min(lowest.get(place, newest), newest)
         before = time.time() - keep
