@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 import lockstep as ls
-from lockstep.engine import asking, consumer
+from lockstep.engine import asking, working
 from lockstep.testing.servers import PostgresHandle
 from tests.guard.test_holds import MORE, agrees, filled, held, standing
 from tests.guard.test_lost_targets import Target
@@ -98,7 +98,7 @@ def test_a_target_that_is_wiped_during_a_backfill(
     world: World, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A part of it is written, and the ledger says so."""
-    monkeypatch.setattr(consumer, "BATCH", 200)
+    monkeypatch.setattr(working, "BATCH", 200)
     world.do(MORE, "INSERT INTO users SELECT i, 1, 'U' || i FROM generate_series(1001, 9000) i")
     with Following(world):
         until(

@@ -15,7 +15,7 @@ from contextlib import closing
 from lockstep.engine.derive import Deriver
 from lockstep.errors import DeclarationError, LockstepError
 from lockstep.mapping import Mapping
-from lockstep.pipeline import Pipeline
+from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import OwningTarget
 from lockstep.values import EVERYTHING, Finding, Record
 
@@ -35,6 +35,7 @@ def unowned(pipeline: Pipeline) -> Iterator[Finding]:
 
 def assert_owned(pipeline: Pipeline) -> None:
     """Before anything is written. Raises DeclarationError for a field with two owners."""
+    require_pipeline(pipeline)
     for finding in unowned(pipeline):
         if finding.blocks:
             raise DeclarationError(f"{finding.subject}: {finding.problem}", finding.mend)
