@@ -22,6 +22,14 @@ def consumer_of(mapping: Mapping, store: Store, lease: Lease, *, claims: bool) -
     if known is not None:
         take_over(store, lease, known.generation)
         return known
+    made = begin_consumer(mapping, store, lease)
+    lease.under(partial(store.generations.note_claims, consumer=made.id, claims=claims))
+    passing("begun")
+    return made
+
+
+def begin_consumer(mapping: Mapping, store: Store, lease: Lease) -> Consumer:
+    """Makes the consumer of the live build; the build too, where its target has none yet."""
     with _beginning:  # another source may write the same target
         generation = lease.under(partial(store.generation_of, target=mapping.target.name))
     begin = partial(
@@ -32,9 +40,7 @@ def consumer_of(mapping: Mapping, store: Store, lease: Lease, *, claims: bool) -
         version=mapping.version,
         recipe=recipe(mapping),
     )
-    made = lease.under(begin)
-    lease.under(partial(store.generations.note_claims, consumer=made, claims=claims))
-    passing("begun")
-    known = store.generations.consumer(mapping.name, mapping.target.name)
-    assert known is not None
-    return known
+    lease.under(begin)
+    made = store.generations.consumer(mapping.name, mapping.target.name)
+    assert made is not None
+    return made

@@ -14,10 +14,10 @@ from lockstep.agreement.adoption import Adoption, Example, Writing
 from lockstep.agreement.report import Progress
 from lockstep.engine import points
 from lockstep.engine.addressed import addressed
+from lockstep.engine.beginning import begin_consumer
 from lockstep.engine.lease import Lease
 from lockstep.engine.opening import door_to
 from lockstep.engine.points import passing
-from lockstep.engine.recipe import recipe
 from lockstep.errors import Refused
 from lockstep.guard.door import Door
 from lockstep.guard.policies import POLICIES, Closed
@@ -26,7 +26,6 @@ from lockstep.operations.opened import looking, opened
 from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import ADOPTING, Reader
 from lockstep.state.events import Kind
-from lockstep.state.generations import Consumer
 from lockstep.state.lock import user
 from lockstep.state.store import Store
 from lockstep.values import Key, Lane, Trust
@@ -115,7 +114,7 @@ def _take(
     with _Open(declared, live[1] if live else 1, store, lease) as (door, reader):
         rows = 0 if known is None else store.ledger.count(known.id)
         _may(declared, door, live[2] if live else None, rows)
-        consumer = known or _consumer(declared, store, lease)
+        consumer = known or begin_consumer(declared, store, lease)
         claims = pipeline.claims(declared)
         door.leave(ADOPTING + consumer.marker)
         passing("created")
@@ -165,23 +164,6 @@ def _may(declared: Mapping, door: Door, marker: str | None, rows: int) -> None:
             f"`lockstep verify {declared.name} --deep` shows what differs, `lockstep repair {declared.name}` "
             "mends it.",
         )
-
-
-def _consumer(declared: Mapping, store: Store, lease: Lease) -> Consumer:
-    generation = lease.under(partial(store.generation_of, target=declared.target.name))
-    lease.under(
-        partial(
-            store.generations.begin_consumer,
-            mapping=declared.name,
-            generation=generation[0],
-            source=declared.source.name,
-            version=declared.version,
-            recipe=recipe(declared),
-        )
-    )
-    made = store.generations.consumer(declared.name, declared.target.name)
-    assert made is not None
-    return made
 
 
 class _Open:
