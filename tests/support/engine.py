@@ -71,6 +71,7 @@ class Works:
 
     def begin(self) -> None:
         """As after a start: everything that is only in memory is made anew."""
+        door = Door(self.target.writer)
         self.taker = Taker(
             self.consumer,
             self.source.name,
@@ -81,8 +82,8 @@ class Works:
             self.store.positions.of(self.consumer),
             PARTITIONS,
             self._limit,
+            door.portion,
         )
-        door = Door(self.target.writer)
         ledger = self.store.ledger
         self.loop = Loop(
             self.mapping,

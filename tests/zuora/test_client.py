@@ -61,6 +61,15 @@ def test_a_limit_is_waited_for_and_a_lock_is_tried_again(client: Client, zuora_t
     assert client.calls["POST"] == 3
 
 
+def test_a_limit_of_tokens_is_waited_for_too(client: Client, zuora_twin: ZuoraTwin) -> None:
+    zuora_twin.faults(Fault(kind="429", times=1, path="/oauth/token"))
+    with pytest.raises(NotDone, match="too many tokens"):
+        client._token.header()
+    begun = time.monotonic()
+    client._token.header()
+    assert time.monotonic() - begun >= 0.9, "its Retry-After is a second"
+
+
 def test_a_failure_that_is_kept_under_a_key_is_not_asked_for_again(
     client: Client, zuora_twin: ZuoraTwin
 ) -> None:

@@ -36,7 +36,7 @@ FAULTS = (
     Fault(kind="lock", method="POST", path="/v1/orders", probability=0.1),
     Fault(kind="500", path="/(v1|object-query)/.*", probability=0.05),
     Fault(kind="503", path="/(v1|object-query)/.*", probability=0.05),
-    Fault(kind="429", path="/(v1|object-query)/.*", probability=0.004),  # each makes all wait for a second
+    Fault(kind="429", path="/(v1|object-query)/.*", probability=0.02),  # each makes all wait for a second
     Fault(kind="token", path="/v1/.*", probability=0.03),
 )
 

@@ -25,6 +25,7 @@ from lockstep.engine.judged import NOTHING, Counted, Judge, counted
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.settlement import settlement
+from lockstep.engine.stride import Stride
 from lockstep.engine.take import Taker
 from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
@@ -89,7 +90,7 @@ class Loop:
         self._arrived = arrived or threading.Event()
         self._flying = InFlight(self._applier.send, door.parallel, self._arrived, mapping.name)
         self._rest: tuple[Batch, Sequence[Key]] | None = None
-        self._at_once = min(AT_ONCE, door.portion or AT_ONCE)
+        self._stride = Stride(AT_ONCE, door.portion)
         self._claims = claims
         self._maybe_stuck = stuck > 0
         self._broken = False
@@ -168,7 +169,8 @@ class Loop:
             return None
         batch, wanted = self._rest
         wanted, left = self.breaker.some(list(wanted))
-        wanted, rest = wanted[: self._at_once], [*wanted[self._at_once :], *left]
+        at_once = self._stride.keys
+        wanted, rest = wanted[:at_once], [*wanted[at_once:], *left]
         version = self._lease.next_version()
         passing("drawn")
         now = time.time()
@@ -190,6 +192,7 @@ class Loop:
         part, outcomes = self._flying.oldest()
         counts = self._settle(part, self._applier.answered(part.sending, outcomes))
         self.breaker.judge(counts.failures)
+        self._stride.took(counts.keys, time.time() - part.now)
         return counts
 
     def hint(self, found: list[Key], reason: str, trust: Trust, lane: Lane, origin: int = 0) -> None:

@@ -31,11 +31,16 @@ class Taker:
         positions: Mapping[tuple[Stream, Lane], Mapping[int, int]],
         partitions: int,
         limit: int,
+        at_once: int | None = None,
     ) -> None:
+        """`limit`: hints of a batch at most; `at_once`: keys that the target takes at once, where it is slow.
+        Then a batch is no more than that: what is settled of a batch is known to be only once all of it is,
+        and a run that is killed before would ask the target for the same keys again."""
         self._journal = journal
         self._reader = reader
-        self._unfolding = Unfolding(consumer, root, journal, ledger, reader, partitions, limit)
-        self._limit = limit
+        self._limit = min(limit, at_once or limit)
+        most = min(limit, self._limit * partitions)  # neighbours, of which each partition has a batch
+        self._unfolding = Unfolding(consumer, root, journal, ledger, reader, partitions, most)
         self._streams = (source_stream(source), consumer_stream(consumer))
         # Whatever partition the newest settled offset lies in, nothing before it is left: see `settled`.
         self._settled: Positions = {

@@ -106,6 +106,7 @@ class Working:
             store.positions.of(consumer.id),
             PARTITIONS,
             BATCH,
+            door.portion,
         )
         return assembled(given, consumer, self.taker, door, self._notes, self._arrived)
 

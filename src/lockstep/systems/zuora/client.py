@@ -206,6 +206,7 @@ class Client:
         """Another token, and for how many seconds it holds. Nothing that is raised holds the secret."""
         form = {"grant_type": "client_credentials"}
         form["client_id"], form["client_secret"] = self._credentials
+        self._pace.rest()
         self.calls["token"] += 1
         try:
             answer = self._http.post("/oauth/token", data=form)

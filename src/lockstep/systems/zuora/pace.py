@@ -42,6 +42,15 @@ class Pace:
                     return
             self._sleep(min(pause, _LONGEST))
 
+    def rest(self) -> None:
+        """Returns once nothing is to be quiet any more: for what the window does not count, as tokens."""
+        while True:
+            with self._lock:
+                pause = self._quiet - self._clock()
+            if pause <= 0:
+                return
+            self._sleep(min(pause, _LONGEST))
+
     def _pause(self) -> float:
         now = self._clock()
         if self._remaining is not None and now >= self._reset:
