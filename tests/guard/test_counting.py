@@ -130,3 +130,17 @@ def test_a_clock_that_jumps_ends_an_allowance(world: World, clock: Callable[[flo
     ls.approve(Path(world.state), standing(world)[0].id, why="gone", by="ada", within=3_600.0)
     world.run()
     agrees(world)
+
+
+def test_what_the_target_does_not_hold_is_no_removal(world: World) -> None:
+    """Keys whose records went long ago are compared again: the harmless deletes of them are nobody's loss."""
+    filled(world)
+    world.do("DELETE FROM users WHERE id > 100")
+    run_held(world)
+    (hold,) = standing(world)
+    ls.approve(Path(world.state), hold.id, why="trials", by="ada")
+    world.run()
+    ls.redrive_keys(world.pipeline(), "people", (f"{number}\n" for number in range(101, 501)))
+    world.run()
+    assert not standing(world)
+    agrees(world)

@@ -19,12 +19,14 @@ from lockstep.values import Held, Key, Trust
 class Decision(Struct, frozen=True):
     """For one source key: records to put, target keys to remove, and what it owns once that is done.
 
-    `lost`: how many of the records to put the ledger knows, and the target has no more."""
+    `lost`: how many of the records to put the ledger knows, and the target has no more. `absent`: how many of
+    those to remove the target, read now, does not hold: removed so that nothing older can land, and no loss."""
 
     puts: Sequence[Desired]
     removes: Sequence[Key]
     owns: Mapping[Key, Owned]
     lost: int = 0
+    absent: int = 0
 
     @property
     def idle(self) -> bool:
@@ -83,7 +85,8 @@ def decide(
                 lost += 1
     wanted = {item.key for item in desired}
     removes = [key for key in known if key not in wanted and _removable(known[key], held, mine)]
-    return Decision(puts, removes, keeps, lost)
+    absent = 0 if held is None else sum(key not in held for key in removes)
+    return Decision(puts, removes, keeps, lost, absent)
 
 
 def _holds(held: Held | None, item: Desired, before: Owned | None, mine: tuple[str, Key]) -> bool:

@@ -73,7 +73,7 @@ def counted(
     removed: list[Key] = []
     updated: list[Key] = []
     for key, decision in decisions.items():
-        puts, gone = len(decision.puts), len(decision.removes)
+        puts, gone = len(decision.puts), len(decision.removes) - decision.absent
         if gone > puts:
             removes += gone - puts
             removed.append(key)
