@@ -38,7 +38,7 @@ def prose(name: str) -> str:
 
 
 def code(name: str) -> list[str]:
-    """What a page shows as code: lines of its blocks (continued ones joined), and what is between backticks."""
+    """What a page shows as code: lines of its blocks (continued ones joined), and what stands in backticks."""
     lines = [
         line
         for block in blocks(text(name))
@@ -74,8 +74,10 @@ def options(command: click.Command) -> set[str]:
 @functools.cache
 def every_option() -> set[str]:
     def inside(command: click.Command) -> set[str]:
-        names = command.list_commands(click.Context(command)) if isinstance(command, click.Group) else []
-        inner = [command.get_command(click.Context(command), name) for name in names]
+        if not isinstance(command, click.Group):
+            return options(command)
+        context = click.Context(command)
+        inner = [command.get_command(context, name) for name in command.list_commands(context)]
         return options(command).union(*(inside(one) for one in inner if one is not None))
 
     return inside(cli)

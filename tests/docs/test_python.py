@@ -1,4 +1,4 @@
-"""What pages show of Python is so: names of `ls`, and the arguments they take; and what runs, runs."""
+"""What pages show of Python is so: it is whole, names of `ls` are there, and take the arguments shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest

@@ -20,7 +20,7 @@ class Decision(Struct, frozen=True):
     """For one source key: records to put, target keys to remove, and what it owns once that is done.
 
     `lost`: how many of the records to put the ledger knows, and the target has no more. `absent`: how many of
-    those to remove the target, read now, does not hold: removed so that nothing older can land, and no loss."""
+    those to remove the target, read now, does not hold: removed lest something older land, and no loss."""
 
     puts: Sequence[Desired]
     removes: Sequence[Key]
