@@ -38,7 +38,7 @@ def prose(name: str) -> str:
 
 
 def code(name: str) -> list[str]:
-    """What a page shows as code: lines of its blocks (continued ones joined), and what stands in backticks."""
+    """What a page shows as code: lines of its blocks (continued ones joined), and of its backticks."""
     lines = [
         line
         for block in blocks(text(name))
