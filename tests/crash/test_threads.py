@@ -76,6 +76,8 @@ def test_a_mapping_s_thread_that_dies_ends_the_run_with_the_reason(tmp_path: Pat
     assert "Panic: index out of range" in str(error)
     stopped = {one.name: one.state for one in ls.status(tmp_path / "state").mappings}
     assert stopped == {"addresses": "running", "people": "stopped"}
+    (ill,) = [one for one in ls.status(tmp_path / "state").ills if one.subject == "mapping people"]
+    assert not ill.problem.endswith("."), "its remedy is a sentence of its own"
     world.dies_of = lambda: None
     assert ended(world.run).outcome == "done"
     world.assert_agreement()

@@ -104,7 +104,7 @@ def _mapping(mapping: MappingStatus, patience: float, now: float, *, alive: bool
         yield Ill(
             subject,
             "stopped",
-            f"it stopped{kept}: {mapping.reason}",
+            f"it stopped{kept}: {(mapping.reason or '').rstrip('.')}",
             "Mend that, then restart `lockstep run`. The other mappings go on.",
         )
     elif mapping.state == UNFOLLOWED:

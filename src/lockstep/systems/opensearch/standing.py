@@ -43,7 +43,7 @@ class Standing(NamedTuple):
                 subject,
                 f"the index {index} is there already" + ("" if ours else " and is not Lockstep's"),
                 (
-                    "Run with the state it belongs to (lockstep recover rebuilds a lost one), or remove it"
+                    "Run with the state it belongs to (bring back its backup where it is lost), or remove it"
                     if ours
                     else "Give the target another name, or remove it"
                 )
