@@ -7,11 +7,13 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import lockstep as ls
 from lockstep.systems import zuora
 from lockstep.systems.zuora.actions import DateRules
+from lockstep.systems.zuora.drift import Policy
 from lockstep.twins.zuora.server import ZuoraTwin
 from tests.twins.api import Api, opened, per_unit
 
@@ -126,12 +128,12 @@ def pipeline_of(
     path: Path,
     state: Path,
     tenant: ls.Zuora,
-    hold_edits: Sequence[str] = (),
+    on_edit: Mapping[str, Policy] = MappingProxyType({}),
     guard: ls.Guard | None = None,
 ) -> ls.Pipeline:
     pipeline = ls.Pipeline("billing", state=state)
     today = today_in(tenant.dates.zone)
-    accounts = tenant.accounts(today=lambda: today, hold_edits=hold_edits)
+    accounts = tenant.accounts(today=lambda: today, on_edit=on_edit)
     pipeline.mapping(ls.SQLite(path), to=accounts, name="accounts", guard=guard)(account)
     return pipeline
 

@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import lockstep as ls
-from lockstep.systems import zuora
 from lockstep.twins.zuora.server import ZuoraTwin
 from tests.twins.api import Api
 from tests.zuora import app
-
-OWN: dict[str, dict[str, Any]] = {
-    "Account": {"Region__c": {"type": "picklist", "options": ["north", "south"]}, "Notes__c": {}},
-    "Subscription": {"Channel__c": {}, "Seller__c": {}},
-    "RatePlanCharge": {"Cost__c": {"type": "decimal"}, "Memo__c": {}},
-}
-START = dt.date(2026, 1, 1)
-
-
-class Sold(ls.Model, table="sold"):
-    id: str = ls.key()
-    region: str
-    channel: str | None
-    cost: int | None
-    later: int | None
+from tests.zuora.sold import account, costs, database, edited, tenant
 
 
 @pytest.fixture
 def api(zuora_twin: ZuoraTwin) -> Iterator[Api]:
-    made = app.stocked(zuora_twin)
-    assert "today" in made.put("/twin/settings", {"custom_fields": OWN})
+    made = tenant(zuora_twin)
     yield made
     made.http.close()
 
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(tmp_path / "app.db", isolation_level=None, timeout=10)) as made:
-        made.execute("PRAGMA journal_mode = WAL")
-        made.execute(
-            "CREATE TABLE sold (id TEXT PRIMARY KEY, region TEXT NOT NULL, channel TEXT, "
-            "cost INTEGER, later INTEGER)"
-        )
-        made.execute("INSERT INTO sold VALUES ('A-1', 'north', 'web', 4, 5)")
+    with closing(database(tmp_path / "app.db")) as made:
         yield made
 
 
@@ -60,35 +35,6 @@ def pipeline(tmp_path: Path, db: sqlite3.Connection, api: Api, zuora_twin: Zuora
     target = app.tenant_of(zuora_twin).accounts(today=lambda: app.TODAY)
     made.mapping(ls.SQLite(tmp_path / "app.db"), to=target, name="own")(account)
     return made
-
-
-def account(sold: Sold) -> zuora.Account:
-    rates = [
-        (day, {"Pro-seat": zuora.Rate(Decimal(9), Decimal(3), custom={"Cost__c": halved})})
-        for day, cost in ((START, sold.cost), (dt.date(2026, 6, 1), sold.later))
-        for halved in (None if cost is None else Decimal(cost) / 2,)
-    ]
-    return zuora.Account(
-        key=sold.id,
-        name="Ada Ltd",
-        currency="EUR",
-        bill_to=zuora.Contact(first_name="Ada", last_name="Byron", country="Spain"),
-        custom={"Region__c": sold.region},
-        subscriptions=(
-            zuora.Subscription(
-                key="S-1",
-                term=zuora.Term(START, 12),
-                charges={"Pro": ls.Timeline.from_events(rates)},
-                custom={"Channel__c": sold.channel},
-            ),
-        ),
-    )
-
-
-def costs(api: Api) -> list[tuple[str, Any]]:
-    said = api.get("/v1/subscriptions/S-1", **{"charge-detail": "all-segments"})
-    (charge,) = said["ratePlans"][0]["ratePlanCharges"]
-    return [(one["effectiveStartDate"], one.get("Cost__c")) for one in charge["chargeSegments"]]
 
 
 def agrees(pipeline: ls.Pipeline) -> None:
@@ -141,21 +87,6 @@ def test_an_edit_is_found_and_what_is_not_named_is_left_alone(pipeline: ls.Pipel
     last = api.get("/v1/subscriptions/S-1", **{"charge-detail": "last-segment"})
     assert last["ratePlans"][0]["ratePlanCharges"][0]["Memo__c"] == "a person's"
     assert last["Seller__c"] == "a person"
-
-
-def edited(api: Api, own: dict[str, Any]) -> None:
-    """A person sets own fields of the charge from July on."""
-    plan = api.get("/v1/subscriptions/S-1")["ratePlans"][0]
-    update = {"chargeNumber": plan["ratePlanCharges"][0]["number"], "customFields": own}
-    on = [{"name": name, "triggerDate": "2026-07-01"} for name in ("ContractEffective", "ServiceActivation")]
-    done = api.order(
-        {
-            "type": "UpdateProduct",
-            "triggerDates": on,
-            "updateProduct": {"ratePlanId": plan["id"], "chargeUpdates": [update]},
-        }
-    )
-    assert done["success"], done
 
 
 def test_what_no_picklist_offers_is_stuck_and_says_so(

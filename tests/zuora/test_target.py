@@ -150,12 +150,12 @@ def test_a_plan_says_what_would_be_ordered_and_orders_nothing(
     assert writes(zuora_twin) == 0
 
 
-@pytest.mark.parametrize("held", [(), ("name",)])
+@pytest.mark.parametrize("held", [False, True])
 def test_an_edit_of_a_name_is_overwritten_or_held(
-    held: tuple[str, ...], tmp_path: Path, db: sqlite3.Connection, api: Api, zuora_twin: ZuoraTwin
+    held: bool, tmp_path: Path, db: sqlite3.Connection, api: Api, zuora_twin: ZuoraTwin
 ) -> None:
     path, state, tenant = tmp_path / "app.db", tmp_path / "state", app.tenant_of(zuora_twin)
-    pipeline = app.pipeline_of(path, state, tenant, held)
+    pipeline = app.pipeline_of(path, state, tenant, {"name": "hold"} if held else {})
     ls.run(pipeline, once=True)
     api.put("/v1/accounts/A-1", {"name": "Typed in the UI"})
     db.execute("UPDATE customers SET email = 'other@example.com', name = 'Ada & Co'")
@@ -163,7 +163,7 @@ def test_an_edit_of_a_name_is_overwritten_or_held(
     name = api.get("/v1/accounts/A-1")["basicInfo"]["name"]
     assert name == ("Typed in the UI" if held else "Ada & Co")
     reasons = [str(one) for one in ls.stuck(pipeline, "accounts")]
-    assert bool(reasons) == bool(held)
+    assert bool(reasons) == held
     assert all("sent as 'Ada Ltd', is 'Typed in the UI'" in one for one in reasons)
     if not held:
         return

@@ -11,9 +11,12 @@ import datetime as dt
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from lockstep.errors import DataError
 from lockstep.systems.zuora.account_plan import AccountPlan, account_plan
 from lockstep.systems.zuora.actions import DateRules
+from lockstep.systems.zuora.drift import Drift
 from lockstep.systems.zuora.found import FoundSubscription, rates_of
 from lockstep.systems.zuora.models import Account, Subscription, Term, plus_months
 from lockstep.systems.zuora.orders import planned
@@ -29,6 +32,7 @@ class Likeness(NamedTuple):
     today: Callable[[], dt.date]
     rules: DateRules
     rewrite_billed: bool = False
+    drift: Drift = Drift({})
 
     def plan(self, found: FoundAccount | None, should: Account, ours: Collection[str]) -> AccountPlan:
         """What would have to be ordered. Raises DataError where no order can make it so."""
@@ -45,6 +49,7 @@ class Likeness(NamedTuple):
         """The record that is held, as the mapping would return it."""
         if sent is None:
             return _told(found, None, self.today(), self.rules)
+        found = self.drift.without(found, sent, sent, ("accept",))
         try:
             if self.plan(found, sent, ours).idle:
                 return record_of(sent)
@@ -85,10 +90,10 @@ def _subscription(
 ) -> Record:
     """What was sent, where that is what it is; else as found."""
     own = {} if sent is None else {name: custom.get(name) for name in sent.custom}
-    if sent is not None and own == sent.custom:
+    if sent is not None:
         try:
             if not planned(found, sent, found.account, today=today, rules=rules).actions:
-                return as_tree(sent)
+                return as_tree(replace(sent, custom=own))
         except DataError:
             pass
     try:

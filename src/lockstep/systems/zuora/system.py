@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Self
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from lockstep.errors import DeclarationError
 from lockstep.systems.zuora.actions import DateRules
 from lockstep.systems.zuora.callouts import Callouts
 from lockstep.systems.zuora.client import Client
+from lockstep.systems.zuora.drift import Drift, Policy
 from lockstep.systems.zuora.source import ZuoraTables
 from lockstep.systems.zuora.target import ZuoraAccounts
 
@@ -74,19 +75,16 @@ class Zuora:
         *,
         rewrite_billed: bool = False,
         today: Callable[[], dt.date] | None = None,
-        hold_edits: Sequence[str] = (),
+        on_edit: Mapping[str, Policy] = MappingProxyType({}),
     ) -> ZuoraAccounts:
         """Its accounts, with all that hangs on them, as a target: a mapping returns `zuora.Account`.
 
         `rewrite_billed`: also what was billed is made as the mapping says, and Zuora credits and bills again;
         else such a change begins on the first day that is not billed. `today`: the tenant's date, where its
-        clock is not the world's. `hold_edits`: "name" and own fields (__c) whose edit in Zuora makes the
-        account a stuck key, which a person decides about; others are written as the mapping says.
+        clock is not the world's. `on_edit`: what becomes of an edit in Zuora, by field: "repair" (of those
+        that are not named, too), "hold", "accept" or "report"; see `drift.Drift`.
         """
-        for one in hold_edits:
-            if one != "name" and not one.endswith("__c"):
-                raise DeclarationError(f"edits of {one!r} cannot be held", 'Give "name" or own fields (__c).')
-        return ZuoraAccounts(self, rewrite_billed=rewrite_billed, today=today, hold_edits=hold_edits)
+        return ZuoraAccounts(self, rewrite_billed=rewrite_billed, today=today, drift=Drift(on_edit))
 
     def tables(
         self,

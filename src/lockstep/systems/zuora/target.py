@@ -14,6 +14,7 @@ from lockstep.notes import Note, Notes
 from lockstep.ports import Source
 from lockstep.systems.zuora.asked import number_of
 from lockstep.systems.zuora.columns import set_by
+from lockstep.systems.zuora.drift import Drift
 from lockstep.systems.zuora.revenue import Revenue, revenue
 from lockstep.systems.zuora.writer import ZuoraWriter
 from lockstep.values import Finding, Key, Record, Table
@@ -32,11 +33,11 @@ class ZuoraAccounts:
         rewrite_billed: bool = False,
         today: Callable[[], dt.date] | None = None,
         notes: Notes | None = None,
-        hold_edits: Sequence[str] = (),
+        drift: Drift = Drift({}),  # noqa: B008 - never changed
     ) -> None:
         self._system = system
         self._rewrite_billed = rewrite_billed
-        self._hold_edits = tuple(hold_edits)
+        self._drift = drift
         self._today = today or self._date
         self._given_today = today
         self._notes = notes or _Nothing()
@@ -55,7 +56,7 @@ class ZuoraAccounts:
             rewrite_billed=self._rewrite_billed,
             today=self._given_today,
             notes=notes,
-            hold_edits=self._hold_edits,
+            drift=self._drift,
         )
 
     def open(self, generation: int) -> ZuoraWriter:
@@ -67,7 +68,7 @@ class ZuoraAccounts:
             self._system.dates,
             self._today,
             rewrite_billed=self._rewrite_billed,
-            hold_edits=self._hold_edits,
+            drift=self._drift,
         )
 
     def amounts(self, keys: Sequence[Key]) -> dict[Key, Revenue | DataError]:

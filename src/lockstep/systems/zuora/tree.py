@@ -14,6 +14,7 @@ from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.found import FoundSubscription, with_held
 from lockstep.systems.zuora.models import Contact
 from lockstep.systems.zuora.object_query import Json, among, rows
+from lockstep.systems.zuora.stamps import Stamp, stamp_of
 from lockstep.systems.zuora.subscriptions import day, subscription
 
 _DETAIL = ("charge-detail", "all-segments")
@@ -28,7 +29,8 @@ class Unsaid(msgspec.Struct, frozen=True):
 
 class FoundAccount(msgspec.Struct, frozen=True, kw_only=True):
     """An account as it is. `sold_to`: None where it is the same contact as `bill_to`; `custom`: all of its
-    own fields; `subscriptions`: in their newest versions, where they were read."""
+    own fields; `subscriptions`: in their newest versions, where they were read; `stamp`: of the
+    account itself."""
 
     number: str
     name: str
@@ -37,6 +39,7 @@ class FoundAccount(msgspec.Struct, frozen=True, kw_only=True):
     sold_to: Contact | None = None
     custom: Mapping[str, Any] = {}
     subscriptions: tuple[FoundSubscription, ...] = ()
+    stamp: Stamp | None = None
     customs: dict[str, dict[str, Any]] = {}
     """The own fields of each subscription, by its number."""
     unsaid: dict[str, Unsaid] = {}
@@ -63,6 +66,7 @@ def _account(row: Json) -> FoundAccount:
         bill_to=contact(row.get("billTo") or {}),
         sold_to=None if same else contact(row.get("soldTo") or {}),
         custom=own_fields(row),
+        stamp=stamp_of(row),
     )
 
 

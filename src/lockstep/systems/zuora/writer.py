@@ -23,13 +23,14 @@ from lockstep.systems.zuora.asked import Asked, asked_of, number_of, rejected
 from lockstep.systems.zuora.catalogue import Catalogue, assert_sold, named_by
 from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.delivery import PATIENCE, deliver
+from lockstep.systems.zuora.drift import Drift
 from lockstep.systems.zuora.foreign import ForeignAccounts
-from lockstep.systems.zuora.guarded import assert_unedited
 from lockstep.systems.zuora.likeness import Likeness
 from lockstep.systems.zuora.noted import Intent, Known, Noted
 from lockstep.systems.zuora.preview import previewed
 from lockstep.systems.zuora.reading import Several, Trees
 from lockstep.systems.zuora.requests import requests_of
+from lockstep.systems.zuora.stamps import stamp_of_subscription
 from lockstep.systems.zuora.steps import told_of, wishes
 from lockstep.systems.zuora.tree import FoundAccount, accounts, numbers
 from lockstep.values import (
@@ -70,15 +71,15 @@ class ZuoraWriter:
         today: Callable[[], dt.date],
         *,
         rewrite_billed: bool = False,
-        hold_edits: Sequence[str] = (),
+        drift: Drift = Drift({}),  # noqa: B008 - never changed
         patience: float = PATIENCE,
     ) -> None:
         self._client, self._system = client, system
         self._noted = Noted(notes)
         self._rules, self._today = rules, today
         self._rewrite_billed, self._patience = rewrite_billed, patience
-        self._hold_edits = hold_edits
-        self._likeness = Likeness(today, rules, rewrite_billed)
+        self._drift = drift
+        self._likeness = Likeness(today, rules, rewrite_billed, drift)
         self._catalogue = Catalogue(client)
         self._several = Several(client)
         self._counted = 0
@@ -254,7 +255,16 @@ class ZuoraWriter:
     def _planned(self, one: Asked, tree: FoundAccount | None, today: dt.date) -> AccountPlan:
         if one.account is not None:
             if not one.wrote:
-                assert_unedited(tree, one.before, one.account, self._hold_edits)
+                self._drift.assert_none_held(
+                    tree,
+                    one.before,
+                    one.account,
+                    today=today,
+                    rules=self._rules,
+                    stamp=partial(stamp_of_subscription, self._client),
+                )
+            if tree is not None:
+                tree = self._drift.without(tree, one.before, one.account, ("accept", "report"))
             return self._likeness.plan(tree, one.account, one.ours)
         ended = () if tree is None else removal(tree, one.ours, today=today, rules=self._rules)
         return AccountPlan(False, {}, ended, {})
@@ -289,7 +299,7 @@ class ZuoraWriter:
         wanted: dict[Key, str] = {}
         spared: dict[Key, FoundAccount] = {}
         for one in some:
-            likely = None if self._hold_edits else one.likely
+            likely = None if self._drift.holds else one.likely
             if likely is None:
                 wanted[one.change.key] = one.number
             else:
