@@ -34,7 +34,7 @@ def lossy(mapping: Mapping, roots: Iterable[Model], records: Sequence[Record]) -
             mapping.name,
             f"{field} of {mapping.target.name} is {lost[0].type}, which {'loses' if changes else 'refuses'} "
             f"what {of} {'has' if len(places) == 1 else 'have'} there: {said}",
-            _LOSES if changes else _REFUSES,
+            _REFUSES if not changes else _SEES if lost[0].kept else _LOSES,
             blocks=not changes and len(places) == len(records),
         )
 
@@ -42,6 +42,11 @@ def lossy(mapping: Mapping, roots: Iterable[Model], records: Sequence[Record]) -
 _LOSES = (
     "Give the field a type that holds it, or let the mapping return what the field holds (round, cut or "
     "convert there). Left so, the target's form is taken as meant, and a check calls it no difference."
+)
+_SEES = (
+    "Declare the field with a type that holds it (an index that is there keeps its types: that is for its "
+    "next generation), or let the mapping return what the field holds. Left so, documents keep the value "
+    "and a check compares it; searches, sorts and sums go by what is said here."
 )
 _REFUSES = (
     "Give the field a type that holds it, or let the mapping return what fits. Left so, these keys are stuck "
@@ -54,6 +59,12 @@ def _changed(loss: Loss, personal: frozenset[str]) -> str:
     zone = ""
     if isinstance(loss.value, dt.datetime) and zones[0] != zones[1]:
         zone = ", in UTC and without its zone" if zones[0] else ", taken for UTC"
+    if loss.kept:
+        hidden = _hidden(loss.value, personal)
+        value = _kind(loss.value) if hidden else _text(loss.value)
+        if loss.held is None:
+            return f"{value} would not be seen by searches"
+        return f"{value} would be searched as {'another one' if hidden else _text(loss.held)}"
     if _hidden(loss.value, personal):
         return f"{_kind(loss.value)}{zone and f' would be held{zone}'}"
     return f"{_text(loss.value)} would be held as {_text(loss.held)}{zone}"

@@ -14,7 +14,8 @@ class Loss(Struct, frozen=True):
     """A value that a target would not hold as it is.
 
     `place` says of which record, `field` is its dotted name, `type` what the target calls the field's type.
-    Either the write would be `refused`, with the reason, or the field would hold `held` instead.
+    Either the write would be `refused`, with the reason, or the field would hold `held` instead. `kept`: the
+    record itself stays as it is, and `held` is what searches, sorts and sums see of it; None is nothing.
     """
 
     place: int
@@ -23,6 +24,7 @@ class Loss(Struct, frozen=True):
     value: Any
     held: Any = None
     refused: str | None = None
+    kept: bool = False
 
 
 @runtime_checkable

@@ -12,16 +12,18 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from lockstep import keys
 from lockstep.errors import DeclarationError
+from lockstep.ports import Loss
 from lockstep.systems.opensearch.builds import Builds
 from lockstep.systems.opensearch.check import check
 from lockstep.systems.opensearch.check_place import check_place
 from lockstep.systems.opensearch.client import Auth, Client, Verify
 from lockstep.systems.opensearch.flavour import ELASTICSEARCH, OPENSEARCH, Flavour
+from lockstep.systems.opensearch.holding import fields, losses
 from lockstep.systems.opensearch.layout import Layout, checked_name
 from lockstep.systems.opensearch.places import Snapshots, declared
 from lockstep.systems.opensearch.repository import SnapshotRepository
 from lockstep.systems.opensearch.writer import LARGEST_REQUEST, IndexWriter
-from lockstep.values import Finding, Identity, Key
+from lockstep.values import Finding, Identity, Key, Record
 
 __all__ = ["Elasticsearch", "OpenSearch", "SearchCluster", "SearchIndex"]
 
@@ -169,6 +171,10 @@ class SearchIndex:
 
     def _identity(self, client: Client, generation: int) -> Identity | None:
         return self._writer(client, generation).identity()
+
+    def losses(self, records: Sequence[Record]) -> list[Loss]:
+        with contextlib.closing(self.system.connect(timeout=min(20.0, self.system.timeout))) as client:
+            return losses(fields(client, Layout(self.index, 1), self.mappings, self.settings), records)
 
     def check(self) -> list[Finding]:
         """Everything that can be known before the first write, asking and changing nothing."""
