@@ -14,7 +14,7 @@ from typing import Any
 import lockstep as ls
 from bench.follower import peak_mib
 from bench.verify.people import pipeline
-from lockstep.agreement.deep import source_keys
+from lockstep.agreement.walk import source_keys
 from lockstep.engine.derive import Deriver
 from lockstep.operations.opened import closed_door
 from lockstep.operations.verify import verify

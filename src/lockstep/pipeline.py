@@ -115,7 +115,12 @@ class Pipeline:
         return declare
 
     def verify(
-        self, *mappings: str, method: str = "fast", share: float = 0.01, patience: float = 30.0
+        self,
+        *mappings: str,
+        method: str = "fast",
+        share: float = 0.01,
+        patience: float = 30.0,
+        resume: bool = False,
     ) -> tuple[Report, ...]:
         """Checks these mappings, or all: one report each, in the order in which they were named or declared.
 
@@ -126,7 +131,9 @@ class Pipeline:
         names = list(dict.fromkeys(mappings)) or list(self.mappings)
         for name in names:
             self.named(name)
-        return tuple(verify(self, name, method=method, share=share, patience=patience) for name in names)
+        return tuple(
+            verify(self, name, method=method, share=share, patience=patience, resume=resume) for name in names
+        )
 
     def invariant(
         self, source: Source, target: Target, *, tolerance: Decimal | int = 0, why: str = ""

@@ -21,9 +21,9 @@ from zlib import crc32
 from msgspec import Struct
 
 from lockstep import keys
-from lockstep.agreement.deep import source_keys
 from lockstep.agreement.fields import FieldDiff, diff
 from lockstep.agreement.report import Progress
+from lockstep.agreement.walk import source_keys
 from lockstep.canonical import canonical, fingerprint, wrap64
 from lockstep.engine.derive import Derived, Deriver
 from lockstep.engine.lease import Lease

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from lockstep import keys
 from lockstep.agreement.certain import Look, Scope, divergence, restless, settle
-from lockstep.agreement.deep import PAGE, source_keys
 from lockstep.agreement.fields import FieldDiff
 from lockstep.agreement.report import Divergence, Findings
+from lockstep.agreement.walk import PAGE, source_keys
 from lockstep.amounts import Amounts, ByName, amounts_of
 from lockstep.effective import Moment, Timeline, combine
 from lockstep.engine.derive import Derived, Deriver

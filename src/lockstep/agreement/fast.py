@@ -62,6 +62,19 @@ class Scope(NamedTuple):
     barrier: Barrier
     findings: Findings
 
+    def settler(self, deriver: Deriver) -> Settler:
+        """Who settles its suspects."""
+        return Settler(
+            self.mapping,
+            deriver,
+            self.door,
+            self.rows,
+            self.intended,
+            self.barrier,
+            self.findings,
+            self.sharing,
+        )
+
 
 def fast(scope: Scope, on_progress: Callable[[Progress], None] | None = None) -> Report:
     """Compares everything with the ledger. Raises Unreachable or Refused when a system does not answer."""
@@ -76,16 +89,7 @@ class _Fast:
         self._on_progress = on_progress
         self._deriver = Deriver(scope.mapping, scope.reader)
         self._findings = scope.findings
-        self._settler = Settler(
-            scope.mapping,
-            self._deriver,
-            scope.door,
-            scope.rows,
-            scope.intended,
-            scope.barrier,
-            self._findings,
-            scope.sharing,
-        )
+        self._settler = scope.settler(self._deriver)
         self._notes: list[str] = []
 
     def run(self) -> Report:
@@ -105,25 +109,17 @@ class _Fast:
             self._list(span, known, any(unlike[n][0] for n in some), any(unlike[n][1] for n in some))
             self._progress("spans", done, len(differing))
         self._strangers()
-        counts = self._findings.counts
         records = sum(tally.records for tally in target)
-        return Report(
+        return self._findings.report(
             self._mapping.name,
-            not counts,
+            "fast",
             started,
-            time.time(),
             sum(tally.records for tally in source),
             records,
             records,
-            self._findings.settled,
-            dict(counts),
-            tuple(self._findings.shown),
-            "fast",
-            self._findings.moving,
-            self._findings.behind,
-            len(spans),
-            len(differing),
-            tuple(sorted(self._notes)),
+            spans=len(spans),
+            differing=len(differing),
+            notes=tuple(sorted(self._notes)),
         )
 
     # Sums, or where a system has none, what is read

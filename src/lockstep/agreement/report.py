@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -71,6 +72,7 @@ class Report(Struct, frozen=True):
     invariants   that were checked with it
     id           of the durable report
     cancelled    it was stopped before its end: it shows what it had found by then, and is no agreement
+    resumed_at   when it went on after it had been interrupted; the keys before were looked at earlier
     notes        what a person should know of how it was compared: which side was read for want of sums
     divergences  the first thousand; `counts` holds all of them by kind
     """
@@ -96,6 +98,7 @@ class Report(Struct, frozen=True):
     invariants: int = 0
     id: int | None = None
     cancelled: bool = False
+    resumed_at: float | None = None
 
 
 class Progress(NamedTuple):
@@ -107,7 +110,7 @@ class Progress(NamedTuple):
 
 
 class Findings:
-    """Collects what a check finds."""
+    """Collects what a check finds. `settled`, `moving`, `behind`: see `Report`."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -115,6 +118,35 @@ class Findings:
         self.settled = self.moving = self.behind = 0
         self._unowned = 0
         self._where: set[Key] = set()
+        self._added: set[int] = set()
+
+    def report(
+        self,
+        mapping: str,
+        method: str,
+        started_at: float,
+        source_keys: int,
+        target_records: int,
+        compared: int,
+        **more: Any,
+    ) -> Report:
+        """All of it, at the end of a check. `more`: other fields of the report."""
+        return Report(
+            mapping,
+            not self.counts,
+            started_at,
+            time.time(),
+            source_keys,
+            target_records,
+            compared,
+            self.settled,
+            dict(self.counts),
+            tuple(self.shown),
+            method,
+            self.moving,
+            self.behind,
+            **more,
+        )
 
     def unowned(self, target_key: Key) -> None:
         """A record of nobody's stands where a source key means another one, which was added: it is no
@@ -134,6 +166,12 @@ class Findings:
             self.counts["extra"] = self.counts.get("extra", 0) + more
 
     def add(self, divergence: Divergence) -> None:
+        """Once: a key that is looked at again, for another of its records, may show the same again."""
+        mark = hash((divergence.kind, divergence.key, divergence.target_key))
+        if mark in self._added:
+            return
+        if len(self._added) < _REMEMBERED:
+            self._added.add(mark)
         self.counts[divergence.kind] = self.counts.get(divergence.kind, 0) + 1
         if len(self.shown) < SHOWN:
             self.shown.append(divergence)

@@ -63,13 +63,16 @@ class Settler:
         self._findings = findings
         self._known = {mapping.name, *sharing}
 
-    def settle(self, suspects: Suspects) -> None:
-        """Adds what is certain to the findings, in the order of the keys."""
+    def settle(self, suspects: Suspects) -> set[Key]:
+        """Adds what is certain to the findings, in the order of the keys. Returns the source keys on which
+        the sides differ, and those that never came to rest."""
         wanted = sorted(suspects)
+        differing: set[Key] = set()
         for start in range(0, len(wanted), AT_ONCE):
-            self._some({key: suspects[key] for key in wanted[start : start + AT_ONCE]})
+            differing |= self._some({key: suspects[key] for key in wanted[start : start + AT_ONCE]})
+        return differing
 
-    def _some(self, suspects: Suspects) -> None:
+    def _some(self, suspects: Suspects) -> set[Key]:
         left = dict(suspects)
         found: dict[Key, list[Divergence]] = {}
         now = self._deriver.derive(list(left), time.time())
@@ -111,6 +114,7 @@ class Settler:
                 certain = divergence if waits is None else _unsettled(divergence, waits)
                 source = key if certain.key is not None else None
                 self._findings.add(msgspec.structs.replace(certain, source=source))
+        return {*found, *left}
 
     def _held(
         self, derived: Mapping[Key, Derived], rows: Mapping[Key, Row], left: Suspects

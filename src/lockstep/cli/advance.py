@@ -17,6 +17,7 @@ _LINES_EVERY = 5.0
 _STAGES = {
     "sums": "summing both sides",
     "spans": "reading spans that differ",
+    "again": "looking again at what differed",
     "source": "reading the source",
     "target": "reading the target",
 }

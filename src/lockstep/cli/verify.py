@@ -27,6 +27,7 @@ _KINDS = ("missing", "stale", "different", "extra", "failed", "unsettled", "ledg
     example="""
     lockstep verify
     lockstep verify users --deep
+    lockstep verify users --deep --resume
     lockstep verify users --sample 1%
     lockstep verify --json | jq .agreement
     """,
@@ -37,6 +38,7 @@ _KINDS = ("missing", "stale", "different", "extra", "failed", "unsettled", "ledg
                   "source_keys", "target_records", "records_compared",
                   "spans", "differing", "settled", "moving", "behind", "notes",
                   "position", "accepted", "cancelled", "invariants",
+                  "resumed_at",
                   "counts": {KIND: 1},
                   "divergences": [{"kind", "key", "target_key", "reason",
                       "cause", "source", "target",
@@ -49,6 +51,7 @@ _KINDS = ("missing", "stale", "different", "extra", "failed", "unsettled", "ledg
 @click.argument("mappings", metavar="[MAPPING]...", nargs=-1, shell_complete=names.mappings)
 @click.option("--deep", is_flag=True, help="Trust nothing stored: derive, read and compare everything.")
 @click.option("--sample", type=Share(), metavar="SHARE", help="As --deep, for a share of the keys: 1%.")
+@click.option("--resume", is_flag=True, help="With --deep: go on where one was interrupted, however it was.")
 @click.option(
     "--patience",
     metavar="SECONDS",
@@ -65,19 +68,24 @@ _KINDS = ("missing", "stale", "different", "extra", "failed", "unsettled", "ledg
     show_default=True,
     help="Show at most so many divergences.",
 )
-def command(mappings: tuple[str, ...], deep: bool, sample: float | None, patience: float, limit: int) -> None:
+def command(
+    mappings: tuple[str, ...], deep: bool, sample: float | None, resume: bool, patience: float, limit: int
+) -> None:
     """Are they the same? Compares source and target; writes nothing.
 
     By default each side is compared with the ledger by sums that the systems compute themselves, and only
     what differs is read: fast enough to ask every few minutes. It trusts that a record is what its
     fingerprint says; --deep does not. Works beside a live run: a change on its way is no difference. Exits
     with 0 only when all are in agreement. Ctrl-C ends it, with a report of how far it came and what it had
-    found; a second one kills.
+    found; a second one kills. A deep check keeps its place: --resume goes on there, and begins anew what was
+    never begun.
     """
     from lockstep.operations.verify import verify
 
     if deep and sample is not None:
         raise click.UsageError("--deep looks at all keys, and --sample at some: give one of them.")
+    if resume and not deep:
+        raise click.UsageError("--resume goes on with a deep check: give --deep as well.")
     method = "deep" if deep else "fast" if sample is None else "sample"
     pipeline = settings().load()
     names = list(dict.fromkeys(mappings)) or list(pipeline.mappings)
@@ -93,6 +101,7 @@ def command(mappings: tuple[str, ...], deep: bool, sample: float | None, patienc
                 method=method,
                 share=sample or 1.0,
                 patience=patience,
+                resume=resume,
                 on_progress=advance,
                 stop=stop,
             )
@@ -129,7 +138,8 @@ def _print(out: Console, report: Report, limit: int) -> None:
     took = output.span(report.ended_at - report.started_at)
     for label, words in _compared(report) if not report.cancelled else ():
         out.print(f"  {label:<8}  {words}")
-    out.print(f"  when      {output.clock(report.started_at)}, in {took}")
+    resumed = f"; resumed {output.clock(report.resumed_at)}" if report.resumed_at is not None else ""
+    out.print(f"  when      {output.clock(report.started_at)}, in {took}{resumed}")
     if report.invariants:
         out.print(f"  invariant {output.count(report.invariants, 'invariant')}, by groups or dates")
     if report.settled:

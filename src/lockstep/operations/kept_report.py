@@ -49,9 +49,12 @@ def kept_report(report: Report, store: Store, consumer: Consumer, *, changed: bo
         [(one.subject, one.kind, encoded(one)) for one in divergences],
         accepted=accepted,
         whole=counts.total() == len(shown) and not report.cancelled,
+        since=report.resumed_at or report.started_at,
     )
     if report.cancelled:  # it proves nothing
         return msgspec.structs.replace(report, id=number)
+    if report.method == "deep":
+        store.checks.forget(consumer.id)
     store.generations.note_verified(consumer.id, report.started_at, found or "agreement")
     return msgspec.structs.replace(report, id=number)
 

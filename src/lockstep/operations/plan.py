@@ -9,8 +9,8 @@ from collections.abc import Mapping as MappingOf
 from msgspec import Struct
 
 from lockstep import keys
-from lockstep.agreement.deep import source_keys
 from lockstep.agreement.fields import FieldDiff, diff
+from lockstep.agreement.walk import source_keys
 from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.decide import decide, owned
 from lockstep.engine.derive import Deriver

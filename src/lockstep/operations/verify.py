@@ -12,19 +12,22 @@ import msgspec
 from lockstep import keys
 from lockstep.agreement import certain, dates, invariants
 from lockstep.agreement.barrier import PATIENCE, Barrier, barrier
-from lockstep.agreement.deep import deep, sample
+from lockstep.agreement.bookmark import Bookmark
+from lockstep.agreement.deep import begin, deep
 from lockstep.agreement.fast import Scope, fast
 from lockstep.agreement.report import Findings, Report
+from lockstep.agreement.sampling import sample
 from lockstep.amounts import Amounts
 from lockstep.database import Access
 from lockstep.engine.recipe import recipe
 from lockstep.engine.sample import changed_meaning, passing_over
-from lockstep.errors import Cancelled, DeclarationError, StateError
+from lockstep.errors import Cancelled, DeclarationError, LockstepError, StateError
 from lockstep.invariant import Invariant
 from lockstep.mapping import Mapping
 from lockstep.operations.beside import Beside, OnProgress, Whereabouts
 from lockstep.operations.kept_report import kept_report
 from lockstep.operations.opened import closed_door, existing
+from lockstep.operations.unfinished import Going, bookmark_of, going_on
 from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import Feed, Reader
 from lockstep.state.generations import Consumer
@@ -40,6 +43,7 @@ def verify(
     method: str = "fast",
     share: float = 0.01,
     patience: float = PATIENCE,
+    resume: bool = False,
     on_progress: OnProgress | None = None,
     stop: threading.Event | None = None,
 ) -> Report:
@@ -48,20 +52,24 @@ def verify(
     `method`: "fast" compares each side with the ledger by sums, and reads what differs; "deep" derives
     everything again, reads every target record and compares field by field; "sample" does so for a `share` of
     the keys. `patience`: seconds to wait at most for changes on their way. `stop`: set it to end the check;
-    its report then says that it was cancelled, how far it came and what it had found. Raises StateError when
+    its report then says that it was cancelled, how far it came and what it had found. `resume`: a deep check
+    that was interrupted, however, goes on where it was; where none was, one begins. Raises StateError when
     the mapping never ran.
     """
     require_pipeline(pipeline)
     declared = pipeline.named(mapping)
     if method not in ("fast", "deep", "sample"):
         raise DeclarationError(f"there is no method {method!r}", "Use fast, deep or sample.")
+    if resume and method != "deep":
+        raise DeclarationError(f"a {method} check is never resumed", "Resume a deep one, or begin anew.")
     with existing(pipeline, Access.CHANGE) as store:
         consumer = store.generations.consumer(mapping, declared.target.name)
         if consumer is None:
             raise StateError(f"mapping {mapping} has never run", "Start it with `lockstep run` first.")
         place = Whereabouts(on_progress, stop)
         standing = Beside(store, place, lambda: store.lock.holder() is not None)
-        return _check(pipeline, declared, consumer, standing, method, share, patience)
+        going = Going.ON if resume else Going.KEPT
+        return _check(pipeline, declared, consumer, standing, method, share, patience, going)
 
 
 def verify_build(
@@ -87,6 +95,7 @@ def _check(
     method: str,
     share: float,
     patience: float,
+    going: Going = Going.UNKEPT,
 ) -> Report:
     store, place = standing.store, standing.place
 
@@ -98,18 +107,25 @@ def _check(
 
     sharing = [other.name for other in pipeline.beside(declared)]
     findings, started = Findings(), time.time()
+    bookmark: Bookmark | None = None
     reader, feed = declared.source.reader(), declared.source.feed()
     try:
         with closed_door(declared, consumer.number, store) as door:
             wait = barrier(standing, feed, consumer, patience)
             spans = store.spans(consumer.id)
             scope = Scope(declared, reader, door, spans, rows, intended, sharing, wait, findings)
-            position = feed.reached()
+            position: str | None = feed.reached()
             doubt = _doubt(declared, consumer, store, reader) if method == "fast" else None
             if method == "sample":
                 report = sample(scope, share, place)
-            elif method == "deep" or doubt is not None:
-                report = deep(scope, place, *filter(None, [doubt]))
+            elif doubt is not None:
+                report = deep(scope, begin(scope, position), place, doubt)
+            elif method == "deep":
+                bookmark = None if going is Going.UNKEPT else bookmark_of(declared, consumer, store, door)
+                reached, notes = going_on(bookmark if going is Going.ON else None, consumer, store)
+                reached = reached or begin(scope, position)
+                position = reached.position
+                report = deep(scope, reached, place, *notes, bookmark=bookmark)
             else:
                 report = fast(scope, place)
             barriers = [wait, *_barriers(pipeline, declared, consumer, standing, feed, patience)]
@@ -117,7 +133,15 @@ def _check(
             by_date = [one for one in pipeline.by_date.values() if one.mapping == declared.name]
             report = _with_invariants(report, pipeline.invariants_of(declared), by_date, between)
     except Cancelled as cancelled:
-        position, report = None, _cancelled(declared, method, started, findings, str(cancelled))
+        notes = (str(cancelled),)
+        if bookmark is not None:
+            notes += (f"it goes on there by `lockstep verify {declared.name} --deep --resume`",)
+        report = findings.report(declared.name, method, started, 0, 0, 0, notes=notes, cancelled=True)
+        position, report = None, msgspec.structs.replace(report, agreement=False)
+    except LockstepError as error:
+        if bookmark is not None:
+            error.remedy += f" Then `lockstep verify {declared.name} --deep --resume` goes on where it was."
+        raise
     finally:
         feed.close()
         reader.close()
@@ -175,24 +199,3 @@ def _doubt(mapping: Mapping, consumer: Consumer, store: Store, reader: Reader) -
         key = keys.text(other.first.key)
         return f"everything was derived again: {key} means something else than when it was written"
     return None
-
-
-def _cancelled(mapping: Mapping, method: str, started: float, findings: Findings, where: str) -> Report:
-    """What a check that was stopped had found by then."""
-    return Report(
-        mapping.name,
-        False,
-        started,
-        time.time(),
-        0,
-        0,
-        0,
-        findings.settled,
-        dict(findings.counts),
-        tuple(findings.shown),
-        method,
-        findings.moving,
-        findings.behind,
-        notes=(where,),
-        cancelled=True,
-    )

@@ -295,7 +295,7 @@ class Ledger:
     def forget(self, consumer: int) -> int:
         """Forgets what is kept of a consumer that never comes back, some rows at a time; how many."""
         gone = 0
-        for table in (schema.ledger, schema.tombstones, schema.stuck):
+        for table in (schema.ledger, schema.tombstones, schema.stuck, schema.check_keys):
             some = sa.select(table.c.key).where(table.c.consumer == consumer).limit(_PAGE)
             statement = table.delete().where(table.c.consumer == consumer, table.c.key.in_(some))
             count = _PAGE
@@ -303,7 +303,7 @@ class Ledger:
                 with self._database.unfenced(Unfenced.DEAD) as connection:
                     count = connection.execute(statement).rowcount
                 gone += count
-        for rest in (schema.claims, schema.positions, schema.intents):
+        for rest in (schema.claims, schema.positions, schema.intents, schema.checks):
             with self._database.unfenced(Unfenced.DEAD) as connection:
                 connection.execute(rest.delete().where(rest.c.consumer == consumer))
         with self._database.unfenced(Unfenced.DEAD) as connection:

@@ -23,7 +23,7 @@ KEPT = 1_000
 CLOSED_KEPT = 30 * 86_400.0
 """Seconds for which a closed divergence is remembered."""
 
-_REMEMBERED = ("subject", "kind", "method", "first_at", "accepted_at", "accepted_by", "because")
+_REMEMBERED = ("subject", "kind", "method", "first_at", "last_at", "accepted_at", "accepted_by", "because")
 
 _SEEN_BY = {"deep": ("deep", "fast", "sample"), "fast": ("fast",), "sample": ()}
 
@@ -82,10 +82,11 @@ class Reports:
         *,
         accepted: Collection[tuple[str, str]],
         whole: bool,
+        since: float,
     ) -> int:
         """Keeps a report; its number. `found`: subject, kind and body of each divergence. `accepted`: those
         of them that are still what a person accepted. `whole`: these are all, so that what is not among
-        them is closed."""
+        them is closed, but for what another check has seen since `since`: this one may have been past it."""
         reports, table = schema.reports, schema.divergences
         now = time.time()
         with self._database.unfenced(Unfenced.OWN) as connection:
@@ -131,7 +132,7 @@ class Reports:
             upsert(connection, table, rows)
             if whole:
                 for (subject, kind), row in known.items():
-                    if row.method in _SEEN_BY[method]:
+                    if row.method in _SEEN_BY[method] and row.last_at <= since:
                         self._close(connection, consumer, subject, kind, now)
             self._prune(connection, consumer, now)
         return int(number)

@@ -278,6 +278,31 @@ divergences = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Deep checks that have not come to their end.
+#   owner   which check writes it: another may have gone on there
+#   basis   JSON: what must be as it was for another one to go on
+#   body    msgpack: how far it is
+checks = sa.Table(
+    "checks",
+    metadata,
+    sa.Column("consumer", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("basis", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("kept_at", sa.Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Source keys on which the sides differed when such a check looked at them.
+check_keys = sa.Table(
+    "check_keys",
+    metadata,
+    sa.Column("consumer", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("key", sa.LargeBinary, primary_key=True),
+    sa.Column("seen_at", sa.Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # Saved states of targets.
 #   state      taking, whole, failed, damaged, forgotten
 #   body       JSON: per mapping its version, and the lowest version of a write that may not be in it
@@ -446,4 +471,13 @@ migrations = (
         ),
     ),
     Migration("0006_preview", statements("ALTER TABLE holds ADD COLUMN preview TEXT")),
+    Migration(
+        "0007_checks",
+        statements(
+            "CREATE TABLE checks (consumer INTEGER PRIMARY KEY NOT NULL, owner TEXT NOT NULL,"
+            " basis TEXT NOT NULL, body BYTES NOT NULL, kept_at DOUBLE PRECISION NOT NULL) CLUSTERED",
+            "CREATE TABLE check_keys (consumer INTEGER NOT NULL, key BYTES NOT NULL,"
+            " seen_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (consumer, key)) CLUSTERED",
+        ),
+    ),
 )

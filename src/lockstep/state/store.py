@@ -29,6 +29,7 @@ from lockstep.place import KEPT, Place, StateUrl
 from lockstep.state import schema
 from lockstep.state.books import Books, Unfenced, fence
 from lockstep.state.builds import Build, Builds
+from lockstep.state.checks import Checks
 from lockstep.state.drills import Drills
 from lockstep.state.events import Events
 from lockstep.state.generations import Generations
@@ -91,6 +92,7 @@ class Store:
         self.backfills = Backfills(self._database)
         self.runs = Runs(self._database)
         self.reports = Reports(self._database)
+        self.checks = Checks(self._database)
         self.holds = Holds(self._database)
         self.events = Events(self._database)
         self.recorded = Recorded(self._database)

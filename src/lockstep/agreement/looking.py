@@ -1,0 +1,74 @@
+"""What was derived of some keys, compared field by field with what the target holds of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from lockstep.agreement.met import Record
+from lockstep.agreement.suspects import Rows
+from lockstep.canonical import canonical, fingerprint
+from lockstep.engine.decide import owned
+from lockstep.engine.derive import Derived
+from lockstep.guard.door import Door
+from lockstep.mapping import Mapping as Declared
+from lockstep.state.rows import Row
+from lockstep.values import Held, Key
+
+
+class Looked(NamedTuple):
+    """At some keys. `suspects`: on which the sides do not agree at first sight; `compared`: how many records
+    were; `met`: of these, those that the target holds as from these keys."""
+
+    suspects: list[Key]
+    compared: int
+    met: list[Record]
+
+
+class Comparison:
+    """Of one mapping: the source with the target, and the ledger with both."""
+
+    def __init__(self, mapping: Declared, door: Door, rows: Rows) -> None:
+        self._mapping = mapping
+        self._door = door
+        self._rows = rows
+
+    def look(self, derived: Mapping[Key, Derived]) -> Looked:
+        wanted = [item.key for one in derived.values() for item in one.desired]
+        held = self._door.read(wanted) if wanted else {}
+        met = []
+        for key, one in derived.items():
+            for item in one.desired:
+                found = held.get(item.key)
+                if found is not None and found.meta is not None and self._from(key, found):
+                    met.append(Record(item.key, key, found.meta.fingerprint))
+        rows = self._rows(list(derived))
+        suspects = [key for key, one in derived.items() if not self._agrees(one, held, rows.get(key))]
+        return Looked(suspects, len(wanted), met)
+
+    def _agrees(self, one: Derived, held: Mapping[Key, Held], row: Row | None) -> bool:
+        """Whether source and target agree on a key, and the ledger with them.
+
+        What a target that normalises made of a record is known from the ledger alone.
+        """
+        if one.error is not None:
+            return False
+        known = owned(row, self._mapping.default_key)
+        if len(known) != len(one.desired) and (row is None or not row.void):
+            return False
+        for item in one.desired:
+            found = held.get(item.key)
+            if found is None or not self._from(one.key, found):
+                return False
+            actual = fingerprint(item.key, canonical(found.record))
+            sent = known.get(item.key)
+            said = sent is not None and sent.sent == item.fingerprint
+            if actual != item.fingerprint and not (said and sent is not None and sent.held == actual):
+                return False
+            if not said and (row is None or not row.void):
+                return False
+        return True
+
+    def _from(self, key: Key, held: Held) -> bool:
+        """Whether a record says that it is from this source key."""
+        return held.meta is not None and (held.meta.mapping, held.meta.key) == (self._mapping.name, key)

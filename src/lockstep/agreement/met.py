@@ -1,0 +1,56 @@
+"""Records that a pass met, remembered as a few sums for each span of source keys.
+
+Two passes whose sums are equal met the same records, and a sum needs no memory. It is the same number in
+every process: a check that was interrupted compares with what an earlier one met.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+from lockstep.canonical import wrap64
+from lockstep.values import Fingerprint, Key
+
+
+class Record(NamedTuple):
+    """A target record that says it is from a source key, and the fingerprint that it carries."""
+
+    target: Key
+    source: Key
+    fingerprint: Fingerprint
+
+
+class Met(NamedTuple):
+    """Of one span: how many records, and the sums of their fingerprints and of their marks, modulo 2^64."""
+
+    records: int = 0
+    fingerprints: int = 0
+    marks: int = 0
+
+
+def mark(target: Key, source: Key) -> int:
+    """That a record is there and from whom, in one 64-bit number. A mere count would let a record that went
+    hide one that nobody derives."""
+    both = len(target).to_bytes(4, "big") + target + source
+    return int.from_bytes(blake2b(both, digest_size=8).digest(), "big")
+
+
+def span_of(cuts: Sequence[Key], source: Key) -> int:
+    return bisect_left(cuts, source)
+
+
+def together(before: Sequence[Met], cuts: Sequence[Key], records: Iterable[Record]) -> list[Met]:
+    """What was met before, and these; of `len(cuts) + 1` spans."""
+    after = list(before)
+    for one in records:
+        at = span_of(cuts, one.source)
+        was = after[at]
+        after[at] = Met(
+            was.records + 1,
+            wrap64(was.fingerprints + one.fingerprint),
+            wrap64(was.marks + mark(one.target, one.source)),
+        )
+    return after

@@ -1,0 +1,46 @@
+"""Deep checks that were interrupted: whether one can go on, and where."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from lockstep.agreement.bookmark import Bookmark, Reached
+from lockstep.agreement.report import Divergence
+from lockstep.engine.recipe import recipe
+from lockstep.guard.door import Door
+from lockstep.mapping import Mapping
+from lockstep.state.generations import Consumer
+from lockstep.state.store import Store
+
+
+class Going(Enum):
+    """Of a deep check: what it does with its place."""
+
+    UNKEPT = "nothing: whoever asked for it has no use for half of it"
+    KEPT = "it begins, and keeps it"
+    ON = "it goes on where an earlier one was, and keeps it"
+
+
+def bookmark_of(mapping: Mapping, consumer: Consumer, store: Store, door: Door) -> Bookmark:
+    """Of a check that begins now: it could only go on with this mapping and this target."""
+    identity = door.identity()
+    target = "" if identity is None else f"{identity.system} {identity.target} {identity.marker}"
+    basis = {"mapping": mapping.version, "shape": recipe(mapping), "target": target}
+    return Bookmark(store.checks, consumer.id, basis)
+
+
+def going_on(
+    bookmark: Bookmark | None, consumer: Consumer, store: Store
+) -> tuple[Reached | None, tuple[str, ...]]:
+    """Where an earlier check was, and what a person should know of it. No `bookmark`: nobody asked."""
+    if bookmark is None:
+        return None, ()
+    opened = [
+        msgspec.json.decode(one.body, type=Divergence) for one in store.reports.divergences(consumer.id)
+    ]
+    found = bookmark.resume({one.source for one in opened if one.source is not None})
+    if isinstance(found, str):
+        return None, (f"it began at the first key: {found}",)
+    return found, ()
