@@ -19,7 +19,8 @@ ANYBODYS = {
     "DEAD": {"Ledger.forget", "Ledger.forget_tombstones"},
     "DRAWS": {"Store.__init__", "Store.draw_epoch"},
     "OWN": {
-        *("Builds.pointed", "Drills.begin", "Drills.end", "Events.flush", "Events.prune"),
+        *("Builds.pointed", "Checks.begin", "Checks.forget", "Checks.keep", "Checks.take"),
+        *("Drills.begin", "Drills.end", "Events.flush", "Events.prune"),
         *("Generations.note_verified", "Reports.add", "Reports.remark", "Runs.begin", "Runs.see"),
         *("Snapshots.begin", "Snapshots._set"),
     },
