@@ -148,3 +148,33 @@ def test_a_table_is_asked_as_it_is_not_as_it_was_declared(tmp_path: Path) -> Non
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v REAL)")
     target = SQLite(tmp_path / "t.db").table("t")
     assert [loss.type for loss in target.losses([{"id": 1, "v": WIDE}])] == ["REAL"]
+
+
+@pytest.mark.parametrize("system", ["postgres", "sqlite"])
+def test_a_name_that_is_no_column_is_refused_as_a_write_refuses_it(
+    request: pytest.FixtureRequest, tmp_path: Path, system: str
+) -> None:
+    url = request.getfixturevalue("postgres_url") if system == "postgres" else ""
+    of = Postgres(url) if url else SQLite(tmp_path / "t.db")
+    target = of.table("t", columns={"id": "INTEGER", "v": "text"})
+    records: list[dict[str, Any]] = [{"id": 1, "v": "x"}, {"id": 2, "w": "y"}, {"id": 3, "w": None}]
+    foretold = [(1, "w", None, "its columns are id, v"), (2, "w", None, "its columns are id, v")]
+
+    def said() -> list[tuple[int, str, str | None, str | None]]:
+        return [(loss.place, loss.field, loss.type, loss.refused) for loss in target.losses(records)]
+
+    assert said() == foretold, "before the table is there"
+    with closing(target.open(1)) as writer:
+        writer.create("m")
+        assert said() == foretold, "of the table that is there"
+        keys = [encode((record["id"],)) for record in records]
+        outcomes = writer.write(
+            [
+                Change(key, record, Meta("m", key, Fingerprint(1), 1, version(1, 1)))
+                for key, record in zip(keys, records, strict=True)
+            ]
+        )
+    assert outcomes[0].status is Status.APPLIED
+    for outcome in outcomes[1:]:
+        assert outcome.status is Status.REJECTED
+        assert "no column w; its columns are id, v" in (outcome.reason or "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,12 @@ class Known(ls.Model, table="users"):
     last_seen: int
 
 
-def found(tmp_path: Path, model: type[ls.Model], columns: dict[str, str]) -> list[Finding]:
+def found(
+    tmp_path: Path,
+    model: type[ls.Model],
+    columns: dict[str, str],
+    also: Callable[[Any], bool] = lambda _: False,
+) -> list[Finding]:
     world = World(tmp_path, claims=False)
     world.do(
         "INSERT INTO users VALUES (1, NULL, NULL, 'anna@example.com', 19790308),"
@@ -34,7 +41,12 @@ def found(tmp_path: Path, model: type[ls.Model], columns: dict[str, str]) -> lis
 
     def people(user):  # type: ignore[no-untyped-def]
         email = Decimal(user.email) if "email_" in columns and "@" not in user.email else user.email
-        return {"id": user.id, ("email_" if "email_" in columns else "email"): email, "seen": user.last_seen}
+        record = {
+            "id": user.id,
+            ("email_" if "email_" in columns else "email"): email,
+            "seen": user.last_seen,
+        }
+        return record | ({"only_some": None} if also(user) else {})
 
     people.__annotations__["user"] = model
     to = ls.SQLite(world.out).table("people", columns={"id": "INTEGER", **columns})
@@ -79,3 +91,18 @@ def test_what_is_personal_is_not_shown(tmp_path: Path, columns: dict[str, str]) 
     assert "not shown" in one.problem
     assert "anna" not in one.problem
     assert "900719" not in one.problem
+
+
+def test_a_name_that_is_no_column_is_named_with_the_columns_there_are(tmp_path: Path) -> None:
+    (one,) = found(tmp_path, Customer, {"seen": "INTEGER"})
+    assert one.blocks
+    assert one.problem.endswith(
+        " has no field email, which 3 of 3 sampled records have: its columns are id, seen"
+    )
+    assert one.mend.startswith("Add email there, or leave it out of the mapping.")
+
+
+def test_a_name_that_some_records_have_is_a_warning(tmp_path: Path) -> None:
+    (one,) = found(tmp_path, Known, {"email_": "TEXT", "seen": "INTEGER"}, also=lambda user: user.id == 2)
+    assert not one.blocks
+    assert " has no field only_some, which 1 of 3 sampled records has: its columns are" in one.problem

@@ -30,10 +30,19 @@ def lossy(mapping: Mapping, roots: Iterable[Model], records: Sequence[Record]) -
         places = {loss.place for loss in lost}
         said = _changed(lost[0], personal) if changes else _refused(lost[0], personal)
         of = f"{len(places)} of {len(records)} sampled records"
+        has = "has" if len(places) == 1 else "have"
+        if lost[0].type is None:
+            yield Finding(
+                mapping.name,
+                f"{mapping.target.name} has no field {field}, which {of} {has}: {lost[0].refused}",
+                f"Add {field} there, or leave it out of the mapping. {_STUCK}",
+                blocks=len(places) == len(records),
+            )
+            continue
         yield Finding(
             mapping.name,
             f"{field} of {mapping.target.name} is {lost[0].type}, which {'loses' if changes else 'refuses'} "
-            f"what {of} {'has' if len(places) == 1 else 'have'} there: {said}",
+            f"what {of} {has} there: {said}",
             _REFUSES if not changes else _SEES if lost[0].kept else _LOSES,
             blocks=not changes and len(places) == len(records),
         )
@@ -48,10 +57,8 @@ _SEES = (
     "next generation), or let the mapping return what the field holds. Left so, documents keep the value "
     "and a check compares it; searches, sorts and sums go by what is said here."
 )
-_REFUSES = (
-    "Give the field a type that holds it, or let the mapping return what fits. Left so, these keys are stuck "
-    "with this reason, and the others are written."
-)
+_STUCK = "Left so, these keys are stuck with this reason, and the others are written."
+_REFUSES = f"Give the field a type that holds it, or let the mapping return what fits. {_STUCK}"
 
 
 def _changed(loss: Loss, personal: frozenset[str]) -> str:

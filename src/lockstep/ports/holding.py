@@ -13,14 +13,15 @@ from lockstep.values import Record
 class Loss(Struct, frozen=True):
     """A value that a target would not hold as it is.
 
-    `place` says of which record, `field` is its dotted name, `type` what the target calls the field's type.
+    `place` says of which record, `field` is its dotted name, `type` what the target calls the field's type;
+    None: it has no such field and makes none, and `refused` says which it has.
     Either the write would be `refused`, with the reason, or the field would hold `held` instead. `kept`: the
     record itself stays as it is, and `held` is what searches, sorts and sums see of it; None is nothing.
     """
 
     place: int
     field: str
-    type: str
+    type: str | None
     value: Any
     held: Any = None
     refused: str | None = None

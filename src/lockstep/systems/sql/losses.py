@@ -16,14 +16,17 @@ _TEXTS = re.compile("char|text|clob|name|string", re.I)
 
 
 def losses(dialect: Dialect, columns: Columns, key: Sequence[str], records: Sequence[Record]) -> list[Loss]:
-    """See `ports.HoldingTarget`. A key that would be another one is refused."""
+    """See `ports.HoldingTarget`. A key that would be another one is refused, and so is a name of no column,
+    even without a value: a write takes it for a slip."""
     found: list[Loss] = []
     for name in dict.fromkeys(name for record in records for name in record):
-        values = [
-            (place, record[name]) for place, record in enumerate(records) if record.get(name) is not None
-        ]
+        named = [(place, record[name]) for place, record in enumerate(records) if name in record]
         if name in columns:
+            values = [(place, value) for place, value in named if value is not None]
             found += _column(dialect, columns[name], name, name in key, values)
+        else:
+            there = f"its columns are {', '.join(columns)}"
+            found += (Loss(place, name, None, value, refused=there) for place, value in named)
     return found
 
 
