@@ -6,6 +6,7 @@ LockstepError                 every error a person may meet; has a `remedy`
 ├── PlanUnreadable            a plan of other automation cannot be judged
 ├── CheckFailed               `check` found something that blocks
 ├── StateError                the state store cannot be used
+│   ├── NothingYet            what was asked about was never run, filled, checked or saved
 │   ├── StateInUse            another `run` holds it
 │   ├── StateUnreachable      it does not answer; automation may retry
 │   └── LeaseLost             another worker has drawn a newer epoch
@@ -15,6 +16,7 @@ LockstepError                 every error a person may meet; has a `remedy`
 │   ├── TooMuch               more than may be held at once: less at once will do
 │   ├── CannotSum             it does not sum what it holds by itself: it is read instead
 │   ├── Refused               it answered no: privileges, wrong settings
+│   │   └── Declined          Lockstep answered no for it: what was asked for would do harm as things stand
 │   └── TargetReplaced        the target is not the one that the ledger speaks of
 ├── Cancelled                 a check, or a build, was stopped before its end
 ├── Disagreement              a build does not agree with its source, so it was not made live
@@ -72,6 +74,10 @@ class StateError(LockstepError):
     """The state store cannot be used."""
 
 
+class NothingYet(StateError):
+    """What was asked about was never run, filled, checked or saved. Nothing was done."""
+
+
 class StateUnreachable(StateError):
     """The state store does not answer, or stopped answering half-way."""
 
@@ -114,6 +120,10 @@ class CannotSum(SystemError_):
 
 class Refused(SystemError_):
     """A system answered, and the answer is no."""
+
+
+class Declined(Refused):
+    """What was asked for was not done, as it would do harm, or nothing, as things stand."""
 
 
 class TargetReplaced(SystemError_):

@@ -74,7 +74,7 @@ def test_status_says_no_when_a_mapping_stopped(tmp_path: Path, monkeypatch: pyte
 def test_status_where_nothing_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shown = lockstep("status")
-    assert shown.exit_code == 3
+    assert shown.exit_code == 2
     assert "nothing has run yet" in shown.stderr
     assert "Start with `lockstep run`." in shown.stderr
     assert not (tmp_path / ".lockstep").exists()

@@ -7,9 +7,13 @@ from lockstep.errors import (
     CheckFailed,
     DataError,
     DeclarationError,
+    Declined,
+    Disagreement,
     MappingStopped,
+    NothingYet,
     PlanUnreadable,
     StateInUse,
+    TargetReplaced,
     UsageError,
 )
 from lockstep.guard.policy import HeldBack
@@ -23,10 +27,10 @@ INTERRUPTED = 130
 
 MEANINGS = {
     DONE: "done; in agreement; a plan is allowed",
-    NO: "the answer is no: a check blocks, a divergence was found, a mapping stopped or "
-    "is held, a plan is refused or held",
-    WRONG: "wrong usage (also a name, key or number that there is not), a wrong declaration in the pipeline "
-    "file, or a plan that cannot be read",
+    NO: "the answer is no: a check blocks, a divergence was found, a mapping stopped or is held, a target is "
+    "gone or is another one, a plan is refused or held, or what was asked for is not done as things stand",
+    WRONG: "wrong usage (also a name, key or number that there is not, or what was never run, checked or "
+    "saved), a wrong declaration in the pipeline file, or a plan that cannot be read",
     FAILED: "a system or the state store failed, or Lockstep itself",
     IN_USE: "another run holds the state",
     INTERRUPTED: "interrupted, or nobody reads the output any more",
@@ -39,10 +43,13 @@ def code_of(error: Exception) -> int:
         return IN_USE
     if isinstance(error, Cancelled):
         return INTERRUPTED
-    if isinstance(error, CheckFailed | HeldBack | MappingStopped):
+    if isinstance(error, _ANSWERS):
         return NO
-    if isinstance(
-        error, UsageError | DeclarationError | DataError | PlanUnreadable
-    ):  # DataError: a mistyped key
+    if isinstance(error, _SLIPS):
         return WRONG
     return FAILED
+
+
+_ANSWERS = (CheckFailed, Declined, Disagreement, HeldBack, MappingStopped, TargetReplaced)
+_SLIPS = (DataError, DeclarationError, NothingYet, PlanUnreadable, UsageError)
+"""A DataError that a command ends with is a mistyped key."""

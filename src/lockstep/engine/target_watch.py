@@ -13,7 +13,7 @@ import time
 from lockstep.engine.lease import Lease
 from lockstep.engine.opening import door_to
 from lockstep.engine.points import passing
-from lockstep.errors import Refused, SystemError_, TargetReplaced
+from lockstep.errors import Declined, SystemError_, TargetReplaced
 from lockstep.guard.door import Door
 from lockstep.guard.policies import FEW, emptied
 from lockstep.guard.policy import HeldBack, Verdict
@@ -92,7 +92,7 @@ class TargetWatch:
         if found is None:
             raise self._lost(Kind.TARGET_GONE, f"{self._name} (generation {self.consumer.number}) is gone")
         if found.marker == ADOPTING + marker:
-            raise Refused(
+            raise Declined(
                 f"{self._mapping.target.name} is half taken over: `lockstep adopt` was broken off",
                 f"Run `lockstep adopt {self._mapping.name}` again, which goes on. Nothing is written.",
             )

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from lockstep.errors import CannotSum, Refused
+from lockstep.errors import CannotSum, Declined
 from lockstep.guard.policies import POLICIES, Own
 from lockstep.guard.policy import HeldBack, Policy
 from lockstep.limits import Guard, Numbers
@@ -156,12 +156,12 @@ class Door:
         return self._writer.write(plan.changes)
 
     def foreign(self) -> Foreign:
-        """What stands there and is not ours, to look at. Raises Refused where it can't be taken over."""
+        """What stands there and is not ours, to look at. Raises Declined where it can't be taken over."""
         if self._foreign is None and isinstance(self._writer, AdoptingWriter):
             self._foreign = self._writer.foreign()
         if self._foreign is not None:
             return self._foreign
-        raise Refused(
+        raise Declined(
             "a target of this kind cannot be taken over: what it holds has no place for Lockstep's metadata",
             "Name another place for the target; `lockstep run` builds it there from the source.",
         )

@@ -18,7 +18,7 @@ from lockstep.engine.beginning import begin_consumer
 from lockstep.engine.lease import Lease
 from lockstep.engine.opening import door_to
 from lockstep.engine.points import passing
-from lockstep.errors import Refused
+from lockstep.errors import Declined
 from lockstep.guard.door import Door
 from lockstep.guard.policies import POLICIES, Closed
 from lockstep.mapping import Mapping
@@ -65,7 +65,7 @@ def adopt(
     changes it, or (`take_different`) is written by the next run. What the target alone holds is left.
     `stop`: set it to end after the page at hand. Safe to repeat, also after a crash.
 
-    Raises StateInUse while a run goes on, Refused where the target cannot be taken over.
+    Raises StateInUse while a run goes on, Declined where the target cannot be taken over.
     """
     require_pipeline(pipeline)
     declared = pipeline.named(mapping)
@@ -142,24 +142,24 @@ def _take(
 
 
 def _stands(declared: Mapping, number: int) -> bool:
-    """Whether any record stands there. Raises Refused where it could not be taken over."""
+    """Whether any record stands there. Raises Declined where it could not be taken over."""
     with _Open(declared, number, None, None) as (door, _):
         return bool(door.foreign().records())
 
 
 def _may(declared: Mapping, door: Door, marker: str | None, rows: int) -> None:
-    """Raises Refused where what stands there is another state store's, or ours already."""
+    """Raises Declined where what stands there is another state store's, or ours already."""
     found = door.foreign().marker()
     if found is None or found == ADOPTING + str(marker):
         return
     name = declared.target.name
     if found != marker:
-        raise Refused(
+        raise Declined(
             f"{name} is kept by Lockstep already, from another state store (marker {found})",
             "Run against the state that made it. Two state stores cannot keep one target.",
         )
     if rows:
-        raise Refused(
+        raise Declined(
             f"{name} is taken over already: the ledger of {declared.name} knows {rows:,} keys",
             f"`lockstep verify {declared.name} --deep` shows what differs, `lockstep repair {declared.name}` "
             "mends it.",

@@ -9,7 +9,7 @@ from msgspec import Struct
 from lockstep.database import Access
 from lockstep.engine.addressed import addressed
 from lockstep.engine.recipe import recipe
-from lockstep.errors import DeclarationError, Refused
+from lockstep.errors import DeclarationError, Declined
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door, consumer_of, existing, parse_keys
 from lockstep.pipeline import Pipeline, require_pipeline
@@ -95,10 +95,10 @@ def backfill(
 
 
 def _room(mapping: Mapping, number: int, store: Store) -> None:
-    """Raises Refused when something stands where the next generation would be built."""
+    """Raises Declined when something stands where the next generation would be built."""
     with closed_door(mapping, number, store) as door:
         if door.identity() is not None:
-            raise Refused(
+            raise Declined(
                 f"{mapping.target.name} has no room for another build beside the present one",
                 "Remove the present one by hand (such as DROP TABLE), then ask again.",
             )

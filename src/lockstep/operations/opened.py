@@ -9,7 +9,7 @@ from pathlib import Path
 from lockstep import keys
 from lockstep.database import Access
 from lockstep.engine.opening import door_to
-from lockstep.errors import DataError, DeclarationError, StateError, UsageError
+from lockstep.errors import DataError, DeclarationError, NothingYet, UsageError
 from lockstep.guard.door import Door
 from lockstep.guard.policies import Closed
 from lockstep.mapping import Mapping
@@ -32,10 +32,10 @@ def opened(state: Place | Pipeline, access: Access = Access.RUN) -> Iterator[Sto
 
 @contextlib.contextmanager
 def existing(state: Place | Pipeline, access: Access = Access.LOOK) -> Iterator[Store]:
-    """The state store that some run made. Raises StateError where none ever ran."""
+    """The state store that some run made. Raises NothingYet where none ever ran."""
     place = state_of(state)
     if not exists(place):
-        raise StateError(f"nothing has run yet: there is no state in {place}", "Start with `lockstep run`.")
+        raise NothingYet(f"nothing has run yet: there is no state in {place}", "Start with `lockstep run`.")
     with opened(place, access) as store:
         yield store
 
@@ -65,11 +65,11 @@ def state_of(state: Place | Pipeline) -> Place:
 
 def consumer_of(store: Store, mapping: str, target: str | None = None) -> Consumer:
     """A mapping's consumer, of this target where one is named: then the pipeline has such a mapping, and
-    StateError says that it never ran. Else UsageError says that nobody knows the name."""
+    NothingYet says that it never ran. Else UsageError says that nobody knows the name."""
     found = store.generations.consumer(mapping, target)
     if found is None:
         known = ", ".join(one.mapping for one in store.generations.consumers()) or "none"
-        error = UsageError if target is None else StateError
+        error = UsageError if target is None else NothingYet
         raise error(
             f"no run knows a mapping {mapping!r} (known: {known})", "Start it with `lockstep run` first."
         )

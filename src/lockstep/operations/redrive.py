@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from lockstep.database import Access
 from lockstep.engine.expand import Expander
-from lockstep.errors import DeclarationError, Refused, UsageError
+from lockstep.errors import DeclarationError, Declined, UsageError
 from lockstep.journal.window import Gathered
 from lockstep.mapping import Mapping
 from lockstep.operations.hinted_again import append, entries_of
@@ -47,8 +47,8 @@ def redrive(
 ) -> tuple[Redriven, ...]:
     """Hints again what the journal holds from a moment on, and up to another: seconds since the epoch, a
     position of the source's log, or `offset:N` of the journal. Of all mappings, or one. Each key is then
-    derived once and compared with what the target holds. Raises UsageError for what is no such place, Refused
-    where the journal does not reach back so far (then nothing is hinted of any mapping), StateError.
+    derived once and compared with what the target holds. Raises UsageError for what is no such place,
+    Declined where the journal does not reach back so far (then nothing is hinted of any mapping), StateError.
     """
     require_pipeline(pipeline)
     since, until = _place("since", since), None if until is None else _place("until", until)
@@ -64,7 +64,7 @@ def redrive(
 
 
 class _Window:
-    """A stretch of the journal, for one mapping. Raises Refused where it is not kept as a whole."""
+    """A stretch of the journal, for one mapping. Raises Declined where it is not kept as a whole."""
 
     def __init__(self, store: Store, mapping: Mapping, since: float | str, until: float | str | None) -> None:
         self._store = store
@@ -79,7 +79,7 @@ class _Window:
 
     @contextlib.contextmanager
     def gathered(self) -> Iterator[Gathered]:
-        """What lies in it. Raises Refused where some of what it should hold is not known."""
+        """What lies in it. Raises Declined where some of what it should hold is not known."""
         root, concerns = self._mapping.root, Expander(self._mapping.root).concerns
         with contextlib.closing(Gathered()) as found:
             self._store.journal.window.gather(
@@ -137,8 +137,8 @@ class _Window:
             return self._store.journal.window.last_at(self._source, lambda one: passed(until, one))
 
     def _require_kept(self) -> None:
-        """Raises Refused where something of it may be forgotten. Entries are forgotten by their time and kept
-        by their offset, which go apart where a clock was set: either is enough to refuse."""
+        """Raises Declined where something of it may be forgotten. Entries are forgotten by their time and
+        kept by their offset, which go apart where a clock was set: either is enough to refuse."""
         window, since = self._store.journal.window, self._since
         forgotten = {one: window.trimmed(one) for one in (self._source, self._own)}
         for stream, trimmed in forgotten.items():
@@ -213,16 +213,16 @@ _INSTEAD = (
 )
 
 
-def _beyond(mapping: Mapping, forgotten: float) -> Refused:
-    return Refused(
+def _beyond(mapping: Mapping, forgotten: float) -> Declined:
+    return Declined(
         f"the journal has forgotten what changed before {_shown(forgotten)}, and which keys of "
         f"{mapping.name} that were: its window begins there",
         f"{_INSTEAD.format(mapping.name)}; ls.Pipeline(…, keep=SECONDS) makes the journal keep more.",
     )
 
 
-def _before_it_began(mapping: Mapping, begun: float) -> Refused:
-    return Refused(
+def _before_it_began(mapping: Mapping, begun: float) -> Declined:
+    return Declined(
         f"{mapping.name} is followed since {_shown(begun)}: what changed before is not in the journal, whose "
         "window begins there",
         f"{_INSTEAD.format(mapping.name)}.",

@@ -14,7 +14,7 @@ from lockstep.agreement.report import Divergence, subject
 from lockstep.database import Access
 from lockstep.engine.addressed import addressed
 from lockstep.engine.lease import Lease
-from lockstep.errors import StateError
+from lockstep.errors import NothingYet
 from lockstep.mapping import Mapping
 from lockstep.operations import strangers
 from lockstep.operations.opened import consumer_of, existing
@@ -78,7 +78,7 @@ def repair(
     compared with what the target holds now; what differs is written. A record that carries this mapping's
     metadata and that nobody derives is removed; with `extras` also what no mapping wrote, as long as no run
     works and the mapping's guard lets all of them go; else it is left. What a person has accepted is left as
-    well. Raises StateError when no check was made yet, or there is no such report.
+    well. Raises NothingYet when no check was made yet, or there is no such report.
     """
     with existing(pipeline, Access.CHANGE) as store:
         declared, consumer, newest = _of(pipeline, store, mapping, report)
@@ -146,7 +146,7 @@ def _of(
     consumer = consumer_of(store, mapping, declared.target.name)
     newest = store.reports.newest(mapping, 1)
     if not newest:
-        raise StateError(
+        raise NothingYet(
             f"nothing is known to repair: {mapping} was not verified yet",
             f"`lockstep verify {mapping}` finds what differs.",
         )

@@ -21,7 +21,7 @@ from lockstep.amounts import Amounts
 from lockstep.database import Access
 from lockstep.engine.recipe import recipe
 from lockstep.engine.sample import changed_meaning, passing_over
-from lockstep.errors import Cancelled, DeclarationError, LockstepError, StateError
+from lockstep.errors import Cancelled, DeclarationError, LockstepError, NothingYet
 from lockstep.invariant import Invariant
 from lockstep.mapping import Mapping
 from lockstep.operations.beside import Beside, OnProgress, Whereabouts
@@ -53,7 +53,7 @@ def verify(
     everything again, reads every target record and compares field by field; "sample" does so for a `share` of
     the keys. `patience`: seconds to wait at most for changes on their way. `stop`: set it to end the check;
     its report then says that it was cancelled, how far it came and what it had found. `resume`: a deep check
-    that was interrupted, however, goes on where it was; where none was, one begins. Raises StateError when
+    that was interrupted, however, goes on where it was; where none was, one begins. Raises NothingYet when
     the mapping never ran.
     """
     require_pipeline(pipeline)
@@ -65,7 +65,7 @@ def verify(
     with existing(pipeline, Access.CHANGE) as store:
         consumer = store.generations.consumer(mapping, declared.target.name)
         if consumer is None:
-            raise StateError(f"mapping {mapping} has never run", "Start it with `lockstep run` first.")
+            raise NothingYet(f"mapping {mapping} has never run", "Start it with `lockstep run` first.")
         place = Whereabouts(on_progress, stop)
         standing = Beside(store, place, lambda: store.lock.holder() is not None)
         going = Going.ON if resume else Going.KEPT

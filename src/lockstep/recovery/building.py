@@ -252,8 +252,8 @@ class Builder:
         """Catches up once more and makes the build the live one; how many records it holds. The one before is
         kept, where it stands. `worker`: who works it from then on, where it is not the run.
 
-        `before`: records that are searched now, or should be. Raises Refused where it holds far fewer, unless
-        `fewer` says that this is meant.
+        `before`: records that are searched now, or should be. Raises Declined where it holds far fewer,
+        unless `fewer` says that this is meant.
         """
         if isinstance(self.target, Generational):
             self.target.searched()  # what would not let itself be pointed elsewhere says so before

@@ -13,7 +13,7 @@ from lockstep.database import Access
 from lockstep.engine.points import passing
 from lockstep.engine.recipe import recipe
 from lockstep.engine.retention import YOUNG
-from lockstep.errors import Refused, StateError
+from lockstep.errors import Declined, NothingYet
 from lockstep.operations.opened import existing
 from lockstep.operations.ownership import assert_owned
 from lockstep.operations.reason import require_reason
@@ -63,14 +63,14 @@ def deploy(
 
     `name`: a mapping, or a target; not needed where there is one. `fewer`: it may hold far fewer records
     than the live one. `following`: this process works it on, see `following`. `why`: for the timeline.
-    Asked again after a crash or `stop`, it goes on. Raises Refused where the target has one build only, or
-    the new one holds far fewer records; Disagreement; StateError when the target was never filled.
+    Asked again after a crash or `stop`, it goes on. Raises Declined where the target has one build only, or
+    the new one holds far fewer records; Disagreement; NothingYet when the target was never filled.
     """
     require_reason(why)
     assert_owned(pipeline)
     target = target_named(pipeline, name)
     if not isinstance(target, Generational):
-        raise Refused(
+        raise Declined(
             f"{target.name} has one build only: nothing can be built beside it",
             "`lockstep run` derives it anew in place; the guard asks before most of it changes.",
         )
@@ -81,7 +81,7 @@ def deploy(
         builder.pointing.finish()  # what a deploy that was broken off had still to do
         live = next(iter(store.builds.of(target.name, "live")), None)
         if live is None:
-            raise StateError(f"{target.name} was never filled", "Start with `lockstep run`.")
+            raise NothingYet(f"{target.name} was never filled", "Start with `lockstep run`.")
         begun = time.time()
         build = _build(builder, live)
         store.events.note(

@@ -7,14 +7,14 @@ from functools import partial
 
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
-from lockstep.errors import Refused, TargetReplaced
+from lockstep.errors import Declined, TargetReplaced
 from lockstep.ports import Generational, Target
 from lockstep.state.builds import Build
 from lockstep.state.events import Kind
 from lockstep.state.store import Store
 
 
-class Vanished(Refused):
+class Vanished(Declined):
     """A build that was to be made live is not there any more."""
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from lockstep.database import Access
 from lockstep.engine.points import passing
 from lockstep.engine.target_watch import identity_text
-from lockstep.errors import Refused
+from lockstep.errors import Declined
 from lockstep.operations.opened import closed_door, existing
 from lockstep.operations.reason import require_reason
 from lockstep.pipeline import Pipeline
@@ -66,7 +66,7 @@ def restore(
     `beside`: it is filled and proven beside the live build, and stays there. A run may go on meanwhile.
     `fewer`: it may hold far fewer records than the live build should. `despite_holds`: although the guard
     holds changes of the live build. `why`: for the timeline.
-    Asked again after a crash or `stop`, it goes on. Raises Refused, StateError, Disagreement.
+    Asked again after a crash or `stop`, it goes on. Raises Declined, NothingYet, Disagreement.
     """
     require_reason(why)
     target = target_named(pipeline, name)
@@ -80,9 +80,9 @@ def restore(
         live = next(iter(store.builds.of(target.name, "live")), None)
         saved = chosen(store, target, snapshot)
         if beside and not isinstance(target, Generational):
-            raise Refused(f"{target.name} has one build only", "Leave --beside out.")
+            raise Declined(f"{target.name} has one build only", "Leave --beside out.")
         if live is not None and not replace and not beside and healthy(builder, live):
-            raise Refused(
+            raise Declined(
                 f"{target.name} stands and holds what it should: there is nothing to bring back",
                 f"To put saved state {saved.id} in its place all the same: --replace. To look at it first: "
                 "--beside, or `lockstep drill`.",

@@ -23,7 +23,7 @@ from lockstep.engine.addressed import addressed
 from lockstep.engine.points import passing
 from lockstep.engine.recipe import recipe
 from lockstep.engine.target_watch import built_anew, identity_text
-from lockstep.errors import Refused, StateError, UsageError
+from lockstep.errors import Declined, NothingYet, Refused, UsageError
 from lockstep.mapping import Mapping
 from lockstep.ports import Repository, Restorable, Target
 from lockstep.recovery.building import Builder
@@ -55,9 +55,9 @@ class Damaged(Refused):
 
 
 def restorable(target: Target) -> Repository:
-    """Where a target's saved states lie. Raises Refused where it has none."""
+    """Where a target's saved states lie. Raises Declined where it has none."""
     if not isinstance(target, Restorable):
-        raise Refused(
+        raise Declined(
             f"{target.name} cannot be saved and restored",
             "`lockstep backfill MAPPING --rebuild` fills it anew from its source.",
         )
@@ -67,22 +67,22 @@ def restorable(target: Target) -> Repository:
 def chosen(store: Store, target: Target, wanted: str | None) -> Snapshot:
     """The saved state that a person named by number or name; the newest whole one where none is named.
 
-    Raises StateError that says what there is.
+    Raises NothingYet where it was never saved, UsageError or Declined that say what there is.
     """
     found = store.snapshots.of(target.name, "whole")
     if wanted is not None:
         found = [one for one in found if wanted in (str(one.id), one.name)]
     if found:
         return found[-1]
-    wrong = StateError if wanted is None else UsageError  # a number that is not there is a slip of the hand
     known = ", ".join(f"{one.id} ({one.state})" for one in store.snapshots.of(target.name))
     if not known:
-        raise wrong(
+        raise NothingYet(
             f"{target.name} was never saved, so nothing can be brought back",
             f"Build it anew from its source: {built_anew(target)}. "
             f"Then save it: `lockstep snapshot {target.name}`.",
         )
     named = "no saved state" if wanted is None else f"no saved state {wanted}"
+    wrong = Declined if wanted is None else UsageError  # a number that is not there is a slip of the hand
     raise wrong(
         f"there is {named} of {target.name} that is whole (known: {known})",
         f"`lockstep snapshots --all` lists them. Without one: {built_anew(target)}.",

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lockstep.database import Access
 from lockstep.engine.recipe import recipe
-from lockstep.errors import Refused, UsageError
+from lockstep.errors import Declined, UsageError
 from lockstep.operations.opened import existing
 from lockstep.operations.reason import require_reason
 from lockstep.operations.status import behind
@@ -53,7 +53,7 @@ def rollback(
     At once where a process that has its code has followed it all the time; else the code at hand must be
     the one that filled it: then it catches up first. `as_it_stands`: swapped however far it is behind.
     `name`: a mapping, or a target. `why`: for the timeline.
-    Raises Refused where none of these holds, or the kept build was lost or emptied; UsageError where nothing
+    Raises Declined where none of these holds, or the kept build was lost or emptied; UsageError where nothing
     is kept.
     """
     require_reason(why)
@@ -73,7 +73,7 @@ def rollback(
                 "brings a saved state back; `lockstep deploy` with the old code builds anew.",
             )
         if not healthy(builder, kept):
-            raise Refused(
+            raise Declined(
                 f"generation {kept.number} of {target.name} is gone, another one, or holds less than half of "
                 "what it should: nobody is pointed to it",
                 f"Generation {live.number} stays live. `lockstep retire` forgets what is left of the other; "
@@ -103,7 +103,7 @@ def _ready(builder: Builder, kept: Build, *, as_it_stands: bool) -> tuple[str, i
         if _followed(store, kept):
             return "at once", 0
         if ours:  # it may be the run's to work, and two must not
-            raise Refused(
+            raise Declined(
                 f"generation {kept.number} of {kept.target} is {behind(store, kept.id):,} hints behind, and "
                 f"{store.lock.holder()} runs: its code, if it is, has not caught up",
                 "Wait until it has; `lockstep status` says what it waits for. If that run has another code, "
@@ -113,7 +113,7 @@ def _ready(builder: Builder, kept: Build, *, as_it_stands: bool) -> tuple[str, i
         builder.fill(kept)
         return "caught up", 0
     versions = ", ".join(sorted(f"{mapping}: {version}" for mapping, version, _ in known))
-    raise Refused(
+    raise Declined(
         f"generation {kept.number} of {kept.target} was filled by other code ({versions}), no process "
         f"follows it, and {behind(store, kept.id):,} hints wait for it",
         "Roll back with the old code checked out: then it catches up first. Or swap at once, and let the old "

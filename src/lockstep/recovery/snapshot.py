@@ -12,7 +12,7 @@ from lockstep.agreement.report import Progress
 from lockstep.database import Access
 from lockstep.engine.points import passing
 from lockstep.engine.target_watch import built_anew, identity_text
-from lockstep.errors import Cancelled, LockstepError, Refused, StateError
+from lockstep.errors import Cancelled, Declined, LockstepError, NothingYet
 from lockstep.operations.opened import closed_door, existing
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Target
@@ -43,7 +43,7 @@ def snapshot(
     """Saves the live build of a target, beside a run or without one. With `keep`, only so many whole ones are
     kept: the newest, and the newest that was ever proven.
 
-    `name`: a mapping, or a target; not needed where there is one. Raises Refused where the target is not
+    `name`: a mapping, or a target; not needed where there is one. Raises Declined where the target is not
     what it should be: what is lost must not push out what could bring it back.
     """
     target = target_named(pipeline, name)
@@ -58,7 +58,7 @@ def snapshot(
     with existing(pipeline, Access.RUN) as store:
         live = next(iter(store.builds.of(target.name, "live")), None)
         if live is None:
-            raise StateError(f"{target.name} was never filled", "Start with `lockstep run`.")
+            raise NothingYet(f"{target.name} was never filled", "Start with `lockstep run`.")
         store.snapshot_lock.take()  # what another one saves just now must not look half-made
         records = _whole(pipeline, target, store, live)
         _clear(store, target)
@@ -107,19 +107,20 @@ def _save(
 
 
 def _whole(pipeline: Pipeline, target: Target, store: Store, live: Build) -> int:
-    """How many records it holds. Raises Refused where it is not itself, or holds far fewer than it should."""
+    """How many records it holds. Raises Declined where it is not itself, or holds far fewer than it
+    should."""
     mapping = next(one for one in pipeline.mappings.values() if one.target.name == target.name)
     with closed_door(mapping, live.number, store) as door:
         found = door.identity()
         if found is None or identity_text(found) != live.identity or found.marker != live.marker:
-            raise Refused(
+            raise Declined(
                 f"{target.name} is gone, or another one than before: it is not saved",
                 f"`lockstep status` says what happened. {_back(target, store)}",
             )
         records = door.contents().records
     known = sum(store.ledger.count(one.id) for one in store.generations.following(live.id))
     if known >= 100 and 2 * records < known:
-        raise Refused(
+        raise Declined(
             f"{target.name} should hold {known:,} records and holds {records:,}: it is not saved",
             _back(target, store),
         )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from lockstep.engine.build import Captures
-from lockstep.errors import Refused, StateInUse
+from lockstep.errors import Declined, StateInUse
 from lockstep.mapping import Mapping
 from lockstep.pipeline import Pipeline
 from lockstep.state.store import Store
@@ -51,7 +51,7 @@ class FollowedSources:
             for table in self._pipeline.tables(name):
                 known = followed.get(table.name)
                 if known is None or known.key != table.key or not set(table.joins) <= set(known.joins):
-                    raise Refused(
+                    raise Declined(
                         f"the run that goes on ({self._store.lock.holder()}) does not follow {table.name} "
                         "as this code needs it",
                         "End that run first; then the sources are followed from here.",
