@@ -32,6 +32,9 @@ class Api:
     def put(self, path: str, body: Any = None) -> Any:
         return self._said("PUT", path, json=body)
 
+    def delete(self, path: str) -> Any:
+        return self._said("DELETE", path)
+
     def _said(self, method: str, path: str, **how: Any) -> Any:
         """Signs in anew where the token has expired: a fault of another's request ends everybody's."""
         answer = self.http.request(method, path, **how)

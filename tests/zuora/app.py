@@ -1,19 +1,22 @@
-"""A small app with plans and plan changes, its mapping to Zuora, and a catalogue for it in the stand-in."""
+"""A small app with plans and plan changes, its mapping to Zuora, what it earns a month, and a catalogue for
+it in the stand-in."""
 
 from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import lockstep as ls
+from lockstep.effective import together
 from lockstep.systems import zuora
 from lockstep.systems.zuora.actions import DateRules
 from lockstep.systems.zuora.drift import Policy
+from lockstep.systems.zuora.models import plus_months
 from lockstep.twins.zuora.server import ZuoraTwin
 from tests.twins.api import Api, opened, per_unit
 
@@ -45,8 +48,29 @@ class Move(ls.Model, table="moves"):
     seats: int
 
 
+class Extra(ls.Model, table="extras"):
+    """An add-on beside the plan, with dates of its own."""
+
+    id: int = ls.key()
+    contract_id: str = ls.ref("Contract.id")
+    day: dt.date
+    at: str | None
+    plan: str | None
+    price: Decimal
+    seats: int
+
+
+class Pause(ls.Model, table="pauses"):
+    id: int = ls.key()
+    contract_id: str = ls.ref("Contract.id")
+    since: dt.date
+    until: dt.date | None
+
+
 class Moved(Contract):
     moves: list[Move]
+    extras: list[Extra]
+    pauses: list[Pause]
 
 
 class Billed(Customer):
@@ -59,9 +83,14 @@ CREATE TABLE contracts (id TEXT PRIMARY KEY, customer_id TEXT NOT NULL REFERENCE
     start DATE NOT NULL, months INTEGER, cancelled DATE);
 CREATE TABLE moves (id INTEGER PRIMARY KEY, contract_id TEXT NOT NULL REFERENCES contracts (id),
     day DATE NOT NULL, at TEXT, plan TEXT, price DECIMAL(12, 2) NOT NULL, seats INTEGER NOT NULL);
+CREATE TABLE extras (id INTEGER PRIMARY KEY, contract_id TEXT NOT NULL REFERENCES contracts (id),
+    day DATE NOT NULL, at TEXT, plan TEXT, price DECIMAL(12, 2) NOT NULL, seats INTEGER NOT NULL);
+CREATE TABLE pauses (id INTEGER PRIMARY KEY, contract_id TEXT NOT NULL REFERENCES contracts (id),
+    since DATE NOT NULL, until DATE);
 """
 
 PLANS = ("Basic", "Pro")
+ADD_ONS = ("Support",)
 
 
 def account(customer: Billed) -> zuora.Account:
@@ -76,28 +105,59 @@ def account(customer: Billed) -> zuora.Account:
 
 
 def _subscription(contract: Moved) -> zuora.Subscription:
-    moves = sorted(contract.moves, key=lambda one: one.id)
-    charges = {
-        plan: ls.Timeline.from_events(
-            (_when(move), _rates(move) if move.plan == plan else None) for move in moves
-        )
-        for plan in PLANS
-    }
+    charges = _charges(PLANS, contract.moves) | _charges(ADD_ONS, contract.extras)
     return zuora.Subscription(
         key=contract.id,
         term=zuora.Term(contract.start, contract.months),
         charges={plan: one for plan, one in charges.items() if one},
         cancelled=contract.cancelled,
+        paused=_paused(contract),
     )
 
 
-def _when(move: Move) -> dt.date | dt.datetime:
+def _charges(plans: Iterable[str], told: Sequence[Move | Extra]) -> dict[str, ls.Timeline[zuora.Rates]]:
+    moves = sorted(told, key=lambda one: one.id)
+    return {
+        plan: ls.Timeline.from_events(
+            (_when(move), _rates(move) if move.plan == plan else None) for move in moves
+        )
+        for plan in plans
+    }
+
+
+def _paused(contract: Moved) -> ls.Timeline[bool]:
+    return ls.Timeline((one.since, one.until, True) for one in contract.pauses)
+
+
+def _when(move: Move | Extra) -> dt.date | dt.datetime:
     """`at` is the instant, in UTC, of an app that knows one; what day that is the tenant's zone says."""
     return move.day if move.at is None else dt.datetime.fromisoformat(move.at)
 
 
-def _rates(move: Move) -> zuora.Rates:
+def _rates(move: Move | Extra) -> zuora.Rates:
     return {f"{move.plan}-seat": zuora.Rate(move.price, Decimal(move.seats))}
+
+
+def monthly_revenue(customer: Billed) -> dict[str, ls.Timeline[Decimal]]:
+    """What comes in a month, from the app's rows alone."""
+    parts = {one.id: _income(one) for one in customer.contracts}
+    return {customer.currency: together(parts).map(lambda held: sum(held.values(), Decimal(0)))}
+
+
+def _income(contract: Moved) -> ls.Timeline[Decimal]:
+    parts = {"plan": _agreed(contract.moves), "extra": _agreed(contract.extras)}
+    whole = together(parts).map(lambda held: sum(held.values(), Decimal(0)))
+    for pause in contract.pauses:
+        whole = whole.without(pause.since, pause.until)
+    end = None if contract.months is None else plus_months(contract.start, contract.months)
+    return whole.between(contract.start, contract.cancelled or end)
+
+
+def _agreed(told: Sequence[Move | Extra]) -> ls.Timeline[Decimal]:
+    moves = sorted(told, key=lambda one: (one.day, one.at or "", one.id))
+    return ls.Timeline.from_events(
+        (one.day, None if one.plan is None else one.price * one.seats) for one in moves
+    )
 
 
 def example(*, seats: int = 3, plan: str = "Pro", currency: str = "EUR") -> zuora.Account:
@@ -148,7 +208,7 @@ def tenant_of(twin: ZuoraTwin, zone: str = "UTC") -> ls.Zuora:
     return ls.Zuora(twin.url, client_id=twin.client_id, client_secret=twin.client_secret, dates=dates)
 
 
-SOLD = {plan: (f"{plan}-seat",) for plan in PLANS}
+SOLD = {plan: (f"{plan}-seat",) for plan in (*PLANS, *ADD_ONS)}
 
 
 def stocked(twin: ZuoraTwin, sold: Mapping[str, Sequence[str]] = SOLD) -> Api:

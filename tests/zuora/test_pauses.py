@@ -61,6 +61,15 @@ def test_one_without_an_end_ends_when_it_should(tenant: Tenant) -> None:
     assert tenant.costs(MAY) == {"PRO": PRO, "TEAM": TEAM}
 
 
+def test_one_that_is_prolonged_goes_on_where_it_would_have_ended(tenant: Tenant) -> None:
+    order(tenant, wish((MARCH, True), (APRIL, None)))
+    longer = wish((MARCH, True), (MAY, None))
+    assert order(tenant, longer) == [Suspend(date=APRIL), Resume(date=MAY)]
+    assert tenant.costs(MARCH) == tenant.costs(APRIL) == {}
+    assert tenant.costs(MAY) == {"PRO": PRO, "TEAM": TEAM}
+    assert order(tenant, longer) == []
+
+
 def test_one_that_should_not_have_been(tenant: Tenant) -> None:
     order(tenant, wish((MARCH, True)))
     assert order(tenant, wish()) == [Resume(date=MARCH)]

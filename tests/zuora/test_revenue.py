@@ -14,9 +14,7 @@ from msgspec.structs import replace
 
 import lockstep as ls
 from lockstep.agreement.report import Report
-from lockstep.effective import together
 from lockstep.systems import zuora
-from lockstep.systems.zuora.models import plus_months
 from lockstep.twins.zuora.server import ZuoraTwin
 from tests.twins.api import Api
 from tests.twins.tenant import on
@@ -33,21 +31,6 @@ class Plain(ls.Model, table="customers"):
 
 class Other(ls.Model, table="moves"):
     id: int = ls.key()
-
-
-def monthly_revenue(customer: app.Billed) -> dict[str, ls.Timeline[Decimal]]:
-    """From the app's rows alone."""
-    parts = {one.id: _income(one) for one in customer.contracts}
-    return {customer.currency: together(parts).map(lambda held: sum(held.values(), Decimal(0)))}
-
-
-def _income(contract: app.Moved) -> ls.Timeline[Decimal]:
-    moves = sorted(contract.moves, key=lambda one: one.id)
-    agreed = ls.Timeline.from_events(
-        (one.day, None if one.plan is None else one.price * one.seats) for one in moves
-    )
-    end = None if contract.months is None else plus_months(contract.start, contract.months)
-    return agreed.between(contract.start, contract.cancelled or end)
 
 
 @pytest.fixture
@@ -80,7 +63,7 @@ def pipeline_of(
     made = ls.Pipeline("billing", state=path / "state")
     target = app.tenant_of(twin).accounts(today=lambda: app.TODAY)
     made.mapping(ls.SQLite(path / "app.db"), to=target, name="accounts")(mapping)
-    made.amounts("accounts")(monthly_revenue)
+    made.amounts("accounts")(app.monthly_revenue)
     return made
 
 
@@ -181,7 +164,7 @@ def test_what_cannot_be_checked_is_refused_when_it_is_declared(tmp_path: Path, z
 
     for declare, says in (
         (lambda: pipeline.amounts("accounts")(of_another), "begins with moves"),
-        (lambda: pipeline.amounts("accounts")(monthly_revenue), "two invariants"),
+        (lambda: pipeline.amounts("accounts")(app.monthly_revenue), "two invariants"),
         (lambda: pipeline.amounts("nothing")(free), "there is no mapping"),
         (lambda: pipeline.amounts("accounts", tolerance=1)(free), "does not say why"),
     ):

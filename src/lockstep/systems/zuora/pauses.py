@@ -51,7 +51,8 @@ def pauses(
     """What to order. A suspension stops all plans on one day, so none begins before what was billed of any.
 
     A pause in which nothing is charged yet needs no order; nor does one until the cancellation, before
-    which the plans are removed.
+    which the plans are removed. One that is prolonged goes on where it would have ended: what is charged
+    first in it is what there is to stop.
     """
     charged = together(held).map(lambda _: True)
     stays = charged.between(None, billed_to) if billed_to is not None else Timeline()
@@ -59,11 +60,13 @@ def pauses(
     ordered: list[Span[bool]] = []
     actions: list[Action] = []
     for pause in possible:
-        if not charged.between(pause.start, pause.end) or (cancelled and pause.end == limit):
+        stopped = charged.between(pause.start, pause.end)
+        if not stopped or (cancelled and pause.end == limit):
             continue
-        assert pause.start is not None, "a subscription has a start"
-        ordered.append(pause)
-        actions.append(Suspend(date=pause.start))
+        start = stopped.spans[0].start
+        assert start is not None, "a subscription has a start"
+        ordered.append(Span(start, pause.end, True))
+        actions.append(Suspend(date=start))
         if pause.end is not None and pause.end != limit:
             actions.append(Resume(date=pause.end))
     when = Timeline(ordered)
