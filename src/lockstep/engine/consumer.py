@@ -139,6 +139,8 @@ class ConsumerThread(threading.Thread):
         lost: TargetReplaced | None = None
         while True:
             try:
+                if self.consumer.state != "running":
+                    self._patience.patiently(self._say_running)
                 if lost is not None and not self._questions.target_is_worth_a_look(lost):
                     return
                 lost = None
@@ -162,6 +164,11 @@ class ConsumerThread(threading.Thread):
                 self._overtaken = None
                 self._overtake(str(overtaken))
             self._working = None
+
+    def _say_running(self) -> None:
+        """What stopped it in another run is over, though this one may have to wait for the same."""
+        said = partial(self._given.store.generations.set_consumer, consumer=self.consumer.id)
+        self._given.lease.under(lambda epoch: said(epoch, state="running", reason=None))
 
     def _work(self) -> None:
         self._working = Working(

@@ -76,7 +76,6 @@ class Working:
             opened.callback(loop.close)
             if self._patience.patiently(loop.recover) is None:
                 return
-            self._patience.patiently(self._say_running)
             self._go_on(loop, door)
             self._end(loop)
 
@@ -109,10 +108,6 @@ class Working:
             door.portion,
         )
         return assembled(given, consumer, self.taker, door, self._notes, self._arrived)
-
-    def _say_running(self) -> None:
-        said = partial(self._given.store.generations.set_consumer, consumer=self._consumer.id)
-        self._given.lease.under(lambda epoch: said(epoch, state="running", reason=None))
 
     def _go_on(self, loop: Loop, door: Door) -> None:
         """Batch after batch until stopped. What a system does not answer is left where the mapping is held

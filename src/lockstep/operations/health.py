@@ -60,7 +60,8 @@ def health(
             found += _worker(f"source {name}", gauges, patience, at)
         found += _log(name, gauges, running=status.running is not None, at=at)
     for mapping in status.mappings:
-        found += _mapping(mapping, patience, at, alive=alive)
+        if not _stopped_by_hold(mapping, status):  # the hold says it, and what a person can do
+            found += _mapping(mapping, patience, at, alive=alive)
         if verified_within is not None:
             found += _verified(mapping, verified_within, at)
     found += _held(status)
@@ -113,6 +114,14 @@ def _mapping(mapping: MappingStatus, patience: float, now: float, *, alive: bool
         )
     elif alive and mapping.state != "held":
         yield from _worker(subject, mapping.gauges, patience, now)
+
+
+def _stopped_by_hold(mapping: MappingStatus, status: Status) -> bool:
+    """Whether it ended (`run --once` does not wait for a person) with what is still held."""
+    return mapping.state == "stopped" and any(
+        hold.mapping == mapping.name and hold.state != "approved" and hold.reason in mapping.reason
+        for hold in status.holds
+    )
 
 
 def _held(status: Status) -> Iterator[Ill]:
