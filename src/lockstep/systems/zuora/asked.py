@@ -41,6 +41,7 @@ class Asked:
     outcome: Outcome | None = None
     wrote: bool = False
     lost: bool = False
+    settled: bool = False
     tries: int = 0
     stale: int = 0
 
@@ -131,18 +132,25 @@ class Asked:
         if isinstance(error, Declined):
             self.outcome = rejected(error)
             return True
-        return self.ended(error)
-
-    def ended(self, error: Exception) -> bool:
-        """Whether an answer closes its intent, of whatever kind; else nobody can say what became of it, and
-        that is the outcome. Raises what is the tenant's fault."""
-        if isinstance(error, Failed | Stale | Declined):
+        if definite(error):
             return True
-        if isinstance(error, LockstepError) and error.retriable:
-            self.outcome = Outcome(Status.UNKNOWN, str(error))
-            self.lost = not isinstance(error, Unsure)
-            return False
-        raise error
+        self.doubt(error)
+        return False
+
+    def doubt(self, error: Exception) -> None:
+        """Nobody can say what became of a request: that is the outcome."""
+        self.outcome = Outcome(Status.UNKNOWN, str(error))
+        self.lost = not isinstance(error, Unsure)
+
+
+def definite(error: Exception) -> bool:
+    """Whether an answer closes its intent, of whatever kind; else nobody can say what became of it. Raises
+    what is the tenant's fault."""
+    if isinstance(error, Failed | Stale | Declined):
+        return True
+    if isinstance(error, LockstepError) and error.retriable:
+        return False
+    raise error
 
 
 def rejected(error: LockstepError) -> Outcome:

@@ -102,7 +102,10 @@ class Spelling:
             case Resume():
                 return {"resumePolicy": "SpecificDate", "resumeSpecificDate": action.date}
             case OwnerTransfer():
-                return {"destinationAccountNumber": action.account}
+                return {  # who owns it pays: else the account that it leaves would go on being billed
+                    "destinationAccountNumber": action.account,
+                    "destinationInvoiceAccountNumber": action.account,
+                }
         return None
 
     def _line(self, line: str) -> dict[str, str]:

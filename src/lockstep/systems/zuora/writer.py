@@ -8,31 +8,26 @@ intents are noted; only then anything is sent.
 from __future__ import annotations
 
 import datetime as dt
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from lockstep.errors import DataError, Refused, TargetReplaced, Unreachable
 from lockstep.notes import Notes
 from lockstep.ports import Features
 from lockstep.steps import Steps
-from lockstep.systems.zuora.account_plan import AccountPlan, removal
 from lockstep.systems.zuora.actions import DateRules
 from lockstep.systems.zuora.asked import Asked, asked_of, number_of, rejected
-from lockstep.systems.zuora.catalogue import Catalogue, assert_sold, named_by
+from lockstep.systems.zuora.catalogue import Catalogue
 from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.delivery import PATIENCE, deliver
 from lockstep.systems.zuora.drift import Drift
 from lockstep.systems.zuora.foreign import ForeignAccounts
 from lockstep.systems.zuora.likeness import Likeness
-from lockstep.systems.zuora.noted import Intent, Known, Noted
-from lockstep.systems.zuora.preview import previewed
-from lockstep.systems.zuora.reading import Several, Trees
-from lockstep.systems.zuora.requests import requests_of
-from lockstep.systems.zuora.stamps import stamp_of_subscription
-from lockstep.systems.zuora.steps import told_of, wishes
-from lockstep.systems.zuora.tree import FoundAccount, accounts, numbers
+from lockstep.systems.zuora.noted import Intent, Noted
+from lockstep.systems.zuora.planning import Planning
+from lockstep.systems.zuora.reading import Several
+from lockstep.systems.zuora.sending import Sending
+from lockstep.systems.zuora.tree import accounts, numbers
 from lockstep.values import (
     Change,
     Contents,
@@ -76,12 +71,11 @@ class ZuoraWriter:
     ) -> None:
         self._client, self._system = client, system
         self._noted = Noted(notes)
-        self._rules, self._today = rules, today
-        self._rewrite_billed, self._patience = rewrite_billed, patience
-        self._drift = drift
+        self._patience = patience
         self._likeness = Likeness(today, rules, rewrite_billed, drift)
         self._catalogue = Catalogue(client)
         self._several = Several(client)
+        self._planning = Planning(client, self._noted, self._several, self._catalogue, self._likeness)
         self._counted = 0
 
     # which target this is, and what it holds
@@ -188,149 +182,29 @@ class ZuoraWriter:
                 asked[key] = asked_of(changes[place])
             except DataError as error:
                 outcomes[place] = rejected(error)
-        self._close(asked)
-        self._know(asked)
+        sending = Sending(self._noted, self._several, self._delivered, asked)
+        sending.close()
+        self._planning.know(asked)
         for _ in range(_ROUNDS):
             left = {key: one for key, one in asked.items() if one.outcome is None}
             if not left:
                 break
-            self._plan([one for one in left.values() if not one.requests])
-            self._settle([], left.values())
-            self._send({key: one for key, one in left.items() if one.outcome is None})
+            self._planning.plan([one for one in left.values() if not one.requests])
+            sending.settle()
+            sending.send({key: one for key, one in left.items() if one.outcome is None})
         for key, one in asked.items():
             outcomes[last[key]] = one.outcome or Outcome(Status.UNKNOWN, "it was not done after many orders")
         if asked and all(one.unasked for one in asked.values()):
             raise Unreachable(str(outcomes[0].reason), "See the network, and the URL of the tenant.")
         return outcomes
 
-    def _close(self, asked: Mapping[Key, Asked]) -> None:
-        """Requests of earlier batches, or of another process, whose fate is open: nothing new is planned for
-        an account before there is an answer."""
-        open_ = self._noted.intents(list(asked))
-        if not open_:
-            return
-        answers = self._several.each(self._delivered, list(open_.values()))
-        closed: list[Key] = []
-        done: dict[Key, tuple[Known, bytes | None]] = {}
-        for (key, intent), error in zip(open_.items(), answers, strict=True):
-            if error is not None and not asked[key].ended(error):
-                continue
-            closed.append(key)
-            if error is None and intent.last:
-                done[key] = (intent.known, intent.account)
-        self._noted.settle(closed, done)
-
-    def _know(self, asked: Mapping[Key, Asked]) -> None:
-        known = self._noted.known(list(asked))
-        sent = self._noted.records(list(known))
-        for key, one in asked.items():
-            one.known, one.before = known.get(key), sent.get(key)
-            if one.outcome is None and one.known is not None and one.known.version > one.change.meta.version:
-                one.outcome = Outcome(Status.SUPERSEDED, "a newer version of it was written")
-
-    def _plan(self, some: Sequence[Asked]) -> None:
-        """Reads each account and plans it: the requests, or an outcome where there are none."""
-        if not some:
-            return
-        today = self._today()
-        found = self._found(some)
-        wanted = named_by(one.account for one in some if one.account is not None)
-        catalogue = self._catalogue.plans(wanted)
-        for one in some:
-            tree = found.get(one.change.key)
-            try:
-                if isinstance(tree, DataError):
-                    raise tree
-                if one.account is not None:
-                    assert_sold(one.account, catalogue)
-                plan = self._planned(one, tree, today)
-                made = requests_of(one.number, plan, today=today, rules=self._rules, catalogue=catalogue)
-            except DataError as error:
-                one.outcome = rejected(error)
-                continue
-            one.requests, one.whole = made
-            if not one.requests:
-                one.outcome = Outcome(Status.APPLIED if one.wrote else Status.UNCHANGED)
-
-    def _planned(self, one: Asked, tree: FoundAccount | None, today: dt.date) -> AccountPlan:
-        if one.account is not None:
-            if not one.wrote:
-                self._drift.assert_none_held(
-                    tree,
-                    one.before,
-                    one.account,
-                    today=today,
-                    rules=self._rules,
-                    stamp=partial(stamp_of_subscription, self._client),
-                )
-            if tree is not None:
-                tree = self._drift.without(tree, one.before, one.account, ("accept", "report"))
-            return self._likeness.plan(tree, one.account, one.ours)
-        ended = () if tree is None else removal(tree, one.ours, today=today, rules=self._rules)
-        return AccountPlan(False, {}, ended, {})
-
     def steps(self, changes: Sequence[Change]) -> dict[Key, Steps]:
         """What writing these accounts would do. Sends nothing but reads."""
-        asked, told = wishes(changes)
-        self._know(asked)
-        found, today = self._found(list(asked.values())), self._today()
-        for key, one in asked.items():
-            plan = partial(self._planned, one, today=today)
-            told[key] = told_of(found.get(key), one.account, plan, today, self._rules, self._rewrite_billed)
-        return told
+        return self._planning.steps(changes)
 
     def preview(self, changes: Sequence[Change]) -> dict[Key, tuple[str, ...]]:
         """What the next invoices would be: a call for each order. Sends nothing that stays."""
-        asked, steps = wishes(changes)
-        said: dict[Key, tuple[str, ...]] = {
-            key: (one.problem,) for key, one in steps.items() if one.problem is not None
-        }
-        self._know(asked)
-        self._plan(list(asked.values()))
-        for key, one in asked.items():
-            if one.outcome is None:
-                said[key] = previewed(self._client, one.requests, one.currency, self._today())
-            elif one.outcome.reason is not None:
-                said[key] = (one.outcome.reason,)
-        return said
-
-    def _found(self, some: Sequence[Asked]) -> Trees:
-        """What is there of each. Where only subscriptions change, the account itself need not be read."""
-        wanted: dict[Key, str] = {}
-        spared: dict[Key, FoundAccount] = {}
-        for one in some:
-            likely = None if self._drift.holds else one.likely
-            if likely is None:
-                wanted[one.change.key] = one.number
-            else:
-                spared[one.change.key] = likely
-        return self._several.trees(wanted) | self._several.whole(spared)
-
-    def _send(self, some: Mapping[Key, Asked]) -> None:
-        """The next request of each: noted, then sent."""
-        if not some:
-            return
-        made = {key: one.intend() for key, one in some.items()}
-        self._noted.intend(
-            {key: intent for key, (intent, _) in made.items()},
-            {key: known for key, (_, known) in made.items()},
-        )
-        answers = self._several.each(self._delivered, [intent for intent, _ in made.values()])
-        closed = [key for (key, one), error in zip(some.items(), answers, strict=True) if one.answered(error)]
-        self._settle(closed, some.values())
-        if any(one.tries for one in some.values() if one.outcome is None):
-            time.sleep(0.2)  # what holds an account's lock is another order, at work for a moment
-
-    def _settle(self, closed: Sequence[Key], some: Iterable[Asked]) -> None:
-        done = (Status.APPLIED, Status.UNCHANGED)
-        self._noted.settle(
-            closed,
-            {
-                one.change.key: one.done
-                for one in some
-                if one.outcome is not None and one.outcome.status in done
-            },
-        )
+        return self._planning.preview(changes)
 
     def _delivered(self, intent: Intent) -> Exception | None:
         try:

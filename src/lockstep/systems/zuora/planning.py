@@ -1,0 +1,123 @@
+"""Plans the changes of a batch: of what is noted of each account and what is there, the requests to send."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from lockstep.errors import DataError
+from lockstep.steps import Steps
+from lockstep.systems.zuora.account_plan import AccountPlan, removal
+from lockstep.systems.zuora.asked import Asked, rejected
+from lockstep.systems.zuora.catalogue import Catalogue, assert_sold, named_by
+from lockstep.systems.zuora.client import Client
+from lockstep.systems.zuora.likeness import Likeness
+from lockstep.systems.zuora.noted import Noted
+from lockstep.systems.zuora.preview import previewed
+from lockstep.systems.zuora.reading import Several, Trees
+from lockstep.systems.zuora.requests import requests_of
+from lockstep.systems.zuora.stamps import stamp_of_subscription
+from lockstep.systems.zuora.steps import told_of, wishes
+from lockstep.systems.zuora.tree import FoundAccount
+from lockstep.values import Change, Key, Outcome, Status
+
+
+class Planning:
+    """Sends nothing but reads."""
+
+    def __init__(
+        self, client: Client, noted: Noted, several: Several, catalogue: Catalogue, likeness: Likeness
+    ) -> None:
+        self._client, self._noted, self._several = client, noted, several
+        self._catalogue, self._likeness = catalogue, likeness
+        self._rules, self._drift = likeness.rules, likeness.drift
+
+    def know(self, asked: Mapping[Key, Asked]) -> None:
+        """What is noted of each account."""
+        known = self._noted.known(list(asked))
+        sent = self._noted.records(list(known))
+        for key, one in asked.items():
+            one.known, one.before = known.get(key), sent.get(key)
+            if one.outcome is None and one.known is not None and one.known.version > one.change.meta.version:
+                one.outcome = Outcome(Status.SUPERSEDED, "a newer version of it was written")
+
+    def plan(self, some: Sequence[Asked]) -> None:
+        """Reads each account and plans it: the requests, or an outcome where there are none."""
+        if not some:
+            return
+        today = self._likeness.today()
+        found = self._found(some)
+        wanted = named_by(one.account for one in some if one.account is not None)
+        catalogue = self._catalogue.plans(wanted)
+        for one in some:
+            tree = found.get(one.change.key)
+            try:
+                if isinstance(tree, DataError):
+                    raise tree
+                if one.account is not None:
+                    assert_sold(one.account, catalogue)
+                plan = self._planned(one, tree, today)
+                made = requests_of(one.number, plan, today=today, rules=self._rules, catalogue=catalogue)
+            except DataError as error:
+                one.outcome = rejected(error)
+                continue
+            one.requests, one.whole = made
+            if not one.requests:
+                one.outcome = Outcome(Status.APPLIED if one.wrote else Status.UNCHANGED)
+
+    def _planned(self, one: Asked, tree: FoundAccount | None, today: dt.date) -> AccountPlan:
+        if one.account is not None:
+            if not one.wrote:
+                self._drift.assert_none_held(
+                    tree,
+                    one.before,
+                    one.account,
+                    today=today,
+                    rules=self._rules,
+                    stamp=partial(stamp_of_subscription, self._client),
+                )
+            if tree is not None:
+                tree = self._drift.without(tree, one.before, one.account, ("accept", "report"))
+            return self._likeness.plan(tree, one.account, one.ours)
+        ended = () if tree is None else removal(tree, one.ours, today=today, rules=self._rules)
+        return AccountPlan(False, {}, ended, {})
+
+    def steps(self, changes: Sequence[Change]) -> dict[Key, Steps]:
+        """What writing these accounts would do."""
+        asked, told = wishes(changes)
+        self.know(asked)
+        found, today = self._found(list(asked.values())), self._likeness.today()
+        for key, one in asked.items():
+            plan: Callable[[FoundAccount | None], AccountPlan] = partial(self._planned, one, today=today)
+            told[key] = told_of(
+                found.get(key), one.account, plan, today, self._rules, self._likeness.rewrite_billed
+            )
+        return told
+
+    def preview(self, changes: Sequence[Change]) -> dict[Key, tuple[str, ...]]:
+        """What the next invoices would be: a call for each order. Nothing of it stays."""
+        asked, steps = wishes(changes)
+        said: dict[Key, tuple[str, ...]] = {
+            key: (one.problem,) for key, one in steps.items() if one.problem is not None
+        }
+        self.know(asked)
+        self.plan(list(asked.values()))
+        for key, one in asked.items():
+            if one.outcome is None:
+                said[key] = previewed(self._client, one.requests, one.currency, self._likeness.today())
+            elif one.outcome.reason is not None:
+                said[key] = (one.outcome.reason,)
+        return said
+
+    def _found(self, some: Sequence[Asked]) -> Trees:
+        """What is there of each. Where only subscriptions change, the account itself need not be read."""
+        wanted: dict[Key, str] = {}
+        spared: dict[Key, FoundAccount] = {}
+        for one in some:
+            likely = None if self._drift.holds else one.likely
+            if likely is None:
+                wanted[one.change.key] = one.number
+            else:
+                spared[one.change.key] = likely
+        return self._several.trees(wanted) | self._several.whole(spared)
