@@ -68,13 +68,20 @@ def test_no_order_is_made_twice_and_no_change_is_lost(
         zuora_twin.faults(*FAULTS, seed=at)
         worker = _worker(tmp_path, zuora_twin)
         try:
-            worker.wait(choose.uniform(0.2, 1.5) + min(ACCOUNTS / 100, LONGEST))
+            worker.wait(choose.uniform(0.5, 2.0) + min(ACCOUNTS / 100, LONGEST))
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()
         for _ in range(EVENTS):
             histories.happens(f"A-{choose.randrange(ACCOUNTS)}")
-        _tell(f"{at + 1} of {ROUNDS} processes ended ({worker.returncode}); {len(_made(zuora_twin))} made")
+        done = f"{len(_orders(zuora_twin))} orders, {len(_made(zuora_twin))} subscriptions"
+        _tell(f"{at + 1} of {ROUNDS} processes ended ({worker.returncode}): {done}")
+    for _ in range(9999):
+        if set(histories.kinds) != KINDS:
+            histories.happens(f"A-{choose.randrange(ACCOUNTS)}")
+    zuora_twin.faults(*FAULTS, seed=ROUNDS)
+    assert _worker(tmp_path, zuora_twin).wait(900) == 0, "the last may come to its end, under all faults"
+    _tell(f"the last process ended: {len(_orders(zuora_twin))} orders")
     zuora_twin.faults()
     _tell(f"happened: {dict(histories.kinds)}")
     assert set(histories.kinds) == KINDS
