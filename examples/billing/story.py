@@ -24,6 +24,14 @@ import lockstep as ls
 
 RISEN = {"TEAM": "13.50", "PRO": "26.90"}
 
+NEXT = """
+Both sides agreed wherever they should. Next:
+   examples/billing/pipeline.py   all that a user writes for this: start there
+   docs/zuora.md                  what a mapping may say, what a run does with it, what it costs
+   lockstep twin zuora            the stand-in by itself, to try your own pipeline on
+   make demo                      the same for a database and a search index
+Nothing here was ever tried on a real tenant: begin with a sandbox, `lockstep check` and `lockstep plan`."""
+
 
 class Story:
     """One run of it, in the directory where the process is."""
@@ -64,9 +72,11 @@ class Story:
             for number in range(1, half + 1):
                 plan, seats = app.latest(connection, number)
                 app.change(connection, number, self._rise, plan, seats, RISEN[plan])
+        print("   The app says so already, and Zuora does not yet. `lockstep verify` names what is to come:")
         self.figures["revenue_before_the_rise"] = self._differing()
         orders, calls = self._run()
-        print(f"   {orders} orders for {half} accounts, in {calls} calls: segments are cut, none made anew.")
+        print(f"   Then it runs: {orders} orders for {half} accounts, in {calls} calls; segments are cut,")
+        print("   none is made anew.")
         self.figures |= {"risen": half, "risen_orders": orders, "risen_calls": calls}
         return self._check() and orders == half
 
@@ -75,10 +85,11 @@ class Story:
         print(f"\n4  Somebody gives C-{number} 99 seats, in Zuora's own UI.")
         self._world.person.edit(f"C-{number}", f"S-{number}", self._today + dt.timedelta(days=1), seats=99)
         (report,) = self._world.pipeline.verify("account", method="deep")
+        print("   `lockstep verify --deep` finds it, and what it costs, if nobody mends it:")
         for one in report.divergences:
-            print(f"   {one.target_key or one.key}: {one.kind}")
-            for field in one.fields:
-                print(f"     {field.path}: should be {field.expected}, is {field.actual}")
+            for field in one.fields if one.kind == "different" else ():
+                print(f"   {one.target_key} {field.path}:")
+                print(f"     {field.expected} by the app, {field.actual} in Zuora")
         self.figures["found"] = report.counts
         self.figures["revenue_after_the_edit"] = self._differing()
         found = report.counts == {"different": 1, "invariant": 1}
@@ -110,8 +121,11 @@ class Story:
         (report,) = self._world.pipeline.verify("account")
         found = [one for one in report.divergences if one.kind == "invariant"]
         for one in found[:3]:
-            amounts = ", ".join(f"{each.expected} by the app, {each.actual} in Zuora" for each in one.fields)
-            print(f"   {one.key}: {amounts}")
+            for each in one.fields:
+                print(f"   {one.key}:")
+                print(f"     {each.expected:,.2f} by the app, {each.actual:,.2f} in Zuora")
+        if found[3:]:
+            print(f"   and {len(found) - 3} more, likewise")
         return sorted({str(one.key).split()[1] for one in found})
 
     def _run(self) -> tuple[int, int]:
@@ -136,6 +150,7 @@ def main() -> int:
     with world(asked.customers) as made:
         story = Story(made, asked.customers)
         agreed = story.tell()
+    print(NEXT if agreed else "\nThe two sides do NOT agree: see above.")
     if asked.json:
         print(json.dumps({**story.figures, "agreement": agreed}))
     return 0 if agreed else 1

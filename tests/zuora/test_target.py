@@ -126,7 +126,9 @@ def test_an_edit_by_a_person_is_found_and_mended(
     assert done["success"], done
     (report,) = pipeline.verify("accounts", method="deep")
     assert report.counts == {"different": 1}
-    assert "40" in str(report.divergences[0].fields)
+    (field,) = report.divergences[0].fields
+    assert field.path == "subscriptions[0].charges.Pro[2026-05-01 to 2027-01-01].Pro-seat.quantity"
+    assert (field.expected, field.actual) == (4, 40)
     ls.repair(pipeline, "accounts")
     ls.run(pipeline, once=True)
     assert app.segments(api, "S-1") != before  # the cut stays: it is no difference

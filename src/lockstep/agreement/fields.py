@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from lockstep.canonical import canonical
+from lockstep.effective import Span, Timeline
+from lockstep.errors import DataError
 
 MISSING = "(missing)"
+_SPAN = set(Span._fields)
 
 
 class FieldDiff(Struct, frozen=True):
-    """One field: `path` as `company.name` or `tags[2]`; a side that lacks it says "(missing)"."""
+    """One field: `path` as `company.name` or `tags[2]`, of a timeline `price[2026-01-01 to 2026-03-01]`; a
+    side that lacks it says "(missing)"."""
 
     path: str
     expected: Any
@@ -36,6 +40,10 @@ def _diff(path: str, expected: Any, actual: Any) -> Iterator[FieldDiff]:
             else:
                 yield from _diff(inner, expected[name], actual[name])
     elif isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
+        by_date = list(_by_date(path, expected, actual))
+        if by_date:
+            yield from by_date
+            return
         for at in range(max(len(expected), len(actual))):
             inner = f"{path}[{at}]"
             if at >= len(expected):
@@ -46,3 +54,31 @@ def _diff(path: str, expected: Any, actual: Any) -> Iterator[FieldDiff]:
                 yield from _diff(inner, expected[at], actual[at])
     elif canonical({"": expected}) != canonical({"": actual}):
         yield FieldDiff(path, expected, actual)
+
+
+def _by_date(path: str, expected: Sequence[Any], actual: Sequence[Any]) -> Iterator[FieldDiff]:
+    """Of two timelines: between which dates they differ, and in what. Which span is which says nothing to
+    anybody: one that is cut moves all that come after it."""
+    try:
+        both = _timeline(expected).zip(_timeline(actual))
+    except DataError:
+        return
+    for start, end, (one, other) in both:
+        inner = f"{path}[{_dates(start, end)}]"
+        if one is None or other is None:
+            yield FieldDiff(inner, MISSING if one is None else one, MISSING if other is None else other)
+        else:
+            yield from _diff(inner, one, other)
+
+
+def _timeline(form: Sequence[Any]) -> Timeline[Any]:
+    """Of its form in a record. Raises DataError where it is another list."""
+    if not all(isinstance(one, Mapping) and one.keys() == _SPAN for one in form):
+        raise DataError("a list that is no timeline", "")
+    return Timeline((one["start"], one["end"], one["value"]) for one in form)
+
+
+def _dates(start: object, end: object) -> str:
+    if end is None:
+        return "always" if start is None else f"{start} on"
+    return f"until {end}" if start is None else f"{start} to {end}"

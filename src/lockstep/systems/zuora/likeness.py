@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from lockstep.effective import Timeline
 from lockstep.errors import DataError
 from lockstep.systems.zuora.account_plan import AccountPlan, account_plan
 from lockstep.systems.zuora.actions import DateRules
+from lockstep.systems.zuora.days import in_days
 from lockstep.systems.zuora.drift import Drift
 from lockstep.systems.zuora.found import FoundSubscription, rates_of
-from lockstep.systems.zuora.models import Account, Subscription, Term, plus_months
+from lockstep.systems.zuora.models import Account, Rates, Subscription, Term, plus_months
 from lockstep.systems.zuora.orders import planned
 from lockstep.systems.zuora.own_fields import named, narrowed
 from lockstep.systems.zuora.records import as_tree, record_of
@@ -103,15 +105,8 @@ def _subscription(
         return {"key": found.number, "unreadable": str(error)}
     if sent is not None:
         charges = {plan: one for plan, one in charges.items() if one or plan in sent.charges}
-    renewal = found.renewal_months
-    if (
-        sent is not None
-        and sent.term.renews
-        and sent.term.renewal_months is None
-        and renewal == sent.term.months
-    ):
-        renewal = None  # a mapping need not say what is as long as the term
-    term = Term(found.start, _months(found), found.renews and found.end is not None, renewal)
+        charges = _as_far_as_it_counts(charges, found, in_days(sent, rules.zone))
+    term = Term(found.start, _months(found), found.renews and found.end is not None, _renewal(found, sent))
     plain = Subscription(key=found.number, term=term, charges=charges, cancelled=found.cancelled, custom=own)
     told = dict(as_tree(plain))
     if found.suspended is not None:
@@ -121,6 +116,28 @@ def _subscription(
     if found.end is not None and term.months is None:
         told["term"]["end"] = found.end
     return told
+
+
+def _as_far_as_it_counts(
+    charges: dict[str, Timeline[Rates]], found: FoundSubscription, sent: Subscription
+) -> dict[str, Timeline[Rates]]:
+    """With what was sent for the time after the end, where nothing counts: it is no difference. That the end
+    is another is one of the term, or of the cancellation."""
+    end = found.cancelled or found.end
+    if end is None:
+        return charges
+    after = {plan: sent.charges.get(plan, Timeline()).between(end, None) for plan in charges}
+    return {plan: one.between(None, end) | after[plan] for plan, one in charges.items()}
+
+
+def _renewal(found: FoundSubscription, sent: Subscription | None) -> int | None:
+    """By how many months it renews itself. Where it does not, that counts for nothing; nor need a mapping say
+    what is as long as the term."""
+    said = None if sent is None else sent.term.renewal_months
+    if not found.renews:
+        return None if sent is None or sent.term.renews else said
+    as_the_term = sent is not None and sent.term.renews and found.renewal_months == sent.term.months
+    return said if said is None and as_the_term else found.renewal_months
 
 
 def _months(found: FoundSubscription) -> int | None:

@@ -1,0 +1,45 @@
+"""Where two records differ, in words that a person finds the place by."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from lockstep.agreement.fields import MISSING, diff
+from lockstep.effective import Timeline
+
+START, MARCH, JUNE = dt.date(2026, 1, 1), dt.date(2026, 3, 3), dt.date(2026, 6, 1)
+ONE, TWO = ({"seats": Decimal(n), "price": Decimal(9)} for n in (1, 2))
+
+
+def told(expected: Any, actual: Any) -> list[tuple[str, Any, Any]]:
+    found = diff({"plan": expected}, {"plan": actual})
+    return [(one.path, one.expected, one.actual) for one in found]
+
+
+def test_timelines_differ_between_dates() -> None:
+    whole = Timeline.always(ONE, START).form()
+    changed = Timeline([(START, MARCH, ONE), (MARCH, JUNE, TWO), (JUNE, None, ONE)]).form()
+    assert told(whole, changed) == [("plan[2026-03-03 to 2026-06-01].seats", 1, 2)]
+    assert told(whole, Timeline.always(ONE, START, JUNE).form()) == [("plan[2026-06-01 on]", ONE, MISSING)]
+    assert told([], Timeline.always("Pro", None, JUNE).form()) == [("plan[until 2026-06-01]", MISSING, "Pro")]
+    assert told(Timeline.always(1).form(), Timeline.always(2).form()) == [("plan[always]", 1, 2)]
+
+
+@pytest.mark.parametrize(
+    "actual",
+    [
+        [{"start": START, "end": None, "value": 1}, {"start": MARCH, "end": None, "value": 2}],
+        [{"start": "2026-01-01", "end": None, "value": 2}],
+        [{"start": START, "end": MARCH, "value": 1}, {"start": MARCH, "end": None, "value": 1}],
+        [{"start": START, "end": None, "value": 1, "why": ""}],
+    ],
+    ids=["overlap", "texts", "cut otherwise", "other fields"],
+)
+def test_what_is_no_timeline_differs_place_by_place(actual: list[Any]) -> None:
+    found = told([{"start": START, "end": None, "value": 1}], actual)
+    assert found
+    assert all(path.startswith(("plan[0].", "plan[1]")) for path, _, _ in found)
