@@ -41,6 +41,7 @@ flights_index = search.index(
             "from": airport_fields,
             "to": airport_fields,
             "plane": {"properties": {"tail": keyword, "model": keyword, "maker": keyword}},
+            "weather": {"properties": {"wind": {"type": "double"}}},  # 12.658579999999999 is no float
         }
     },
 )

@@ -6,13 +6,14 @@ A page is a person at a terminal, from top to bottom:
 - a `diff` block changes the file its first line names (`+++ NAME.py`): the lines with - become those with +.
 - a `console` block is typed: lines that begin with `$ ` are commands, what follows is what they print.
 - a `console` block marked `second terminal` starts a command that goes on; it is interrupted at the end, or
-  at the next such block. While it runs, a command is tried again for some seconds if it shows other than it
-  should, because a change takes a moment.
+  at the next such block. What is shown below it, it prints before anything else is typed. While it runs, a
+  command is tried again for some seconds if it shows other than it should, because a change takes a moment.
+- a `console` block marked `by hand` was typed by a person once, and is only read: it needs what a test lacks.
 - blocks of other languages (`sh`, `text`) are only read.
 
 What is compared: standard output, or standard error where there is no other. Any time, duration, process
 number, score and number of attempts is as good as another; blanks and colours do not count; a line `…`
-stands for any lines.
+stands for any lines. Where a page tells of more records than a test has, any number is as good as another.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ _ANY = (
     (re.compile(r"pid \d+ on [\w.-]+"), "PROCESS"),
     (re.compile(r"score [\d.]+"), "SCORE"),
     (re.compile(r"\d+ attempts?"), "ATTEMPTS"),
-    (re.compile(r"(in )?\b\d[\d.,]* (ms|s|min|h)( \d+ (s|min))?( ago)?\b|\bnow\b"), "SPAN"),
+    (re.compile(r"(\bin )?\b\d[\d.,]* (ms|s|min|h)( \d+ (s|min))?( ago)?\b|\bnow\b"), "SPAN"),
     (re.compile(r"\s+"), " "),
 )
+_NUMBER = re.compile(r"(?<![\w.])\d+(,\d{3})*(?!\w)")
 _PATIENCE = 20.0
 
 
@@ -58,12 +60,14 @@ def blocks(page: str) -> list[Block]:
     ]
 
 
-def normal(text: str) -> list[str]:
-    """Lines as they are compared."""
+def normal(text: str, *, numbers: bool = True) -> list[str]:
+    """Lines as they are compared; without their numbers where these do not matter."""
     lines = []
     for line in _ANSI.sub("", text).splitlines():
         for pattern, word in _ANY:
             line = pattern.sub(word, line)
+        if not numbers:
+            line = _NUMBER.sub("N", line)
         if line.strip():
             lines.append(line.strip())
     return lines
@@ -79,10 +83,12 @@ def agree(shown: list[str], printed: list[str]) -> bool:
 
 
 class Terminal:
-    """Executes the blocks of a page in a directory. Raises AssertionError that names the line."""
+    """Executes the blocks of a page in a directory. Raises AssertionError that names the line. `numbers`:
+    whether those that are shown must be those that are printed."""
 
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, environment: Mapping[str, str], *, numbers: bool = True) -> None:
         self.directory = directory
+        self._numbers = numbers
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         looks = {"COLUMNS": "100", "FORCE_COLOR": "1", "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         self.environment = {**os.environ, "PATH": path, **looks, **environment}
@@ -111,9 +117,9 @@ class Terminal:
             self._change(block)
         elif block.language == "console" and block.mark == "second terminal":
             self.interrupt()
-            ((command, _),) = _commands(block.text)
-            with (self.directory.parent / "second.log").open("ab") as log:
-                self._second = self._start(f"exec {command}", log)
+            self._begin(block)
+        elif block.language == "console" and block.mark == "by hand":
+            pass
         elif block.language == "console":
             for command, shown in _commands(block.text):
                 self._type(block, command, shown)
@@ -133,16 +139,31 @@ class Terminal:
             text = text.replace(old[1:], new[1:])
         path.write_text(text)
 
+    def _begin(self, block: Block) -> None:
+        ((command, shown),) = _commands(block.text)
+        log = self.directory.parent / "second.log"
+        with log.open("wb") as out, (self.directory.parent / "second.err").open("ab") as err:
+            self._second = self._start(f"exec {command}", out, err)
+        deadline = time.monotonic() + _PATIENCE
+        while not self._shows(shown, log.read_text()):
+            self._expect(block, command, log.read_text(), until=deadline)
+
+    def _shows(self, shown: str, printed: str) -> bool:
+        return agree(normal(shown, numbers=self._numbers), normal(printed, numbers=self._numbers))
+
+    @staticmethod
+    def _expect(block: Block, command: str, printed: str, *, until: float) -> None:
+        """Waits a little. Raises AssertionError once that is in vain."""
+        if time.monotonic() >= until:
+            raise AssertionError(
+                f"line {block.line}: `{command}` prints other than is shown:\n{_ANSI.sub('', printed)}"
+            )
+        time.sleep(0.05)
+
     def _type(self, block: Block, command: str, shown: str) -> None:
         deadline = time.monotonic() + (_PATIENCE if self._second is not None else 0)
-        while True:
-            printed = self._run(command)
-            if agree(normal(shown), normal(printed)):
-                return
-            if time.monotonic() >= deadline:
-                raise AssertionError(
-                    f"line {block.line}: `{command}` prints other than is shown:\n{_ANSI.sub('', printed)}"
-                )
+        while not self._shows(shown, printed := self._run(command)):
+            self._expect(block, command, printed, until=deadline)
 
     def _run(self, command: str) -> str:
         """What a command prints. A `cd` in it lasts."""
@@ -152,14 +173,16 @@ class Terminal:
         self.directory = Path(place.read_text().strip())
         return out if out.strip() else err
 
-    def _start(self, command: str, out: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
+    def _start(
+        self, command: str, out: int | IO[bytes] = subprocess.PIPE, err: int | IO[bytes] = subprocess.PIPE
+    ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             ["bash", "-c", command],
             cwd=self.directory,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=out,
-            stderr=out,
+            stderr=err,
         )
 
 
