@@ -31,18 +31,35 @@ class OnSubscription(msgspec.Struct, frozen=True):
     found: FoundSubscription | None
 
 
+class Move(msgspec.Struct, frozen=True):
+    """A subscription of Lockstep's that comes from another account: `found` and `custom`, its own fields, are
+    as they are there; `account` is the number of the one that it comes from."""
+
+    account: str
+    found: FoundSubscription
+    custom: dict[str, Any]
+
+    @property
+    def number(self) -> str:
+        return self.found.number
+
+
 class AccountPlan(msgspec.Struct, frozen=True):
-    """`new`: the account is not there yet; `fields`: of it, in the API's names, to be set; `shifted`: where
-    what is billed keeps a subscription from what the mapping says, by its number and rate plan."""
+    """`new`: the account is not there yet; `fields`: of it, in the API's names, to be set; `subscriptions`:
+    to be changed, those of `moves` once they are there; `shifted`: where what is billed keeps a subscription
+    from what the mapping says, by its number and rate plan; `waits`: subscriptions that are not ended yet,
+    and why."""
 
     new: bool
     fields: dict[str, Any]
     subscriptions: tuple[OnSubscription, ...]
     shifted: dict[str, dict[str, list[Change[Rates]]]]
+    moves: tuple[Move, ...] = ()
+    waits: dict[str, str] = {}
 
     @property
     def idle(self) -> bool:
-        return not self.new and not self.fields and not self.subscriptions
+        return not (self.new or self.fields or self.subscriptions or self.moves)
 
 
 def account_plan(
@@ -53,11 +70,14 @@ def account_plan(
     today: dt.date,
     rules: DateRules,
     rewrite_billed: bool = False,
+    moves: Sequence[Move] = (),
 ) -> AccountPlan:
-    """`ours`: the numbers of subscriptions that Lockstep made on it. Raises DataError where no order can make
-    the account so, and where it has subscriptions of somebody else's that cost something."""
+    """`ours`: the numbers of subscriptions that Lockstep made on it; `moves`: what comes to it. Raises
+    DataError where no order can make the account so, and where it has subscriptions of somebody else's that
+    cost something."""
     there = {} if found is None else {one.number: one for one in found.subscriptions}
-    customs = {} if found is None else found.customs
+    there |= {one.number: msgspec.structs.replace(one.found, account=should.key) for one in moves}
+    customs = ({} if found is None else found.customs) | {one.number: one.custom for one in moves}
     wanted = {one.key for one in should.subscriptions}
     if found is not None and found.currency != should.currency:
         raise DataError(
@@ -85,7 +105,7 @@ def account_plan(
         elif actions := _ended(subscription, today, rules, rewrite_billed):
             changes.append(OnSubscription(number, actions, {}, subscription))
     fields = account_fields(should) if found is None else _changed(found, should)
-    return AccountPlan(found is None, fields, tuple(changes), shifted)
+    return AccountPlan(found is None, fields, tuple(changes), shifted, tuple(moves))
 
 
 def removal(

@@ -28,7 +28,8 @@ _STALE = 3
 
 @dataclass
 class Asked:
-    """A change, and its state. `account`: what should be, None: nothing; `before`: what was sent."""
+    """A change, and its state. `account`: what should be, None: nothing; `before`: what was sent; `waits`:
+    subscriptions that cannot be ended yet, and why."""
 
     change: Change
     number: str
@@ -37,6 +38,7 @@ class Asked:
     before: Account | None = None
     requests: list[Request] = field(default_factory=list)
     whole: bool = True
+    waits: dict[str, str] = field(default_factory=dict)
     intent: Intent | None = None
     outcome: Outcome | None = None
     wrote: bool = False
@@ -78,8 +80,22 @@ class Asked:
     def ours(self) -> Sequence[str]:
         """The subscriptions that are Lockstep's to end: all that the mapping ever returned."""
         made = () if self.known is None else self.known.ours
-        returned = () if self.account is None else [one.key for one in self.account.subscriptions]
-        return sorted({*made, *returned})
+        return sorted({*made, *self.returned})
+
+    @property
+    def returned(self) -> frozenset[str]:
+        """The numbers of the subscriptions that the mapping returns."""
+        return frozenset(() if self.account is None else (one.key for one in self.account.subscriptions))
+
+    @property
+    def newest(self) -> bool:
+        """Whether it is what the account should be now."""
+        return self.outcome is None or self.outcome.status is not Status.SUPERSEDED
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """The numbers of the accounts that the next request changes."""
+        return frozenset({self.number, *(one.account for one in self.requests[0].moves)})
 
     @property
     def done(self) -> tuple[Known, bytes | None]:
@@ -101,6 +117,7 @@ class Asked:
             last=last,
             known=known,
             account=account,
+            moves=request.moves,
         )
         begun = replace(known, own=False) if self.known is None else replace(self.known, ours=known.ours)
         return self.intent, begun

@@ -8,14 +8,14 @@ told as it was found, but for the subscriptions that are as they should be.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from lockstep.effective import Timeline
 from lockstep.errors import DataError
-from lockstep.systems.zuora.account_plan import AccountPlan, account_plan
+from lockstep.systems.zuora.account_plan import AccountPlan, Move, account_plan
 from lockstep.systems.zuora.actions import DateRules
 from lockstep.systems.zuora.days import in_days
 from lockstep.systems.zuora.drift import Drift
@@ -36,7 +36,13 @@ class Likeness(NamedTuple):
     rewrite_billed: bool = False
     drift: Drift = Drift({})
 
-    def plan(self, found: FoundAccount | None, should: Account, ours: Collection[str]) -> AccountPlan:
+    def plan(
+        self,
+        found: FoundAccount | None,
+        should: Account,
+        ours: Collection[str],
+        moves: Sequence[Move] = (),
+    ) -> AccountPlan:
         """What would have to be ordered. Raises DataError where no order can make it so."""
         return account_plan(
             found,
@@ -45,6 +51,7 @@ class Likeness(NamedTuple):
             today=self.today(),
             rules=self.rules,
             rewrite_billed=self.rewrite_billed,
+            moves=moves,
         )
 
     def holds(self, found: FoundAccount, sent: Account | None, ours: Collection[str]) -> Record:

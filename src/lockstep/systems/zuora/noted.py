@@ -4,17 +4,19 @@ request whose fate is open."""
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from lockstep import keys as key_bytes
 from lockstep.notes import Note, Notes
 from lockstep.systems.zuora.models import Account
 from lockstep.systems.zuora.records import decoded, encoded
 from lockstep.values import Change, Fingerprint, Key, Meta, Version
 
-_META, _RECORD, _INTENT, _TARGET = "account", "record", "intent", "target"
+_META, _RECORD, _INTENT, _TARGET, _LEAVING = "account", "record", "intent", "target", "leaving"
 _PAGE = 1_000
 
 
@@ -51,12 +53,34 @@ def known_of(change: Change, ours: Sequence[str]) -> Known:
     )
 
 
+class Moved(msgspec.Struct, frozen=True):
+    """A subscription that an order brings from another account, by their numbers."""
+
+    subscription: str
+    account: str
+
+
+class Leaving(msgspec.Struct, frozen=True, kw_only=True):
+    """A subscription of Lockstep's that leaves an account, is returned by another one, or both.
+
+    on      the number of the account that it is on, as far as is known
+    since   the instant, in seconds since 1970, at which that account was first found not to return it; None:
+            it still does
+    wanted  the number of the account that returns it
+    """
+
+    on: str
+    since: float | None = None
+    wanted: str | None = None
+
+
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """A request that may have been sent. Its number and its key are of this intent, never of its content.
 
     order  the number of the order, where it is one
     key    the Idempotency-Key
     last   with it the change is done, and `known` and `account` are right
+    moves  what it brings from other accounts: it is of these accounts, too
     """
 
     method: str
@@ -67,6 +91,12 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     last: bool
     known: Known
     account: bytes | None
+    moves: tuple[Moved, ...] = ()
+
+
+def key_of(number: str) -> Key:
+    """The target key of an account number."""
+    return key_bytes.encode((number,))
 
 
 class Noted:
@@ -111,13 +141,45 @@ class Noted:
             + [Note(_META, key, _encoded(one)) for key, one in known.items()]
         )
 
-    def settle(self, closed: Sequence[Key], done: Mapping[Key, tuple[Known, bytes | None]]) -> None:
-        """These requests had their answers, and these changes are done."""
+    def settle(
+        self,
+        closed: Sequence[Key],
+        done: Mapping[Key, tuple[Known, bytes | None]],
+        moved: Sequence[Moved] = (),
+    ) -> None:
+        """These requests had their answers, these changes are done, and these subscriptions are Lockstep's on
+        the accounts that they left no more."""
         notes = [Note(_INTENT, key, None) for key in closed]
-        for key, (known, account) in done.items():
-            notes += [Note(_META, key, _encoded(known)), Note(_RECORD, key, account)]
+        known = {key: one for key, (one, _) in done.items()}
+        left = {key_of(one.account) for one in moved}
+        for key, one in {**self.known(list(left - known.keys())), **known}.items():
+            gone = {each.subscription for each in moved if key_of(each.account) == key}
+            notes.append(Note(_META, key, _encoded(replace(one, ours=_without(one.ours, gone)))))
+        notes += [Note(_RECORD, key, account) for key, (_, account) in done.items()]
+        notes += [Note(_LEAVING, key_of(one.subscription), None) for one in moved]
         if notes:
             self._notes.write(notes)
+
+    def leaving(self) -> dict[str, Leaving]:
+        """By the number of the subscription: those that leave their accounts, or are returned by others."""
+        found: dict[str, Leaving] = {}
+        after: Key | None = None
+        while True:
+            page = self._notes.scan(_LEAVING, after, _PAGE)
+            for key, body in page:
+                found[str(key_bytes.decode(key)[0])] = msgspec.json.decode(body, type=Leaving)
+            if len(page) < _PAGE:
+                return found
+            after = page[-1][0]
+
+    def note_leaving(self, changes: Mapping[str, Leaving | None]) -> None:
+        if changes:
+            self._notes.write(
+                [
+                    Note(_LEAVING, key_of(number), None if one is None else _encoded(one))
+                    for number, one in changes.items()
+                ]
+            )
 
     def wish(self, wished: Mapping[Key, bytes | None]) -> None:
         """What these accounts should be, where nothing is sent for now."""
@@ -127,6 +189,10 @@ class Noted:
 
 def note_of(account: Account | None) -> bytes | None:
     return None if account is None else encoded(account)
+
+
+def _without(some: Sequence[str], gone: Collection[str]) -> tuple[str, ...]:
+    return tuple(one for one in some if one not in gone)
 
 
 def _encoded(value: Any) -> bytes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from lockstep.systems.zuora.account_plan import AccountPlan, OnSubscription, portions
-from lockstep.systems.zuora.actions import DateRules
+from lockstep.systems.zuora.account_plan import AccountPlan, Move, OnSubscription, portions
+from lockstep.systems.zuora.actions import DateRules, OwnerTransfer
 from lockstep.systems.zuora.catalogue import Plans
 from lockstep.systems.zuora.delivery import body_of, fresh_key, order_number
+from lockstep.systems.zuora.noted import Moved
 from lockstep.systems.zuora.wire import Spelling
 
 MOST = 50
@@ -23,6 +24,7 @@ class Request(NamedTuple):
     path: str
     said: dict[str, Any]
     is_order: bool = False
+    moves: tuple[Moved, ...] = ()
 
 
 class Numbered(NamedTuple):
@@ -50,8 +52,13 @@ class Requests(NamedTuple):
 def requests_of(
     account: str, plan: AccountPlan, *, today: dt.date, rules: DateRules, catalogue: Plans
 ) -> Requests:
+    """What comes from other accounts is brought first, by orders that do nothing else; what else should be is
+    planned when it is there."""
     some: list[Request] = []
     fields = plan.fields
+    if plan.moves:
+        made = [Request("POST", "/v1/accounts", fields)] if plan.new else []
+        return Requests([*made, *_transfers(account, plan.moves, today, rules)], False)
     if plan.new and not plan.subscriptions:
         return Requests([Request("POST", "/v1/accounts", fields)], True)
     if fields and not plan.new:
@@ -66,6 +73,27 @@ def requests_of(
         some.append(_order(head, part, today, Spelling(rules, catalogue)))
     whole = all(len(one.actions) <= MOST for one in plan.subscriptions)
     return Requests(some, whole)
+
+
+def _transfers(account: str, moves: Sequence[Move], today: dt.date, rules: DateRules) -> Iterator[Request]:
+    """An order is of the account that owns its subscriptions."""
+    by_owner: dict[str, list[Move]] = {}
+    for one in moves:
+        by_owner.setdefault(one.account, []).append(one)
+    for owner, some in by_owner.items():
+        for start in range(0, len(some), MOST):
+            part = some[start : start + MOST]
+            ordered = [
+                OnSubscription(
+                    one.number,
+                    (OwnerTransfer(date=max(today, one.found.start), account=account),),
+                    {},
+                    one.found,
+                )
+                for one in part
+            ]
+            order = _order({"existingAccountNumber": owner}, ordered, today, Spelling(rules, {}))
+            yield order._replace(moves=tuple(Moved(one.number, owner) for one in part))
 
 
 def _order(

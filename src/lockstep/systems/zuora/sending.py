@@ -1,12 +1,16 @@
-"""Sends the requests of a batch: each is noted before it is sent, and settled once it has its answer."""
+"""Sends the requests of a batch: each is noted before it is sent, and settled once it has its answer.
+
+At no time two requests are open that change one account: one that brings a subscription over changes both.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from lockstep.systems.zuora.asked import Asked, definite
-from lockstep.systems.zuora.noted import Intent, Known, Noted
+from lockstep.systems.zuora.asked import Asked, definite, number_of
+from lockstep.systems.zuora.moving import Moves
+from lockstep.systems.zuora.noted import Intent, Known, Moved, Noted, key_of
 from lockstep.systems.zuora.reading import Several
 from lockstep.values import Key, Status
 
@@ -22,49 +26,93 @@ class Sending:
         several: Several,
         deliver: Callable[[Intent], Exception | None],
         asked: Mapping[Key, Asked],
+        moves: Moves,
     ) -> None:
         self._noted, self._several, self._deliver = noted, several, deliver
-        self._asked = asked
+        self._asked, self._moves = asked, moves
+        self._open: dict[str, Exception] = {}
+        """By account number, why nobody can say what became of a request that changes it."""
 
-    def close(self) -> None:
+    def close(self, accounts: Iterable[Key]) -> None:
         """Requests of earlier batches, or of another process, whose fate is open: nothing new is planned for
         an account before there is an answer."""
-        open_ = self._noted.intents(list(self._asked))
+        some = list(accounts)
+        open_ = self._noted.intents(list(dict.fromkeys([*some, *self._moves.movers(some)])))
         if not open_:
             return
         answers = self._several.each(self._deliver, list(open_.values()))
         closed: list[Key] = []
         done: dict[Key, tuple[Known, bytes | None]] = {}
+        moved: list[Moved] = []
         for (key, intent), error in zip(open_.items(), answers, strict=True):
             if error is not None and not definite(error):
-                self._asked[key].doubt(error)
+                self._doubt({key, *(key_of(one.account) for one in intent.moves)}, error)
                 continue
             closed.append(key)
-            if error is None and intent.last:
-                done[key] = (intent.known, intent.account)
-        self._noted.settle(closed, done)
+            if error is None:
+                moved += intent.moves
+                if intent.last:
+                    done[key] = (intent.known, intent.account)
+        self._noted.settle(closed, done, moved)
+        self._moves.arrived(moved)
 
     def send(self, some: Mapping[Key, Asked]) -> None:
-        """The next request of each: noted, then sent."""
-        if not some:
+        """The next request of each that changes what no other does at the time: noted, then sent."""
+        going = self._apart(some)
+        if not going:
             return
-        made = {key: one.intend() for key, one in some.items()}
+        made = {key: one.intend() for key, one in going.items()}
         self._noted.intend(
             {key: intent for key, (intent, _) in made.items()},
             {key: known for key, (_, known) in made.items()},
         )
         answers = self._several.each(self._deliver, [intent for intent, _ in made.values()])
-        self.settle(
-            [key for (key, one), error in zip(some.items(), answers, strict=True) if one.answered(error)]
-        )
-        if any(one.tries for one in some.values() if one.outcome is None):
+        closed: list[Key] = []
+        moved: list[Moved] = []
+        for (key, one), (intent, _), error in zip(going.items(), made.values(), answers, strict=True):
+            if one.answered(error):
+                closed.append(key)
+            elif error is not None:
+                self._doubt({key, *(key_of(each.account) for each in intent.moves)}, error)
+            if error is None:
+                moved += intent.moves
+        self._moves.arrived(moved)
+        self.settle(closed, moved)
+        if any(one.tries for one in going.values() if one.outcome is None):
             time.sleep(0.2)  # what holds an account's lock is another order, at work for a moment
 
-    def settle(self, closed: Sequence[Key] = ()) -> None:
+    def _apart(self, some: Mapping[Key, Asked]) -> dict[Key, Asked]:
+        """Those that may be sent at one time. Where an account of no change of the batch is touched, its own
+        open request comes first, and the plan, which may have been made before it, is made anew."""
+        others = {key_of(number) for one in some.values() for number in one.touched} - self._asked.keys()
+        opened = set(self._noted.intents(list(others))) if others else set()
+        if opened:
+            self.close(opened)
+        going: dict[Key, Asked] = {}
+        taken: set[str] = set()
+        for key, one in some.items():
+            shut = next((number for number in one.touched if number in self._open), None)
+            if shut is not None:
+                one.doubt(self._open[shut])
+            elif opened & {key_of(number) for number in one.touched}:
+                one.requests = []
+            elif not taken & one.touched:
+                taken |= one.touched
+                going[key] = one
+        return going
+
+    def _doubt(self, accounts: Iterable[Key], error: Exception) -> None:
+        for key in accounts:
+            self._open[number_of(key)] = error
+            one = self._asked.get(key)
+            if one is not None and one.outcome is None:
+                one.doubt(error)
+
+    def settle(self, closed: Sequence[Key] = (), moved: Sequence[Moved] = ()) -> None:
         """These requests had their answers; what is done by now is noted so."""
         done = {}
         for key, one in self._asked.items():
             if one.outcome is not None and one.outcome.status in _DONE and not one.settled:
                 done[key] = one.done
                 one.settled = True
-        self._noted.settle(closed, done)
+        self._noted.settle(closed, done, moved)

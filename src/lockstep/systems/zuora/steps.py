@@ -43,31 +43,31 @@ def told_of(
     try:
         if isinstance(tree, DataError):
             raise tree
-        return steps_of(planning(tree), tree, should, today, rules, rewrite_billed)
+        return steps_of(planning(tree), should, today, rules, rewrite_billed)
     except DataError as error:
         return Steps(problem=rejected(error).reason)
 
 
 def steps_of(
     plan: AccountPlan,
-    found: FoundAccount | None,
     should: Account | None,
     today: dt.date,
     rules: DateRules,
     rewrite_billed: bool,
 ) -> Steps:
     lines = [f"{'make' if plan.new else 'set'} {name}" for name in plan.fields]
+    lines += [f"{one.number}: OwnerTransfer from account {one.account}" for one in plan.moves]
+    lines += plan.waits.values()
     for one in plan.subscriptions:
         lines += [f"{one.number}: set {name}" for name in one.custom]
         lines += [f"{one.number}: {action_text(action)}" for action in one.actions]
-    there = {} if found is None else {one.number: one for one in found.subscriptions}
     sides: list[Sides] = []
     for one in plan.subscriptions:
         wish = (
             next((each for each in should.subscriptions if each.key == one.number), None) if should else None
         )
         names = {} if wish is None else named(wish)
-        held = {} if one.found is None else _held(there[one.number], names)
+        held = {} if one.found is None else _held(one.found, names)
         wanted = {}
         if wish is not None:
             account = "" if should is None else should.key

@@ -76,15 +76,31 @@ class Zuora:
         rewrite_billed: bool = False,
         today: Callable[[], dt.date] | None = None,
         on_edit: Mapping[str, Policy] = MappingProxyType({}),
+        transfers_within: dt.timedelta | None = None,
     ) -> ZuoraAccounts:
         """Its accounts, with all that hangs on them, as a target: a mapping returns `zuora.Account`.
 
         `rewrite_billed`: also what was billed is made as the mapping says, and Zuora credits and bills again;
         else such a change begins on the first day that is not billed. `today`: the tenant's date, where its
         clock is not the world's. `on_edit`: what becomes of an edit in Zuora, by field: "repair" (of those
-        that are not named, too), "hold", "accept" or "report"; see `drift.Drift`.
+        that are not named, too), "hold", "accept" or "report"; see `drift.Drift`. `transfers_within`:
+        subscriptions may go from one account to another (an owner transfer): what its account returns no more
+        waits for so long for another one to return it, and is cancelled only then.
+
+        Raises DeclarationError where one of these says nothing.
         """
-        return ZuoraAccounts(self, rewrite_billed=rewrite_billed, today=today, drift=Drift(on_edit))
+        if transfers_within is not None and transfers_within <= dt.timedelta(0):
+            raise DeclarationError(
+                f"transfers_within is {transfers_within}",
+                "Say how long a subscription waits for its new account: dt.timedelta(minutes=10).",
+            )
+        return ZuoraAccounts(
+            self,
+            rewrite_billed=rewrite_billed,
+            today=today,
+            drift=Drift(on_edit),
+            transfers_within=transfers_within,
+        )
 
     def tables(
         self,

@@ -34,10 +34,12 @@ class ZuoraAccounts:
         today: Callable[[], dt.date] | None = None,
         notes: Notes | None = None,
         drift: Drift = Drift({}),  # noqa: B008 - never changed
+        transfers_within: dt.timedelta | None = None,
     ) -> None:
         self._system = system
         self._rewrite_billed = rewrite_billed
         self._drift = drift
+        self._transfers_within = transfers_within
         self._today = today or self._date
         self._given_today = today
         self._notes = notes or _Nothing()
@@ -57,6 +59,7 @@ class ZuoraAccounts:
             today=self._given_today,
             notes=notes,
             drift=self._drift,
+            transfers_within=self._transfers_within,
         )
 
     def open(self, generation: int) -> ZuoraWriter:
@@ -69,6 +72,7 @@ class ZuoraAccounts:
             self._today,
             rewrite_billed=self._rewrite_billed,
             drift=self._drift,
+            transfers_within=self._transfers_within,
         )
 
     def amounts(self, keys: Sequence[Key]) -> dict[Key, Revenue | DataError]:

@@ -17,7 +17,7 @@ from lockstep.systems.zuora.object_query import Json, among, rows
 from lockstep.systems.zuora.stamps import Stamp, stamp_of
 from lockstep.systems.zuora.subscriptions import day, subscription
 
-_DETAIL = ("charge-detail", "all-segments")
+DETAIL = ("charge-detail", "all-segments")
 
 
 class Unsaid(msgspec.Struct, frozen=True):
@@ -99,7 +99,7 @@ def whole(client: Client, account: FoundAccount) -> FoundAccount:
     unsaid: dict[str, Unsaid] = {}
     page = 1
     while True:
-        params = [_DETAIL, ("page", str(page)), ("pageSize", "40")]
+        params = [DETAIL, ("page", str(page)), ("pageSize", "40")]
         said = client.ask("GET", f"/v1/subscriptions/accounts/{account.number}", params=params)
         for one in said.get("subscriptions") or ():
             try:
@@ -127,7 +127,7 @@ def _ended(said: Json) -> dt.date | None:
 def _before(client: Client, said: Json) -> FoundSubscription:
     """The version before the one that suspended it: what it had, and would have again."""
     number, version = said["subscriptionNumber"], int(said["version"]) - 1
-    return subscription(client.ask("GET", f"/v1/subscriptions/{number}/versions/{version}", params=[_DETAIL]))
+    return subscription(client.ask("GET", f"/v1/subscriptions/{number}/versions/{version}", params=[DETAIL]))
 
 
 def numbers(client: Client) -> Iterator[str]:

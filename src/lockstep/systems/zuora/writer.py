@@ -23,6 +23,7 @@ from lockstep.systems.zuora.delivery import PATIENCE, deliver
 from lockstep.systems.zuora.drift import Drift
 from lockstep.systems.zuora.foreign import ForeignAccounts
 from lockstep.systems.zuora.likeness import Likeness
+from lockstep.systems.zuora.moving import Moves
 from lockstep.systems.zuora.noted import Intent, Noted
 from lockstep.systems.zuora.planning import Planning
 from lockstep.systems.zuora.reading import Several
@@ -67,6 +68,7 @@ class ZuoraWriter:
         *,
         rewrite_billed: bool = False,
         drift: Drift = Drift({}),  # noqa: B008 - never changed
+        transfers_within: dt.timedelta | None = None,
         patience: float = PATIENCE,
     ) -> None:
         self._client, self._system = client, system
@@ -75,7 +77,9 @@ class ZuoraWriter:
         self._likeness = Likeness(today, rules, rewrite_billed, drift)
         self._catalogue = Catalogue(client)
         self._several = Several(client)
-        self._planning = Planning(client, self._noted, self._several, self._catalogue, self._likeness)
+        self._planning = Planning(
+            client, self._noted, self._several, self._catalogue, self._likeness, transfers_within
+        )
         self._counted = 0
 
     # which target this is, and what it holds
@@ -182,21 +186,31 @@ class ZuoraWriter:
                 asked[key] = asked_of(changes[place])
             except DataError as error:
                 outcomes[place] = rejected(error)
-        sending = Sending(self._noted, self._several, self._delivered, asked)
-        sending.close()
+        moves = self._planning.moves(asked)
+        sending = Sending(self._noted, self._several, self._delivered, asked, moves)
+        sending.close(asked)
         self._planning.know(asked)
-        for _ in range(_ROUNDS):
-            left = {key: one for key, one in asked.items() if one.outcome is None}
-            if not left:
-                break
-            self._planning.plan([one for one in left.values() if not one.requests])
-            sending.settle()
-            sending.send({key: one for key, one in left.items() if one.outcome is None})
+        moves.claim()
+        self._rounds(asked, sending, moves)
+        for one in asked.values():
+            if one.waits.keys() & moves.moved:  # what it waited for has been done in this batch
+                one.outcome, one.waits = None, {}
+        self._rounds(asked, sending, moves)
         for key, one in asked.items():
             outcomes[last[key]] = one.outcome or Outcome(Status.UNKNOWN, "it was not done after many orders")
         if asked and all(one.unasked for one in asked.values()):
             raise Unreachable(str(outcomes[0].reason), "See the network, and the URL of the tenant.")
         return outcomes
+
+    def _rounds(self, asked: Mapping[Key, Asked], sending: Sending, moves: Moves) -> None:
+        for _ in range(_ROUNDS):
+            left = {key: one for key, one in asked.items() if one.outcome is None}
+            if not left:
+                return
+            self._planning.plan([one for one in left.values() if not one.requests], moves)
+            sending.settle()
+            moves.flush()
+            sending.send({key: one for key, one in left.items() if one.outcome is None})
 
     def steps(self, changes: Sequence[Change]) -> dict[Key, Steps]:
         """What writing these accounts would do. Sends nothing but reads."""
