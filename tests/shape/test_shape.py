@@ -28,7 +28,7 @@ def test_public_names_are_pinned() -> None:
         *("Timeline", "snapshot", "snapshots"),
         *("Far", "Interval", "Range"),
         *("Elasticsearch", "OpenSearch", "Postgres", "SQLite", "Tantivy", "Zuora"),
-        *("accept", "adopt", "repair", "report", "reports"),
+        *("accept", "adopt", "move_readers", "repair", "report", "reports"),
         *("Guard", "HeldBack", "Numbers", "approve", "holds", "reject", "history"),
         *("backfill", "check", "explain", "explore", "plan", "retry", "run", "status", "stuck", "verify"),
         *("CheckFailed", "DataError", "DeclarationError", "Finding", "LockstepError", "MappingStopped"),

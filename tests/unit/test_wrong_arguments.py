@@ -22,6 +22,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "explain": lambda given: ls.explain(given, "people", "1"),
     "history": ls.history,
     "holds": ls.holds,
+    "move_readers": lambda given: ls.move_readers(given, "people"),
     "plan": lambda given: list(ls.plan(given, "people")),
     "redrive": lambda given: ls.redrive(given, since=0.0),
     "redrive_keys": lambda given: ls.redrive_keys(given, "people", ["1"]),

@@ -34,12 +34,13 @@ _SAID = {
     """,
     answer="""
     {"mapping", "target", "outcome", "counts": {KIND: 1}, "source_keys",
-     "target_records", "taken_over", "seconds",
+     "target_records", "taken_over", "seconds", "readers",
      "examples": [{"kind", "key", "target_key", "reason",
                    "fields": [{"path", "expected", "actual"}]}]}
     kind: equal, different, source-only, target-only, taken, failed; up to
     20 examples of each but equal. outcome: planned (--dry-run), adopted,
-    interrupted (ask again), nothing (no record stands there).
+    interrupted (ask again), nothing (no record stands there). readers: the
+    index that readers still find, see move-readers; null elsewhere.
     """,
 )
 @click.argument("mapping", shell_complete=names.mappings)
@@ -51,6 +52,7 @@ def command(mapping: str, dry_run: bool, take: str | None, yes: bool) -> None:
 
     Matches them by key with what MAPPING derives: what is equal becomes Lockstep's, what differs is left and
     shown, what no source key means is left alone. No run may go on meanwhile; others may write to both sides.
+    An index of a search cluster is taken over beside: readers find the old one until `lockstep move-readers`.
     Once broken off, ask again: it goes on, and no run writes to the target before.
     """
     from lockstep.operations.adopt import adopt
@@ -104,3 +106,8 @@ def _print(done: Adopted) -> None:
         out.print(f"Broken off.{again}")
     else:
         out.print(f"{done.target} is taken over. `lockstep run` writes what is missing, and follows.")
+    if done.readers is not None:
+        out.print(
+            f"Readers still find {done.readers}, which was only read. When `lockstep verify` shows what you "
+            f"expect: `lockstep move-readers {done.mapping}`."
+        )

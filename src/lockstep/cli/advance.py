@@ -20,6 +20,7 @@ _STAGES = {
     "again": "looking again at what differed",
     "source": "reading the source",
     "target": "reading the target",
+    "carry": "copying what is left as it is",
 }
 
 

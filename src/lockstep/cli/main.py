@@ -27,6 +27,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "run": "Keep the targets in agreement with their sources.",
         "status": "Show what runs, how far it is behind, and what is stuck.",
         "adopt": "Take over a target that already holds records.",
+        "move-readers": "Have readers find what was taken over.",
         "holds": "Show what the guard holds back until a person has decided.",
         "approve": "Allow what is held, so much of it, for a time.",
         "reject": "Say that what is held must not happen.",
@@ -77,7 +78,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        found: click.Command = importlib.import_module(f"lockstep.cli.{cmd_name}").command
+        found: click.Command = importlib.import_module(f"lockstep.cli.{cmd_name.replace('-', '_')}").command
         return found
 
     def resolve_command(
@@ -92,9 +93,10 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        widest = max(len(name) for commands in SECTIONS.values() for name in commands)
         for title, commands in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name.ljust(10), summary) for name, summary in commands.items()])
+                formatter.write_dl([(name.ljust(widest), summary) for name, summary in commands.items()])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Exit codes"):

@@ -33,6 +33,8 @@ POINTS = {
     "build-pointed": "readers see it, and nobody has noted so",
     "snapshot-begun": "a saved state is known, and nothing of it is saved",
     "snapshot-saved": "it is whole in its repository, and nobody has noted so",
+    "carried": "what nobody owns was copied to where Lockstep writes, and it is not taken over yet",
+    "moving": "a step of moving readers to what was taken over is done",
     "redriven": "a part of what a redrive names is hinted",
     "trimmed": "what everybody has settled is forgotten in the journal",
 }

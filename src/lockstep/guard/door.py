@@ -8,7 +8,7 @@ same transaction that counts it; what comes unannounced is judged by its own num
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from lockstep.errors import CannotSum, Declined
@@ -18,10 +18,12 @@ from lockstep.limits import Guard, Numbers
 from lockstep.ports import (
     AdoptingWriter,
     ByMeaning,
+    Copying,
     EstimatingWriter,
     Foreign,
     GroupingWriter,
     ListingWriter,
+    Moving,
     SummingWriter,
     Writer,
 )
@@ -175,6 +177,27 @@ class Door:
         """Adds our metadata to records that are as the plan has them. Raises HeldBack."""
         self.judge(plan.numbers(self._records))
         return self.foreign().own(plan.changes)
+
+    def carry_over(self, note: Callable[[int], None], stopped: Callable[[], bool]) -> bool:
+        """See `Copying`; nothing where records are taken over in place."""
+        self.judge(Numbers())
+        there = self.foreign()
+        return not isinstance(there, Copying) or there.carry_over(note, stopped)
+
+    def readers(self) -> str | None:
+        """What readers find in place of what is ours; None where they find that."""
+        there = self.foreign()
+        return there.readers() if isinstance(there, Copying) else None
+
+    def move_readers(self) -> Moving:
+        """See `Copying`. Raises Declined where records were taken over in place."""
+        there = self.foreign()
+        if isinstance(there, Copying):
+            return there.move()
+        raise Declined(
+            "readers of this target have always found what Lockstep took over: there is nothing to move",
+            "Nothing is left to do.",
+        )
 
     def pass_over(self, changes: Sequence[Change]) -> None:
         """Notes what differs and is left: nothing of it is written."""

@@ -37,6 +37,7 @@ class Adopted(Struct, frozen=True):
     """What was found, by kind (see `agreement.adoption.Adoption`), and what became of it.
 
     outcome  planned, adopted, interrupted (ask again: it goes on), or nothing: no record stands there
+    readers  what readers of the target still find, until `move_readers`; None where they find what is ours
     """
 
     mapping: str
@@ -48,6 +49,7 @@ class Adopted(Struct, frozen=True):
     target_records: int
     taken_over: bool
     seconds: float
+    readers: str | None = None
 
 
 def adopt(
@@ -131,10 +133,15 @@ def _take(
         writing = Writing(consumer.id, consumer.generation, store.ledger, lease, claims, hint, take)
         adoption = Adoption(declared, reader, door, writing, on_progress, stopped)
         outcome = "interrupted"
-        if adoption.over_source() and adoption.over_target():
+        if (
+            adoption.over_source()
+            and adoption.over_target()
+            and door.carry_over(_counting(adoption.target_records, on_progress), stopped)
+        ):
+            passing("carried")
             door.leave(consumer.marker)
             outcome = "adopted"
-        answer = _answer(declared, adoption, outcome, begun, taken_over=True)
+        answer = _answer(declared, adoption, outcome, begun, taken_over=True, readers=door.readers())
         said = ", ".join(f"{count:,} {kind}" for kind, count in answer.counts.items())
         text = f"had {declared.target.name} taken over ({outcome}): {said}"
         store.events.note(Kind.ADOPTED, declared.name, text, who=user(), numbers=dict(answer.counts))
@@ -187,7 +194,13 @@ def _nothing(declared: Mapping) -> Adopted:
 
 
 def _answer(
-    declared: Mapping, done: Adoption, outcome: str, begun: float, *, taken_over: bool = False
+    declared: Mapping,
+    done: Adoption,
+    outcome: str,
+    begun: float,
+    *,
+    taken_over: bool = False,
+    readers: str | None = None,
 ) -> Adopted:
     return Adopted(
         declared.name,
@@ -199,4 +212,17 @@ def _answer(
         done.target_records,
         taken_over,
         time.time() - begun,
+        readers,
     )
+
+
+def _counting(total: int, on_progress: OnProgress | None) -> Callable[[int], None]:
+    done = 0
+
+    def note(more: int) -> None:
+        nonlocal done
+        done += more
+        if on_progress is not None:
+            on_progress(Progress("carry", done, max(done, total)))
+
+    return note

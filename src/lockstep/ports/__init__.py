@@ -8,7 +8,7 @@ Connectors raise `Unreachable` for what automation may retry, `Refused` for what
 
 from __future__ import annotations
 
-from lockstep.ports.adopting import ADOPTING, AdoptingWriter, ByMeaning, Foreign
+from lockstep.ports.adopting import ADOPTING, AdoptingWriter, ByMeaning, Copying, Foreign, Moving
 from lockstep.ports.declared import AmountsTarget, Source, Target
 from lockstep.ports.following import Capture, Caught, Feed, FeedLag, WakingFeed
 from lockstep.ports.holding import HoldingTarget, Loss
@@ -28,6 +28,7 @@ __all__ = [
     "ByMeaning",
     "Capture",
     "Caught",
+    "Copying",
     "EstimatingWriter",
     "Features",
     "Feed",
@@ -41,6 +42,7 @@ __all__ = [
     "KeyPage",
     "ListingWriter",
     "Loss",
+    "Moving",
     "OwningTarget",
     "Reader",
     "Repository",

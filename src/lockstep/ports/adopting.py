@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from lockstep.values import Change, Held, Identity, Key, Outcome, Record
@@ -25,7 +25,9 @@ class Foreign(Protocol):
 
     def read(self, keys: Sequence[Key]) -> dict[Key, Held]: ...
 
-    def scan(self, after: Key | None, limit: int) -> list[Held]: ...
+    def scan(self, after: Key | None, limit: int) -> list[Held]:
+        """The next records, in any order. `after`: the last key of the page before."""
+        ...
 
     def compared(self, change: Change, held: Held) -> tuple[Record, Record]:
         """What would be held were the change written, and what is held of it. Fields that a write would leave
@@ -53,6 +55,56 @@ class ByMeaning(Foreign, Protocol):
 
     def pass_over(self, changes: Sequence[Change]) -> None:
         """These were compared, differ, and are left as they are. Safe to repeat."""
+        ...
+
+
+class Moving(Protocol):
+    """Readers of a public name, to be moved from what was taken over to what was made of it.
+
+    before       what they find; None where they were moved already
+    kept         under what name it stays
+    aliases      other names by which it is found, which are moved too
+    left_behind  other names that go on leading to it
+    carried, removed  records of others that were copied, or taken away, to catch up
+    """
+
+    @property
+    def before(self) -> str | None: ...
+
+    @property
+    def kept(self) -> str | None: ...
+
+    @property
+    def carried(self) -> int: ...
+
+    @property
+    def removed(self) -> int: ...
+
+    aliases: tuple[str, ...]
+    left_behind: tuple[str, ...]
+
+    def steps(self, note: Callable[[int], None], stopped: Callable[[], bool]) -> Iterator[str]:
+        """Moves them, and yields the name of each step that is done; the last is "moved". There is no moment
+        at which readers find nothing. Where stopped it ends before that, all as it was. Safe to repeat, also
+        after a crash."""
+        ...
+
+
+@runtime_checkable
+class Copying(Foreign, Protocol):
+    """One whose records are copied to a place of Lockstep's, beside, until readers are moved there."""
+
+    def carry_over(self, note: Callable[[int], None], stopped: Callable[[], bool]) -> bool:
+        """Copies what no source key owns, as it is; False where stopped before the end. Safe to repeat.
+        `note`: called with how many records more were looked at."""
+        ...
+
+    def readers(self) -> str | None:
+        """What readers still find in place of Lockstep's; None where they find that."""
+        ...
+
+    def move(self) -> Moving:
+        """To move readers. Raises Refused where what they find is not what was taken over."""
         ...
 
 

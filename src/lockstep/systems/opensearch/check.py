@@ -124,7 +124,7 @@ def _names(
     client: Client, subject: str, names: Layout, mappings: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Iterator[Finding]:
     if problem := standing(client, names).problem(names, client.flavour, creating=False):
-        yield Finding(subject, problem.problem, problem.mend)
+        yield Finding(subject, problem.problem, problem.mend, blocks=problem.blocks)
 
 
 def _declared(
@@ -161,7 +161,8 @@ def _live(
 ) -> Iterator[Finding]:
     """The index that applications search now, if it is there and ours."""
     there = standing(client, names)
-    for index in [*there.searched] or [name for name in there.indices if name == names.index]:
+    searched = () if there.taken_over else there.searched
+    for index in [*searched] or [name for name in there.indices if name == names.index]:
         if there.indices[index] is not None:
             yield from _index(client, subject, index, mappings)
 

@@ -159,3 +159,34 @@ SOURCE_NEEDED = (
     "Remove `_source` from the mappings, and source modes, vector exclusion and derived source from the "
     "settings; Lockstep compares what the index holds with what should be there.",
 )
+
+
+class Adopted(NamedTuple):
+    """What stands beside the marker of an index that was made of another's, until readers were moved to it.
+
+    marks    the highest sequence number of each shard when copying began (`carrying`); None: not copied yet
+    blocked  it was Lockstep that blocked the other index for writing
+    cloned   what stands under the name that the other index is to be kept as is a clone that Lockstep began
+    """
+
+    name: str
+    uuid: str
+    marks: tuple[int, ...] | None = None
+    blocked: bool = False
+    cloned: bool = False
+
+
+def adopted_of(mappings: Any) -> Adopted | None:
+    """Of which index one was made; None where it was not, or where readers were moved."""
+    try:
+        said = mappings["_meta"]["lockstep"]["adopted"]
+        marks = said["marks"]
+        return Adopted(
+            str(said["name"]),
+            str(said["uuid"]),
+            None if marks is None else tuple(map(int, marks)),
+            bool(said["blocked"]),
+            bool(said["cloned"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -9,6 +9,7 @@ from lockstep.errors import CannotSum, Refused, SystemError_, Unreachable
 from lockstep.ports import Features
 from lockstep.systems.opensearch import bulk, layout, wire
 from lockstep.systems.opensearch.client import Client, NotSent
+from lockstep.systems.opensearch.foreign import ForeignIndex
 from lockstep.systems.opensearch.layout import Layout
 from lockstep.systems.opensearch.pace import Pace
 from lockstep.systems.opensearch.reasons import BUSY, reason
@@ -260,6 +261,9 @@ class IndexWriter:
             raise CannotSum("a search cluster groups and adds up what it indexed, not what a document holds")
         records = self.contents().records
         yield [(records, None)] if records else []
+
+    def foreign(self) -> ForeignIndex:
+        return ForeignIndex(self._client, self._names, self._mappings, self)
 
     def close(self) -> None:
         self._client.close()

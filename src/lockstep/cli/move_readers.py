@@ -1,0 +1,90 @@
+"""lockstep move-readers"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from lockstep.cli import exits, names, output
+from lockstep.cli.advance import progress_of
+from lockstep.cli.stopping import stop_on_signals
+from lockstep.cli.verb import print_json, settings, verb
+
+if TYPE_CHECKING:
+    from lockstep.operations.move_readers import Moved
+
+
+@verb(
+    name="move-readers",
+    example="""
+    lockstep move-readers users --dry-run
+    lockstep move-readers users
+    """,
+    answer="""
+    {"mapping", "target", "outcome", "before", "kept", "aliases": [],
+     "left_behind": [], "carried", "removed", "seconds"}
+    outcome: planned (--dry-run), moved, already, interrupted (all is as it
+    was). before: what readers found; kept: its name from now on. aliases:
+    other names that moved with it; left_behind: those that lead to it still.
+    """,
+)
+@click.argument("mapping", shell_complete=names.mappings)
+@click.option("--dry-run", is_flag=True, help="Say what would be moved. Change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask before.")
+def command(mapping: str, dry_run: bool, yes: bool) -> None:
+    """Have readers of an index that `lockstep adopt` took over find what Lockstep keeps.
+
+    The old index takes no writes from then on; what others wrote to it since is copied; then readers find
+    the new one, at one moment. The old one stays, under another name where it had the public one itself. No
+    run may go on meanwhile. Stop those who still write to it before. Once broken off, ask again.
+    """
+    from lockstep.operations.move_readers import move_readers
+
+    pipeline = settings().load()
+    if not dry_run and not yes:
+        if settings().json or not sys.stdin.isatty():
+            raise click.UsageError("Nobody is here to be asked: give --yes, or --dry-run to look first.")
+        target = pipeline.named(mapping).target.name
+        click.confirm(
+            f"Move the readers of {target}, and stop writes to what they find now?", abort=True, err=True
+        )
+    with stop_on_signals(say=not settings().json) as stop, progress_of(mapping) as advance:
+        done = move_readers(pipeline, mapping, dry_run=dry_run, stop=stop, on_progress=advance)
+    if settings().json:
+        print_json(done)
+    else:
+        _print(done)
+    if done.outcome == "interrupted":
+        click.get_current_context().exit(exits.INTERRUPTED)
+
+
+def _print(done: Moved) -> None:
+    out = output.console()
+    if done.outcome == "already":
+        out.print(f"Readers of {done.target} find what Lockstep keeps, already.")
+        return
+    if done.outcome == "interrupted":
+        out.print(
+            f"Broken off: readers find {done.before} as before. "
+            f"Ask again (`lockstep move-readers {done.mapping}`)."
+        )
+        return
+    planned = done.outcome == "planned"
+    out.print(
+        f"Readers of {done.target} {'would be' if planned else 'were'} moved from {done.before}, which "
+        f"{'would stay' if planned else 'stays'} as {done.kept}, and takes no writes."
+    )
+    if done.aliases:
+        out.print(f"  moved with it: {', '.join(done.aliases)}")
+    if done.left_behind:
+        out.print(f"  still leading to {done.kept}: {', '.join(done.left_behind)}")
+    if planned:
+        out.print("Nothing was changed.")
+        return
+    if done.carried or done.removed:
+        out.print(
+            f"  written by others since it was taken over: {done.carried:,} copied, {done.removed:,} removed"
+        )
+    out.print(f"When nobody needs {done.kept} any more: DELETE /{done.kept}")
