@@ -165,11 +165,21 @@ class Entry(Struct, frozen=True):
 class Tally(Struct, frozen=True):
     """How many records there are in a span, and the sum of their 64-bit numbers modulo 2^64, signed.
 
-    `unproved`: how many of them a target that can tell whether a record was edited cannot tell it of."""
+    Of a target that can tell whether a record is as it was written: `edited`, how many are not, and
+    `unproved`, of how many it cannot tell it."""
 
     records: int
     total: int
+    edited: int = 0
     unproved: int = 0
+
+
+class Tallies(Struct, frozen=True):
+    """Of the records of one mapping, span after span. `others`: how many more the target holds; None where
+    that was not counted with them."""
+
+    spans: list[Tally]
+    others: int | None = None
 
 
 class Mark(Struct, frozen=True):

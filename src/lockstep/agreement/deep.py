@@ -19,11 +19,12 @@ import msgspec
 
 from lockstep import keys
 from lockstep.agreement.bookmark import Bookmark, Reached
-from lockstep.agreement.fast import SPAN, SPANS, Scope
+from lockstep.agreement.fast import SPAN, SPANS
 from lockstep.agreement.looking import Comparison
 from lockstep.agreement.met import Met, together
 from lockstep.agreement.orphans import Orphans
 from lockstep.agreement.report import Progress, Report
+from lockstep.agreement.scope import Scope
 from lockstep.agreement.walk import PAGE, ahead, pages
 from lockstep.engine.derive import Deriver
 from lockstep.errors import StateError

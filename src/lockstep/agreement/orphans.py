@@ -6,9 +6,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from lockstep.agreement.fast import Scope
 from lockstep.agreement.met import Met, mark, span_of
 from lockstep.agreement.report import SHOWN
+from lockstep.agreement.scope import Scope
 from lockstep.agreement.suspects import Settler
 from lockstep.agreement.walk import PAGE
 from lockstep.canonical import wrap64
@@ -52,7 +52,7 @@ class Orphans:
     def _over_sums(self) -> int:
         """By what records say of themselves, summed in the target; listed only where others were met."""
         count, some = self._door.strangers(sorted(self._known), SHOWN)
-        sums = self._door.sums(self._name, self._cuts)
+        sums = self._door.sums(self._name, self._cuts).spans
         records = count + sum(tally.records for tally in sums)
         self._progress(records, records)
         self._findings.strangers(count, some)

@@ -7,9 +7,9 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 
-from lockstep.agreement.fast import Scope
 from lockstep.agreement.looking import Comparison
 from lockstep.agreement.report import Progress, Report
+from lockstep.agreement.scope import Scope
 from lockstep.agreement.walk import PAGE, source_keys
 from lockstep.engine.derive import Deriver
 from lockstep.errors import DataError

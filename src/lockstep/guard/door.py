@@ -39,7 +39,7 @@ from lockstep.values import (
     Mark,
     Outcome,
     Span,
-    Tally,
+    Tallies,
     Version,
 )
 
@@ -111,12 +111,15 @@ class Door:
             return self._writer.listed(after, limit)
         return [Listed(held.key, held.meta) for held in self._writer.scan(after, limit)]
 
-    def sums(self, mapping: str, cuts: Sequence[Key]) -> list[Tally]:
-        """See `SummingWriter`; so with the two below. Raises CannotSum."""
+    def sums(self, mapping: str, cuts: Sequence[Key]) -> Tallies:
+        """See `SummingWriter`; so with the three below. Raises CannotSum."""
         return self._summing().sums(mapping, cuts)
 
     def marks(self, mapping: str, span: Span) -> Iterator[list[Mark]]:
         return self._summing().marks(mapping, span)
+
+    def edited(self, mapping: str, limit: int) -> list[Mark]:
+        return self._summing().edited(mapping, limit)
 
     def strangers(self, mappings: Sequence[str], limit: int) -> tuple[int, list[Key]]:
         return self._summing().strangers(mappings, limit)

@@ -14,9 +14,10 @@ from lockstep.agreement import certain, dates, invariants
 from lockstep.agreement.barrier import PATIENCE, Barrier, barrier
 from lockstep.agreement.bookmark import Bookmark
 from lockstep.agreement.deep import begin, deep
-from lockstep.agreement.fast import Scope, fast
+from lockstep.agreement.fast import fast
 from lockstep.agreement.report import Findings, Report
 from lockstep.agreement.sampling import sample
+from lockstep.agreement.scope import Scope
 from lockstep.amounts import Amounts
 from lockstep.database import Access
 from lockstep.engine.recipe import recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from lockstep.values import Branch, Key, Mark, Span, Table, Tally
+from lockstep.values import Branch, Key, Mark, Span, Table, Tallies, Tally
 
 
 @runtime_checkable
@@ -62,16 +62,20 @@ class SummingWriter(Protocol):
     """A writer whose target sums by itself what its records say of themselves. It sees all that was
     acknowledged before. Raises CannotSum, with the reason, where the target will not.
 
-    Where the target can tell that a record is not as it was written, the record's fingerprint counts, and is
-    listed, as its complement, ~fingerprint."""
+    Where the target can tell that a record is *edited*, not as it was written, it is counted as that, and
+    listed with the complement of its fingerprint, ~fingerprint."""
 
-    def sums(self, mapping: str, cuts: Sequence[Key]) -> list[Tally]:
+    def sums(self, mapping: str, cuts: Sequence[Key]) -> Tallies:
         """Of a mapping's records: how many there are, and the sum of their stored fingerprints, for each of
         `len(cuts) + 1` spans of *source* keys. Spans are as in `SummingSnapshot.sums`."""
         ...
 
     def marks(self, mapping: str, span: Span) -> Iterator[list[Mark]]:
         """What every record of a mapping whose source key is in the span says, in any order, in pages."""
+        ...
+
+    def edited(self, mapping: str, limit: int) -> list[Mark]:
+        """What the mapping's edited records say, of any key, as many as the limit."""
         ...
 
     def strangers(self, mappings: Sequence[str], limit: int) -> tuple[int, list[Key]]:

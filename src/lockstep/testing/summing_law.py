@@ -50,7 +50,7 @@ class SummingLaw(WriterHooks):
         """What the server sums; where it does not, what it lists, once it has said why."""
         summing = assert_summing(writer)
         if self.cannot_sum is None:
-            return summing.sums(mapping, cuts)
+            return summing.sums(mapping, cuts).spans
         with pytest.raises(CannotSum, match=self.cannot_sum):
             summing.sums(mapping, cuts)
         return [tally(mark.meta.fingerprint for mark in marks(writer, mapping, span)) for span in spans(cuts)]
@@ -146,7 +146,11 @@ class SummingLaw(WriterHooks):
             pytest.skip("no hook `edit`")
         edited = {one.key, other.key}
         wanted = [~m.meta.fingerprint if m.key in edited else m.meta.fingerprint for m in said]
-        assert self.sums(writer, "law") == [tally(wanted)]
+        every = tally(m.meta.fingerprint for m in said)
+        assert self.sums(writer, "law") == [replace(every, edited=2)]
+        listed = assert_summing(writer).edited("law", 10)
+        assert by_key(listed) == by_key([m for m in marks(writer, "law") if m.key in edited])
+        assert len(assert_summing(writer).edited("law", 1)) == 1
         assert {m.key: m.meta.fingerprint for m in marks(writer, "law")} == dict(
             zip((m.key for m in said), wanted, strict=True)
         )

@@ -18,7 +18,7 @@ from lockstep.systems.opensearch import bulk, wire
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.reasons import reason_of
 from lockstep.systems.opensearch.scan import Scanner
-from lockstep.values import Fingerprint, Key, Mark, Meta, Span, Tally, Version
+from lockstep.values import Fingerprint, Key, Mark, Meta, Span, Tallies, Tally, Version
 
 _TOGETHER = 100
 """Spans in one request."""
@@ -43,7 +43,7 @@ class Summing:
         self._scanner = scanner
         self._header = {"index": index, **dict([client.flavour.copies.split("=")])}
 
-    def sums(self, mapping: str, cuts: Sequence[Key]) -> list[Tally]:
+    def sums(self, mapping: str, cuts: Sequence[Key]) -> Tallies:
         self._scanner.refresh()
         spans = [Span(*pair) for pair in zip([None, *cuts], [*cuts, None], strict=True)]
         found: list[Tally] = []
@@ -52,7 +52,7 @@ class Summing:
             for span in spans[start : start + _TOGETHER]:
                 requests += [self._header, _summed(_within(mapping, span))]
             found += map(self._tally, self._client.ask_many(f"/_msearch?filter_path={_REPLY}", requests))
-        return found
+        return Tallies(found)
 
     def _tally(self, answer: dict[str, Any]) -> Tally:
         if (error := answer.get("error")) is not None:

@@ -27,7 +27,7 @@ from lockstep.values import (
     Outcome,
     Span,
     Status,
-    Tally,
+    Tallies,
 )
 
 LARGEST_REQUEST = 8 << 20
@@ -245,11 +245,14 @@ class IndexWriter:
     def scan(self, after: Key | None, limit: int) -> list[Held]:
         return self._scanner.page(after, limit)
 
-    def sums(self, mapping: str, cuts: Sequence[Key]) -> list[Tally]:
+    def sums(self, mapping: str, cuts: Sequence[Key]) -> Tallies:
         return self._summing.sums(mapping, cuts)
 
     def marks(self, mapping: str, span: Span) -> Iterator[list[Mark]]:
         return self._summing.marks(mapping, span)
+
+    def edited(self, mapping: str, limit: int) -> list[Mark]:
+        return []  # a document says nothing of what it held when it was written
 
     def strangers(self, mappings: Sequence[str], limit: int) -> tuple[int, list[Key]]:
         return self._summing.strangers(mappings, limit)

@@ -2,8 +2,8 @@
 
 Only rows that are there count: the user's table is joined with the companion, by the key bytes of each row as
 the database makes them itself. So a row deleted by somebody else is missing from the sums, and a row that the
-companion does not know is a stranger. And a row whose columns do not have the hash that the database made of
-them when they were written (see `proof`) counts with the complement of its fingerprint.
+companion does not know is a stranger. A row whose columns do not have the hash that the database made of
+them when they were written (see `proof`) is edited.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.items import key_cells
 from lockstep.systems.sql.proof import has_proof, hashed, shapes
 from lockstep.systems.sql.rows import Cells, Rows
-from lockstep.values import Fingerprint, Key, Mark, Meta, Span, Tally, Version
+from lockstep.values import Fingerprint, Key, Mark, Meta, Span, Tallies, Tally, Version
 
 PAGE = 5_000
 _LOW = (1 << 32) - 1
 _EDITED, _UNPROVED = 1, 2  # else it is 0
+
+_ONCE: sa.ColumnElement[int] = sa.literal_column("'0'")
+"""An offset that keeps what a subquery makes from being made again wherever it is used. Of text PostgreSQL
+makes a constant of its own type; of 0 an expression, and then one process would add up all rows."""
 
 
 def sums(
@@ -37,29 +41,57 @@ def sums(
     own: Companion,
     mapping: str,
     cuts: Sequence[Key],
-) -> list[Tally]:
+) -> Tallies:
     """See `SummingWriter`. Both tables are read once. Raises CannotSum where the key's types forbid it."""
     known, table = own.rows, rows.table.alias("t")
     key = dialect.key_bytes(connection, rows, "t")
-    span = _span_of(known.c.source, cuts, 0, len(cuts))
-    state = _state(connection, dialect, rows, own, mapping)
+    mine = sa.and_(known.c.buried.is_(None), known.c.mapping == mapping)
+    span = sa.case((mine, _span_of(known.c.source, cuts, 0, len(cuts))))  # null: of somebody else's record
+    state = sa.case((mine, _state(connection, dialect, rows, own, mapping)))
     there = (
         sa.select(span.label("span"), known.c.fingerprint.label("said"), state.label("state"))
-        .select_from(table.join(known, known.c.key == key))
-        .where(known.c.buried.is_(None), known.c.mapping == mapping)
-        .offset(sa.literal_column("0"))  # else what makes `state` would be made where it is used, three times
+        .select_from(table.outerjoin(known, known.c.key == key))
+        .where(*(table.c[name].is_not(None) for name in rows.key))
+        .offset(_ONCE)
         .subquery()
     )
-    mark = sa.case((there.c.state == _EDITED, -1 - there.c.said), else_=there.c.said)
-    unproved = sa.func.sum(sa.case((there.c.state == _UNPROVED, 1), else_=0))
+    edited, unproved = (
+        sa.func.sum(sa.case((there.c.state == kind, 1), else_=0)) for kind in (_EDITED, _UNPROVED)
+    )
     # Halves: a sum of whole numbers is one of 64 bits on some databases, and fails when it grows beyond.
-    high = sa.func.sum(mark.op(">>")(sa.literal_column("32")))
-    low = sa.func.sum(mark.op("&")(sa.literal_column(str(_LOW))))
-    query = sa.select(there.c.span, sa.func.count(), high, low, unproved).group_by(there.c.span)
-    found = [Tally(0, 0)] * (len(cuts) + 1)
-    for at, count, upper, lower, doubtful in connection.execute(query):
-        found[at] = Tally(count, wrap64((int(upper) << 32) + int(lower)), int(doubtful))
-    return found
+    high = sa.func.sum(there.c.said.op(">>")(sa.literal_column("32")))
+    low = sa.func.sum(there.c.said.op("&")(sa.literal_column(str(_LOW))))
+    query = sa.select(there.c.span, sa.func.count(), high, low, edited, unproved).group_by(there.c.span)
+    spans, others = [Tally(0, 0)] * (len(cuts) + 1), 0
+    for at, count, upper, lower, changed, doubtful in connection.execute(query):
+        if at is None:
+            others = count
+        else:
+            total = wrap64((int(upper) << 32) + int(lower))
+            spans[at] = Tally(count, total, int(changed), int(doubtful))
+    return Tallies(spans, others)
+
+
+def edited(
+    connection: sa.Connection, dialect: Dialect, rows: Rows, own: Companion, mapping: str, limit: int
+) -> list[Mark]:
+    """See `SummingWriter`. Both tables are read once."""
+    known, table = own.rows, rows.table.alias("t")
+    key = dialect.key_bytes(connection, rows, "t")
+    state = _state(connection, dialect, rows, own, mapping)
+    query = (
+        sa.select(*(known.c[name] for name in ("key", "source", "fingerprint", "sum", "version")))
+        .select_from(table.join(known, known.c.key == key))
+        .where(known.c.buried.is_(None), known.c.mapping == mapping, state == _EDITED)
+        .limit(limit)
+    )
+    return [
+        Mark(
+            Key(bytes(key)),
+            Meta(mapping, Key(bytes(source)), Fingerprint(~mark), total, Version(version)),
+        )
+        for key, source, mark, total, version in connection.execute(query)
+    ]
 
 
 def marks(

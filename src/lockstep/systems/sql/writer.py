@@ -24,7 +24,7 @@ from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.foreign import ForeignTable
 from lockstep.systems.sql.items import Item, item_of, key_cells
 from lockstep.systems.sql.rows import Cells, Rows
-from lockstep.values import Change, Contents, Held, Identity, Key, Mark, Outcome, Span, Status, Tally
+from lockstep.values import Change, Contents, Held, Identity, Key, Mark, Outcome, Span, Status, Tallies
 
 _Placed = list[tuple[int, Outcome]]
 _Attempt = Callable[[Sequence[tuple[int, Change]]], _Placed]
@@ -202,7 +202,7 @@ class SQLWriter:
             out.append(Held(key, record_of(rows, mine, [cells[place[name]] for name in mine]), old.meta))
         return out
 
-    def sums(self, mapping: str, cuts: Sequence[Key]) -> list[Tally]:
+    def sums(self, mapping: str, cuts: Sequence[Key]) -> Tallies:
         with self._moment() as connection:
             rows = self._rows(connection)
             return summing.sums(connection, self._dialect, rows, self._own, mapping, cuts)
@@ -216,6 +216,11 @@ class SQLWriter:
             yield page
             if after is None:
                 return
+
+    def edited(self, mapping: str, limit: int) -> list[Mark]:
+        with self._moment() as connection:
+            rows = self._rows(connection)
+            return summing.edited(connection, self._dialect, rows, self._own, mapping, limit)
 
     def strangers(self, mappings: Sequence[str], limit: int) -> tuple[int, list[Key]]:
         with self._moment() as connection:

@@ -1,0 +1,110 @@
+"""Spans on which the two sides do not add up, listed key by key, and who of them is a suspect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lockstep import keys
+from lockstep.agreement.report import Divergence
+from lockstep.agreement.scope import Scope
+from lockstep.agreement.suspects import Suspects
+from lockstep.engine.decide import owned
+from lockstep.engine.derive import Deriver
+from lockstep.errors import CannotSum
+from lockstep.ports import SummingSnapshot
+from lockstep.values import Branch, Key, Mark, Span
+
+READ = 20_000
+"""Up to so many keys are read by key where they differ; more are listed by the source's own sums."""
+
+_PAGE = 5_000
+
+
+class Listing:
+    """Of one mapping. Each side is listed by itself where it can, else read."""
+
+    def __init__(self, scope: Scope, root: Branch, deriver: Deriver) -> None:
+        self._scope = scope
+        self._mapping = scope.mapping
+        self._root = root
+        self._deriver = deriver
+
+    def suspects(self, span: Span, known: int, *, by_source: bool, by_target: bool) -> Suspects:
+        """The keys of a span on which a side does not say what the ledger says. `known`: about how many keys
+        that are. A row of the ledger whose key is none is a finding at once."""
+        rows = {row.key: row for page in self._scope.ledger.rows(span, _PAGE) for row in page}
+        for key in [key for key in rows if not keys.readable(key)]:
+            del rows[key]
+            reason = "a row of the ledger has a key that is none: it was damaged"
+            self._scope.findings.add(Divergence("ledger", keys.text(key), None, reason=reason))
+        suspects: dict[Key, set[Key]] = {key: set() for key, row in rows.items() if row.void}
+        if by_source:
+            missing = set(rows)
+            for numbers in self.numbers(span, known):
+                for key, number in numbers:
+                    row = rows.get(key)
+                    missing.discard(key)
+                    if row is None or row.sum != number:
+                        suspects.setdefault(key, set())
+            suspects |= {key: suspects.get(key, set()) for key in missing}
+        if by_target:
+            default = self._mapping.default_key
+            sent = {
+                (key, item.key): item.sent
+                for key, row in rows.items()
+                for item in owned(row, default).values()
+            }
+            for marks in self.marks(span):
+                for mark in marks:
+                    if sent.pop((mark.meta.key, mark.key), None) != mark.meta.fingerprint:
+                        suspects.setdefault(mark.meta.key, set()).add(mark.key)
+            for key, _ in sent:
+                suspects.setdefault(key, set())
+        return suspects
+
+    def numbers(self, span: Span, known: int) -> Iterator[list[tuple[Key, int]]]:
+        if known > READ:
+            with self._scope.reader.snapshot() as snapshot:
+                if isinstance(snapshot, SummingSnapshot):
+                    try:
+                        yield from snapshot.numbers(self._root, span)
+                    except CannotSum:
+                        pass
+                    else:
+                        return
+        yield from self.numbers_read(span)
+
+    def marks(self, span: Span) -> Iterator[list[Mark]]:
+        try:
+            yield from self._scope.door.marks(self._mapping.name, span)
+        except CannotSum:
+            yield from self.marks_read(span)
+
+    def numbers_read(self, span: Span) -> Iterator[list[tuple[Key, int]]]:
+        """The number of every root in a span, by reading its rows."""
+        left: Span | None = span
+        while left is not None:
+            with self._scope.reader.snapshot() as snapshot:
+                page = snapshot.keys(self._mapping.root.table, left, _PAGE)
+            yield [(key, number) for key, number in self._deriver.numbers(page.keys).items()]
+            left = page.rest
+
+    def marks_read(self, span: Span) -> Iterator[list[Mark]]:
+        """What records say of themselves, by reading all of the target."""
+        after: Key | None = None
+        while True:
+            page = self._scope.door.scan(after, _PAGE)
+            yield [
+                Mark(held.key, held.meta)
+                for held in page
+                if held.meta is not None
+                and held.meta.mapping == self._mapping.name
+                and _in(span, held.meta.key)
+            ]
+            if len(page) < _PAGE:
+                return
+            after = page[-1].key
+
+
+def _in(span: Span, key: Key) -> bool:
+    return (span.after is None or key > span.after) and (span.upto is None or key <= span.upto)

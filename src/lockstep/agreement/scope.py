@@ -1,0 +1,42 @@
+"""What a check of one mapping looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from lockstep.agreement.barrier import Barrier
+from lockstep.agreement.report import Findings
+from lockstep.agreement.suspects import Intended, Rows, Settler
+from lockstep.engine.derive import Deriver
+from lockstep.guard.door import Door
+from lockstep.mapping import Mapping as Declared
+from lockstep.ports import Reader
+from lockstep.state.spans import LedgerSpans
+
+
+class Scope(NamedTuple):
+    """What a check looks at, and where it puts what it finds. `sharing`: the other mappings of the target."""
+
+    mapping: Declared
+    reader: Reader
+    door: Door
+    ledger: LedgerSpans
+    rows: Rows
+    intended: Intended
+    sharing: Sequence[str]
+    barrier: Barrier
+    findings: Findings
+
+    def settler(self, deriver: Deriver) -> Settler:
+        """Who settles its suspects."""
+        return Settler(
+            self.mapping,
+            deriver,
+            self.door,
+            self.rows,
+            self.intended,
+            self.barrier,
+            self.findings,
+            self.sharing,
+        )
