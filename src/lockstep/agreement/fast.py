@@ -67,11 +67,12 @@ class _Fast:
             sources, targets = pool.submit(self._source, cuts), pool.submit(self._target, cuts)
             ledger = [self._scope.ledger.sums(span) for span in _spans(cuts)]
             source, target = sources.result(), targets.result()
-        few = sum(tally.edited for tally in target.spans) <= LISTED
-        unlike = [_unlike(*three, few=few) for three in zip(ledger, source, target.spans, strict=True)]
-        listed = self._list(cuts, ledger, unlike)
-        edited = {n for n, tally in enumerate(target.spans) if tally.edited} - listed
-        if edited:
+        unlike = [_unlike(*three) for three in zip(ledger, source, target.spans, strict=True)]
+        edited = {n for n, tally in enumerate(target.spans) if tally.edited}
+        if sum(ledger[n].rows for n in edited) <= LISTED or _edits(target) > LISTED:
+            unlike = [(one, other or n in edited) for n, (one, other) in enumerate(unlike)]
+        edited -= self._list(cuts, ledger, unlike)
+        if edited:  # in more spans than are worth listing
             self._edited(cuts, edited)
         if target.others != 0:
             self._strangers()
@@ -182,12 +183,14 @@ def _spans(cuts: Sequence[Key]) -> Iterator[Span]:
         yield Span(after, upto)
 
 
-def _unlike(ledger: Sums, source: Tally, target: Tally, *, few: bool) -> tuple[bool, bool]:
-    """Whether the source, and whether the target, does not add up to the ledger. `few`: what was edited is
-    asked for by itself."""
+def _edits(target: Tallies) -> int:
+    return sum(tally.edited for tally in target.spans)
+
+
+def _unlike(ledger: Sums, source: Tally, target: Tally) -> tuple[bool, bool]:
+    """Whether the source, and whether the target, does not add up to the ledger."""
     by_source = (ledger.rows, ledger.numbers) != (source.records, source.total) or ledger.unknown > 0
     by_target = ledger.sent != target.total or ledger.records not in (None, target.records)
-    by_target |= target.edited > 0 and not few
     return by_source, by_target
 
 
