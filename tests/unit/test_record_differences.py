@@ -43,3 +43,14 @@ def test_what_is_no_timeline_differs_place_by_place(actual: list[Any]) -> None:
     found = told([{"start": START, "end": None, "value": 1}], actual)
     assert found
     assert all(path.startswith(("plan[0].", "plan[1]")) for path, _, _ in found)
+
+
+def test_parts_that_have_keys_differ_key_by_key() -> None:
+    one, two, three = ({"key": key, "seats": 1} for key in ("S-1", "S-2", "S-3"))
+    assert told([one, two], [two | {"seats": 3}, three]) == [
+        ("plan[S-1]", one, MISSING),
+        ("plan[S-2].seats", 1, 3),
+        ("plan[S-3]", MISSING, three),
+    ]
+    assert told([one, two], [two, one])[0] == ("plan[0].key", "S-1", "S-2"), "the order alone differs"
+    assert told([one, one], [one])[0] == ("plan[1]", one, MISSING), "no key names one of them"

@@ -127,7 +127,7 @@ def test_an_edit_by_a_person_is_found_and_mended(
     (report,) = pipeline.verify("accounts", method="deep")
     assert report.counts == {"different": 1}
     (field,) = report.divergences[0].fields
-    assert field.path == "subscriptions[0].charges.Pro[2026-05-01 to 2027-01-01].Pro-seat.quantity"
+    assert field.path == "subscriptions[S-1].charges.Pro[2026-05-01 to 2027-01-01].Pro-seat.quantity"
     assert (field.expected, field.actual) == (4, 40)
     ls.repair(pipeline, "accounts")
     ls.run(pipeline, once=True)

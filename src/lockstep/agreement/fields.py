@@ -16,8 +16,8 @@ _SPAN = set(Span._fields)
 
 
 class FieldDiff(Struct, frozen=True):
-    """One field: `path` as `company.name` or `tags[2]`, of a timeline `price[2026-01-01 to 2026-03-01]`; a
-    side that lacks it says "(missing)"."""
+    """One field: `path` as `company.name` or `tags[2]`, of parts that have keys `subscriptions[S-7]`, of a
+    timeline `price[2026-01-01 to 2026-03-01]`; a side that lacks it says "(missing)"."""
 
     path: str
     expected: Any
@@ -40,9 +40,9 @@ def _diff(path: str, expected: Any, actual: Any) -> Iterator[FieldDiff]:
             else:
                 yield from _diff(inner, expected[name], actual[name])
     elif isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
-        by_date = list(_by_date(path, expected, actual))
-        if by_date:
-            yield from by_date
+        found = list(_by_date(path, expected, actual)) or list(_by_key(path, expected, actual))
+        if found:
+            yield from found
             return
         for at in range(max(len(expected), len(actual))):
             inner = f"{path}[{at}]"
@@ -69,6 +69,27 @@ def _by_date(path: str, expected: Sequence[Any], actual: Sequence[Any]) -> Itera
             yield FieldDiff(inner, MISSING if one is None else one, MISSING if other is None else other)
         else:
             yield from _diff(inner, one, other)
+
+
+def _by_key(path: str, expected: Sequence[Any], actual: Sequence[Any]) -> Iterator[FieldDiff]:
+    """Of parts that have keys: which part differs, in what. Without the first, all others have moved."""
+    ours, theirs = _keyed(expected), _keyed(actual)
+    if ours is None or theirs is None:
+        return
+    for key in {**ours, **theirs}:
+        inner = f"{path}[{key}]"
+        if key in ours and key in theirs:
+            yield from _diff(inner, ours[key], theirs[key])
+        else:
+            yield FieldDiff(inner, ours.get(key, MISSING), theirs.get(key, MISSING))
+
+
+def _keyed(parts: Sequence[Any]) -> dict[str, Any] | None:
+    """By `key`; None where one has none that is a text, or two have the same."""
+    if not all(isinstance(one, Mapping) and isinstance(one.get("key"), str) for one in parts):
+        return None
+    found = {one["key"]: one for one in parts}
+    return found if len(found) == len(parts) else None
 
 
 def _timeline(form: Sequence[Any]) -> Timeline[Any]:
