@@ -48,6 +48,8 @@ def _books_are_closed(world: World) -> None:
 LOADING = (
     "begun",
     "hinted",
+    "spanned",
+    "followed",
     "created",
     "appended",
     "taken",

@@ -11,6 +11,8 @@ POINTS = {
     "journalled": "they are durable in the journal",
     "acknowledged": "the source was told so",
     "hinted": "full spans are in the journal, and nothing is noted of it",
+    "spanned": "passes over all keys that a start asks for are noted, and the log is not followed yet",
+    "followed": "the log is followed from now on, and no code was tried on a sample yet",
     "begun": "a new consumer is known, and has no hints yet",
     "created": "the target was made, and the state store does not know it yet",
     "recovered": "intents that a crash left are hinted, and not void yet",

@@ -87,6 +87,7 @@ def _derived(deriver: Deriver, found: list[Key], now: float) -> Iterator[tuple[K
 
 
 def passing_over(consumer: Consumer, store: Store) -> bool:
-    """Whether a pass over all keys is under way: what the ledger says is of both codes then."""
+    """Whether a pass over all keys is under way: what the ledger says is of both codes then. One of which
+    nothing is settled is not: it was noted before the code could be tried, and must not let it in unasked."""
     known = store.backfills.newest(consumer.id)
-    return known is None or known.finished_at is None
+    return known is None or (known.finished_at is None and known.done > 0)

@@ -14,6 +14,7 @@ from lockstep.engine.consumer import ConsumerThread
 from lockstep.engine.given import Given
 from lockstep.engine.lease import Lease
 from lockstep.engine.noting import QUIET, Fault
+from lockstep.engine.points import passing
 from lockstep.engine.recipe import recipe
 from lockstep.engine.recode import Recoding
 from lockstep.engine.spans import FullSpans, Spanned
@@ -193,11 +194,13 @@ class SourceFlow(threading.Thread):
         self._spans.hint(spans, capture, recoding)
         if hole is not None or (capture.started and _moment(capture) != self._begun):
             self._spans.hint_others(hole, lost, capture, mine)
+        passing("spanned")
         for one in threads or self.consumers:
             one.hold(_held(one.mapping, capture))
         followed = self._pipeline.tables(self.source.name)
         self._lease.under(partial(self._store.note_journal, source=self.source.name, followed=followed))
         self._capturer.begin(capture)
+        passing("followed")
         self._hole, self._begun = None, _moment(capture)
         if threads:
             for one in threads:
