@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -106,7 +107,13 @@ def before(row: sa.Row[Any]) -> Before:
     """The `KNOWN` columns of a companion row as values."""
     _, mapping, source, mark, total, version, names, buried = tuple(row)
     meta = Meta(mapping, Key(bytes(source)), Fingerprint(mark), total, Version(version))
-    return Before(meta, tuple(json.loads(names)), buried is None)
+    return Before(meta, _named(names), buried is None)
+
+
+@lru_cache(maxsize=1_000)
+def _named(text: str) -> tuple[str, ...]:
+    """The names that records had: a few sets of them, in millions of rows."""
+    return tuple(json.loads(text))
 
 
 def after(
