@@ -29,7 +29,8 @@ _STALE = 3
 @dataclass
 class Asked:
     """A change, and its state. `account`: what should be, None: nothing; `before`: what was sent; `waits`:
-    subscriptions that cannot be ended yet, and why."""
+    subscriptions that cannot be ended yet, and why; `missing`: those that it should have and has not;
+    `refused`: what Zuora said, before it was looked for them on other accounts."""
 
     change: Change
     number: str
@@ -39,6 +40,7 @@ class Asked:
     requests: list[Request] = field(default_factory=list)
     whole: bool = True
     waits: dict[str, str] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
     intent: Intent | None = None
     outcome: Outcome | None = None
     wrote: bool = False
@@ -46,6 +48,7 @@ class Asked:
     settled: bool = False
     tries: int = 0
     stale: int = 0
+    refused: Declined | None = None
 
     @property
     def likely(self) -> FoundAccount | None:
@@ -147,7 +150,10 @@ class Asked:
                 )
             return True
         if isinstance(error, Declined):
-            self.outcome = rejected(error)
+            if self.missing and self.refused is None:
+                self.refused, self.requests = error, []
+            else:
+                self.outcome = rejected(error)
             return True
         if definite(error):
             return True

@@ -83,9 +83,9 @@ class Moves:
 
     def look(self, one: Asked, tree: FoundAccount | None, *, always: bool = False) -> list[str]:
         """The subscriptions that it should have, has not, and that may be on another account: where a note
-        says so, or Zuora has said that there is one of that number."""
-        missing = _missing(one, tree)
-        if always or one.stale:
+        says so, or Zuora has refused to make them."""
+        missing = one.missing = _missing(one, tree)
+        if always or one.stale or one.refused is not None:
             return sorted(missing)
         return sorted(
             each for each in missing if each in self._leaving and self._leaving[each].on != one.number
@@ -106,7 +106,7 @@ class Moves:
         self._arrive(one, tree)
         return [
             self._move(one, there)
-            for number in sorted(_missing(one, tree) & self._elsewhere.keys())
+            for number in sorted(one.missing & self._elsewhere.keys())
             if (there := self._said(number)) is not None and there.found.account != one.number
         ]
 

@@ -14,6 +14,7 @@ from lockstep.systems.zuora.account_plan import AccountPlan, removal
 from lockstep.systems.zuora.asked import Asked, rejected
 from lockstep.systems.zuora.catalogue import Catalogue, assert_sold, named_by
 from lockstep.systems.zuora.client import Client
+from lockstep.systems.zuora.failures import Declined
 from lockstep.systems.zuora.likeness import Likeness
 from lockstep.systems.zuora.moving import Moves
 from lockstep.systems.zuora.noted import Noted
@@ -70,8 +71,10 @@ class Planning:
                 if one.account is not None:
                     assert_sold(one.account, catalogue)
                 plan = self._planned(one, tree, today, moves)
+                if one.refused is not None and one.missing and not plan.moves:
+                    raise one.refused
                 made = requests_of(one.number, plan, today=today, rules=self._rules, catalogue=catalogue)
-            except DataError as error:
+            except (DataError, Declined) as error:
                 one.outcome = rejected(error)
                 continue
             one.requests, one.whole = made.some, made.whole and not plan.waits

@@ -206,11 +206,12 @@ class ZuoraWriter:
         for _ in range(_ROUNDS):
             left = {key: one for key, one in asked.items() if one.outcome is None}
             if not left:
-                return
+                break
             self._planning.plan([one for one in left.values() if not one.requests], moves)
             sending.settle()
             moves.flush()
             sending.send({key: one for key, one in left.items() if one.outcome is None})
+        moves.flush()
 
     def steps(self, changes: Sequence[Change]) -> dict[Key, Steps]:
         """What writing these accounts would do. Sends nothing but reads."""

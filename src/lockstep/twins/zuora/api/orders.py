@@ -101,10 +101,10 @@ def worked(call: Call, said: NewOrder) -> tuple[Order, Changed]:
         named = first.create_subscription.subscription_number if first.create_subscription else None
         key = one.subscription_number or named
         before = tenant.store.history(key) if key is not None else ()
-        if before and before[-1].account != order.account and before[-1].invoice_owner != order.account:
-            raise Refused(30, f"subscription {key} does not belong to account {order.account}")
         if first.type == "CreateSubscription" and before:
             raise Refused(43, f"Subscription number {key} already exists.")
+        if before and before[-1].account != order.account and before[-1].invoice_owner != order.account:
+            raise Refused(30, f"subscription {key} does not belong to account {order.account}")
         if key is not None and any(after[-1].number == key for _, after, _ in changed):
             raise Refused(30, f"the order names subscription {key} twice")
         after = history.ordered(before, one.order_actions, order, key)
