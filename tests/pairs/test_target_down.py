@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import uuid
@@ -33,6 +34,7 @@ class Down(World):
     def __init__(self, root: Path, url: str, server: Server) -> None:
         self.server = server
         self.proxy = Proxy("127.0.0.1", server.port)
+        self.timeout = TIMEOUT
         self.name = f"down_{uuid.uuid4().hex[:8]}"
         where = server.url if isinstance(server, OpenSearchServer) else server.url()
         kind = "opensearch" if isinstance(server, OpenSearchServer) else "postgres"
@@ -52,7 +54,7 @@ class Down(World):
 
     def _impatient(self) -> Target:
         if isinstance(self.server, OpenSearchServer):
-            cluster = ls.OpenSearch(f"http://127.0.0.1:{self.proxy.port}", timeout=TIMEOUT)
+            cluster = ls.OpenSearch(f"http://127.0.0.1:{self.proxy.port}", timeout=self.timeout)
             return cluster.index(self.name, settings={"number_of_replicas": 0})
         url = self.server.url().replace(f":{self.server.port}/", f":{self.proxy.port}/")
         columns = COLUMNS | {"tags": "jsonb", "threads": "json"}
@@ -76,7 +78,8 @@ class Down(World):
 
     def _still(self) -> None:
         for process in self._processes():
-            os.kill(process, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):  # one that served a connection may have ended
+                os.kill(process, signal.SIGSTOP)
 
     def up(self) -> None:
         """As before, whatever it was."""
@@ -84,8 +87,14 @@ class Down(World):
         if self.server.pid is None:
             self.server.start()
         for process in self._processes():
-            os.kill(process, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
         self.proxy.accept()
+
+    def assert_agreement(self) -> None:
+        """A check is no place to be impatient: it may have to wait for scripts to be compiled."""
+        self.timeout = 90.0
+        super().assert_agreement()
 
     def _processes(self) -> list[int]:
         assert self.server.pid is not None
