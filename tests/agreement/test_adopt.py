@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 import lockstep as ls
+from lockstep.agreement.cause import ADOPTED
 from tests.pairs.world import World
 
 KILLED = ("created", "intended:2", "written:1", "written:3", "settled:2")
@@ -109,6 +110,8 @@ def test_what_is_equal_is_taken_over_and_what_differs_is_left(world: World) -> N
     assert left == {("different", "5"), ("different", "6"), ("extra", "900"), ("extra", "901")}
     for report in (deep, ls.verify(world.pipeline(), "people")):
         assert report.counts == {"different": 2, "extra": 2}, "each record once"
+        said = {one.key: ([field.path for field in one.fields], one.cause) for one in report.divergences}
+        assert said["5"] == (["email"], ADOPTED)
     world.do("UPDATE users SET email = 'new' WHERE id = 6")
     world.run()
     assert touched(world) == [6, 7, 8, 9], "a change of the source writes what was left"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lockstep.agreement.cause import (
+    ADOPTED,
     BEHIND,
     BOOKS,
     CHANGED,
@@ -19,11 +20,12 @@ from lockstep.agreement.cause import (
     cause,
 )
 from lockstep.agreement.report import Divergence
-from lockstep.state.rows import Row
+from lockstep.state.rows import Owned, Row
 from lockstep.values import Key
 
 KEY = Key(b"k")
 ROW, SENT, VOID = Row(KEY), Row(KEY, sent=1), Row(KEY, sent=1, void=True)
+TAKEN_OVER = Row(KEY, targets=(Owned(KEY, left=True),))
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,7 @@ ROW, SENT, VOID = Row(KEY), Row(KEY, sent=1), Row(KEY, sent=1, void=True)
         ("stale", SENT, False, False, BEHIND),
         ("different", SENT, False, False, OTHERS),
         ("different", SENT, False, True, CHANGED),
+        ("different", TAKEN_OVER, False, True, ADOPTED),
         ("different", VOID, False, True, DOUBT),
         ("missing", VOID, False, False, DOUBT),
         ("missing", VOID, True, False, STUCK),

@@ -9,6 +9,7 @@ NEVER = "never derived: a hint of it was lost, or has not been worked yet"
 UNDONE = "the write of it was lost, or the record was put back to an earlier state"
 LOST = "the write was lost, or somebody removed the record"
 OTHERS = "changed by someone else"
+ADOPTED = "it stood here before Lockstep; `lockstep repair` writes what the source means"
 CHANGED = "the mapping has changed since it was written"
 STUCK = "stuck: see `lockstep stuck`"
 DOUBT = "in doubt since a crash or a broken connection: a run settles it"
@@ -39,6 +40,8 @@ def cause(one: Divergence, row: Row | None, *, stuck: bool, mapping_changed: boo
         return LEFT
     if one.kind == "stale" and one.sent:
         return UNDONE
+    if any(item.left for item in (row.targets if row is not None and row.targets else ())):
+        return ADOPTED
     if mapping_changed:
         return CHANGED
     return BEHIND if one.kind == "stale" else OTHERS

@@ -16,7 +16,7 @@ import msgspec
 
 from lockstep import keys
 from lockstep.agreement.barrier import Barrier
-from lockstep.agreement.fields import diff
+from lockstep.agreement.fields import FieldDiff, diff
 from lockstep.agreement.report import COPY, Divergence, Findings
 from lockstep.canonical import canonical, fingerprint
 from lockstep.engine.decide import owned
@@ -25,7 +25,7 @@ from lockstep.guard.door import Door
 from lockstep.mapping import Desired
 from lockstep.mapping import Mapping as Declared
 from lockstep.state.rows import Owned, Row
-from lockstep.values import Held, Key
+from lockstep.values import Held, Key, Record
 
 AT_ONCE = 5_000
 _ROUNDS = 5
@@ -168,9 +168,11 @@ class Settler:
             return Divergence("missing", source, target, sent=sent)
         actual = fingerprint(item.key, canonical(found.record))
         if not self._mine(one.key, found):
-            return Divergence(
-                "different", source, target, reason="it does not say it is from here", sent=sent
-            )
+            reason = "it does not say it is from here"
+            if known is not None and known.left:
+                reason = "it differed when it was taken over, and was left"
+            fields = tuple(_differing(item.record, found.record))
+            return Divergence("different", source, target, fields, reason=reason, sent=sent)
         meta = found.meta
         assert meta is not None
         if actual == item.fingerprint:
@@ -190,6 +192,12 @@ class Settler:
 
     def _mine(self, key: Key, found: Held) -> bool:
         return found.meta is not None and (found.meta.mapping, found.meta.key) == (self._mapping.name, key)
+
+
+def _differing(expected: Record, actual: Record) -> list[FieldDiff]:
+    """Of a record that is not ours: it may have columns that the mapping does not name."""
+    named = {name: value for name, value in actual.items() if name in expected}
+    return diff(expected, named) or diff(expected, actual)
 
 
 def _same(before: Derived, after: Derived) -> bool:
