@@ -70,6 +70,18 @@ def test_one_that_is_prolonged_goes_on_where_it_would_have_ended(tenant: Tenant)
     assert order(tenant, longer) == []
 
 
+def test_one_that_is_prolonged_can_end_before_anything_is_charged_again() -> None:
+    tenant, june = Tenant(), dt.date(2026, 6, 1)
+    gap = {"PRO": Timeline([(START, APRIL, PRO), (june, None, PRO)])}
+    order(tenant, wish(charges=gap))
+    order(tenant, wish((MARCH, True), (APRIL, None), charges=gap))
+    assert order(tenant, wish((MARCH, True), charges=gap)) == [Suspend(date=APRIL)]
+    sooner = {"PRO": Timeline([(START, APRIL, PRO), (MAY, None, PRO)])}
+    back, *_ = order(tenant, wish((MARCH, True), (MAY, None), charges=sooner))
+    assert back == Resume(date=MAY), "what changes from then on is not before the last resumption"
+    assert tenant.costs(MAY) == {"PRO": PRO}
+
+
 def test_one_that_should_not_have_been(tenant: Tenant) -> None:
     order(tenant, wish((MARCH, True)))
     assert order(tenant, wish()) == [Resume(date=MARCH)]

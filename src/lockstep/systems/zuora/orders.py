@@ -104,6 +104,7 @@ def _aim(
         max(billed.values(), default=None),
         end.limit,
         end.cancelled is not None,
+        found.resumed,
     )
     before = _kept(held, _paused(charges, stops.empty), billed, end.limit)
     expected, wanted = _paused(before, stops.ordered), _paused(charges, should.paused)

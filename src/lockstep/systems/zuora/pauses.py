@@ -47,12 +47,13 @@ def pauses(
     billed_to: dt.date | None,
     limit: dt.date | None,
     cancelled: bool,
+    resumed: dt.date | None,
 ) -> Pauses:
     """What to order. A suspension stops all plans on one day, so none begins before what was billed of any.
 
     A pause in which nothing is charged yet needs no order; nor does one until the cancellation, before
-    which the plans are removed. One that is prolonged goes on where it would have ended: what is charged
-    first in it is what there is to stop.
+    which the plans are removed. One that is prolonged goes on where it would have ended, with the last
+    resumption: all of it could only be ordered if that were undone.
     """
     charged = together(held).map(lambda _: True)
     stays = charged.between(None, billed_to) if billed_to is not None else Timeline()
@@ -60,11 +61,12 @@ def pauses(
     ordered: list[Span[bool]] = []
     actions: list[Action] = []
     for pause in possible:
-        stopped = charged.between(pause.start, pause.end)
-        if not stopped or (cancelled and pause.end == limit):
-            continue
-        start = stopped.spans[0].start
+        start = pause.start
         assert start is not None, "a subscription has a start"
+        if not charged.between(start, pause.end) or (cancelled and pause.end == limit):
+            continue
+        if resumed is not None and start < resumed and not charged.between(start, resumed):
+            start = resumed
         ordered.append(Span(start, pause.end, True))
         actions.append(Suspend(date=start))
         if pause.end is not None and pause.end != limit:
