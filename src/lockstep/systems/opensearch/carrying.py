@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from lockstep.errors import Refused
-from lockstep.systems.opensearch import walk, wire
+from lockstep.systems.opensearch import documents, walk, wire
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.indices import Origin
 from lockstep.systems.opensearch.layout import Layout
@@ -80,7 +80,7 @@ class Carrier:
         for hits in walk.pages(self._client, self._origin.name, request, where):
             if stopped():
                 return False
-            self._page({hit["_id"]: _source(self._origin.name, hit) for hit in hits})
+            self._page({hit["_id"]: documents.source(hit) for hit in hits})
             note(len(hits))
         return True
 
@@ -201,13 +201,3 @@ def _parts(lines: list[bytes]) -> Iterator[list[bytes]]:
         size += len(line)
     if part:
         yield part
-
-
-def _source(index: str, hit: dict[str, Any]) -> dict[str, Any]:
-    source = hit.get("_source")
-    if not isinstance(source, dict):
-        raise Refused(
-            f"the document {hit.get('_id')!r} of {index} comes back without its source",
-            "Use a user who may read every field.",
-        )
-    return source

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from lockstep.canonical import canonical
 from lockstep.errors import Refused, Unreachable
 from lockstep.ports import Moving, Writer
-from lockstep.systems.opensearch import bulk, likeness, walk, wire
+from lockstep.systems.opensearch import bulk, documents, likeness, walk, wire
 from lockstep.systems.opensearch.carrying import Carrier
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.indices import Origin, index_of, marked, origin_of
@@ -80,7 +80,7 @@ class ForeignIndex:
             raise Unreachable("the reading of the index was broken off", "Ask again.")
         pages, left, _ = self._walk
         while len(left) < limit and (hits := next(pages, None)):
-            left += self._owned([_held(hit) for hit in hits])
+            left += self._owned([documents.held(hit) for hit in hits])
         page = left[:limit]
         self._walk = _Walk(pages, left[limit:], page[-1].key if page else None)
         return page
@@ -192,13 +192,3 @@ class ForeignIndex:
     def _count(self, index: str) -> int:
         answer = self._client.ask("GET", f"/{index}/_count")
         return 0 if answer is None else int(answer["count"])
-
-
-def _held(hit: dict[str, Any]) -> Held:
-    source = hit.get("_source")
-    if not isinstance(source, dict):
-        raise Refused(
-            f"the document {hit.get('_id')!r} comes back without its source",
-            "Use a user who may read every field.",
-        )
-    return Held(bulk.key_of(hit["_id"]), *wire.split(hit["_id"], source))

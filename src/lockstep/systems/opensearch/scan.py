@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lockstep.errors import DataError, Refused, SystemError_, TargetReplaced
-from lockstep.systems.opensearch import bulk, wire
+from lockstep.systems.opensearch import bulk, documents, wire
 from lockstep.systems.opensearch.client import Client
 from lockstep.values import Contents, Held, Key, Version
 
@@ -88,10 +88,10 @@ class Scanner:
         )
         if answer is None:
             raise self.gone()
-        documents = answer.get("docs")
-        if not isinstance(documents, list) or len(documents) != len(ids):
+        answered = answer.get("docs")
+        if not isinstance(answered, list) or len(answered) != len(ids):
             raise self._client.rubbish(repr(answer).encode())
-        for found, document in zip(ids, documents, strict=True):
+        for found, document in zip(ids, answered, strict=True):
             if document.get("error"):
                 if document["error"].get("type") == "index_not_found_exception":
                     raise self.gone()
@@ -99,11 +99,11 @@ class Scanner:
             if document.get("_id") != found:
                 raise self._client.rubbish(repr(document).encode())
             if document.get("found"):
-                yield found, _source(document)
+                yield found, documents.source(document)
 
     def _merged(self, foreign: list[str], start: str | None, limit: int) -> list[Held]:
         """Ours in the order of `_lockstep.id`, with the others put where they belong."""
-        page = [_held(hit) for hit in self._ours(start, limit)]
+        page = [documents.held(hit) for hit in self._ours(start, limit)]
         after = b"" if start is None else bulk.key_of(start)
         until = page[-1].key if len(page) == limit else None
         among = [
@@ -150,7 +150,7 @@ class Scanner:
                     f"cluster does not sort by id: {error}",
                     "Allow it (indices.id_field_data.enabled: true), or remove those documents.",
                 ) from error
-            page += [_held(hit) for hit in hits]
+            page += [documents.held(hit) for hit in hits]
             if len(hits) < size:
                 break
             start = hits[-1]["_id"]
@@ -200,19 +200,3 @@ class Scanner:
         found, original = hit["_id"], hit["sort"][0]
         other = f"{self._index} holds a document {found!r} that somebody copied from Lockstep's {original!r}"
         return DataError(other, f"Delete it (DELETE /{self._index}/_doc/{found}), or its field {wire.META}.")
-
-
-def _held(hit: dict[str, Any]) -> Held:
-    found = hit["_id"]
-    record, meta = wire.split(found, _source(hit))
-    return Held(bulk.key_of(found), record, meta)
-
-
-def _source(document: dict[str, Any]) -> Any:
-    source = document.get("_source")
-    if not isinstance(source, dict):
-        raise Refused(
-            f"the document {document.get('_id')!r} comes back without its source",
-            "Use an index whose mapping keeps `_source`, and a user who may read every field.",
-        )
-    return source
