@@ -17,13 +17,14 @@ import math
 import re
 from typing import Any, NoReturn, TypeVar
 
+from lockstep.civil import civil, date_text, days_of
+
 Place = int | float
 """Days or microseconds since 0001-01-01; an infinity for infinity."""
 
 DAY = 86_400_000_000
 """Microseconds of a day."""
 
-_CYCLE = 146_097  # days of 400 years, after which the calendar repeats itself
 _MICRO = dt.timedelta(microseconds=1)
 _ORIGIN = dt.datetime(1, 1, 1)  # noqa: DTZ001 - the calendar's own zero, in no zone
 
@@ -131,11 +132,11 @@ class FarDate(Far, dt.date):
         return other.place if isinstance(other, FarDate) else other.toordinal() - 1
 
     def _civil(self) -> tuple[int, int, int]:
-        return _civil(self.place) if not self.infinite else self._refuse()
+        return civil(self.place) if not self.infinite else self._refuse()
 
     @property
     def text(self) -> str:
-        return _infinity(self.place) or _date_text(self.place)
+        return _infinity(self.place) or date_text(self.place)
 
 
 class FarDatetime(Far, dt.datetime):
@@ -161,7 +162,7 @@ class FarDatetime(Far, dt.datetime):
         return other.place if isinstance(other, FarDatetime) else micros_of(other)
 
     def _civil(self) -> tuple[int, int, int]:
-        return _civil(self.place // DAY) if not self.infinite else self._refuse()
+        return civil(self.place // DAY) if not self.infinite else self._refuse()
 
     @property
     def text(self) -> str:
@@ -169,7 +170,7 @@ class FarDatetime(Far, dt.datetime):
             return _infinity(self.place)
         days, micros = divmod(int(self.place), DAY)
         clock = (_ORIGIN + micros * _MICRO).time().isoformat()
-        return f"{_date_text(days)}T{clock}{'Z' if self.tzinfo is not None else ''}"
+        return f"{date_text(days)}T{clock}{'Z' if self.tzinfo is not None else ''}"
 
 
 class FarTime(Far, dt.time):
@@ -274,12 +275,6 @@ def clock_at(micros: int, zone: dt.tzinfo | None) -> dt.time:
     return (_ORIGIN + micros * _MICRO).time().replace(tzinfo=zone)
 
 
-def days_of(year: int, month: int, day: int) -> int:
-    """Days since 0001-01-01 of a date of any year; 0 is 1 BC."""
-    cycles, rest = divmod(year - 1, 400)
-    return dt.date(rest + 1, month, day).toordinal() - 1 + cycles * _CYCLE
-
-
 def zone_text(offset: dt.timedelta | None) -> str:
     """`Z`, `+02:00`, `-00:01:15`; nothing where there is no zone."""
     if offset is None:
@@ -296,18 +291,6 @@ def time_text(value: dt.time) -> str:
     if isinstance(value, Far):
         return value.text
     return value.replace(tzinfo=None).isoformat() + zone_text(value.utcoffset())
-
-
-def _civil(days: Place) -> tuple[int, int, int]:
-    cycles, rest = divmod(int(days), _CYCLE)
-    within = dt.date.fromordinal(rest + 1)
-    return within.year + 400 * cycles, within.month, within.day
-
-
-def _date_text(days: Place) -> str:
-    year, month, day = _civil(days)
-    sign = "-" if year < 0 else "+" if year > 9999 else ""
-    return f"{sign}{abs(year):04d}-{month:02d}-{day:02d}"
 
 
 def _infinity(place: Place) -> str:

@@ -28,7 +28,6 @@ interval  38 · its length with months of 30 days + 2^127, 16 bytes · months + 
 from __future__ import annotations
 
 import datetime as dt
-import math
 import zlib
 from collections.abc import Sequence
 from decimal import Decimal
@@ -39,16 +38,14 @@ from lockstep.errors import DataError
 from lockstep.far import (
     DAY,
     Far,
-    FarDate,
-    FarDatetime,
     FarTime,
-    Place,
-    clock_micros,
     date_at,
     datetime_at,
     time_text,
 )
 from lockstep.interval import duration, interval, parts_of
+from lockstep.key_far import place_from, put_far, put_zoned
+from lockstep.key_numbers import digits, put_int, put_number, take_number
 from lockstep.values import Key
 
 FORMAT = 1
@@ -59,7 +56,6 @@ _MICRO = dt.timedelta(microseconds=1)
 _LAST = (dt.datetime.max.replace(tzinfo=dt.UTC) - _ORIGIN_UTC) // _MICRO
 _SHORT = 1 << 56
 _TAGS = [bytes((0x14 + size,)) for size in range(8)]  # of whole numbers above 0 and below _SHORT
-_FRACTION_DIGITS = 16_383  # PostgreSQL's own limit; keeps 1E-1000000 from filling memory
 
 
 def encode(values: Sequence[Any]) -> Key:
@@ -88,7 +84,7 @@ def encode_one(value: Any) -> Key | None:
 def _put(out: bytearray, value: Any) -> None:
     kind = type(value)
     if kind is int:
-        _put_int(out, value)
+        put_int(out, value)
         out.append(0)
     elif kind is str:
         out.append(0x30)
@@ -100,7 +96,7 @@ def _put(out: bytearray, value: Any) -> None:
         out.append(0x32)
         out += value.bytes
     elif kind is float or kind is Decimal:
-        _put_number(out, value)
+        put_number(out, value)
     elif kind is bytes or kind is bytearray or kind is memoryview:
         out.append(0x31)
         out += bytes(value).replace(b"\0", b"\0\xff")
@@ -119,9 +115,9 @@ def _put(out: bytearray, value: Any) -> None:
         out.append(0x34)
         out += ((dt.datetime.combine(_ORIGIN, value) - _ORIGIN) // _MICRO).to_bytes(8, "big")
     elif isinstance(value, Far):
-        _put_far(out, value)
+        put_far(out, value)
     elif kind is dt.time:
-        _put_zoned(out, value)
+        put_zoned(out, value)
     elif isinstance(value, dt.timedelta):
         _put_interval(out, value)
     elif value is None:
@@ -133,36 +129,6 @@ def _put(out: bytearray, value: Any) -> None:
         )
 
 
-def _put_far(out: bytearray, value: Far) -> None:
-    if isinstance(value, FarTime):
-        if value.tzinfo is not None:
-            _put_zoned(out, value)
-            return
-        out.append(0x34)
-        out += DAY.to_bytes(8, "big")
-        return
-    if isinstance(value, FarDate):
-        tags, size = (0x33, 0x2B), 4
-    else:
-        assert isinstance(value, FarDatetime)
-        tags, size = ((0x35, 0x2D) if value.tzinfo is None else (0x36, 0x2E)), 8
-    room = 1 << 8 * size
-    out.append(tags[value.place < 0])
-    place = value.place
-    if not value.infinite and not -room < place < room - 1:
-        raise DataError(f"{value.text} is too far away to be part of a key", "Use another key column.")
-    whole = (room - 1 if place > 0 else 0) if value.infinite else int(place) % room
-    out += whole.to_bytes(size, "big")
-
-
-def _put_zoned(out: bytearray, value: dt.time) -> None:
-    offset = value.utcoffset()
-    west = 0 if offset is None else -int(offset.total_seconds())
-    out.append(0x37)
-    out += (clock_micros(value) + west * 1_000_000 + (1 << 63)).to_bytes(8, "big")
-    out += (west + (1 << 31)).to_bytes(4, "big")
-
-
 def _put_interval(out: bytearray, value: dt.timedelta) -> None:
     months, days, micros = parts_of(value)
     out.append(0x38)
@@ -170,53 +136,6 @@ def _put_interval(out: bytearray, value: dt.timedelta) -> None:
     out += (months + (1 << 31)).to_bytes(4, "big")
     out += (days + (1 << 31)).to_bytes(4, "big")
     out += (micros + (1 << 63)).to_bytes(8, "big")
-
-
-def _put_int(out: bytearray, value: int) -> None:
-    size = (value.bit_length() + 7) // 8
-    if value >= 0:
-        if size <= 8:
-            out.append(0x14 + size) if size < 8 else out.extend((0x1C, 0, 0, 0, 8))
-        else:
-            out.append(0x1C)
-            out += size.to_bytes(4, "big")
-        out += value.to_bytes(size, "big")
-        return
-    size = ((~value).bit_length() + 7) // 8 if value != -1 else 0
-    size = max(size, 1)
-    if size < 8:
-        out.append(0x14 - size)
-    else:
-        out.append(0x0C)
-        out += (0xFFFFFFFF - size).to_bytes(4, "big")
-    out += ((1 << (8 * size)) + value).to_bytes(size, "big")
-
-
-def _put_number(out: bytearray, value: float | Decimal) -> None:
-    number = Decimal(repr(value)) if isinstance(value, float) else value
-    if number.is_nan():
-        out.append(0x1E)
-        return
-    if number.is_infinite():
-        out.append(0x1D if number > 0 else 0x0B)
-        return
-    sign, digits, exponent = (number or Decimal()).as_tuple()
-    assert isinstance(exponent, int)
-    if abs(exponent) > 131_072 + _FRACTION_DIGITS:
-        raise DataError(f"the number {value} has too many digits to be a key", "Use another key column.")
-    unscaled = int(Decimal((sign, digits, 0)))  # Python's int takes no text of 4,301 digits, Decimal does
-    if exponent >= 0:
-        _put_int(out, unscaled * 10**exponent)
-    else:
-        whole, rest = divmod(unscaled, 10**-exponent)  # floor: the fraction is never negative
-        _put_int(out, whole)
-        out += _digits(rest).rjust(-exponent, "0").rstrip("0").encode() if rest else b""
-    out.append(0)
-
-
-def _digits(value: int) -> str:
-    """`str` without Python's limit of 4,300 digits."""
-    return str(value) if value.bit_length() < 10_000 else str(Decimal(value))
 
 
 def decode(key: Key) -> tuple[Any, ...]:
@@ -242,7 +161,7 @@ def _take(key: bytes, at: int) -> tuple[Any, int]:
     tag = key[at]
     at += 1
     if 0x0B <= tag <= 0x1E:
-        return _take_number(key, tag, at)
+        return take_number(key, tag, at)
     if tag == 0x30 or tag == 0x31:
         end = at
         while True:
@@ -257,12 +176,12 @@ def _take(key: bytes, at: int) -> tuple[Any, int]:
     if tag in (0x20, 0x21):
         return tag == 0x21, at
     if tag == 0x33 or tag == 0x2B:
-        return date_at(_far(key[at : at + 4], tag == 0x2B)), at + 4
+        return date_at(place_from(key[at : at + 4], tag == 0x2B)), at + 4
     micros = int.from_bytes(key[at : at + 8], "big")
     if tag == 0x34:
         return (_ORIGIN + micros * _MICRO).time() if micros < DAY else FarTime(), at + 8
     if tag in (0x35, 0x36, 0x2D, 0x2E):
-        return datetime_at(_far(key[at : at + 8], tag < 0x30), tag in (0x36, 0x2E)), at + 8
+        return datetime_at(place_from(key[at : at + 8], tag < 0x30), tag in (0x36, 0x2E)), at + 8
     if tag == 0x37:
         west = int.from_bytes(key[at + 8 : at + 12], "big") - (1 << 31)
         zone = dt.timezone(dt.timedelta(seconds=-west)) if west else dt.UTC
@@ -275,38 +194,6 @@ def _take(key: bytes, at: int) -> tuple[Any, int]:
         months, days, micros = (int.from_bytes(key[at + a : at + b], "big") - less for a, b, less in ends)
         return interval(months, days, micros), at + 32
     raise ValueError(f"byte {tag:#x} starts no key element")
-
-
-def _far(raw: bytes, before: bool) -> Place:
-    """Days or microseconds since the year 1; `before`: a time before it."""
-    room = 1 << 8 * len(raw)
-    place = int.from_bytes(raw, "big")
-    if before:
-        return place - room if place else -math.inf
-    return place if place < room - 1 else math.inf
-
-
-def _take_number(key: bytes, tag: int, at: int) -> tuple[Any, int]:
-    if tag == 0x0B or tag == 0x1D:
-        return Decimal("-Infinity" if tag == 0x0B else "Infinity"), at
-    if tag == 0x1E:
-        return Decimal("NaN"), at
-    if tag in (0x0C, 0x1C):
-        size = int.from_bytes(key[at : at + 4], "big")
-        size = size if tag == 0x1C else 0xFFFFFFFF - size
-        at += 4
-    else:
-        size = abs(tag - 0x14)
-    whole = int.from_bytes(key[at : at + size], "big")
-    if tag < 0x14:
-        whole -= 1 << (8 * size)
-    at += size
-    end = key.index(0, at)
-    if end == at:
-        return whole, end + 1
-    digits = key[at:end].decode()
-    unscaled = whole * 10 ** len(digits) + int(Decimal(digits))
-    return Decimal((unscaled < 0, Decimal(unscaled).as_tuple().digits, -len(digits))), end + 1
 
 
 def text(key: Key) -> str:
@@ -344,7 +231,7 @@ def _text_of_one(value: Any) -> str:
     if isinstance(value, float | Decimal):
         (value,) = decode(encode((value,)))
     if isinstance(value, int | Decimal):
-        return format(value, "f") if isinstance(value, Decimal) else _digits(value)
+        return format(value, "f") if isinstance(value, Decimal) else digits(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return value.hex()
     if isinstance(value, dt.time):

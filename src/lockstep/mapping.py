@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import inspect
-import sys
 import types
 import zoneinfo
 from collections.abc import Callable, Sequence
@@ -24,6 +22,7 @@ from lockstep.errors import DataError, DeclarationError
 from lockstep.far import Far, FarDate, FarDatetime, FarTime
 from lockstep.interval import Interval
 from lockstep.limits import Guard
+from lockstep.mapping_code import code_version, names_near, raised_at
 from lockstep.model import Model
 from lockstep.ports import Source, Target
 from lockstep.shape import Node, resolve
@@ -105,7 +104,7 @@ class Mapping:
         own_key = tuple(column.field for column in describe(self.shape).key)
         self.key_is_root_key = not self._may_key and self.key_fields == own_key
         """Whether the record's key follows from the root's key alone: never where ls.Keyed may say it."""
-        self.version = version or _code_version(function)
+        self.version = version or code_version(function)
         try:
             self._zone: dt.tzinfo = zoneinfo.ZoneInfo(zone) if zone != "UTC" else dt.UTC
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -130,7 +129,7 @@ class Mapping:
             returned = self.function(root) if clock is None else self.function(root, clock)
         except (Exception, SystemExit) as error:  # sys.exit() would end its thread, and say nothing
             raise DataError(
-                f"the mapping raised {type(error).__name__}: {error}{_where(error, self.function)}",
+                f"the mapping raised {type(error).__name__}: {error}{raised_at(error, self.function)}",
                 f"Mend {self.name}, or the record; then `lockstep retry {self.name}`.",
             ) from error
         return self.desired(root, returned), None if clock is None else clock.due
@@ -215,7 +214,7 @@ def _signature(function: Callable[..., Any]) -> tuple[type[Model], bool, bool]:
     name = function.__name__
     parameters = list(inspect.signature(function).parameters.values())
     try:
-        hints = get_type_hints(function, localns=_names_near(function))
+        hints = get_type_hints(function, localns=names_near(function))
     except Exception as error:  # whatever evaluating an annotation raises
         raise DeclarationError(f"{name}: {error}", "Import the name, or correct it.") from error
     if not parameters or not _is_model(hints.get(parameters[0].name)):
@@ -241,17 +240,6 @@ def _may_key(hint: Any) -> bool:
     if get_origin(hint) in (Union, types.UnionType, list):
         return any(map(_may_key, get_args(hint)))
     return False
-
-
-def _names_near(function: Callable[..., Any]) -> dict[str, Any]:
-    """Names of the functions around a mapping that is defined inside one, as tests do."""
-    frame: Any = sys._getframe(1)
-    names: dict[str, Any] = {}
-    while frame is not None:
-        if frame.f_globals is getattr(function, "__globals__", None):
-            names = {**frame.f_locals, **names}
-        frame = frame.f_back
-    return names
 
 
 def _is_model(hint: Any) -> bool:
@@ -280,27 +268,3 @@ def _values_of(fields: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
         return attrgetter(*fields)
     one = attrgetter(*fields)
     return lambda record: (one(record),)
-
-
-def _code_version(function: Callable[..., Any]) -> str:
-    """A hash of the module that holds the mapping: other code is another version."""
-    try:
-        source = inspect.getsource(sys.modules[function.__module__])
-    except (OSError, KeyError, TypeError):
-        try:
-            source = inspect.getsource(function)
-        except (OSError, TypeError):
-            source = function.__name__
-    return hashlib.blake2b(source.encode(), digest_size=6).hexdigest()
-
-
-def _where(error: BaseException, function: Callable[..., Any]) -> str:
-    """The line of the user's own code that raised, as " (models.py:12)"."""
-    place = ""
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if code.co_filename == function.__code__.co_filename:
-            place = f" ({code.co_filename.rpartition('/')[2]}:{trace.tb_lineno})"
-        trace = trace.tb_next
-    return place

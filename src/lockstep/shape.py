@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lockstep.described import Column, Described, RelationField, describe, model_named
+from lockstep.described import Column, Described, RelationField, describe
 from lockstep.errors import DeclarationError
-from lockstep.kinds import kind_of
-from lockstep.model import Model, Reference
+from lockstep.joins import choose, column_names, fields_named, join, leading, require_one_type
+from lockstep.model import Model
 from lockstep.values import Table
 
 
@@ -126,8 +126,8 @@ def _related(parent: Described, relation: RelationField, path: str, above: tuple
     related = describe(relation.to)
     if relation.said.through is not None:
         return _through(parent, related, relation, path, above, where)
-    down, up = _join(parent, related, relation, where)
-    _require_one_type(where, parent, down, related, up)
+    down, up = join(parent, related, relation, where)
+    require_one_type(where, parent, down, related, up)
     return _node(
         related, path, relation.field, relation.many, relation.optional, parent.table, down, up, above
     )
@@ -143,16 +143,16 @@ def _through(
 ) -> Node:
     assert relation.said.through is not None
     link = describe(relation.said.through)
-    sides = _fields(relation.said.on)
+    sides = fields_named(relation.said.on)
     if parent.table == related.table and not sides:
         raise DeclarationError(
             f"{where}: both sides of {link.cls.__name__} lead to {parent.table}",
             f"Name them, this side first: ls.many(through={link.cls.__name__}, "
-            f"on=({', '.join(f'{link.cls.__name__}.{r.columns[0]}' for r in _leading(link, parent))})).",
+            f"on=({', '.join(f'{link.cls.__name__}.{r.columns[0]}' for r in leading(link, parent))})).",
         )
-    near = _choose(_leading(link, parent), sides, link, parent, where)
-    far_sides = [reference for reference in _leading(link, related) if reference != near]
-    far = _choose(far_sides, sides, link, related, where)
+    near = choose(leading(link, parent), sides, link, parent, where)
+    far_sides = [reference for reference in leading(link, related) if reference != near]
+    far = choose(far_sides, sides, link, related, where)
     child = _node(
         related,
         path,
@@ -160,13 +160,13 @@ def _through(
         False,
         False,
         link.table,
-        _names(link, far.columns),
-        _names(related, far.of),
+        column_names(link, far.columns),
+        column_names(related, far.of),
         above,
     )
-    up, down = _names(link, near.columns), _names(parent, near.of)
-    _require_one_type(where, parent, down, link, up)
-    _require_one_type(where, link, _names(link, far.columns), related, _names(related, far.of))
+    up, down = column_names(link, near.columns), column_names(parent, near.of)
+    require_one_type(where, parent, down, link, up)
+    require_one_type(where, link, column_names(link, far.columns), related, column_names(related, far.of))
     return Node(
         f"{path}~{link.table}",
         _table(link, up, parent.table, down),
@@ -179,141 +179,3 @@ def _through(
         up,
         (child,),
     )
-
-
-def _require_one_type(
-    where: str, one: Described, names: tuple[str, ...], other: Described, others: tuple[str, ...]
-) -> None:
-    """A text is never equal to a number: such a relation would always be empty, and nobody would know."""
-    by_name = [{column.name: column for column in side.columns} for side in (one, other)]
-    for name, other_name in zip(names, others, strict=True):
-        columns = by_name[0][name], by_name[1][other_name]
-        kinds = [kind_of(column.type) for column in columns]
-        if None not in kinds and kinds[0] != kinds[1]:
-            raise DeclarationError(
-                f"{where}: {one.cls.__name__}.{columns[0].field} is {kinds[0]} and "
-                f"{other.cls.__name__}.{columns[1].field} is {kinds[1]}, and those are never equal",
-                "Join by columns of one type; or correct the annotation that is wrong.",
-            )
-
-
-def _join(
-    parent: Described, related: Described, relation: RelationField, where: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The parent's and the related table's columns that are equal."""
-    sides = _fields(relation.said.on)
-    out = [] if relation.many else _leading(parent, related)
-    back = _leading(related, parent)
-    on = _fields_of(relation.said.on, parent)
-    if sides and not relation.many and on and (reference := _spoken(on, parent, related, out)):
-        return _names(parent, reference.columns), _names(related, reference.of)
-    if sides:
-        on = _fields_of(relation.said.on, related)
-        reference = _spoken(on, related, parent, back) if on else None
-        if reference is None:
-            raise DeclarationError(
-                f"{where}: `on` names no column of {related.cls.__name__} or {parent.cls.__name__} that fits",
-                f"Name the foreign key, such as {_suggest(back or out, related, parent)}.",
-            )
-        return _names(parent, reference.of), _names(related, reference.columns)
-    if len(out) == 1 and not (back and parent.table == related.table and relation.many):
-        return _names(parent, out[0].columns), _names(related, out[0].of)
-    if len(out) > 1:
-        raise _ambiguous(where, out, parent)
-    if len(back) == 1:
-        return _names(parent, back[0].of), _names(related, back[0].columns)
-    if len(back) > 1:
-        raise _ambiguous(where, back, related)
-    kind = "many" if relation.many else "one"
-    raise DeclarationError(
-        f"{where}: no foreign key leads from {related.cls.__name__} to {parent.cls.__name__}"
-        + ("" if relation.many else " or back"),
-        f"Name the column: ls.{kind}(on={related.cls.__name__}.…), or the link table: "
-        "ls.many(through=…), or declare the foreign key with ls.ref in the model.",
-    )
-
-
-def _leading(model: Described, to: Described) -> list[Reference]:
-    """The foreign keys of a model that lead to another one's table."""
-    return [
-        reference
-        for reference in model.references()
-        if describe(model_named(reference.to, model.declares(reference))).table == to.table
-    ]
-
-
-def _spoken(
-    fields: tuple[str, ...], model: Described, to: Described, known: list[Reference]
-) -> Reference | None:
-    """The reference made of these fields: a known foreign key, or one to the other's key."""
-    for reference in known:
-        if set(reference.columns) == set(fields):
-            return reference
-    if len(fields) == len(to.key):
-        return Reference(fields, to.cls.__name__, tuple(column.field for column in to.key))
-    return None
-
-
-def _choose(
-    candidates: list[Reference],
-    sides: tuple[tuple[type, str], ...],
-    link: Described,
-    to: Described,
-    where: str,
-) -> Reference:
-    named = {field for owner, field in sides if issubclass(link.cls, owner)}
-    if named:
-        chosen = [reference for reference in candidates if set(reference.columns) <= named]
-        if len(chosen) > 1:  # both sides lead to one table: this side is named first
-            order = [field for _, field in sides]
-            chosen.sort(key=lambda reference: order.index(reference.columns[0]))
-        if chosen:
-            return chosen[0]
-    if len(candidates) == 1:
-        return candidates[0]
-    if candidates:
-        raise _ambiguous(where, candidates, link)
-    raise DeclarationError(
-        f"{where}: no foreign key leads from {link.cls.__name__} to {to.cls.__name__}",
-        f"Declare it in {link.cls.__name__} with ls.ref.",
-    )
-
-
-def _ambiguous(where: str, candidates: list[Reference], model: Described) -> DeclarationError:
-    choices = []
-    for reference in candidates:
-        name = model.declares(reference).__name__  # a shape is not defined yet inside its own body
-        fields = [f"{name}.{field}" for field in reference.columns]
-        choices.append(f"on={fields[0]}" if len(fields) == 1 else f"on=({', '.join(fields)})")
-    return DeclarationError(
-        f"{where}: {len(candidates)} foreign keys of {model.cls.__name__} lead there",
-        f"Choose one: {' or '.join(choices)}.",
-    )
-
-
-def _suggest(candidates: list[Reference], related: Described, parent: Described) -> str:
-    if candidates:
-        return f"on={related.cls.__name__}.{candidates[0].columns[0]}"
-    return f"on={related.cls.__name__}.{parent.cls.__name__.lower()}_id"
-
-
-def _fields(on: object) -> tuple[tuple[type, str], ...]:
-    """(owner, field) of what `on` was given: `Message.author_id` is a member descriptor at run time."""
-    if on is None:
-        return ()
-    given = on if isinstance(on, tuple) else (on,)
-    found = []
-    for item in given:
-        owner, name = getattr(item, "__objclass__", None), getattr(item, "__name__", None)
-        if owner is None or name is None:
-            raise DeclarationError(f"on={on!r} is no field of a model", "Write it as on=Message.author_id.")
-        found.append((owner, name))
-    return tuple(found)
-
-
-def _fields_of(on: object, model: Described) -> tuple[str, ...]:
-    return tuple(field for owner, field in _fields(on) if issubclass(model.cls, owner))
-
-
-def _names(model: Described, fields: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(model.column(field).name for field in fields)

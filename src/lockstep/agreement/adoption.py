@@ -18,25 +18,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
-from msgspec import Struct
-
 from lockstep import keys
-from lockstep.agreement.fields import FieldDiff, diff
+from lockstep.agreement.matched import Example, Found, become, matched, told
 from lockstep.agreement.report import Progress
 from lockstep.agreement.walk import source_keys
-from lockstep.canonical import canonical, fingerprint, wrap64
+from lockstep.canonical import wrap64
 from lockstep.engine.derive import Derived, Deriver
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.settle import make_row
-from lockstep.errors import DataError, LockstepError, Unreachable
+from lockstep.errors import Unreachable
 from lockstep.guard.door import Door, Plan
-from lockstep.mapping import Desired
 from lockstep.mapping import Mapping as Declared
-from lockstep.ports import ByMeaning, Foreign, Reader
+from lockstep.ports import Foreign, Reader
 from lockstep.state.ledger import Ledger
 from lockstep.state.rows import Intent, Owned, Row, Settlement, Wrote, encode_wrote
-from lockstep.values import Change, Fingerprint, Held, Key, Meta, Status, Version
+from lockstep.values import Held, Key, Status, Version
 
 PAGE = 1_000
 EXAMPLES = 20
@@ -46,26 +43,6 @@ _BUCKETS = 1 << 18
 
 _THERE = ("equal", "different", "failed")
 """Kinds of what a source key means and the target has, and nobody else owns."""
-
-
-class Example(Struct, frozen=True):
-    """One record: `key` is the source key, None where the source has none for it."""
-
-    kind: str
-    key: str | None
-    target_key: str | None
-    fields: tuple[FieldDiff, ...] = ()
-    reason: str | None = None
-
-
-class Found(NamedTuple):
-    """What one record that a source key means is in the target."""
-
-    kind: str
-    item: Desired
-    change: Change
-    held: Fingerprint | None
-    example: Example
 
 
 class Writing(NamedTuple):
@@ -171,7 +148,7 @@ class Adoption:
     def _page(self, derived: Mapping[Key, Derived], version: Version, now: float) -> None:
         wanted = [item.key for one in derived.values() for item in one.desired]
         held = self._foreign.read(wanted) if wanted else {}
-        found = {key: [*self._match(one, held, version)] for key, one in derived.items()}
+        found = {key: [*self._matched(one, held, version)] for key, one in derived.items()}
         if self._writing is not None:
             found = self._take(self._writing, derived, found, version, now)
         for one in (one for some in found.values() for one in some):
@@ -182,39 +159,14 @@ class Adoption:
             if (one.kind != "equal" or one.example.reason) and len(self.examples[one.kind]) < EXAMPLES:
                 self.examples[one.kind].append(one.example)
 
-    def _match(self, one: Derived, held: Mapping[Key, Held], version: Version) -> Iterator[Found]:
-        if one.error is not None:
-            self.counts["failed"] += 1
-            if len(self.examples["failed"]) < EXAMPLES:
-                said = Example("failed", keys.text(one.key), None, reason=_told(one.error))
-                self.examples["failed"].append(said)
+    def _matched(self, one: Derived, held: Mapping[Key, Held], version: Version) -> Iterator[Found]:
+        if one.error is None:
+            yield from matched(self._mapping.name, self._foreign, one, held, version)
             return
-        for item in one.desired:
-            meta = Meta(self._mapping.name, one.key, item.fingerprint, one.sum, version)
-            change = Change(item.key, item.record, meta, item.plain)
-            there = held.get(item.key)
-            names = (keys.text(one.key), keys.text(item.key))
-            if there is None:
-                yield Found("source-only", item, change, None, Example("source-only", *names))
-                continue
-            owner = there.meta
-            if owner is not None and (owner.mapping, owner.key) != (self._mapping.name, one.key):
-                reason = f"it is a record of {owner.mapping} key {keys.text(owner.key)}"
-                yield Found("taken", item, change, None, Example("taken", *names, reason=reason))
-                continue
-            try:
-                expected, actual = self._foreign.compared(change, there)
-            except DataError as error:
-                yield Found("failed", item, change, None, Example("failed", *names, reason=_told(error)))
-                continue
-            form = canonical(actual)
-            kind = "equal" if canonical(expected) == form else "different"
-            fields = () if kind == "equal" else tuple(diff(expected, actual))
-            now = fingerprint(item.key, form)
-            remark = None
-            if kind == "equal" and isinstance(self._foreign, ByMeaning):
-                remark = self._foreign.remark(change, there)
-            yield Found(kind, item, change, now, Example(kind, *names, fields=fields, reason=remark))
+        self.counts["failed"] += 1
+        if len(self.examples["failed"]) < EXAMPLES:
+            said = Example("failed", keys.text(one.key), None, reason=told(one.error))
+            self.examples["failed"].append(said)
 
     def _take(
         self,
@@ -239,7 +191,7 @@ class Adoption:
         passing("intended")
         for key, owner in refused.items():
             reason = f"it belongs to {owner.mapping} key {keys.text(owner.key)}"
-            found[key] = [_become(one, "taken", reason) for one in found[key]]
+            found[key] = [become(one, "taken", reason) for one in found[key]]
         equal = [(key, n) for key, some in found.items() for n, one in enumerate(some) if one.kind == "equal"]
         changes = [found[key][n].change for key, n in equal]
         outcomes = self._door.own(Plan(self._mapping.name, writing.generation, changes)) if changes else ()
@@ -251,7 +203,7 @@ class Adoption:
                     f"Run `lockstep adopt {self._mapping.name}` again: it goes on.",
                 )
             if outcome.status not in (Status.APPLIED, Status.UNCHANGED):
-                found[key][n] = _become(found[key][n], "different", outcome.reason)
+                found[key][n] = become(found[key][n], "different", outcome.reason)
         self._door.pass_over(
             [one.change for some in found.values() for one in some if one.kind == "different"]
         )
@@ -301,18 +253,6 @@ def _owned(one: Found, *, void: bool) -> Owned:
         return Owned(one.item.key)
     held = None if one.held == one.item.fingerprint else one.held
     return Owned(one.item.key, one.item.fingerprint, held, left=one.kind == "different")
-
-
-def _become(one: Found, kind: str, reason: str | None) -> Found:
-    if one.kind not in ("equal", "different"):
-        return one
-    example = Example(kind, one.example.key, one.example.target_key, one.example.fields, reason)
-    return one._replace(kind=kind, example=example)
-
-
-def _told(error: LockstepError) -> str:
-    """Which record, and what a person does next."""
-    return f"{error}. {error.remedy}".rstrip(". ")
 
 
 def _bucket(key: Key) -> int:

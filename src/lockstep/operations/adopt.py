@@ -10,7 +10,8 @@ from functools import partial
 
 from msgspec import Struct
 
-from lockstep.agreement.adoption import Adoption, Example, Writing
+from lockstep.agreement.adoption import Adoption, Writing
+from lockstep.agreement.matched import Example
 from lockstep.agreement.report import Progress
 from lockstep.engine import points
 from lockstep.engine.addressed import addressed

@@ -6,27 +6,23 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 
-import msgspec
 import sqlalchemy as sa
 
-from lockstep import keys
 from lockstep.database import among, picked, upsert, upsert_rows
 from lockstep.state import counted, schema
 from lockstep.state.books import Books, Unfenced
 from lockstep.state.counted import FREE, Reserved, Window
 from lockstep.state.inherit import covered_by
+from lockstep.state.intents import noted, touched, void
+from lockstep.state.places import evenly
 from lockstep.state.positions import position_rows
 from lockstep.state.rows import (
     COLUMNS,
     Claimed,
     Intent,
-    Owned,
     Row,
     Settlement,
-    decode_intent,
-    encode,
     from_columns,
-    owns,
     to_columns,
 )
 from lockstep.state.settling import (
@@ -36,6 +32,7 @@ from lockstep.state.settling import (
     make_due,
     record_failures,
     release,
+    remove,
     stand,
 )
 from lockstep.values import Key, Version
@@ -107,7 +104,7 @@ class Ledger:
         if first is None:
             return []
         found = {row.key: row for row in self.page(consumer, None, _RUN)}
-        for place in _places(first, last, limit // _RUN):
+        for place in evenly(first, last, limit // _RUN):
             found.update((row.key, row) for row in self.page(consumer, place, _RUN))
         return list(found.values())
 
@@ -152,26 +149,13 @@ class Ledger:
                 reserved = reserve(counted.window(connection, generation, consumer, window))
             if claiming:
                 refused = claim(connection, generation, consumer, intents)
-            body = [
-                (one.key, (*(() if one.key in refused else one.puts), *one.removes))
-                for one in intents
-                if one.key not in refused or one.removes
-            ]
-            if body:
-                connection.execute(
-                    schema.intents.insert(),
-                    {"consumer": consumer, "version": version, "body": encode(body), "at": time.time()}
-                    | reserved.columns(),
-                )
+            noted(connection, consumer, version, intents, refused, reserved)
         return refused
 
     def intended(self, consumer: int) -> list[Key]:
         """The source keys of every intent that stands."""
         with self._database.reading() as connection:
-            bodies = connection.scalars(
-                sa.select(schema.intents.c.body).where(schema.intents.c.consumer == consumer)
-            ).all()
-        return list(dict.fromkeys(key for body in bodies for key, _ in decode_intent(body)))
+            return list(touched(connection, consumer))
 
     def void_intents(self, epoch: int, consumer: int, default: Callable[[Key], Key]) -> None:
         """Turns the keys of every intent found into void rows. They must be hinted, before or again.
@@ -179,33 +163,9 @@ class Ledger:
         `default` gives the target key of a row in short form.
         """
         with self._database.under(epoch) as connection:
-            found = connection.execute(
-                sa.select(schema.intents).where(schema.intents.c.consumer == consumer)
-            ).all()
-            touched: dict[Key, set[Key]] = {}
-            for intent in found:
-                for key, target_keys in decode_intent(intent.body):
-                    touched.setdefault(key, set()).update(target_keys)
-            self._void(connection, consumer, touched, default)
+            found = touched(connection, consumer)
+            void(connection, consumer, self.rows(consumer, list(found)), found, default)
             connection.execute(schema.intents.delete().where(schema.intents.c.consumer == consumer))
-
-    def _void(
-        self,
-        connection: sa.Connection,
-        consumer: int,
-        touched: Mapping[Key, Iterable[Key]],
-        default: Callable[[Key], Key],
-    ) -> None:
-        known = self.rows(consumer, list(touched))
-        voided = []
-        for key, target_keys in touched.items():
-            row = known.get(key, Row(key))
-            targets = {owned.key: owned for owned in owns(row, default)}
-            targets |= {target_key: Owned(target_key) for target_key in target_keys}
-            voided.append(
-                to_columns(consumer, msgspec.structs.replace(row, void=True, targets=tuple(targets.values())))
-            )
-        upsert_rows(connection, schema.ledger, COLUMNS, voided)
 
     def adopt(
         self,
@@ -219,7 +179,7 @@ class Ledger:
     ) -> None:
         """Enters target keys that were found in the target, by source key, as void rows: hint them."""
         with self._database.under(epoch) as connection:
-            self._void(connection, consumer, found, default)
+            void(connection, consumer, self.rows(consumer, list(found)), found, default)
             if claiming:
                 claim(
                     connection, generation, consumer, [Intent(key, list(of), ()) for key, of in found.items()]
@@ -261,7 +221,7 @@ class Ledger:
             if done.came:
                 counted.came_back(connection, generation, done.consumer, done.came)
             if done.removed:
-                self._remove(connection, done, now)
+                remove(connection, done, now)
             if done.cleared:
                 delete_keys(connection, schema.stuck, done.consumer, done.cleared)
             record_failures(connection, done, now)
@@ -280,17 +240,6 @@ class Ledger:
                 )
             counted.settled(connection, generation, done.consumer, done.version)
         return list(dict.fromkeys(waiting))
-
-    def _remove(self, connection: sa.Connection, done: Settlement, now: float) -> None:
-        delete_keys(connection, schema.ledger, done.consumer, done.removed)
-        upsert(
-            connection,
-            schema.tombstones,
-            [
-                {"consumer": done.consumer, "key": key, "version": done.version, "at": now}
-                for key in done.removed
-            ],
-        )
 
     def forget(self, consumer: int) -> int:
         """Forgets what is kept of a consumer that never comes back, some rows at a time; how many."""
@@ -343,16 +292,3 @@ def _any_within(connection: sa.Connection, consumer: int, least: Key, greatest: 
     key = schema.ledger.c.key
     within = (schema.ledger.c.consumer == consumer) & key.between(least, greatest)
     return connection.execute(sa.select(sa.true()).where(within).limit(1)).first() is not None
-
-
-def _places(first: Key, last: Key, count: int) -> list[Key]:
-    """Evenly spaced places between two keys: by value where they are numbers, else by their bytes."""
-    readable = keys.readable(first) and keys.readable(last)  # a row may have been damaged
-    low, high = (keys.decode(first), keys.decode(last)) if readable else ((first,), (last,))
-    at = next((at for at, (one, other) in enumerate(zip(low, high, strict=False)) if one != other), 0)
-    if isinstance(low[at], int) and isinstance(high[at], int):
-        step = high[at] - low[at]
-        return [keys.encode((*low[:at], low[at] + step * n // count)) for n in range(1, count)]
-    width = max(len(first), len(last))
-    begin, end = (int.from_bytes(key.ljust(width, b"\0"), "big") for key in (first, last))
-    return [Key((begin + (end - begin) * n // count).to_bytes(width, "big")) for n in range(1, count)]

@@ -220,3 +220,13 @@ def record_failures(connection: sa.Connection, done: Settlement, now: float) -> 
             }
         )
     upsert(connection, table, rows)
+
+
+def remove(connection: sa.Connection, done: Settlement, now: float) -> None:
+    """Rows that are gone, and that they are: no older write may bring them back."""
+    delete_keys(connection, schema.ledger, done.consumer, done.removed)
+    upsert(
+        connection,
+        schema.tombstones,
+        [{"consumer": done.consumer, "key": key, "version": done.version, "at": now} for key in done.removed],
+    )

@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from lockstep import interval as intervals
-from lockstep.far import DAY, FarTime, date_at, datetime_at, days_of
+from lockstep.civil import days_of
+from lockstep.far import DAY, FarTime, date_at, datetime_at
 from lockstep.ranges import Range
 
 Parse = Callable[[str], Any]

