@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import lockstep as ls
 from lockstep.cli.main import cli
-from lockstep.operations.health import Ill
+from lockstep.operations.standing import Ill
 from lockstep.operations.status import status
 from lockstep.systems.postgres.changes import Changes
 from lockstep.testing.proxy import Proxy

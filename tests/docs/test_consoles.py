@@ -23,7 +23,7 @@ from tests.docs.console import Terminal, blocks
 from tests.docs.test_pages import PAGES
 
 import lockstep as ls
-from lockstep.operations.status import Status
+from lockstep.operations.standing import Status
 from lockstep.testing.servers import OpenSearchHandle, PostgresServer
 
 ROOT = Path(__file__).parents[2]

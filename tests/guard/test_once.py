@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("tantivy")
 
 import lockstep as ls
-from lockstep.operations.health import Ill
+from lockstep.operations.standing import Ill
 from tests.recovery.world import RecoveryWorld, soon, wipe
 
 

@@ -20,7 +20,7 @@ from lockstep.cli import standing
 from lockstep.cli.logs import to_console
 from lockstep.cli.progress import shown
 from lockstep.cli.stopping import stop_on_signals
-from lockstep.operations.status import BackfillStatus, MappingStatus
+from lockstep.operations.standing import BackfillStatus, MappingStatus
 
 GAUGES = {"state": "running", "reason": "", "lag_p50": 0.0123, "lag_p99": 71.0, "keys_per_second": 123_456}
 

@@ -13,7 +13,7 @@ from lockstep.agreement.report import Divergence, Report
 from lockstep.operations.backfill import Asked
 from lockstep.operations.plan import Planned
 from lockstep.operations.run import RunResult
-from lockstep.operations.status import BackfillStatus, MappingStatus, Status
+from lockstep.operations.standing import BackfillStatus, MappingStatus, Status
 from lockstep.values import Finding
 from tests.unit.cli_project import answer, begin, lockstep
 

@@ -14,7 +14,7 @@ from lockstep.cli.verb import print_json
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from lockstep.operations.status import MappingStatus
+    from lockstep.operations.standing import MappingStatus
 
 Progress = Callable[[dict[str, Any], "tuple[MappingStatus, ...]"], None]
 """Called with the gauges of a run and the status of its mappings."""

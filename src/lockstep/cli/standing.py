@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from lockstep.operations.health import Ill
-    from lockstep.operations.status import BackfillStatus, MappingStatus, Status
+    from lockstep.operations.standing import BackfillStatus, Ill, MappingStatus, Status
 
 _LONG = 10.0
 """Seconds for which a hint may wait before that is worth a line."""

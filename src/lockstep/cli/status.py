@@ -15,7 +15,7 @@ from lockstep.place import Place
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from lockstep.operations.status import Status
+    from lockstep.operations.standing import Status
 
 
 @verb(

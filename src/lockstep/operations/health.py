@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
-
-from msgspec import Struct
+from typing import Any
 
 from lockstep.limits import REFILL
-
-if TYPE_CHECKING:
-    from lockstep.operations.status import MappingStatus, Status
+from lockstep.operations.standing import Ill, MappingStatus, Status
 
 PATIENCE = 120.0
 """Seconds without progress after which something is ill, where nobody says otherwise."""
@@ -26,22 +22,6 @@ RESTART_MENDS = frozenset({"dead", "wedged"})
 """What is ill in a way that a restart of the run mends: the rest is for somebody else."""
 
 _WEDGED = "It hangs: restart the run. Nothing is lost: it goes on from what is committed."
-
-
-class Ill(Struct, frozen=True):
-    """Something that is ill. With `blocks`, nobody should rely on what the targets hold.
-
-    kind: dead (nobody runs it), wedged (a thread, or the process, hangs), stopped, held (by the guard),
-    waiting (for a system, or for somebody's open transaction), behind (no progress), unfollowed (its
-    live build is another code's than the run), log (the source keeps
-    too much for us), verify
-    """
-
-    subject: str
-    kind: str
-    problem: str
-    remedy: str
-    blocks: bool = True
 
 
 def health(

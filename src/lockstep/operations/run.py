@@ -18,7 +18,8 @@ from lockstep.errors import DeclarationError
 from lockstep.operations.continuous import SHARE, continuous
 from lockstep.operations.opened import opened
 from lockstep.operations.ownership import assert_owned
-from lockstep.operations.status import MappingStatus, mapping_statuses
+from lockstep.operations.standing import MappingStatus
+from lockstep.operations.status import mapping_statuses
 from lockstep.pipeline import Pipeline
 from lockstep.state.store import Store
 
