@@ -16,6 +16,7 @@ from lockstep.errors import DeclarationError, NothingYet
 from lockstep.twins.zuora.server import ZuoraTwin
 from tests.twins.api import Api
 from tests.zuora import app
+from tests.zuora.handing_over import kinds, on
 
 SOON, LATER = dt.timedelta(seconds=1), dt.timedelta(hours=1)
 
@@ -56,27 +57,6 @@ def ran(pipeline: ls.Pipeline) -> list[str]:
 def agree(pipeline: ls.Pipeline) -> bool:
     (report,) = pipeline.verify("accounts", method="deep")
     return report.agreement
-
-
-def of(api: Api, number: str = "S-1") -> dict[str, object]:
-    return dict(api.get(f"/v1/subscriptions/{number}", **{"charge-detail": "all-segments"}))
-
-
-def on(api: Api, number: str = "S-1") -> tuple[object, object, object]:
-    """Who owns a subscription, who is billed for it, and its status."""
-    said = of(api, number)
-    return said["accountNumber"], said["invoiceOwnerAccountNumber"], said["status"]
-
-
-def kinds(api: Api, number: str = "S-1") -> list[str]:
-    """All order actions on a subscription, in order."""
-    orders = api.get(f"/v1/orders/subscription/{number}", pageSize="40")["orders"]
-    return [
-        action["type"]
-        for order in sorted(orders, key=lambda one: one["subscriptions"][0]["newVersion"])
-        for one in order["subscriptions"]
-        for action in one["orderActions"]
-    ]
 
 
 def test_a_contract_that_changes_hands_is_transferred_and_changed(
