@@ -108,7 +108,7 @@ def project(tmp_path: Path) -> Project:
 def test_a_project_from_the_first_look_to_proof(project: Project) -> None:
     assert "class UserTag(ls.Model" in (project.directory / "models.py").read_text()
     assert "models.py is there already" in project.run("explore", "app.db", "-o", "models.py", code=2)
-    assert "nothing has run yet" in project.run("status", code=3)
+    assert "nothing has run yet" in project.run("status", code=2)
     assert "Nothing stands in the way of `lockstep run`" in project.run("check")
 
     planned = project.json("plan", "users")

@@ -60,6 +60,14 @@ def test_a_value_is_cut_where_there_is_no_room() -> None:
     assert output.value("(missing)") == "(missing)"
 
 
+def test_a_number_or_a_date_is_no_text() -> None:
+    assert output.value("12.50") == '"12.50"'
+    assert output.value(Decimal("12.50")) == "12.50"
+    assert output.value(Decimal("1E+3")) == "1000"
+    assert output.value(dt.date(2026, 3, 8)) == "2026-03-08"
+    assert output.value({"price": Decimal(9)}) == '{"price": "9"}', "JSON has no exact numbers"
+
+
 class _Thing(Struct):
     key: bytes
     found_at: float | None

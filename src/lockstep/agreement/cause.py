@@ -17,7 +17,8 @@ BEHIND = "a change was not derived: a hint of it was lost, or has not been worke
 LEFT = "a removal was not derived, or the record was restored by someone else"
 STRANGER = "not written by this mapping"
 APART = (
-    "records that differ (see above), others than the mapping's, or an aggregate that means something else"
+    "records that differ (a deep check names them), others than the mapping's, or an aggregate that means "
+    "something else"
 )
 BOOKS = "the ledger was altered, or restored"
 

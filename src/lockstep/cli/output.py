@@ -129,10 +129,14 @@ def clock(at: float) -> str:
 
 
 def value(given: Any, most: int | None = None) -> str:
-    """A value of a record on one line, cut where there is no more room."""
-    from lockstep.cli.plain import dumps
+    """A value of a record on one line, cut where there is no more room. Texts have quotes; exact numbers,
+    dates and times have none."""
+    from decimal import Decimal
 
-    text = given if given == "(missing)" else dumps(given, one_line=True)
+    from lockstep.cli.plain import dumps, plain
+
+    bare = given == "(missing)" or isinstance(given, Decimal | dt.date | dt.time)
+    text = str(plain(given)) if bare else dumps(given, one_line=True)
     return text if most is None or len(text) <= most else text[: max(most - 1, 1)] + "…"
 
 

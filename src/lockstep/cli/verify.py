@@ -156,6 +156,8 @@ def _print(out: Console, report: Report, limit: int) -> None:
         )
     for note in report.notes:
         out.print(f"  note      {note}")
+    if any(one.fields for one in report.divergences[:limit]):
+        out.print("  fields    as the target holds them → as the source means them")
     for one in report.divergences[:limit]:
         _print_divergence(out, one)
     total = sum(report.counts.values())
