@@ -104,6 +104,7 @@ def in_order(shop: Shop) -> None:
     shop.ends(exits.DONE, "explain users 7", "search users USER7", "holds", "snapshots", "snapshot", "drill")
     shop.ends(exits.DONE, "redrive --since 2h", "repair users --dry-run", "retire")
     shop.ends(exits.NO, "status --ready", "restore", "adopt users --dry-run")
+    shop.ends(exits.NO, "move-readers users --dry-run")
     shop.ends(exits.WRONG, "rollback")
     shop.ends(exits.DONE, "run --once")
     shop.ends(exits.WRONG, "explain users seven", "verify none", "report 99", "restore --snapshot 99")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lockstep.operations.health import RESTART_MENDS
+from lockstep.operations.health import RESTART_MENDS, UNFOLLOWED
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -34,7 +34,7 @@ def test_what_is_quoted_is_said(words: str) -> None:
 
 
 def test_every_kind_of_illness_is_explained() -> None:
-    kinds = set(re.findall(r'Ill\(\s*[^,]+, "(\w+)"', CODE)) | RESTART_MENDS
-    assert {"dead", "wedged", "stopped", "waiting", "behind", "log", "verify"} == kinds
+    kinds = {*re.findall(r'Ill\(\s*[^,]+,\s*"(\w+)"', CODE), *RESTART_MENDS, UNFOLLOWED}
+    assert {"dead", "wedged", "stopped", "held", "waiting", "behind", "unfollowed", "log", "verify"} == kinds
     for kind in kinds:
         assert f"| `{kind}` |" in PAGE

@@ -204,7 +204,9 @@ def test_help_imports_no_verb_and_nothing_slow() -> None:
 def test_every_verb_has_its_file() -> None:
     for section in SECTIONS.values():
         for name in section:
-            assert isinstance(importlib.import_module(f"lockstep.cli.{name}").command, click.Command)
+            assert isinstance(
+                importlib.import_module(f"lockstep.cli.{name.replace('-', '_')}").command, click.Command
+            )
 
 
 @pytest.mark.parametrize("arguments", [["--json", "check"], ["check", "--json"]])

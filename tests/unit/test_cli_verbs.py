@@ -76,7 +76,7 @@ def test_status_where_nothing_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     shown = lockstep("status")
     assert shown.exit_code == 2
     assert "nothing has run yet" in shown.stderr
-    assert "Start with `lockstep run`." in shown.stderr
+    assert "name it with --pipeline or --state. What is new begins with `lockstep run`." in shown.stderr
     assert not (tmp_path / ".lockstep").exists()
 
 

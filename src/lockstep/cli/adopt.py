@@ -46,7 +46,7 @@ _SAID = {
 @click.argument("mapping", shell_complete=names.mappings)
 @click.option("--dry-run", is_flag=True, help="Say what stands there, field by field. Change nothing.")
 @click.option("--take", type=click.Choice(["different"]), help="Have the next run write what differs.")
-@click.option("--yes", is_flag=True, help="Do not ask before.")
+@click.option("--yes", is_flag=True, help="Do not ask whether to begin.")
 def command(mapping: str, dry_run: bool, take: str | None, yes: bool) -> None:
     """Take over a target that already holds records, without rewriting those that are as they should be.
 

@@ -23,9 +23,19 @@ from lockstep.cli.verb import REPORT, print_json, settings, verb
 )
 @click.argument("number", metavar="ID", type=REPORT)
 @click.option("--why", metavar="TEXT", required=True, help="Why it may happen.")
-@click.option("--most", metavar="N", type=REPORT, help="Changes at most.  [default: as expected]")
 @click.option(
-    "--within", metavar="TIME", type=Duration(), default="1d", show_default=True, help="For so long."
+    "--most",
+    metavar="N",
+    type=REPORT,
+    help="At most so many changes.  [default: as many as the hold expects]",
+)
+@click.option(
+    "--within",
+    metavar="TIME",
+    type=Duration(),
+    default="1d",
+    show_default=True,
+    help="For so long from now on.",
 )
 @click.option("--by", metavar="NAME", help="Who approves it.  [default: who is logged in]")
 def command(number: int, why: str, most: int | None, within: float, by: str | None) -> None:

@@ -26,7 +26,9 @@ from lockstep.cli.verb import print_json, settings, verb
     "--trust-target", is_flag=True, help="Compare with what the target holds now, not with the ledger."
 )
 @click.option(
-    "--rebuild", is_flag=True, help="Begin a new, empty generation of the target. No run may be going on."
+    "--rebuild",
+    is_flag=True,
+    help="Fill a new, empty build of the target. Needs that no run goes on; the next one fills it.",
 )
 def command(mapping: str, keys: tuple[str, ...], trust_target: bool, rebuild: bool) -> None:
     """Ask for all keys of MAPPING to be derived again, or for those named.

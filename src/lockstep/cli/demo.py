@@ -30,7 +30,7 @@ from lockstep.cli.verb import print_json, settings, verb
     type=Seconds(0, 86_400),
     default=8.0,
     show_default=True,
-    help="So much live traffic.",
+    help="Live traffic for so long.",
 )
 @click.option(
     "--users",
@@ -38,7 +38,7 @@ from lockstep.cli.verb import print_json, settings, verb
     type=click.IntRange(100, 10_000_000),
     default=10_000,
     show_default=True,
-    help="So many users to begin with.",
+    help="How many users there are at the beginning.",
 )
 def command(seconds: float, users: int) -> None:
     """See Lockstep keep two systems in agreement, without any setup.

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 )
 @click.argument("target", required=False, shell_complete=names.targets)
 @click.option("--once", is_flag=True, help="End after the swap; start `lockstep run` with this code then.")
-@click.option("--fewer", is_flag=True, help="The new build may hold far fewer records than the live one.")
+@click.option(
+    "--fewer", is_flag=True, help="Do it although the new build holds far fewer records than the live one."
+)
 @WHY
 def command(target: str | None, once: bool, fewer: bool, why: str | None) -> None:
     """Build TARGET anew with this code beside the live build, prove it, and swap: no search outage.

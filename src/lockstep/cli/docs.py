@@ -10,6 +10,21 @@ from lockstep.cli import exits
 from lockstep.cli.main import SECTIONS, cli
 from lockstep.cli.verb import Verb
 
+WORDS = {
+    "derive": "run your mapping on what the source holds of a key now: so it is known what the target should "
+    "hold",
+    "hint": "a note in the *journal* that a key may have changed: it is derived, compared, and what differs "
+    "is written",
+    "ledger": "what was last written for each key; with the journal it is the *state store*",
+    "stuck": "of a key: it could not be derived or written. It is tried again by itself, and stops no other",
+    "held": "of a mapping: the guard asks a person before it writes on; its changes wait, and are not lost",
+    "stopped": "of a mapping: it cannot go on by itself; the others do",
+    "build": "one copy of a target, with a number, its *generation*: the *live* one is what readers see, "
+    "another may be *building*, *kept* for the way back, or *scratch* (a rehearsal's)",
+    "prove": "check that a target holds what the source means; what differs is a *divergence*",
+}
+"""For whoever reads the page at night, and has not read another."""
+
 
 def page() -> str:
     """The page, whole."""
@@ -39,6 +54,13 @@ def _lines() -> Iterator[str]:
     yield "- `--json`: Print JSON. Field names are stable, times (`…_at`) are ISO 8601 in UTC, keys are texts"
     yield "  as they are typed (`7`, `acme|7`), bytes are hex, exact decimals are texts. An error is"
     yield "  an object on standard error: `error`, `problem`, `remedy`, `retriable`, `exit_code`."
+    yield ""
+    yield "## Words"
+    yield ""
+    yield "| word | means |"
+    yield "| --- | --- |"
+    for word, meaning in WORDS.items():
+        yield f"| {word} | {meaning} |"
     yield ""
     yield "## Exit codes"
     yield ""

@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 )
 @click.argument("target", required=False, shell_complete=names.targets)
 @click.option("--snapshot", metavar="ID", help="Which saved state.  [default: the newest that is whole]")
-@click.option("--every", metavar="TIME", type=Duration(), help="Again and again, until it is stopped: 7d.")
+@click.option(
+    "--every",
+    metavar="TIME",
+    type=Duration(),
+    help="Do it again and again, so often, until it is stopped: 7d.",
+)
 def command(target: str | None, snapshot: str | None, every: float | None) -> None:
     """Rehearse: bring a saved state of TARGET back beside everything, prove it, measure, remove it.
 

@@ -42,14 +42,23 @@ from lockstep.errors import DeclarationError
     """,
 )
 @click.argument("url")
-@click.option("-o", "--output", "to", metavar="FILE", type=click.Path(path_type=Path), help="Write it here.")
+@click.option(
+    "-o",
+    "--output",
+    "to",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write models.py here.  [default: standard output]",
+)
 @click.option(
     "--page",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write a page to read here: Markdown, what there is and what it is called.",
+    help="Write a page for people here: in Markdown, what there is and what it is called.",
 )
-@click.option("--force", is_flag=True, help="Overwrite FILE, and whatever was changed in it.")
+@click.option(
+    "--force", is_flag=True, help="Overwrite files that are there, and whatever was changed in them."
+)
 def command(url: str, to: Path | None, page: Path | None, force: bool) -> None:
     """Write models.py from the tables of a database. Reads, and changes nothing there.
 

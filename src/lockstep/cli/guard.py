@@ -37,7 +37,7 @@ _STYLES = {"refuse": ("refused", "bold red"), "hold": ("held", "bold yellow"), "
     "approved",
     metavar="NAME",
     multiple=True,
-    help="A hold of this name is let pass. May be repeated.",
+    help="Let pass what is held at this address. May be repeated.",
 )
 @click.option(
     "--most",

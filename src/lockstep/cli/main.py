@@ -53,7 +53,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "snapshots": "List the saved states, and which were proven.",
         "restore": "Bring a target back, with all that changed since.",
         "drill": "Rehearse a restore, and measure it.",
-        "redrive": "Hint again what changed since a moment.",
+        "redrive": "Derive again what changed since a moment.",
         "deploy": "Build a target anew beside the live one, prove it, and swap.",
         "rollback": "Go back to the build that a deploy replaced.",
         "retire": "Remove the build that is kept to go back to.",
@@ -210,7 +210,8 @@ def _say(ctx: click.Context, error: Exception, problem: str, remedy: str) -> Non
 def cli(ctx: click.Context, pipeline: Path, state: Place | None, as_json: bool) -> None:
     """Keeps two systems in agreement, proves that they agree, and brings one back when it is lost.
 
-    Every command has --help with an example, and --json.
+    Something is wrong? `lockstep status` says what, and what to do; `lockstep timeline` tells how it came;
+    both change nothing. Every command has --help with an example, and --json.
     """
     ctx.obj = Settings(pipeline, state, as_json)
 

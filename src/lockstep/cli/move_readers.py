@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 )
 @click.argument("mapping", shell_complete=names.mappings)
 @click.option("--dry-run", is_flag=True, help="Say what would be moved. Change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask before.")
+@click.option("--yes", is_flag=True, help="Do not ask whether to begin.")
 def command(mapping: str, dry_run: bool, yes: bool) -> None:
     """Have readers of an index that `lockstep adopt` took over find what Lockstep keeps.
 

@@ -47,17 +47,22 @@ class _Place(click.ParamType["float | str"]):
     "--since",
     metavar="TIME",
     type=_Place(),
-    help="2h (ago), 22:00, a position of the log, or offset:N of the journal.",
+    help="Since then: 2h (ago), 22:00, a position that `lockstep status` shows, or offset:N of the journal.",
 )
 @click.option("--until", metavar="TIME", type=_Place(), help="Up to then.  [default: now]")
-@click.option("--mapping", metavar="MAPPING", help="Only of this one.", shell_complete=names.mappings)
+@click.option(
+    "--mapping",
+    metavar="MAPPING",
+    help="Of this mapping only.  [default: of all]",
+    shell_complete=names.mappings,
+)
 @click.option(
     "--keys-from",
     metavar="FILE",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="These keys instead, one a line; - reads them from standard input.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what it would be.")
+@click.option("--dry-run", is_flag=True, help="Say how many keys it would be. Ask for nothing.")
 def command(
     since: float | str | None,
     until: float | str | None,
@@ -65,16 +70,18 @@ def command(
     keys_from: Path | None,
     dry_run: bool,
 ) -> None:
-    """Hint again what changed since a moment: each key once, compared with what the target holds.
+    """Derive again what changed since a moment: each key once, compared with what the target holds.
 
-    For a target that lost or spoilt what was written to it since. The journal is the window (a day, by
-    default); asking beyond it says so. What is equal is not written.
+    For a target that lost or spoilt what was written to it since. It asks for it: the run that goes on does
+    it, or the next one. Changes are known as far back as the journal keeps them (a day, by default); asking
+    beyond that says so. What is equal is not written.
     """
     from lockstep.operations.redrive import redrive
     from lockstep.operations.redrive_keys import redrive_keys
 
     if (since is None) == (keys_from is None):
-        raise click.UsageError("Say since when: --since 2h; or which keys: --keys-from FILE.")
+        said = "Say since when (--since 2h) or which keys (--keys-from FILE)"
+        raise click.UsageError(f"{said}, not both." if since is not None else f"{said}.")
     pipeline = settings().load()
     if keys_from is not None:
         if mapping is None:

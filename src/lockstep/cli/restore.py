@@ -31,9 +31,15 @@ from lockstep.cli.verb import WHY, print_json, settings, verb
     is_flag=True,
     help="Restore without touching what is searched: the build is proven and stays beside, to look at.",
 )
-@click.option("--replace", is_flag=True, help="Also where the target is in good health.")
-@click.option("--fewer", is_flag=True, help="It may hold far fewer records than there were.")
-@click.option("--despite-holds", is_flag=True, help="Although the guard holds changes of the live build.")
+@click.option("--replace", is_flag=True, help="Do it although the target is in good health.")
+@click.option(
+    "--fewer", is_flag=True, help="Do it although the result holds far fewer records than there were."
+)
+@click.option(
+    "--despite-holds",
+    is_flag=True,
+    help="Do it although the guard holds changes, which the result would have.",
+)
 @WHY
 def command(
     target: str | None,

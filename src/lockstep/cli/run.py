@@ -32,26 +32,34 @@ if TYPE_CHECKING:
     """,
 )
 @click.option(
-    "--once", is_flag=True, help="Return when all that the sources hold now, and every known hint, is done."
+    "--once",
+    is_flag=True,
+    help="End when all that the sources hold now is in the targets; wait for nobody, nor long for systems.",
 )
 @click.option(
-    "--verify-every", metavar="TIME", type=Duration(), help="Check all mappings every so often: 10m."
+    "--verify-every",
+    metavar="TIME",
+    type=Duration(),
+    help="Check all mappings again and again, so often: 10m.  [default: as the pipeline says]",
 )
 @click.option(
     "--verify-share",
     metavar="SHARE",
     type=Share(),
-    help="Of the time that all checks of a source take at most; 5% where nothing is said.",
+    help="The share of the time that checks of one source may take: 1%.  [default: 5%]",
 )
 @click.option(
-    "--on-drift", type=click.Choice(["report", "repair"]), help="What becomes of what the checks find."
+    "--on-drift",
+    type=click.Choice(["report", "repair"]),
+    help="Whether what those checks find is only reported, or repaired too.  [default: as the pipeline says]",
 )
 def command(once: bool, verify_every: float | None, verify_share: float | None, on_drift: str | None) -> None:
     """Keep the targets in agreement with their sources, until it is stopped.
 
     Fills each target first, then follows changes. Ctrl-C or SIGTERM finishes the open batches, commits and
-    exits with 0; a second Ctrl-C kills, which loses nothing either: the next run goes on from there. Exits
-    with 1 when a mapping stopped.
+    exits with 0; a second Ctrl-C kills, which loses nothing either: the next run goes on from there. It
+    ends by itself once all mappings have stopped. Exits with 1 where one did; with --once also where one is
+    held, or has lost its target.
     """
     from lockstep.operations.continuous import SHARE
     from lockstep.operations.run import run

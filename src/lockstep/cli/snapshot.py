@@ -34,8 +34,18 @@ if TYPE_CHECKING:
     """,
 )
 @click.argument("target", required=False, shell_complete=names.targets)
-@click.option("--keep", metavar="N", type=REPORT, help="Keep only so many, the newest.  [default: all]")
-@click.option("--every", metavar="TIME", type=Duration(), help="Again and again, until it is stopped: 6h.")
+@click.option(
+    "--keep",
+    metavar="N",
+    type=REPORT,
+    help="Keep only the newest so many; forget older ones.  [default: keep all]",
+)
+@click.option(
+    "--every",
+    metavar="TIME",
+    type=Duration(),
+    help="Do it again and again, so often, until it is stopped: 6h.",
+)
 def command(target: str | None, keep: int | None, every: float | None) -> None:
     """Save the state of TARGET, or of the target of a mapping, with what it stands for.
 

@@ -64,7 +64,7 @@ def command(watch: bool, probe: str | None, within: float, verified_within: floa
 
     Reads the state store only, so it answers when a database does not. Health means progress: a run that is
     there and does not get on is ill. Exits with 1 when a mapping stopped. --ready and --alive are for probes:
-    they print what is ill, and nothing else. TIME is 90s, 5m, 12h or 7d.
+    they print what is ill and what to do about it, and nothing else. TIME is 90s, 5m, 12h or 7d.
     """
     from lockstep.operations.status import status
 

@@ -35,7 +35,11 @@ def existing(state: Place | Pipeline, access: Access = Access.LOOK) -> Iterator[
     """The state store that some run made. Raises NothingYet where none ever ran."""
     place = state_of(state)
     if not exists(place):
-        raise NothingYet(f"nothing has run yet: there is no state in {place}", "Start with `lockstep run`.")
+        raise NothingYet(
+            f"nothing has run yet: there is no state in {place}",
+            "Go to the pipeline's directory, or name it with --pipeline or --state. What is new begins with "
+            "`lockstep run`.",
+        )
     with opened(place, access) as store:
         yield store
 
