@@ -30,7 +30,7 @@ from tests.zuora.histories import Histories, History, joined, wanted
 
 ACCOUNTS = int(os.environ.get("LOCKSTEP_ZUORA_ACCOUNTS", "16"))
 ZONE = os.environ.get("LOCKSTEP_ZUORA_ZONE", "Pacific/Auckland")
-ROUNDS = 5 + ACCOUNTS // 50
+ROUNDS = 4 + ACCOUNTS // 50
 EVENTS = max(ACCOUNTS // 3, 24)
 """In each round."""
 LONGEST = 6.0
