@@ -168,6 +168,7 @@ def test_an_open_transfer_is_closed_by_whichever_account_is_worked(
         (outcome,) = next_.write([left(3) if alone == "A-1" else taken(3)])
         assert outcome.status in DONE
         assert on(api)[0] == "A-2"
+        assert notes.scan("leaving", None, 9) == [], "with its answer it is settled for both"
         assert all(one.status in DONE for one in worked(next_, [[taken(4), left(4)]]))
     assert_moved(api, notes)
 
