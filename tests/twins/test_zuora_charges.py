@@ -177,6 +177,15 @@ def test_a_scheduled_update_survives_a_suspension() -> None:
     ]
 
 
+def test_it_is_not_suspended_before_it_was_resumed_last() -> None:
+    made = Tenant()
+    made.do(subscribe())
+    made.do(suspend("2025-03-01"), resume("2025-05-01"))
+    with pytest.raises(Refused, match="was resumed on 2025-05-01"):
+        made.do(suspend("2025-04-30"))
+    made.do(suspend("2025-05-01"))
+
+
 @pytest.mark.parametrize(
     ("order", "why"),
     [

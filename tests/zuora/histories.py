@@ -24,7 +24,7 @@ Told = list[tuple[str, str, str, int, float]]
 _HOURS = [dt.time(0), dt.time(2, 30), dt.time(23, 59, 59)]
 """The first instant of a day, one in the hours in which clocks change, the last."""
 
-_EARLIER = {"take back": "was cancelled on", "too early": "was resumed on"}
+_EARLIER = {"take back": "was cancelled on", "too early": "it cannot be changed before"}
 """What cannot be ordered, if what it contradicts was ordered already; and what is said of it then."""
 
 

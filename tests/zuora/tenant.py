@@ -64,7 +64,7 @@ class Tenant:
         assert not self.number or self.cancelled is None, "it is cancelled"
         at = action.date
         assert self.suspended is None or isinstance(action, Resume), "it is suspended"
-        if isinstance(action, AddProduct | UpdateProduct | RemoveProduct | ChangePlan):
+        if isinstance(action, AddProduct | UpdateProduct | RemoveProduct | ChangePlan | Suspend):
             assert at >= self.resumed, "it was resumed later"
         match action:
             case CreateSubscription():

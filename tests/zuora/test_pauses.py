@@ -100,6 +100,22 @@ def test_until_a_cancellation_the_plans_are_removed(tenant: Tenant) -> None:
     assert order(tenant, gone) == []
 
 
+def test_none_begins_before_the_last_resumption(tenant: Tenant) -> None:
+    order(tenant, wish((APRIL, True), (MAY, None)))
+    with pytest.raises(DataError, match=r"S-1 was resumed on 2026-05-01: .* before, on 2026-03-01") as error:
+        order(tenant, wish((MARCH, True), (dt.date(2026, 3, 10), None), (APRIL, True), (MAY, None)))
+    assert "delete the order that resumed it in Zuora" in error.value.remedy
+
+
+def test_one_that_goes_on_cannot_begin_earlier(tenant: Tenant) -> None:
+    order(tenant, wish((APRIL, True)))
+    with pytest.raises(
+        DataError, match=r"S-1 is suspended since 2026-04-01, .* before, on 2026-03-01"
+    ) as error:
+        order(tenant, wish((MARCH, True), (MAY, None)))
+    assert "delete the order that suspended it in Zuora" in error.value.remedy
+
+
 def test_none_begins_before_what_was_billed(tenant: Tenant) -> None:
     tenant.bill(APRIL)
     plan = planned(tenant.found(), wish((MARCH, True)), "A-1", today=START)

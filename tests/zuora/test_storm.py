@@ -127,7 +127,8 @@ def _mended_by_a_person(pipeline: ls.Pipeline, histories: Histories, api: Api, t
     assert {back.customer, early.customer} <= set(stuck)
     for one in (histories.of[customer][-1] for customer in stuck):
         assert one.excuse is not None, one
-        assert f"{one.contract} {one.excuse}" in stuck[one.customer]
+        assert f"subscription {one.contract} " in stuck[one.customer]
+        assert one.excuse in stuck[one.customer]
         if one.over == "too early":
             histories.later(one)
         else:

@@ -8,7 +8,7 @@ with `expected`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -68,6 +68,7 @@ def planned(
     if found.cancelled is not None:
         return _cancelled(found, should, rewrite_billed)
     billed = {} if rewrite_billed else _billed(found.plans)
+    since = found.suspended
     found, back = resumed(found, should)
     end = agreed(found, should, max(billed.values(), default=None), today)
     plans = [retermed(one, found.end, end.end) for one in found.plans]
@@ -76,7 +77,7 @@ def planned(
     owner = [] if found.account == account else [OwnerTransfer(date=today, account=account)]
     gone = [] if end.cancelled is None else [CancelSubscription(date=end.cancelled)]
     actions = (*end.actions, *owner, *changes, *aim.pauses, *gone)
-    _possible(found, changes, actions)
+    _possible(found, since if back else None, [*changes, *aim.pauses], actions)
     return Planned(number=found.number, actions=(*back, *actions), expected=aim.expected, shifted=aim.shifted)
 
 
@@ -251,18 +252,25 @@ def _shifted(expected: Plans, wanted: Plans) -> dict[str, list[Change[Rates]]]:
     return {plan: differ for plan, differ in changes.items() if differ}
 
 
-def _possible(found: FoundSubscription, changes: list[Action], actions: tuple[Action, ...]) -> None:
-    """Raises DataError for what a suspension forbids."""
+def _possible(
+    found: FoundSubscription, since: dt.date | None, changes: Sequence[Action], actions: Sequence[Action]
+) -> None:
+    """Raises DataError for what a suspension forbids. `since`: of the one that is to end with these actions;
+    `changes`: of plans, and further suspensions."""
     if found.suspended is not None and actions:
         raise DataError(
             f"subscription {found.number} is suspended since {found.suspended}, and should be changed on "
             f"{actions[0].date}",
             "What is suspended can only be resumed. Let the pause end, and the change come after it.",
         )
-    for one in changes:
-        if found.resumed is not None and one.date < found.resumed:
-            raise DataError(
-                f"subscription {found.number} was resumed on {found.resumed}: it cannot be changed before, "
-                f"on {one.date}",
-                "Let the change begin on that day, or delete the order that resumed it in Zuora.",
-            )
+    first = min((one.date for one in changes), default=None)
+    if found.resumed is None or first is None or found.resumed <= first:
+        return
+    if since is None:
+        state, order = f"was resumed on {found.resumed}", "resumed"
+    else:
+        state, order = f"is suspended since {since}, and to be resumed on {found.resumed}", "suspended"
+    raise DataError(
+        f"subscription {found.number} {state}: it cannot be changed before, on {first}",
+        f"Let the change begin on {found.resumed}, or delete the order that {order} it in Zuora.",
+    )

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from . import segments
 from .months import plus
-from .order import Known, Order, effective, term_of
+from .order import Known, Order, after_resumption, effective, term_of
 from .requests import Action
 from .tree import Charge, Refused, Term, Version, with_charges
 
@@ -109,6 +109,7 @@ def suspend(base: Version, action: Action, order: Order, known: Known) -> Versio
         raise Refused(30, f"subscription {base.number} begins on {base.start}: it cannot be suspended before")
     if base.term.end is not None and at >= base.term.end:
         raise Refused(30, f"subscription {base.number} ends on {base.term.end}: it cannot be suspended then")
+    after_resumption(base, at)
     stopped = with_charges(base, lambda one: segments.suspended(one, at, order=order.number))
     return replace(stopped, status="Suspended", suspended=at)
 
