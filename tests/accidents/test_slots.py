@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 import lockstep as ls
-from tests.accidents.world import RUNNING, Product, said
+from tests.accidents.world import LOST, RUNNING, Product, said
 from tests.pairs.world import Following, until
 
 
@@ -16,6 +18,20 @@ def test_a_slot_that_somebody_dropped(
     with product.cut_off(running=running):
         product.do(f"SELECT pg_drop_replication_slot('{product.slot}')")
     assert said(caplog, f"the replication slot {product.slot} is gone")
+
+
+@pytest.mark.parametrize("point", ["hinted", "spanned", "followed", "derived", "settled"])
+def test_a_start_without_its_slot_that_is_killed(product: Product, point: str) -> None:
+    """The new slot is there by then, and says nothing of what was lost with the old one."""
+    product.run()
+    product.spoil()
+    product.do(f"SELECT pg_drop_replication_slot('{product.slot}')")
+    product.do(*LOST)
+    assert product.spawn(crash=point).wait(60) == -signal.SIGKILL
+    product.do("UPDATE users SET email = 'Between@example.com' WHERE id = 9")
+    product.run()
+    product.assert_agreement()
+    assert any("the log has a hole: the replication slot" in why for why in product.backfill_reasons())
 
 
 @RUNNING
