@@ -36,10 +36,17 @@ class _PlaceType(click.ParamType[Place]):
         return click.Path(file_okay=False).shell_complete(ctx, param, incomplete)
 
 
+class _From1(click.IntRange):
+    """A whole number from 1 on, as the state store holds it; its end is said so that one can read it."""
+
+    def _describe_range(self) -> str:
+        return "1 to 2^63-1"
+
+
 PLACE = _PlaceType()
 LIMIT = click.IntRange(0, 1_000_000_000)
 WHY = click.option("--why", metavar="TEXT", help="Why you do it: `lockstep timeline` tells it.")
-REPORT = click.IntRange(1, 2**63 - 1)
+REPORT = _From1(1, 2**63 - 1)
 
 
 @dataclass
