@@ -269,11 +269,17 @@ class Status(StrEnum):
 
 
 class Outcome(Struct, frozen=True):
-    """The answer to one change. `held` is what the target now holds, where it is not what was sent."""
+    """The answer to one change.
+
+    held   what the target now holds, where it is not what was sent
+    again  of a rejected one that waits for something, by nobody's fault: try it again, at the latest at this
+           instant (seconds since 1970; infinite: as always)
+    """
 
     status: Status
     reason: str | None = None
     held: Record | None = None
+    again: float | None = None
 
 
 class Identity(Struct, frozen=True):

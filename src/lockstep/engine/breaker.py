@@ -67,7 +67,8 @@ class Breaker:
         return [key for key in wanted if key in tried], [key for key in wanted if key not in tried]
 
     def settled(self, tried: Sequence[tuple[Key, str]], failures: Sequence[Failure]) -> None:
-        """What became of some keys, each with the reason of its hint."""
+        """What became of some keys, each with the reason of its hint. Those that only wait do not fail."""
+        failures = [one for one in failures if one.again is None]
         failed = {failure.key for failure in failures}
         self._failure = failures[0] if failures else self._failure
         self._recent.extend(key in failed for key, reason in tried if self.probing or reason not in _OF_OLD)

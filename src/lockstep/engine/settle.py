@@ -116,6 +116,9 @@ def _held(change: Change, outcome: Outcome) -> Fingerprint | None:
 
 def _failure(key: Key, outcome: Outcome) -> Failure:
     reason = outcome.reason or "no reason given"
+    if outcome.status is Status.REJECTED and outcome.again is not None:
+        mend = "Nothing to do: it is tried again by itself."
+        return Failure(key, "write", f"it waits: {reason}", mend, again=outcome.again)
     if outcome.status is Status.REJECTED:
         return Failure(
             key,

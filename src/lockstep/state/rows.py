@@ -58,7 +58,8 @@ class Wrote(Struct, frozen=True, array_like=True):
 
 
 class Failure(NamedTuple):
-    """Why a key is stuck. `claim` is the target key it waits for."""
+    """Why a key is stuck. `claim` is the target key it waits for; `again`: nobody is at fault, and it is
+    tried again at this instant at the latest."""
 
     key: Key
     stage: str
@@ -66,6 +67,7 @@ class Failure(NamedTuple):
     remedy: str
     claim: Key | None = None
     retriable: bool = True
+    again: float | None = None
 
 
 class Settlement(NamedTuple):

@@ -205,6 +205,8 @@ def record_failures(connection: sa.Connection, done: Settlement, now: float) -> 
     for failure in done.failures:
         before, first_at = known.get(failure.key, (0, now))
         wait = min(_FIRST_RETRY * 2 ** min(before, 20), _LONGEST_RETRY)
+        if failure.again is not None and failure.again > now:
+            wait = min(wait, failure.again - now)
         rows.append(
             {
                 "consumer": done.consumer,

@@ -44,6 +44,14 @@ class Move(msgspec.Struct, frozen=True):
         return self.found.number
 
 
+class Wait(msgspec.Struct, frozen=True):
+    """Why a subscription is not ended yet, and until when at most (seconds since 1970; infinite: until
+    another account is worked; None: until a person has done something)."""
+
+    why: str
+    until: float | None
+
+
 class AccountPlan(msgspec.Struct, frozen=True):
     """`new`: the account is not there yet; `fields`: of it, in the API's names, to be set; `subscriptions`:
     to be changed, those of `moves` once they are there; `shifted`: where what is billed keeps a subscription
@@ -55,7 +63,7 @@ class AccountPlan(msgspec.Struct, frozen=True):
     subscriptions: tuple[OnSubscription, ...]
     shifted: dict[str, dict[str, list[Change[Rates]]]]
     moves: tuple[Move, ...] = ()
-    waits: dict[str, str] = {}
+    waits: dict[str, Wait] = {}
 
     @property
     def idle(self) -> bool:

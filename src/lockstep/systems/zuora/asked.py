@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from lockstep import keys as key_bytes
 from lockstep.canonical import canonical, fingerprint
 from lockstep.errors import DataError, LockstepError
+from lockstep.systems.zuora.account_plan import Wait
 from lockstep.systems.zuora.delivery import Stale
 from lockstep.systems.zuora.failures import Declined, Failed, Unsure
 from lockstep.systems.zuora.models import Account
@@ -39,7 +40,7 @@ class Asked:
     before: Account | None = None
     requests: list[Request] = field(default_factory=list)
     whole: bool = True
-    waits: dict[str, str] = field(default_factory=dict)
+    waits: dict[str, Wait] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
     intent: Intent | None = None
     outcome: Outcome | None = None
@@ -99,6 +100,13 @@ class Asked:
     def touched(self) -> frozenset[str]:
         """The numbers of the accounts that the next request changes."""
         return frozenset({self.number, *(one.account for one in self.requests[0].moves)})
+
+    @property
+    def waiting(self) -> Outcome:
+        """The outcome where all is done but what waits."""
+        told = "; ".join(one.why for one in self.waits.values())
+        ends = [one.until for one in self.waits.values() if one.until is not None]
+        return Outcome(Status.REJECTED, told, again=min(ends) if len(ends) == len(self.waits) else None)
 
     @property
     def done(self) -> tuple[Known, bytes | None]:

@@ -9,13 +9,14 @@ ended before another account has had the time to.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from lockstep.errors import DataError
-from lockstep.systems.zuora.account_plan import Move
+from lockstep.systems.zuora.account_plan import Move, Wait
 from lockstep.systems.zuora.asked import Asked
 from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.located import Located, located
@@ -200,26 +201,29 @@ class Moves:
 
     # what goes
 
-    def kept(self, one: Asked, ended: Iterable[str]) -> dict[str, str]:
+    def kept(self, one: Asked, ended: Iterable[str]) -> dict[str, Wait]:
         """Of subscriptions that a plan ends, as the account returns them no more, those that are not ended
         yet, and why."""
-        waits: dict[str, str] = {}
+        waits: dict[str, Wait] = {}
         for number in ended:
             note = self._leaving.get(number) or Leaving(on=one.number)
             wanted = None if note.wanted == one.number else note.wanted
             begun = note.since if note.on == one.number else None
             since = self._now() if begun is None else begun
+            until = None if self._within is None else since + self._within.total_seconds()
             if wanted is not None:
-                waits[number] = (
+                why = (
                     f"subscription {number} is returned by account {wanted} now: it waits to go there, and "
                     "is not cancelled"
                 )
-            elif self._within is not None and self._now() < since + self._within.total_seconds():
-                until = dt.datetime.fromtimestamp(since, dt.UTC) + self._within
-                waits[number] = (
-                    f"subscription {number} is returned by no account any more: it waits until "
-                    f"{until:%H:%M} UTC for another one to return it, then it is cancelled"
+                waits[number] = Wait(why, None if until is None else math.inf)
+            elif until is not None and self._now() < until:
+                moment = dt.datetime.fromtimestamp(until, dt.UTC)
+                why = (
+                    f"subscription {number} is returned by no account any more: until {moment:%H:%M} UTC "
+                    "another one may return it, then it is cancelled"
                 )
+                waits[number] = Wait(why, until)
             else:
                 continue
             self._note(number, Leaving(on=one.number, since=since, wanted=wanted))

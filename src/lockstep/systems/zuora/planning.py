@@ -82,7 +82,7 @@ class Planning:
             if one.requests:
                 continue
             if one.waits:
-                one.outcome = Outcome(Status.REJECTED, "; ".join(one.waits.values()))
+                one.outcome = one.waiting
             else:
                 one.outcome = Outcome(Status.APPLIED if one.wrote else Status.UNCHANGED)
 

@@ -57,7 +57,7 @@ def steps_of(
 ) -> Steps:
     lines = [f"{'make' if plan.new else 'set'} {name}" for name in plan.fields]
     lines += [f"{one.number}: OwnerTransfer from account {one.account}" for one in plan.moves]
-    lines += plan.waits.values()
+    lines += [one.why for one in plan.waits.values()]
     for one in plan.subscriptions:
         lines += [f"{one.number}: set {name}" for name in one.custom]
         lines += [f"{one.number}: {action_text(action)}" for action in one.actions]
