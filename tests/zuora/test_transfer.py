@@ -43,6 +43,7 @@ def pipeline_of(place: Path, twin: ZuoraTwin, within: dt.timedelta | None = LATE
     pipeline = ls.Pipeline("billing", state=place / "state")
     accounts = app.tenant_of(twin).accounts(today=lambda: app.TODAY, transfers_within=within)
     pipeline.mapping(ls.SQLite(place / "app.db"), to=accounts, name="accounts")(app.account)
+    pipeline.amounts("accounts")(app.monthly_revenue)  # a check compares it too
     return pipeline
 
 

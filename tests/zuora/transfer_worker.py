@@ -16,6 +16,7 @@ def pipeline_of(db: Path, state: Path, tenant: ls.Zuora) -> ls.Pipeline:
     pipeline = ls.Pipeline("billing", state=state)
     accounts = tenant.accounts(today=lambda: app.TODAY, transfers_within=dt.timedelta(hours=1))
     pipeline.mapping(ls.SQLite(db), to=accounts, name="accounts")(app.account)
+    pipeline.amounts("accounts")(app.monthly_revenue)
     return pipeline
 
 

@@ -151,8 +151,9 @@ class Noted:
         the accounts that they left no more."""
         notes = [Note(_INTENT, key, None) for key in closed]
         known = {key: one for key, (one, _) in done.items()}
-        left = {key_of(one.account) for one in moved}
-        for key, one in {**self.known(list(left - known.keys())), **known}.items():
+        left = {key_of(one.account) for one in moved} - known.keys()
+        before = self.known(list(left)) if left else {}
+        for key, one in {**before, **known}.items():
             gone = {each.subscription for each in moved if key_of(each.account) == key}
             notes.append(Note(_META, key, _encoded(replace(one, ours=_without(one.ours, gone)))))
         notes += [Note(_RECORD, key, account) for key, (_, account) in done.items()]
