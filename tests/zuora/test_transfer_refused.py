@@ -180,6 +180,18 @@ def test_what_zuora_refuses_for_another_reason_is_sent_once(
     assert zuora_twin.tenant.counts["POST /v1/orders"] == 1
 
 
+def test_a_transfer_that_zuora_refuses_is_sent_once_and_loses_nothing(
+    writer: ZuoraWriter, zuora_twin: ZuoraTwin, api: Api
+) -> None:
+    api.put("/twin/settings", {"actions_per_order": 0})
+    zuora_twin.tenant.counts.clear()
+    coming, going = writer.write([taken(), left()])
+    assert "Owner Transfer (Feature Management)" in str(coming.reason)
+    assert "is returned by account A-2 now" in str(going.reason)
+    assert zuora_twin.tenant.counts["POST /v1/orders"] == 1
+    assert on(api) == ("A-1", "A-1", "Active")
+
+
 def test_no_two_open_requests_change_one_account(writer: ZuoraWriter, notes: MemoryNotes, api: Api) -> None:
     """Two contracts of A-1 go to two others, one of A-2 comes, all in one batch."""
     writer.write([change_of(account("A-1", subscription(), subscription(number="S-3")), 2)])

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from lockstep import keys as key_bytes
 from lockstep.canonical import canonical, fingerprint
-from lockstep.errors import DataError, LockstepError
+from lockstep.errors import DataError, LockstepError, Refused
 from lockstep.systems.zuora.account_plan import Wait
 from lockstep.systems.zuora.delivery import Stale
 from lockstep.systems.zuora.failures import Declined, Failed, Unsure
@@ -25,6 +25,8 @@ _TRIES = 4
 
 _STALE = 3
 """Times that a change is planned anew because something stood in its way."""
+
+_TRANSFER = "See whether the tenant has Owner Transfer (Feature Management). Nothing is cancelled meanwhile."
 
 
 @dataclass
@@ -158,7 +160,9 @@ class Asked:
                 )
             return True
         if isinstance(error, Declined):
-            if self.missing and self.refused is None:
+            if self.intent is not None and self.intent.moves:
+                self.outcome = rejected(Refused(str(error), _TRANSFER))
+            elif self.missing and self.refused is None:
                 self.refused, self.requests = error, []
             else:
                 self.outcome = rejected(error)

@@ -19,6 +19,7 @@ from lockstep.errors import DataError
 from lockstep.systems.zuora.account_plan import Move, Wait
 from lockstep.systems.zuora.asked import Asked
 from lockstep.systems.zuora.client import Client
+from lockstep.systems.zuora.failures import Declined
 from lockstep.systems.zuora.located import Located, located
 from lockstep.systems.zuora.noted import Leaving, Moved, Noted, key_of
 from lockstep.systems.zuora.reading import Several
@@ -101,6 +102,8 @@ class Moves:
             return located(self._client, number)
         except DataError as error:
             return error
+        except Declined as error:
+            return DataError(str(error), error.remedy)
 
     def coming(self, one: Asked, tree: FoundAccount | None) -> list[Move]:
         """What is to be brought to an account. Raises DataError where something may not be, yet or at all."""
