@@ -98,7 +98,6 @@ class TestOpenSearch3(SearchLaw):
 
 class TestElasticsearch8(SearchLaw):
     system = Elasticsearch
-    cannot_sum = "painless"  # not in the servers that can be had here
 
     @pytest.fixture
     def handle(self, elasticsearch8_server: SearchHandle) -> SearchHandle:
@@ -107,7 +106,6 @@ class TestElasticsearch8(SearchLaw):
 
 class TestElasticsearch9(SearchLaw):
     system = Elasticsearch
-    cannot_sum = "painless"  # not in the servers that can be had here
 
     @pytest.fixture
     def handle(self, elasticsearch9_server: SearchHandle) -> SearchHandle:

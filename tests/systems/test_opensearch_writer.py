@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from lockstep.errors import Refused, TargetReplaced, Unreachable
-from lockstep.ports import EstimatingWriter, Target, Writer
+from lockstep.ports import EstimatingWriter, SummingWriter, Target, Writer
 from lockstep.systems.opensearch import OpenSearch, SearchIndex
+from lockstep.systems.opensearch.layout import Layout, body
 from lockstep.testing.servers import OpenSearchHandle
-from lockstep.values import Change, Fingerprint, Key, Meta, Record, Status, Version, version
+from lockstep.values import Change, Fingerprint, Key, Meta, Record, Status, Tally, Version, version
 
 
 @pytest.fixture
@@ -49,6 +50,37 @@ def change(target: Target, found: str, record: Record | None, at: Version | None
 def indices(real: httpx.Client, target: SearchIndex) -> list[str]:
     found = real.get(f"/_cat/indices/{target.index}*?format=json&expand_wildcards=all").json()
     return sorted(one["index"] for one in found)
+
+
+def test_an_index_of_an_earlier_version_gets_the_fields_that_it_lacks(
+    real: httpx.Client, target: SearchIndex
+) -> None:
+    """Its `_lockstep` is strict, and had the whole fingerprint in one field."""
+    names = Layout(target.index, 1)
+    made = body(names, "marker", {}, {"number_of_replicas": "0"}, searched=True)
+    fields = dict(made["mappings"]["properties"]["_lockstep"]["properties"])
+    del fields["high"], fields["low"]
+    fields["fingerprint"] = {"type": "long", "index": False}
+    made["mappings"]["properties"]["_lockstep"] = {"dynamic": "strict", "properties": fields}
+    assert real.put(f"/{names.index}", json=made).status_code == 200
+    beside = {"id": "a", "mapping": "m", "key": "2a", "fingerprint": -3, "sum": 2, "version": 1}
+    document = {"age": 1, "_lockstep": beside}
+    real.put(f"/{names.index}/_doc/a?version=1&version_type=external_gte&refresh=true", json=document)
+    with contextlib.closing(target.open(1)) as writer:
+        found = writer.identity()
+        assert found is not None
+        assert found.marker == "marker"
+        held = {one.key: one.meta for one in writer.scan(None, 10)}
+        meta = held[target.key(("a",))]
+        assert meta is not None
+        assert (meta.fingerprint, meta.version) == (-3, 1)
+        (outcome,) = writer.write([change(target, "b", {"age": 2})])
+        assert outcome.status is Status.APPLIED, outcome
+        assert isinstance(writer, SummingWriter)
+        assert writer.sums("m", []).spans == [Tally(2, 1)], "what was written before adds nothing"
+        (again,) = writer.write([change(target, "a", {"age": 1})])
+        assert again.status is Status.APPLIED
+        assert writer.sums("m", []).spans == [Tally(2, 2)]
 
 
 def test_the_server_is_one_that_creates_what_a_write_names(real: httpx.Client) -> None:

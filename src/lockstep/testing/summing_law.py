@@ -2,22 +2,20 @@
 
     class TestOurs(WriterLaw, SummingLaw): ...
 
-A checksum of spans is the checksum of what a scan of them says. A server that does not sum, as built or as
-set, says so (`cannot_sum`); then the rest of the law still holds.
+A checksum of spans is the checksum of what a scan of them says.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from lockstep import keys
 from lockstep.canonical import wrap64
-from lockstep.errors import CannotSum
 from lockstep.ports import SummingWriter, Target, Writer
 from lockstep.testing.writer_hooks import WriterHooks, write
 from lockstep.values import EVERYTHING, Change, Fingerprint, Key, Mark, Meta, Record, Span, Tally, version
@@ -35,9 +33,6 @@ MARKS = (0, 1, -1, (1 << 63) - 1, -(1 << 63), (1 << 32) - 1, 1 << 32, -(1 << 32)
 class SummingLaw(WriterHooks):
     """What every `SummingWriter` must do, against its real server."""
 
-    cannot_sum: ClassVar[str | None] = None
-    """A pattern of the reason that this server gives for not summing."""
-
     def remove(self, target: Target, key: Key) -> bool:
         """Removes a record past Lockstep. False: cannot be done."""
         return False
@@ -47,13 +42,7 @@ class SummingLaw(WriterHooks):
         return False
 
     def sums(self, writer: Writer, mapping: str, cuts: Sequence[Key] = ()) -> list[Tally]:
-        """What the server sums; where it does not, what it lists, once it has said why."""
-        summing = assert_summing(writer)
-        if self.cannot_sum is None:
-            return summing.sums(mapping, cuts).spans
-        with pytest.raises(CannotSum, match=self.cannot_sum):
-            summing.sums(mapping, cuts)
-        return [tally(mark.meta.fingerprint for mark in marks(writer, mapping, span)) for span in spans(cuts)]
+        return assert_summing(writer).sums(mapping, cuts).spans
 
     def assert_summed(self, writer: Writer, cuts: int = 5) -> None:
         """Sums and marks, for some cuts, against the scan."""

@@ -63,7 +63,7 @@ def item(place: int, change: Change) -> Item:
     return Item(
         place,
         b'{"index":{"_id":%b,"version":%d,"version_type":"external_gte"}}\n'
-        b'%b%b"_lockstep":{"id":%b,"mapping":%b,"key":"%b","fingerprint":%d,"sum":%d,"version":%d}}\n'
+        b'%b%b"_lockstep":{"id":%b,"mapping":%b,"key":"%b","high":%d,"low":%d,"sum":%d,"version":%d}}\n'
         % (
             shown,
             meta.version,
@@ -72,7 +72,8 @@ def item(place: int, change: Change) -> Item:
             shown,
             wire.text(meta.mapping),
             meta.key.hex().encode(),
-            meta.fingerprint,
+            meta.fingerprint >> 32,
+            meta.fingerprint & wire.LOW,
             meta.sum,
             meta.version,
         ),

@@ -31,13 +31,15 @@ META_MAPPING: dict[str, Any] = {
         "id": {"type": "keyword"},
         "mapping": {"type": "keyword"},
         "key": {"type": "keyword"},
-        "fingerprint": {"type": "long", "index": False},
+        "high": {"type": "long", "index": False},
+        "low": {"type": "long", "index": False},
         "sum": {"type": "long", "index": False},
         "version": {"type": "long"},
     },
 }
 """`id` repeats the document's id where it can be sorted by without heap; `key` is the source key in hex,
-which sorts as its bytes do."""
+which sorts as its bytes do; `high` and `low` are halves of the fingerprint, which a cluster adds up exactly,
+though its sums are doubles."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Standing(NamedTuple):
                 subject,
                 f"an index is called {alias}, where Lockstep needs an alias of that name",
                 "Take it over: `lockstep adopt MAPPING --dry-run` says what differs. Or give the target "
-                "another name.",
+                f"another name, or remove the index: DELETE /{alias}",
             )
         strange = [name for name in self.searched if self.indices[name] is None]
         if strange:

@@ -1,7 +1,7 @@
 """What documents say of themselves, added up by the cluster, span after span of source keys.
 
-A sum of the cluster's is a double, which holds 53 bits: so halves of fingerprints are summed, by scripts
-that are compiled once. A span is a range of `_lockstep.key`, which is indexed; many go into one request.
+A sum of the cluster's is a double, which holds 53 bits: so halves of fingerprints are kept, and summed. A
+span is a range of `_lockstep.key`, which is indexed; many go into one request.
 
 A copy of one of our documents under another id counts as what it says it is: within the server's sums nobody
 knows a document's id. The deep check finds it.
@@ -13,12 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lockstep.canonical import wrap64
-from lockstep.errors import CannotSum
 from lockstep.systems.opensearch import bulk, wire
 from lockstep.systems.opensearch.client import Client
-from lockstep.systems.opensearch.reasons import reason_of
 from lockstep.systems.opensearch.scan import Scanner
-from lockstep.values import Fingerprint, Key, Mark, Meta, Span, Tallies, Tally, Version
+from lockstep.values import Key, Mark, Meta, Span, Tallies, Tally, Version
 
 _TOGETHER = 100
 """Spans in one request."""
@@ -26,12 +24,11 @@ _TOGETHER = 100
 _PAGE = 10_000
 """A cluster's limit, where nobody has raised it."""
 
-_FIELD = f"doc['{wire.META}.fingerprint']"
-_HALVES = {"high": ">> 32", "low": "& 0xffffffffL"}
+_HALVES = ("high", "low")
 _REPLY = ",".join(
     f"responses.{part}" for part in ("hits.total", "aggregations", "_shards", "timed_out", "error")
 )
-_NAMES = ("id", "key", "fingerprint", "sum", "version")
+_NAMES = ("id", "key", *_HALVES, "sum", "version")
 
 
 class Summing:
@@ -56,14 +53,11 @@ class Summing:
 
     def _tally(self, answer: dict[str, Any]) -> Tally:
         if (error := answer.get("error")) is not None:
-            why = reason_of(error)
-            if "script" in f"{why}":
-                raise CannotSum(f"the cluster runs no scripts of ours: {why}")
             raise self._client.failure(503, wire.plain({"error": error}))
         try:
             if answer["timed_out"] or answer["_shards"]["failed"]:
                 raise self._client.failure(503, wire.plain({"error": answer["_shards"]}))
-            high, low = (int(answer["aggregations"][half]["value"]) for half in ("high", "low"))
+            high, low = (int(answer["aggregations"][half]["value"]) for half in _HALVES)
             return Tally(answer["hits"]["total"]["value"], wrap64((high << 32) + low))
         except (KeyError, TypeError) as error:
             raise self._client.rubbish(repr(answer).encode()) from error
@@ -109,10 +103,7 @@ def _within(mapping: str, span: Span) -> dict[str, Any]:
 
 
 def _summed(query: dict[str, Any]) -> dict[str, Any]:
-    halves = {
-        name: {"sum": {"script": {"source": f"{_FIELD}.size() == 0 ? 0L : {_FIELD}.value {half}"}}}
-        for name, half in _HALVES.items()
-    }
+    halves = {half: {"sum": {"field": f"{wire.META}.{half}"}} for half in _HALVES}
     return {"size": 0, "track_total_hits": True, "query": query, "aggs": halves}
 
 
@@ -123,7 +114,7 @@ def _mark(mapping: str, hit: dict[str, Any]) -> Mark:
     meta = Meta(
         mapping,
         Key(bytes.fromhex(said["key"])),
-        Fingerprint(int(said["fingerprint"])),
+        wire.fingerprint_of(said),
         int(said["sum"]),
         Version(int(said["version"])),
     )

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from lockstep.canonical import wrap64
 from lockstep.errors import DataError
 from lockstep.far import Far, time_text
 from lockstep.interval import duration
 from lockstep.values import Fingerprint, Key, Meta, Record, Version
 
 META = "_lockstep"
+LOW = (1 << 32) - 1  # the lower half of a fingerprint
 """The field of a document that holds what Lockstep keeps beside it."""
 
 DECODER = msgspec.json.Decoder(float_hook=Decimal)
@@ -105,12 +108,19 @@ def split(found: str, source: Any) -> tuple[Record, Meta | None]:
         return source, Meta(
             str(beside["mapping"]),
             Key(bytes.fromhex(beside["key"])),
-            Fingerprint(int(beside["fingerprint"])),
+            fingerprint_of(beside),
             int(beside["sum"]),
             Version(int(beside["version"])),
         )
     except (KeyError, TypeError, ValueError):  # somebody wrote into it
         return source, None
+
+
+def fingerprint_of(beside: Mapping[str, Any]) -> Fingerprint:
+    """Put together of its halves. Raises KeyError, TypeError, ValueError."""
+    if "high" not in beside:  # written before there were halves
+        return Fingerprint(int(beside["fingerprint"]))
+    return Fingerprint(wrap64((int(beside["high"]) << 32) + int(beside["low"])))
 
 
 def sendable(value: str) -> bool:

@@ -64,11 +64,14 @@ class IndexWriter:
         self._pace = Pace(largest)
         self._scanner = Scanner(client, names.index)
         self._summing = Summing(client, names.index, self._scanner)
+        self._narrow = False  # whether the index was made before `_lockstep` had all its fields
 
     def identity(self) -> Identity | None:
         """Cluster, index and marker, as the cluster's state has them: no shard is asked."""
         index = self._names.index
-        found = self._client.ask("GET", f"/{index}?filter_path=*.mappings._meta,*.settings.index.uuid")
+        half = f"*.mappings.properties.{wire.META}.properties.high.type"
+        path = f"/{index}?filter_path=*.mappings._meta,*.settings.index.uuid,{half}"
+        found = self._client.ask("GET", path)
         if found is None:
             return None
         if index not in found:  # an alias of that name, leading elsewhere; or no answer to this at all
@@ -79,11 +82,11 @@ class IndexWriter:
         if not cluster:
             raise self._client.rubbish(b"a greeting without a cluster_uuid")
         try:
-            return Identity(
-                system=cluster,
-                target=found[index]["settings"]["index"]["uuid"],
-                marker=layout.marker_of(found[index].get("mappings")),
-            )
+            mappings = found[index].get("mappings") or {}
+            marker = layout.marker_of(mappings)
+            self._narrow = marker is not None and "properties" not in mappings
+            target = found[index]["settings"]["index"]["uuid"]
+            return Identity(system=cluster, target=target, marker=marker)
         except (KeyError, TypeError) as error:
             raise self._client.rubbish(repr(found).encode()) from error
 
@@ -139,8 +142,17 @@ class IndexWriter:
                 raise
             return self._client.ask("PUT", path, request, repeat=False)  # this version has no such setting
 
+    def _widen(self) -> None:
+        """Gives an index that an earlier version made the fields that it did not know; else it takes no more
+        documents."""
+        fields = {wire.META: {"properties": layout.META_MAPPING["properties"]}}
+        self._client.ask("PUT", f"/{self._names.index}/_mapping", {"properties": fields})
+        self._narrow = False
+
     def write(self, changes: Sequence[Change]) -> list[Outcome]:
         """One bulk request after another; a broken one leaves its own items unknown and no others."""
+        if self._narrow:
+            self._widen()
         outcomes: list[Outcome | None] = [None] * len(changes)
         answered = False
         lost: SystemError_ | None = None
