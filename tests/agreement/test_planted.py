@@ -12,7 +12,8 @@ import pytest
 import lockstep as ls
 from lockstep.agreement.report import Report
 from lockstep.engine.capture import Capturer
-from lockstep.values import Entry, Hint
+from lockstep.guard.door import Door
+from lockstep.values import Entry, Hint, Mark
 from tests.agreement.planted import Saboteur, alter_ledger
 from tests.pairs.world import Following, World, until
 
@@ -186,6 +187,39 @@ def test_what_the_fast_check_cannot_see_the_deep_one_does(world: World) -> None:
     )
     fast = found(ls.verify(world.pipeline(), "people", method="fast"))
     assert fast == (dict.fromkeys(("46", "47", "48"), "different") if hashed else {}), "all of a span is read"
+
+
+@pytest.mark.parametrize("world", ["sql", "postgres"], indirect=True)
+def test_rows_edited_in_many_spans_are_named_by_the_database(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lockstep.agreement.fast.SPAN", 5)
+    monkeypatch.setattr("lockstep.agreement.fast.LISTED", 12)
+    asked: list[int] = []
+    edited = Door.edited
+
+    def spied(self: Door, mapping: str, limit: int) -> list[Mark]:
+        asked.append(limit)
+        return edited(self, mapping, limit)
+
+    monkeypatch.setattr(Door, "edited", spied)
+    world.run()
+    bad = Saboteur(world)
+    wanted = {}
+    for number in (1, 11, 21, 31, 41, 51):
+        bad.edit(number, email="edited@example.com")
+        wanted[str(number)] = "different"
+    bad.delete(22)  # in a span that is listed for it, and has an edit too
+    wanted["22"] = "missing"
+    report = ls.verify(world.pipeline(), "people", method="fast")
+    assert (found(report), report.differing, asked) == (wanted, 6, [12])
+    assert sum(report.counts.values()) == len(wanted), "each once"
+    for number in (2, 12, 32, 42, 52, 3, 13):
+        bad.edit(number, email="edited@example.com")
+        wanted[str(number)] = "different"
+    report = ls.verify(world.pipeline(), "people", method="fast")
+    assert (found(report), asked) == (wanted, [12]), "so many are listed"
+    assert sum(report.counts.values()) == len(wanted)
 
 
 @pytest.mark.parametrize("world", ["opensearch", "sql"], indirect=True)
