@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from lockstep.notes import Note
-from lockstep.systems.zuora.noted import Noted, key_of
+from lockstep.systems.zuora.noted import Leaving, Noted, key_of
 from lockstep.systems.zuora.writer import ZuoraWriter
 from lockstep.twins.zuora.server import ZuoraTwin
 from lockstep.values import Status
@@ -88,6 +88,19 @@ def test_a_claim_that_is_dropped_protects_no_longer(
         assert outcome.status is Status.APPLIED
     assert kinds(api) == ["CreateSubscription", "CancelSubscription"]
     assert notes.scan("leaving", None, 9) == []
+
+
+def test_a_claim_that_is_dropped_begins_the_time_anew(
+    writer: ZuoraWriter, notes: MemoryNotes, api: Api
+) -> None:
+    """From A-1 to A-2, and before that was done from there to A-3: days after it left A-1."""
+    Noted(notes).note_leaving({"S-1": Leaving(on="A-1", since=0.0, wanted="A-2")})
+    (outcome,) = writer.write([change_of(account("A-2", other()), 3)])
+    assert outcome.status in DONE
+    (outcome,) = writer.write([left()])
+    assert "another one may return it" in str(outcome.reason)
+    assert all(one.status in DONE for one in worked(writer, [[taken(3, "A-3")], [left(3)]]))
+    assert on(api) == ("A-3", "A-3", "Active")
 
 
 DAY = [{"name": name, "triggerDate": "2026-02-01"} for name in ("ContractEffective", "ServiceActivation")]

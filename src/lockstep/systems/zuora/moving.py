@@ -67,7 +67,7 @@ class Moves:
             if on is not None and number in on.returned:
                 note = replace(note, since=None)
             if wanting is not None and number not in wanting.returned:
-                note = replace(note, wanted=None)
+                note = replace(note, wanted=None, since=None if note.since is None else self._now())
             self._note(number, note)
         left = {
             number: one.number
