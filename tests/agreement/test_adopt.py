@@ -17,6 +17,7 @@ import pytest
 
 import lockstep as ls
 from lockstep.agreement.cause import ADOPTED
+from lockstep.errors import NothingYet
 from tests.pairs.world import World
 
 KILLED = ("created", "intended:2", "written:1", "written:3", "settled:2")
@@ -178,3 +179,14 @@ def test_what_cannot_be_taken_over(world: World) -> None:
         do(f"INSERT INTO {name} VALUES (1, 'x')")
     with pytest.raises(ls.Refused, match="no column company"):
         ls.adopt(world.pipeline(), "people")
+
+
+@pytest.mark.parametrize("world", ["sql"], indirect=True)
+def test_a_check_of_what_was_never_written_says_that(world: World) -> None:
+    filled(world)
+    with pytest.raises(ls.LockstepError):
+        world.run()
+    for method in ("fast", "deep", "sample"):
+        with pytest.raises(NothingYet, match=r"nothing was written .* yet") as raised:
+            ls.verify(world.pipeline(), "people", method=method)
+        assert "lockstep check" in raised.value.remedy

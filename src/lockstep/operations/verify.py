@@ -112,6 +112,11 @@ def _check(
     reader, feed = declared.source.reader(), declared.source.feed()
     try:
         with closed_door(declared, consumer.number, store) as door:
+            if door.identity() is None and not store.ledger.count(consumer.id):
+                raise NothingYet(
+                    f"nothing was written to {declared.target.name} yet, and it is not there",
+                    "`lockstep check` says what is in the way; `lockstep run` begins.",
+                )
             wait = barrier(standing, feed, consumer, patience)
             spans = store.spans(consumer.id)
             scope = Scope(declared, reader, door, spans, rows, intended, sharing, wait, findings)
