@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from lockstep.errors import Refused
+from lockstep.errors import Refused, TargetReplaced
 from lockstep.systems.opensearch import documents, walk, wire
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.indices import Origin
@@ -90,7 +90,8 @@ class Carrier:
         for found, source in theirs.items():
             source.pop(wire.META, None)
             copy = there.get(found)
-            if copy is not None and (copy.record is None or copy.record == source):
+            document = wire.encode(source)
+            if copy is not None and (copy.record is None or _is(copy.record, document)):
                 continue
             head = b'{"create":{"_id":%b}}\n' % wire.text(found)
             if copy is not None:
@@ -99,7 +100,7 @@ class Carrier:
                     copy.seq_no,
                     copy.term,
                 )
-            lines.append(head + wire.encode(source) + b"\n")
+            lines.append(head + document + b"\n")
         self.carried += self._send(lines)
 
     def _withdraw(self, stopped: Stopped) -> bool:
@@ -170,8 +171,10 @@ class Carrier:
             (one,) = said.values()
             if one["status"] in BUSY:
                 again.append(line)
-            elif one["status"] in (404, 409):
-                continue
+            elif one["status"] == 409 or (one["status"] == 404 and one.get("error") is None):
+                continue  # somebody has written it meanwhile, or removed it
+            elif one["status"] == 404:
+                raise self._gone(str(reason_of(one["error"])))
             elif one["status"] >= 300:
                 raise Refused(
                     f"{self._names.index} does not take the document {one['_id']!r} of {self._origin.name}: "
@@ -182,12 +185,24 @@ class Carrier:
                 done += 1
         return done, again
 
+    def _gone(self, why: str) -> TargetReplaced:
+        index, door = self._names.index, self._names.door
+        return TargetReplaced(
+            f"the index {index} is not there, or its alias for writing is not: {why}",
+            f"Where the index stands, give it the alias again (PUT /{index}/_alias/{door}), and ask again.",
+        )
+
     def _refresh(self, index: str) -> None:
         self._client.ask("POST", f"/{index}/_refresh")
 
     def _of(self, shard: int) -> str:
         name, _, copies = self._client.flavour.copies.partition("=")
         return f"{name}=_shards:{shard}%7C{copies}"
+
+
+def _is(record: dict[str, Any], document: bytes) -> bool:
+    """Whether a copy is this document to the letter; Python takes true for 1, and 1.0 too."""
+    return wire.META not in record and wire.encode(record) == document
 
 
 def _parts(lines: list[bytes]) -> Iterator[list[bytes]]:

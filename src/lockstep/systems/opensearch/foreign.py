@@ -137,9 +137,15 @@ class ForeignIndex:
                 f"somebody has removed {self._names.index}, or what it is made of", "Ask again."
             )
         carrier = Carrier(self._client, origin, self._names)
+        marker, known = str(marker_of(ours.mappings)), adopted_of(ours.mappings)
+        if known is not None and known.copied:  # for another mapping: what Lockstep removed since stays so
+            return carrier.since(known.marks or (), note, stopped)
         begun = Adopted(origin.name, origin.uuid, tuple(carrier.marks()))
-        put_mark(self._client, ours, str(marker_of(ours.mappings)), begun)
-        return carrier.all(note, stopped)
+        put_mark(self._client, ours, marker, begun)
+        if not carrier.all(note, stopped):
+            return False
+        put_mark(self._client, ours, marker, begun._replace(copied=True))
+        return True
 
     def readers(self) -> str | None:
         ours = self._ours()

@@ -167,6 +167,7 @@ class Adopted(NamedTuple):
     """What stands beside the marker of an index that was made of another's, until readers were moved to it.
 
     marks    the highest sequence number of each shard when copying began (`carrying`); None: not copied yet
+    copied   it was copied to the end once: what came after is what was written after the marks
     blocked  it was Lockstep that blocked the other index for writing
     cloned   what stands under the name that the other index is to be kept as is a clone that Lockstep began
     """
@@ -174,6 +175,7 @@ class Adopted(NamedTuple):
     name: str
     uuid: str
     marks: tuple[int, ...] | None = None
+    copied: bool = False
     blocked: bool = False
     cloned: bool = False
 
@@ -187,6 +189,7 @@ def adopted_of(mappings: Any) -> Adopted | None:
             str(said["name"]),
             str(said["uuid"]),
             None if marks is None else tuple(map(int, marks)),
+            bool(said["copied"]),
             bool(said["blocked"]),
             bool(said["cloned"]),
         )
