@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from lockstep import keys
-from lockstep.errors import TargetReplaced
+from lockstep.errors import SystemError_, TargetReplaced, Unreachable
 from lockstep.ports import ADOPTING
 from lockstep.systems.opensearch import OpenSearch
+from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.foreign import ForeignIndex
 from lockstep.systems.opensearch.writer import IndexWriter
 from lockstep.testing.servers import OpenSearchHandle
@@ -85,6 +86,21 @@ def _never() -> bool:
     return False
 
 
+Asked = Callable[..., Any]
+
+
+def _before(monkeypatch: pytest.MonkeyPatch, method: str, path: str, do: Callable[[], object]) -> None:
+    """Has something done by others just before the next such request is sent."""
+    ask, done = Client.ask, list[object]()
+
+    def asked(client: Client, by: str, to: str, *rest: Any, **named: Any) -> Any:
+        if not done and by == method and path in to:
+            done.append(do())
+        return ask(client, by, to, *rest, **named)
+
+    monkeypatch.setattr(Client, "ask", asked)
+
+
 def test_the_alias_for_writing_goes_while_documents_are_copied(place: Place) -> None:
     foreign = place.foreign
     foreign.leave(f"{ADOPTING}m")
@@ -99,6 +115,59 @@ def test_a_later_edit_is_copied_also_where_python_takes_it_for_the_same(place: P
     place.put("2", {"free": {"n": 1.0}}).raise_for_status()
     assert place.move()[-1] == "moved"
     assert {found: repr(one["free"]["n"]) for found, one in place.ours().items()} == {"1": "True", "2": "1.0"}
+
+
+def test_the_old_index_goes_just_before_readers_are_moved(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.adopt()
+    _before(monkeypatch, "POST", "/_aliases", lambda: place.real.delete(f"/{place.theirs}"))
+    with pytest.raises(SystemError_):
+        place.move()
+    assert place.real.get(f"/{place.name}").status_code == 404, "readers find nothing, and it was said"
+    assert place.foreign.readers() == place.theirs, "it is not forgotten that they are to be moved"
+
+
+def test_readers_were_moved_and_the_answer_was_lost(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.adopt()
+    ask = Client.ask
+
+    def asked(client: Client, method: str, path: str, *rest: Any, **named: Any) -> Any:
+        answer = ask(client, method, path, *rest, **named)
+        if path == "/_aliases":
+            raise Unreachable("cut", "wait")
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "ask", asked)
+        with pytest.raises(Unreachable, match="cut"):
+            place.move()
+    assert list(place.real.get(f"/{place.name}").json()) == [f"{place.name}-g1"]
+    assert place.put("3", {"n": 3}).status_code == 403, "nobody writes where nobody reads"
+    assert place.move() == []
+    assert place.foreign.readers() is None
+
+
+def test_a_block_that_the_shards_did_not_confirm(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writes may be under way then: what they write would be lost."""
+    place.adopt()
+    ask = Client.ask
+
+    def asked(client: Client, method: str, path: str, *rest: Any, **named: Any) -> Any:
+        answer = ask(client, method, path, *rest, **named)
+        if path.endswith("/_block/write"):
+            assert answer["shards_acknowledged"] is True
+            return {**answer, "shards_acknowledged": False}
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "ask", asked)
+        with pytest.raises(Unreachable, match="writes"):
+            place.move()
+    assert list(place.real.get(f"/{place.name}").json()) == [place.theirs]
+    assert place.put("3", {"n": 3}).status_code == 201, "writers go on as before"
+    assert place.move()[-1] == "moved"
+    assert set(place.ours()) == {"1", "2", "3"}
 
 
 def test_what_was_removed_since_stays_so_when_another_mapping_is_taken_over(place: Place) -> None:

@@ -32,14 +32,12 @@ from lockstep.systems.opensearch.waiting import Patience
 
 
 def put_mark(client: Client, ours: Origin, marker: str, note: Adopted | None) -> None:
-    """Writes marker and note into the mapping of an index of ours; a note of what was copied stays."""
-    before = adopted_of(ours.mappings)
-    if note is not None and before is not None and note.marks is None:
-        note = note._replace(marks=before.marks)
+    """Writes marker and note into the mapping of an index of ours. Raises TargetReplaced where it is gone."""
     mark: dict[str, Any] = {"marker": marker}
     if note is not None:
         mark["adopted"] = note._asdict()
-    client.ask("PUT", f"/{ours.name}/_mapping", {"_meta": layout.marked(ours.mappings, mark)})
+    if client.ask("PUT", f"/{ours.name}/_mapping", {"_meta": layout.marked(ours.mappings, mark)}) is None:
+        raise TargetReplaced(f"somebody has removed the index {ours.name}", "See who does, and ask again.")
 
 
 class Move:
@@ -130,12 +128,22 @@ class Move:
         assert self._note is not None
         if not old.blocked:
             self._noted(self._note._replace(blocked=True))
-        self._client.ask("PUT", f"/{old.name}/_block/write")  # answers when what was being written is done
+        answer = self._client.ask("PUT", f"/{old.name}/_block/write")  # when what was being written is done
+        # names no index where it was blocked already
+        if answer is None or (answer.get("indices") and not answer.get("shards_acknowledged")):
+            raise Unreachable(
+                f"not every shard of {old.name} has said that it takes no writes any more, so some may be "
+                "under way",
+                f"See GET /_cat/shards/{old.name}, and ask again.",
+            )
 
     def _unblock(self, old: Origin) -> None:
         if self._note is None or not self._note.blocked:
             return
         with contextlib.suppress(SystemError_):  # the error that led here says more; `check` names the block
+            found = origin_of(self._client, self._names)
+            if found is None or found.uuid != old.uuid:
+                return  # they were moved, only the answer was lost: nobody reads what is written there
             self._client.ask("PUT", f"/{old.name}/_settings", {"index.blocks.write": None})
             self._noted(self._note._replace(blocked=False))
 
@@ -181,7 +189,11 @@ class Move:
                 {"remove": {"index": old.name, "alias": names.alias, "must_exist": True}},
                 {"add": said},
             ]
-        self._client.ask("POST", "/_aliases", {"actions": actions}, repeat=False)
+        if self._client.ask("POST", "/_aliases", {"actions": actions}, repeat=False) is None:
+            raise Unreachable(
+                f"readers were not moved: somebody has removed {old.name} or {names.index} at this moment",
+                f"See what stands there (GET /{names.alias}*), and ask again.",
+            )
 
     def _noted(self, note: Adopted) -> None:
         self._note = note
