@@ -87,7 +87,10 @@ def _derived(deriver: Deriver, found: list[Key], now: float) -> Iterator[tuple[K
 
 
 def passing_over(consumer: Consumer, store: Store) -> bool:
-    """Whether a pass over all keys is under way: what the ledger says is of both codes then. One of which
-    nothing is settled is not: it was noted before the code could be tried, and must not let it in unasked."""
+    """Whether a pass over all keys is under way: what the ledger says is of both codes then. One that no
+    person asked for and of which nothing is settled is not: a start may have noted it and been killed before
+    it could try the code, which must not be let in so."""
     known = store.backfills.newest(consumer.id)
-    return known is None or (known.finished_at is None and known.done > 0)
+    if known is None:
+        return True
+    return known.finished_at is None and (known.done > 0 or known.persons)

@@ -14,6 +14,7 @@ from lockstep.mapping import Mapping
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.lock import user
+from lockstep.state.runs import REDRIVE
 from lockstep.state.store import Store
 from lockstep.values import Entry, Key, Lane, Trust, consumer_stream
 
@@ -38,7 +39,7 @@ def append(
         store.journal.append(some)
         passing("redriven")
         if not noted:  # not before there is something to do: an idle run would call it finished
-            store.backfills.ask(consumer.id, total, "redrive")
+            store.backfills.ask(consumer.id, total, REDRIVE)
     words = f"asked for a redrive of {total:,} keys, {which}"
     store.events.note(Kind.REDRIVE_ASKED, mapping.name, words, who=user(), numbers={"keys": total})
 

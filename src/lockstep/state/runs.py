@@ -14,6 +14,9 @@ from lockstep.state import schema
 from lockstep.state.books import Books, Unfenced
 from lockstep.state.lock import whoami
 
+ASKED, REDRIVE = "asked", "redrive"
+"""Reasons of passes that a person asked for."""
+
 
 class Backfill(Struct, frozen=True):
     """A pass over all keys of a root."""
@@ -25,6 +28,11 @@ class Backfill(Struct, frozen=True):
     done: int
     started_at: float
     finished_at: float | None
+
+    @property
+    def persons(self) -> bool:
+        """Whether a person asked for it."""
+        return self.reason in (ASKED, REDRIVE)
 
 
 class Run(Struct, frozen=True):
@@ -51,7 +59,7 @@ class Backfills:
         with self._database.under(epoch) as connection:
             _begun(connection, consumer, reason, total)
 
-    def ask(self, consumer: int, total: int, reason: str = "asked") -> None:
+    def ask(self, consumer: int, total: int, reason: str = ASKED) -> None:
         """Somebody asks for a pass over all keys, or those of a redrive, beside a run or without one."""
         with self._database.unfenced(Unfenced.PERSON) as connection:
             _begun(connection, consumer, reason, total)
