@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 import lockstep as ls
+from lockstep.errors import Declined
 from tests.pairs.world import World
 
 FOUND = {"equal": 55, "different": 2, "source-only": 3, "target-only": 2}
@@ -247,6 +248,13 @@ def test_broken_off_readers_and_writers_go_on_as_before(world: World, theirs: Th
     assert ls.move_readers(world.pipeline(), "people", stop=stop).outcome == "interrupted"
     theirs.put("903", {"email": "still"})
     assert theirs.searched() == seen | {"903": {"email": "still"}}
+    for ask in (
+        lambda: ls.deploy(world.pipeline()),
+        lambda: ls.backfill(world.pipeline(), "people", rebuild=True),
+    ):
+        with pytest.raises(Declined, match="still find") as declined:
+            ask()
+        assert "move-readers people" in declined.value.remedy
     theirs.ask("POST", "/_aliases", {"actions": [{"remove": {"index": theirs.index, "alias": theirs.name}}]})
     with pytest.raises(ls.Refused, match="but find nothing"):
         ls.move_readers(world.pipeline(), "people")

@@ -189,7 +189,7 @@ class Door:
 
     def readers(self) -> str | None:
         """What readers find in place of what is ours; None where they find that."""
-        there = self.foreign()
+        there = self.foreign() if isinstance(self._writer, AdoptingWriter) else None
         return there.readers() if isinstance(there, Copying) else None
 
     def move_readers(self) -> Moving:

@@ -12,6 +12,7 @@ from lockstep.engine.recipe import recipe
 from lockstep.errors import DeclarationError, Declined
 from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door, consumer_of, existing, parse_keys
+from lockstep.operations.readers import assert_moved
 from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
@@ -70,6 +71,7 @@ def backfill(
             reader.close()
         if rebuild:
             store.lock.take()
+            assert_moved(declared, consumer.number, store)
             _room(declared, consumer.number + 1, store)
             epoch = store.draw_epoch()  # a run that lost its lock must not go on with the old one
             generation, _, _ = store.generations.begin(epoch, declared.target.name)

@@ -16,6 +16,7 @@ from lockstep.engine.retention import YOUNG
 from lockstep.errors import Declined, NothingYet
 from lockstep.operations.opened import existing
 from lockstep.operations.ownership import assert_owned
+from lockstep.operations.readers import assert_moved
 from lockstep.operations.reason import require_reason
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
@@ -82,6 +83,7 @@ def deploy(
         live = next(iter(store.builds.of(target.name, "live")), None)
         if live is None:
             raise NothingYet(f"{target.name} was never filled", "Start with `lockstep run`.")
+        assert_moved(builder.mappings[0], live.number, store)
         begun = time.time()
         build = _build(builder, live)
         store.events.note(

@@ -15,6 +15,7 @@ from lockstep.engine.points import passing
 from lockstep.engine.target_watch import identity_text
 from lockstep.errors import Declined
 from lockstep.operations.opened import closed_door, existing
+from lockstep.operations.readers import assert_moved
 from lockstep.operations.reason import require_reason
 from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
@@ -87,6 +88,8 @@ def restore(
                 f"To put saved state {saved.id} in its place all the same: --replace. To look at it first: "
                 "--beside, or `lockstep drill`.",
             )
+        if live is not None and not beside:
+            assert_moved(builder.mappings[0], live.number, store)
         before = None if live is None else known_records(store, live)
         if live is not None and not beside and not despite_holds:
             asking.nothing_held(store, live)

@@ -148,7 +148,7 @@ class ForeignIndex:
         return True
 
     def readers(self) -> str | None:
-        ours = self._ours()
+        ours = index_of(self._client, self._names.index)
         note = None if ours is None else adopted_of(ours.mappings)
         return None if note is None else note.name
 
