@@ -17,7 +17,7 @@ import pytest
 
 import lockstep as ls
 from lockstep.agreement.cause import ADOPTED
-from lockstep.errors import NothingYet
+from lockstep.errors import Declined, NothingYet
 from tests.pairs.world import World
 
 KILLED = ("created", "intended:2", "written:1", "written:3", "settled:2")
@@ -177,7 +177,7 @@ def test_what_cannot_be_taken_over(world: World) -> None:
     with table_of(world) as (do, name):
         do(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, email TEXT)")
         do(f"INSERT INTO {name} VALUES (1, 'x')")
-    with pytest.raises(ls.Refused, match="no column company"):
+    with pytest.raises(Declined, match="no column company"):
         ls.adopt(world.pipeline(), "people")
 
 

@@ -256,7 +256,7 @@ def test_broken_off_readers_and_writers_go_on_as_before(world: World, theirs: Th
             ask()
         assert "move-readers people" in declined.value.remedy
     theirs.ask("POST", "/_aliases", {"actions": [{"remove": {"index": theirs.index, "alias": theirs.name}}]})
-    with pytest.raises(ls.Refused, match="but find nothing"):
+    with pytest.raises(Declined, match="but find nothing"):
         ls.move_readers(world.pipeline(), "people")
 
 
@@ -264,14 +264,14 @@ def test_broken_off_readers_and_writers_go_on_as_before(world: World, theirs: Th
 def test_what_cannot_be_taken_over_is_refused_before_anything_is_made(world: World, theirs: Theirs) -> None:
     theirs.fill(world, alias=True)
     theirs.ask("PUT", f"/{theirs.index}/_doc/routed?routing=a&refresh=true", {"email": "x"})
-    with pytest.raises(ls.Refused, match="a routing of their own"):
+    with pytest.raises(Declined, match="a routing of their own"):
         ls.adopt(world.pipeline(), "people")
     theirs.ask("DELETE", f"/{theirs.index}/_doc/routed?routing=a&refresh=true")
     theirs.ask("PUT", f"/{theirs.name}-before-lockstep", {"aliases": {theirs.name: {}}})
-    with pytest.raises(ls.Refused, match="several indices"):
+    with pytest.raises(Declined, match="several indices"):
         ls.adopt(world.pipeline(), "people")
     theirs.ask("DELETE", f"/{theirs.name}-before-lockstep")
     theirs.ask("PUT", f"/{theirs.name}-g1")
-    with pytest.raises(ls.Refused, match="not Lockstep's"):
+    with pytest.raises(Declined, match="not Lockstep's"):
         ls.adopt(world.pipeline(), "people", dry_run=True)
     assert "Take it over" in ls.check(world.pipeline())[0].mend

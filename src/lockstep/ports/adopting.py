@@ -15,7 +15,7 @@ class Foreign(Protocol):
     """What stands where a target would be, as somebody else left it, marker or not."""
 
     def records(self) -> int | None:
-        """About how many records stand there; None where there is nothing. Raises Refused, with the reason,
+        """About how many records stand there; None where there is nothing. Raises Declined, with the reason,
         where Lockstep could not take it over."""
         ...
 
@@ -104,7 +104,7 @@ class Copying(Foreign, Protocol):
         ...
 
     def move(self) -> Moving:
-        """To move readers. Raises Refused where what they find is not what was taken over."""
+        """To move readers. Raises Declined where what they find is not what was taken over."""
         ...
 
 

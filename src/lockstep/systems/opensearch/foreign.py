@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lockstep.canonical import canonical
-from lockstep.errors import Refused, Unreachable
+from lockstep.errors import Declined, Refused, Unreachable
 from lockstep.ports import Moving, Writer
 from lockstep.systems.opensearch import bulk, documents, likeness, walk, wire
 from lockstep.systems.opensearch.carrying import Carrier
@@ -50,7 +50,7 @@ class ForeignIndex:
         if origin is None:
             return None
         if trouble := likeness.problem(self._client, origin, self._declared):
-            raise Refused(*trouble)
+            raise Declined(*trouble)
         return self._count(origin.name)
 
     def marker(self) -> str | None:
@@ -93,7 +93,7 @@ class ForeignIndex:
     def leave(self, marker: str) -> Identity:
         origin, ours = self._origin(), self._ours()
         if origin is None or marked(origin) is not None:
-            raise Refused(
+            raise Declined(
                 f"{self._names.alias} is Lockstep's already, and no index of others is there to take over",
                 "`lockstep run` writes what a mapping means.",
             )
@@ -103,7 +103,7 @@ class ForeignIndex:
         else:
             note = adopted_of(ours.mappings)
             if note is None or note.uuid != origin.uuid:
-                raise Refused(
+                raise Declined(
                     f"{self._names.index} was made of another index than {origin.name} that stands there now",
                     f"Remove it and begin anew, with a state of its own: DELETE /{self._names.index}",
                 )

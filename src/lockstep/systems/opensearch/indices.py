@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from lockstep.errors import Refused
+from lockstep.errors import Declined
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.layout import Layout, marker_of
 
@@ -46,7 +46,7 @@ def index_of(client: Client, index: str) -> Origin | None:
 def origin_of(client: Client, names: Layout) -> Origin | None:
     """What readers of the public name find; None where nothing has that name.
 
-    Raises Refused where that is no single index.
+    Raises Declined where that is no single index.
     """
     found = _found(client, names.alias)
     if not found:
@@ -55,13 +55,13 @@ def origin_of(client: Client, names: Layout) -> Origin | None:
         return found[names.alias]
     led = [one for one in found.values() if names.alias in one.aliases]
     if not led:
-        raise Refused(
+        raise Declined(
             f"{names.alias} is a data stream, whose documents can only be appended",
             "Give the target another name; `lockstep run` builds it from the source.",
         )
     if len(led) > 1:
         several = ", ".join(sorted(one.name for one in led))
-        raise Refused(
+        raise Declined(
             f"the alias {names.alias} leads to several indices: {several}",
             "Point it at one of them (POST /_aliases), or give the target another name.",
         )

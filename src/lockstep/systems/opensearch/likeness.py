@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lockstep.errors import Refused
+from lockstep.errors import Declined
 from lockstep.systems.opensearch import layout
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.indices import Origin
@@ -89,9 +89,9 @@ def body(
 
 
 def require_free(client: Client, names: Layout, there: Origin | None) -> None:
-    """Raises Refused where the index that is to be made stands there already and is somebody else's."""
+    """Raises Declined where the index that is to be made stands there already and is somebody else's."""
     if there is not None and layout.marker_of(there.mappings) is None:
-        raise Refused(
+        raise Declined(
             f"the index {names.index} is there already and is not Lockstep's",
             f"Give the target another name, or remove it: DELETE /{names.index}",
         )

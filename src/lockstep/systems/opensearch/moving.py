@@ -20,7 +20,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lockstep.errors import Refused, SystemError_, TargetReplaced, Unreachable
+from lockstep.errors import Declined, SystemError_, TargetReplaced, Unreachable
 from lockstep.systems.opensearch import layout
 from lockstep.systems.opensearch.answering import assert_answering
 from lockstep.systems.opensearch.carrying import Carrier
@@ -118,7 +118,7 @@ class Move:
             return None
         if found is None or found.uuid != self._note.uuid:
             now = "nothing" if found is None else found.name
-            raise Refused(
+            raise Declined(
                 f"readers of {self._names.alias} were to be moved from {self._note.name}, but find {now}",
                 f"See who changed it. To move them by hand: POST /_aliases, to {self._names.index}.",
             )
@@ -154,7 +154,7 @@ class Move:
         there = index_of(self._client, self.kept)
         if there is not None:
             if not self._note.cloned or not there.blocked:  # not each version says of a clone what it is of
-                raise Refused(
+                raise Declined(
                     f"{old.name} would be kept as {self.kept}, but another index has that name",
                     f"Rename it, or remove it if nobody needs it (DELETE /{self.kept}), and ask again.",
                 )

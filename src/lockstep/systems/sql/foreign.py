@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from lockstep.canonical import canonical
-from lockstep.errors import DataError, Refused
+from lockstep.errors import DataError, Declined
 from lockstep.systems.sql import standing
 from lockstep.systems.sql.batch import Proof, note, read_companion, record_of
 from lockstep.systems.sql.columns import Columns
@@ -178,12 +178,12 @@ class ForeignTable:
 
     def _require(self, connection: sa.Connection, columns: Columns) -> None:
         if not columns:
-            raise Refused(f"there is no table {self._table} in {self._dialect.system}", "Create it first.")
+            raise Declined(f"there is no table {self._table} in {self._dialect.system}", "Create it first.")
         trouble = standing.problem(
             connection, self._dialect, self._table, self._key, self._declared, columns
         ) or self._dialect.trouble(connection, self._table)
         if trouble is not None:
-            raise Refused(*trouble)
+            raise Declined(*trouble)
 
     @contextmanager
     def _connected(self, opening: Opening) -> Iterator[sa.Connection]:
