@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from lockstep import keys
-from lockstep.errors import SystemError_, TargetReplaced, Unreachable
+from lockstep.errors import Declined, SystemError_, TargetReplaced, Unreachable
 from lockstep.ports import ADOPTING
 from lockstep.systems.opensearch import OpenSearch
 from lockstep.systems.opensearch.client import Client
@@ -177,3 +177,14 @@ def test_what_was_removed_since_stays_so_when_another_mapping_is_taken_over(plac
     place.put("3", {"n": 3})
     place.adopt()
     assert set(place.ours()) == {"2", "3"}
+
+
+def test_that_readers_were_moved_is_looked_at(place: Place) -> None:
+    place.adopt()
+    assert place.move()[-1] == "moved"
+    assert place.move() == []
+    names = {"alias": place.name}
+    back = [{"remove": {"index": f"{place.name}-g1", **names}}, {"add": {"index": place.theirs, **names}}]
+    place.real.post("/_aliases", json={"actions": back}).raise_for_status()
+    with pytest.raises(Declined, match=f"were moved, but find {place.theirs}"):
+        place.move()

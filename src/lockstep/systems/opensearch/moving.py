@@ -47,7 +47,7 @@ class Move:
         self._client, self._names = client, names
         self._ours, self._note = self._made()
         self._carrier: Carrier | None = None
-        self._old = self._readers() if self._note is not None else None
+        self._old = self._readers()
         self.left_behind: tuple[str, ...] = ()
         self.aliases: tuple[str, ...] = ()
         if self._old is not None:
@@ -111,15 +111,15 @@ class Move:
         return ours, adopted_of(ours.mappings)
 
     def _readers(self) -> Origin | None:
-        """What readers find, where it is still what was taken over."""
-        assert self._note is not None
+        """What readers find, where it is still what was taken over; None where it is ours."""
         found = origin_of(self._client, self._names)
         if found is not None and found.name == self._names.index:
             return None
-        if found is None or found.uuid != self._note.uuid:
+        if self._note is None or found is None or found.uuid != self._note.uuid:
             now = "nothing" if found is None else found.name
+            due = "were moved" if self._note is None else f"were to be moved from {self._note.name}"
             raise Declined(
-                f"readers of {self._names.alias} were to be moved from {self._note.name}, but find {now}",
+                f"readers of {self._names.alias} {due}, but find {now}",
                 f"See who changed it. To move them by hand: POST /_aliases, to {self._names.index}.",
             )
         return found
