@@ -6,13 +6,15 @@ import contextlib
 import datetime as dt
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 import lockstep as ls
 from lockstep.errors import DeclarationError, NothingYet
+from lockstep.systems.zuora.drift import Policy
 from lockstep.twins.zuora.server import ZuoraTwin
 from tests.twins.api import Api
 from tests.zuora import app
@@ -39,9 +41,14 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     made.close()
 
 
-def pipeline_of(place: Path, twin: ZuoraTwin, within: dt.timedelta | None = LATER) -> ls.Pipeline:
+def pipeline_of(
+    place: Path,
+    twin: ZuoraTwin,
+    within: dt.timedelta | None = LATER,
+    on_edit: Mapping[str, Policy] = MappingProxyType({}),
+) -> ls.Pipeline:
     pipeline = ls.Pipeline("billing", state=place / "state")
-    accounts = app.tenant_of(twin).accounts(today=lambda: app.TODAY, transfers_within=within)
+    accounts = app.tenant_of(twin).accounts(today=lambda: app.TODAY, transfers_within=within, on_edit=on_edit)
     pipeline.mapping(ls.SQLite(place / "app.db"), to=accounts, name="accounts")(app.account)
     pipeline.amounts("accounts")(app.monthly_revenue)  # a check compares it too
     return pipeline
@@ -102,6 +109,23 @@ def test_one_that_is_nowhere_for_a_while_waits_and_is_transferred(
     assert ran(pipeline) == []
     assert kinds(api) == ["CreateSubscription", "OwnerTransfer"]
     assert agree(pipeline)
+
+
+def test_what_is_done_while_something_waits_is_nobodys_edit(
+    tmp_path: Path, zuora_twin: ZuoraTwin, api: Api, db: sqlite3.Connection
+) -> None:
+    pipeline = pipeline_of(tmp_path, zuora_twin, on_edit={"name": "hold"})
+    ran(pipeline)
+    _taken(db)
+    for name in ("Other", "Another"):
+        db.execute("UPDATE customers SET name = ? WHERE id = 'A-1'", (name,))
+        (reason,) = ran(pipeline)
+        assert "S-1 is returned by no account any more: until" in reason
+        assert api.get("/v1/accounts/A-1")["basicInfo"]["name"] == name
+    api.put("/v1/accounts/A-1", {"name": "Edited"})
+    db.execute("UPDATE customers SET name = 'Last' WHERE id = 'A-1'")
+    (reason,) = ran(pipeline)
+    assert "edited in Zuora" in reason
 
 
 def _taken(db: sqlite3.Connection) -> tuple[list[object], list[object]]:

@@ -111,6 +111,11 @@ class Asked:
         return Outcome(Status.REJECTED, told, again=min(ends) if len(ends) == len(self.waits) else None)
 
     @property
+    def only_waits(self) -> bool:
+        """Whether all is done but what waits."""
+        return bool(self.waits) and self.outcome == self.waiting
+
+    @property
     def done(self) -> tuple[Known, bytes | None]:
         """What is noted once it is done."""
         return known_of(self.change, self.ours), note_of(self.account)

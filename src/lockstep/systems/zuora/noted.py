@@ -183,7 +183,7 @@ class Noted:
             )
 
     def wish(self, wished: Mapping[Key, bytes | None]) -> None:
-        """What these accounts should be, where nothing is sent for now."""
+        """What these accounts should be, where nothing more is sent for now."""
         if wished:
             self._notes.write([Note(_RECORD, key, account) for key, account in wished.items()])
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lockstep.systems.zuora.asked import Asked, definite, number_of
 from lockstep.systems.zuora.moving import Moves
-from lockstep.systems.zuora.noted import Intent, Known, Moved, Noted, key_of
+from lockstep.systems.zuora.noted import Intent, Known, Moved, Noted, key_of, note_of
 from lockstep.systems.zuora.reading import Several
 from lockstep.values import Key, Status
 
@@ -109,10 +109,16 @@ class Sending:
                 one.doubt(error)
 
     def settle(self, closed: Sequence[Key] = (), moved: Sequence[Moved] = ()) -> None:
-        """These requests had their answers; what is done by now is noted so."""
+        """These requests had their answers; what is done by now is noted so. Where all is but what waits,
+        what was sent is noted: else the next change would take it for an edit by others."""
         done = {}
+        sent: dict[Key, bytes | None] = {}
         for key, one in self._asked.items():
             if one.outcome is not None and one.outcome.status in _DONE and not one.settled:
                 done[key] = one.done
                 one.settled = True
+            elif one.only_waits and one.account is not None and one.before != one.account:
+                sent[key] = note_of(one.account)
+                one.before = one.account
         self._noted.settle(closed, done, moved)
+        self._noted.wish(sent)
