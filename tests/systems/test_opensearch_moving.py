@@ -86,9 +86,6 @@ def _never() -> bool:
     return False
 
 
-Asked = Callable[..., Any]
-
-
 def _before(monkeypatch: pytest.MonkeyPatch, method: str, path: str, do: Callable[[], object]) -> None:
     """Has something done by others just before the next such request is sent."""
     ask, done = Client.ask, list[object]()
@@ -188,3 +185,18 @@ def test_that_readers_were_moved_is_looked_at(place: Place) -> None:
     place.real.post("/_aliases", json={"actions": back}).raise_for_status()
     with pytest.raises(Declined, match=f"were moved, but find {place.theirs}"):
         place.move()
+
+
+def test_what_was_read_whole_counts_though_the_cluster_could_not_be_told_so(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = Client.send
+
+    def sent(client: Client, method: str, path: str, *rest: Any, **named: Any) -> Any:
+        if (method, path) == ("DELETE", "/_search/scroll"):
+            raise Unreachable("cut", "wait")
+        return send(client, method, path, *rest, **named)
+
+    monkeypatch.setattr(Client, "send", sent)
+    place.adopt()
+    assert set(place.ours()) == {"1", "2"}

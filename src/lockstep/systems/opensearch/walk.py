@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from lockstep.errors import Unreachable
+from lockstep.errors import SystemError_, Unreachable
 from lockstep.systems.opensearch import wire
 from lockstep.systems.opensearch.client import Client
 
@@ -28,7 +29,8 @@ def pages(client: Client, index: str, request: dict[str, Any], where: str) -> It
             answer = _next(client, index, scroll)
     finally:
         if scroll:
-            client.send("DELETE", "/_search/scroll", client.content({"scroll_id": [scroll]}))
+            with contextlib.suppress(SystemError_):  # the cluster forgets it by itself, too
+                client.send("DELETE", "/_search/scroll", client.content({"scroll_id": [scroll]}))
 
 
 def _next(client: Client, index: str, scroll: str) -> Any:
