@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lockstep import keys
 from lockstep.agreement.cause import (
     ADOPTED,
     BEHIND,
@@ -25,7 +26,7 @@ from lockstep.values import Key
 
 KEY = Key(b"k")
 ROW, SENT, VOID = Row(KEY), Row(KEY, sent=1), Row(KEY, sent=1, void=True)
-TAKEN_OVER = Row(KEY, targets=(Owned(KEY, left=True),))
+TAKEN_OVER = Row(KEY, targets=(Owned(keys.encode(("k",)), left=True), Owned(keys.encode(("other",)))))
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,11 @@ def test_cause(kind: str, row: Row | None, stuck: bool, changed: bool, expected:
 def test_an_earlier_state_after_a_write_that_the_ledger_knows() -> None:
     one = Divergence("stale", "k", "k", source=KEY, sent=True)
     assert cause(one, SENT, stuck=False, mapping_changed=True) == UNDONE
+
+
+def test_only_the_record_that_was_left_stood_here_before() -> None:
+    one = Divergence("different", "k", "other", source=KEY)
+    assert cause(one, TAKEN_OVER, stuck=False, mapping_changed=False) == OTHERS
 
 
 def test_what_has_no_source_key_is_a_strangers() -> None:

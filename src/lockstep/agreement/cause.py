@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lockstep import keys
 from lockstep.agreement.report import Divergence
 from lockstep.state.rows import Row
 
@@ -41,7 +42,8 @@ def cause(one: Divergence, row: Row | None, *, stuck: bool, mapping_changed: boo
         return LEFT
     if one.kind == "stale" and one.sent:
         return UNDONE
-    if any(item.left for item in (row.targets if row is not None and row.targets else ())):
+    owned = row.targets if row is not None and row.targets else ()
+    if any(item.left and keys.text(item.key) == one.target_key for item in owned):
         return ADOPTED
     if mapping_changed:
         return CHANGED
