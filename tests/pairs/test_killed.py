@@ -21,6 +21,8 @@ LOADING = ("begun", "hinted", "created", "taken", "drawn", "derived", "intended"
 FOLLOWING = ("caught", "journalled", "acknowledged", *LOADING[3:])
 SELDOM = ("recovered", "retrying", "appended", "released", "trimmed")
 """Points that take more than a load and some changes."""
+ELSEWHERE = ("spanned", "followed", "carried", "moving")
+"""Of a first start: `tests/crash/test_points.py`; of taking over: `tests/agreement/test_adopt_search.py`."""
 
 
 def killed_at(world: World, point: str) -> None:
@@ -29,7 +31,7 @@ def killed_at(world: World, point: str) -> None:
 
 
 def test_every_point_is_here_or_elsewhere() -> None:
-    assert {*LOADING, *FOLLOWING, *SELDOM, *RECOVERY} == set(POINTS)
+    assert {*LOADING, *FOLLOWING, *SELDOM, *RECOVERY, *ELSEWHERE} == set(POINTS)
 
 
 @pytest.mark.parametrize("world", ["opensearch"], indirect=True)
