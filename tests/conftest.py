@@ -16,6 +16,7 @@ LONGEST = (
     "model/test_model.py",
     "relations/test_matrix.py",
     "pairs/test_memory.py",
+    "agreement/test_adopt_search.py",
     "pairs/test_shared.py",
     "pairs/test_target_down.py",
     "pairs/test_target_faults.py",

@@ -214,8 +214,9 @@ def test_from_the_first_look_until_its_readers_are_moved(world: World, theirs: T
     assert theirs.searched() == world.expected() | {"900": {"email": "old"}, "902": {"email": "new"}}
 
 
-@pytest.mark.parametrize("alias", [True, False], ids=["alias", "index"])
-@pytest.mark.parametrize("world", ["opensearch", "elasticsearch9"], indirect=True)
+@pytest.mark.parametrize(
+    ("world", "alias"), [("opensearch", True), ("elasticsearch9", False)], indirect=["world"]
+)
 def test_killed_at_any_moment_it_goes_on(world: World, theirs: Theirs, alias: bool) -> None:
     world.do("INSERT INTO users SELECT i, 1, 'many' || i FROM generate_series(1000, 3499) i")
     theirs.fill(world, alias=alias)
