@@ -34,6 +34,14 @@ def test_a_token_is_renewed_when_it_is_not_taken_any_more(client: Client, zuora_
     assert client.calls["token"] == 2
 
 
+def test_tokens_that_end_one_after_another_are_renewed(client: Client, zuora_twin: ZuoraTwin) -> None:
+    """As they do where others, who share the client, have theirs ended too."""
+    client.ask("POST", "/v1/accounts", ACCOUNT)
+    zuora_twin.faults(Fault(kind="token", times=4, path="/v1/.*"))
+    assert client.ask("GET", "/v1/accounts/A-1")["success"]
+    assert client.calls["token"] == 5
+
+
 def test_a_token_is_renewed_before_its_end(client: Client, zuora_twin: ZuoraTwin) -> None:
     zuora_twin.tenant.set(replace(zuora_twin.tenant.settings, token_seconds=2))
     client.ask("POST", "/v1/accounts", ACCOUNT)

@@ -30,6 +30,8 @@ Params = Sequence[tuple[str, str]]
 
 _TRIES = 5
 _BUSY_TRIES = 8
+_TOKENS = 6
+"""So many fresh tokens are tried, over three seconds: one may be ended as soon as it is given."""
 _GATEWAY = 130.0
 """Seconds to wait for an answer: Zuora's own gateway gives up after 120."""
 
@@ -123,14 +125,13 @@ class Client:
         headers: dict[str, str],
     ) -> httpx.Response:
         """One request, and another one if its token was not taken any more."""
-        for attempt in range(3):
+        for attempt in range(_TOKENS):
             header = self._token.header()
             answer = self._sent(method, path, content, params, {**headers, "authorization": header}, key)
             if answer.status_code != 401:
                 return answer
             self._token.spent(header)
-            if attempt:
-                time.sleep(0.1)
+            time.sleep(0.05 * 2**attempt if attempt else 0)
         raise Declined(
             f"{method} {path}: {self._url} does not take the token that it has just given",
             "Look at the OAuth client's user in Zuora: it may be locked, or its role may lack API access.",
