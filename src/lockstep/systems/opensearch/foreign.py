@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lockstep.canonical import canonical
-from lockstep.errors import Declined, Refused, Unreachable
+from lockstep.errors import Declined, Unreachable
 from lockstep.ports import Moving, Writer
 from lockstep.systems.opensearch import bulk, documents, likeness, walk, wire
 from lockstep.systems.opensearch.carrying import Carrier
 from lockstep.systems.opensearch.client import Client
+from lockstep.systems.opensearch.creating import create_index
 from lockstep.systems.opensearch.indices import Origin, index_of, marked, origin_of
 from lockstep.systems.opensearch.layout import Adopted, Layout, adopted_of, marker_of
 from lockstep.systems.opensearch.moving import Move, put_mark
@@ -158,14 +159,7 @@ class ForeignIndex:
     def _make(self, origin: Origin, marker: str) -> None:
         mark = {"marker": marker, "adopted": Adopted(origin.name, origin.uuid)._asdict()}
         request = likeness.body(self._names, origin, mark, self._declared)
-        whole = {**dict(self._client.flavour.whole), **request["settings"]}
-        path = f"/{self._names.index}"
-        try:
-            self._client.ask("PUT", path, {**request, "settings": whole}, repeat=False)
-        except Refused as error:
-            if not any(name in str(error) for name, _ in self._client.flavour.whole):
-                raise
-            self._client.ask("PUT", path, request, repeat=False)  # this version has no such setting
+        create_index(self._client, self._names.index, request)
 
     def _origin(self) -> Origin | None:
         self._known = origin_of(self._client, self._names)

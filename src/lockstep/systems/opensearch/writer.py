@@ -9,6 +9,7 @@ from lockstep.errors import CannotSum, Refused, SystemError_, Unreachable
 from lockstep.ports import Features
 from lockstep.systems.opensearch import bulk, layout, wire
 from lockstep.systems.opensearch.client import Client, NotSent
+from lockstep.systems.opensearch.creating import create_index
 from lockstep.systems.opensearch.foreign import ForeignIndex
 from lockstep.systems.opensearch.layout import Layout
 from lockstep.systems.opensearch.pace import Pace
@@ -121,7 +122,7 @@ class IndexWriter:
         if layout.loses_source(self._mappings, self._settings):
             raise Refused(*layout.SOURCE_NEEDED)
         request = layout.body(names, marker, self._mappings, self._settings, searched=self._first(there))
-        answer = self._put(request)
+        answer = create_index(self._client, names.index, request)
         identity = self.identity()
         if answer is None or identity is None:
             raise Unreachable(f"the index {names.index} was created and is not there", "Run it again.")
@@ -130,17 +131,6 @@ class IndexWriter:
     def _first(self, there: Standing) -> bool:
         """Whether readers are to see it at once: nothing else is searched, and it is no rehearsal's."""
         return not there.searched and self._names.generation > 0
-
-    def _put(self, request: dict[str, Any]) -> Any:
-        whole = dict(self._client.flavour.whole)
-        path = f"/{self._names.index}"
-        settings = {**whole, **request["settings"]}
-        try:
-            return self._client.ask("PUT", path, {**request, "settings": settings}, repeat=False)
-        except Refused as error:
-            if not any(name in str(error) for name in whole):
-                raise
-            return self._client.ask("PUT", path, request, repeat=False)  # this version has no such setting
 
     def _widen(self) -> None:
         """Gives an index that an earlier version made the fields that it did not know; else it takes no more
