@@ -51,13 +51,15 @@ class Orphans:
 
     def _over_sums(self) -> int:
         """By what records say of themselves, summed in the target; listed only where others were met."""
-        count, some = self._door.strangers(sorted(self._known), SHOWN)
-        sums = self._door.sums(self._name, self._cuts).spans
-        records = count + sum(tally.records for tally in sums)
+        found = self._door.sums(self._name, self._cuts)
+        records = sum(tally.records for tally in found.spans)
+        if found.others != 0:
+            count, some = self._door.strangers(sorted(self._known), SHOWN)
+            self._findings.strangers(count, some)
+            records += count
         self._progress(records, records)
-        self._findings.strangers(count, some)
         bounds = [None, *self._cuts, None]
-        for n, tally in enumerate(sums):
+        for n, tally in enumerate(found.spans):
             met = self._met[n]
             if (tally.records, tally.total) == (met.records, met.fingerprints):
                 continue
