@@ -31,7 +31,7 @@ Params = Sequence[tuple[str, str]]
 _TRIES = 5
 _BUSY_TRIES = 8
 _TOKENS = 6
-"""So many fresh tokens are tried, over three seconds: one may be ended as soon as it is given."""
+"""So many are tried, over one and a half seconds: one may be ended as soon as it is given."""
 _GATEWAY = 130.0
 """Seconds to wait for an answer: Zuora's own gateway gives up after 120."""
 
@@ -126,12 +126,13 @@ class Client:
     ) -> httpx.Response:
         """One request, and another one if its token was not taken any more."""
         for attempt in range(_TOKENS):
+            if attempt > 1:
+                time.sleep(0.025 * 2**attempt)
             header = self._token.header()
             answer = self._sent(method, path, content, params, {**headers, "authorization": header}, key)
             if answer.status_code != 401:
                 return answer
             self._token.spent(header)
-            time.sleep(0.05 * 2**attempt if attempt else 0)
         raise Declined(
             f"{method} {path}: {self._url} does not take the token that it has just given",
             "Look at the OAuth client's user in Zuora: it may be locked, or its role may lack API access.",
