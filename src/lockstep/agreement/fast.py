@@ -22,6 +22,7 @@ from lockstep.agreement.branches import branch
 from lockstep.agreement.listing import Listing
 from lockstep.agreement.report import Progress, Report
 from lockstep.agreement.scope import Scope
+from lockstep.agreement.walk import target_records
 from lockstep.canonical import wrap64
 from lockstep.engine.derive import Deriver
 from lockstep.errors import CannotSum
@@ -159,18 +160,15 @@ class _Fast:
         self._findings.strangers(count, some)
 
     def _strangers_read(self, known: set[str]) -> tuple[int, list[Key]]:
-        count, after = 0, None
+        count = 0
         some: list[Key] = []
-        while True:
-            page = self._scope.door.scan(after, _PAGE)
+        for page in target_records(self._scope.door, _PAGE):
             for held in page:
                 if held.meta is None or held.meta.mapping not in known:
                     count += 1
                     if len(some) < _STRANGERS:
                         some.append(held.key)
-            if len(page) < _PAGE:
-                return count, some
-            after = page[-1].key
+        return count, some
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         if self._on_progress is not None:

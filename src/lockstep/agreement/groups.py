@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from lockstep import keys
+from lockstep.agreement.walk import target_records
 from lockstep.canonical import as_json, canonical, wrap64
 from lockstep.errors import CannotSum, DataError, Refused
 from lockstep.far import Far
@@ -82,17 +83,13 @@ def of_target(invariant: Invariant, door: Door) -> Side:
     except CannotSum as error:
         note = f"{invariant.name}: the target was read record by record: {error}"
         groups = _Collected(invariant)
-    after: Key | None = None
-    while True:
-        page = door.scan(after, _PAGE)
+    for page in target_records(door, _PAGE):
         for held in page:
             name = f"{invariant.target.name} {keys.text(held.key)}"
             values = [_at(held.record, path, name) for path in invariant.to_by]
             number = None if invariant.to_of is None else _at(held.record, invariant.to_of, name)
             groups.add(values, 1, as_number(number, f"{name}: {invariant.to_of}"), 0)
-        if len(page) < _PAGE:
-            return Side(groups.found, note)
-        after = page[-1].key
+    return Side(groups.found, note)
 
 
 class _Collected:

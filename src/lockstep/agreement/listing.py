@@ -8,6 +8,7 @@ from lockstep import keys
 from lockstep.agreement.report import Divergence
 from lockstep.agreement.scope import Scope
 from lockstep.agreement.suspects import Suspects
+from lockstep.agreement.walk import target_records
 from lockstep.engine.decide import owned
 from lockstep.engine.derive import Deriver
 from lockstep.errors import CannotSum
@@ -91,9 +92,7 @@ class Listing:
 
     def marks_read(self, span: Span) -> Iterator[list[Mark]]:
         """What records say of themselves, by reading all of the target."""
-        after: Key | None = None
-        while True:
-            page = self._scope.door.scan(after, _PAGE)
+        for page in target_records(self._scope.door, _PAGE):
             yield [
                 Mark(held.key, held.meta)
                 for held in page
@@ -101,9 +100,6 @@ class Listing:
                 and held.meta.mapping == self._mapping.name
                 and _in(span, held.meta.key)
             ]
-            if len(page) < _PAGE:
-                return
-            after = page[-1].key
 
 
 def _in(span: Span, key: Key) -> bool:

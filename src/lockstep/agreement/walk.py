@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
+from lockstep.guard.door import Door
 from lockstep.mapping import Mapping
 from lockstep.ports import Reader
-from lockstep.values import EVERYTHING, Key, Span
+from lockstep.values import EVERYTHING, Held, Key, Span
 
 PAGE = 1_000
 
@@ -36,6 +37,17 @@ def source_keys(reader: Reader, mapping: Mapping, size: int) -> Iterator[list[Ke
     """Every key of a mapping's root, in pages."""
     for page in pages(reader, mapping, size):
         yield page.keys
+
+
+def target_records(door: Door, size: int) -> Iterator[list[Held]]:
+    """Every record of a target, in pages; the last one may be empty."""
+    after: Key | None = None
+    while True:
+        page = door.scan(after, size)
+        yield page
+        if len(page) < size:
+            return
+        after = page[-1].key
 
 
 def ahead(some: Iterator[Page], make: Callable[[list[Key]], T]) -> Iterator[tuple[Page, T]]:
