@@ -24,20 +24,8 @@ from tests.zuora.test_round_trip import change_of
 ORDERS = "/v1/orders"
 
 
-@pytest.fixture
-def api(zuora_twin: ZuoraTwin) -> Iterator[Api]:
-    made = app.stocked(zuora_twin)
-    yield made
-    made.http.close()
-
-
 def opened(twin: ZuoraTwin, notes: MemoryNotes) -> ZuoraWriter:
     return app.tenant_of(twin).accounts(today=lambda: app.TODAY).noting(notes).open(1)
-
-
-@pytest.fixture
-def notes() -> MemoryNotes:
-    return MemoryNotes()
 
 
 @pytest.fixture

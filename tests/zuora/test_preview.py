@@ -20,13 +20,6 @@ DEARER = "INSERT INTO moves VALUES (2, 'S-1', '2026-02-01', NULL, 'Pro', 12.50, 
 
 
 @pytest.fixture
-def api(zuora_twin: ZuoraTwin) -> Iterator[Api]:
-    made = app.stocked(zuora_twin)
-    yield made
-    made.http.close()
-
-
-@pytest.fixture
 def db(tmp_path: Path, api: Api) -> Iterator[sqlite3.Connection]:
     made = app.made(tmp_path / "app.db")
     made.execute("INSERT INTO customers VALUES ('A-1', 'Ada Ltd', 'EUR', NULL)")

@@ -34,13 +34,6 @@ class Other(ls.Model, table="moves"):
 
 
 @pytest.fixture
-def api(zuora_twin: ZuoraTwin) -> Iterator[Api]:
-    made = app.stocked(zuora_twin)
-    yield made
-    made.http.close()
-
-
-@pytest.fixture
 def db(tmp_path: Path, api: Api) -> Iterator[sqlite3.Connection]:
     made = app.made(tmp_path / "app.db")
     for name, currency in (("1", "EUR"), ("2", "USD")):

@@ -17,13 +17,6 @@ from tests.zuora import app
 
 
 @pytest.fixture
-def api(zuora_twin: ZuoraTwin) -> Iterator[Api]:
-    made = app.stocked(zuora_twin)
-    yield made
-    made.http.close()
-
-
-@pytest.fixture
 def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     made = app.made(tmp_path / "app.db")
     made.execute("INSERT INTO customers VALUES ('A-1', 'Ada Ltd', 'EUR', 'ada@example.com')")

@@ -24,13 +24,6 @@ SOON, LATER = dt.timedelta(seconds=30), dt.timedelta(hours=1)
 
 
 @pytest.fixture
-def api(zuora_twin: ZuoraTwin) -> Iterator[Api]:
-    made = app.stocked(zuora_twin)
-    yield made
-    made.http.close()
-
-
-@pytest.fixture
 def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     made = app.made(tmp_path / "app.db")
     for number in ("A-1", "A-2"):

@@ -16,7 +16,6 @@ from lockstep.twins.zuora.faults import Fault
 from lockstep.twins.zuora.server import ZuoraTwin
 from lockstep.values import Status
 from tests.twins.api import Api, sign_in
-from tests.zuora import app
 from tests.zuora.handing_over import (
     DONE,
     ORDERS,
@@ -31,18 +30,6 @@ from tests.zuora.handing_over import (
     worked,
 )
 from tests.zuora.notes import MemoryNotes
-
-
-@pytest.fixture
-def api(zuora_twin: ZuoraTwin) -> Iterator[Api]:
-    made = app.stocked(zuora_twin)
-    yield made
-    made.http.close()
-
-
-@pytest.fixture
-def notes() -> MemoryNotes:
-    return MemoryNotes()
 
 
 @pytest.fixture

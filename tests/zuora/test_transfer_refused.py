@@ -14,7 +14,6 @@ from lockstep.systems.zuora.writer import ZuoraWriter
 from lockstep.twins.zuora.server import ZuoraTwin
 from lockstep.values import Status
 from tests.twins.api import Api
-from tests.zuora import app
 from tests.zuora.handing_over import (
     DONE,
     account,
@@ -30,18 +29,6 @@ from tests.zuora.handing_over import (
 )
 from tests.zuora.notes import MemoryNotes
 from tests.zuora.test_round_trip import change_of
-
-
-@pytest.fixture
-def api(zuora_twin: ZuoraTwin) -> Iterator[Api]:
-    made = app.stocked(zuora_twin)
-    yield made
-    made.http.close()
-
-
-@pytest.fixture
-def notes() -> MemoryNotes:
-    return MemoryNotes()
 
 
 @pytest.fixture

@@ -8,10 +8,7 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 import lockstep as ls
 from lockstep.twins.zuora.faults import Fault
@@ -30,13 +27,6 @@ FAULTS = (
     Fault(kind="lock", method="POST", path="/v1/orders", probability=0.1),
     Fault(kind="503", path="/(v1|object-query)/.*", probability=0.05),
 )
-
-
-@pytest.fixture
-def api(zuora_twin: ZuoraTwin) -> Iterator[Api]:
-    made = app.stocked(zuora_twin)
-    yield made
-    made.http.close()
 
 
 def test_contracts_that_change_hands_are_never_lost(tmp_path: Path, zuora_twin: ZuoraTwin, api: Api) -> None:
