@@ -13,6 +13,7 @@ import pytest
 from lockstep.errors import DataError
 from lockstep.ports import Writer
 from lockstep.systems.opensearch import OpenSearch, SearchIndex, scan
+from lockstep.systems.opensearch import walk as everything
 from lockstep.testing.servers import OpenSearchHandle
 from lockstep.values import Change, Fingerprint, Held, Meta, version
 
@@ -141,3 +142,18 @@ def test_a_walk_is_refreshed_once(target: SearchIndex, writer: Writer, real: htt
     assert [held.key for held in writer.scan(target.key(("0098",)), 5)] == [
         target.key((one,)) for one in ("0099", "zz")
     ]
+
+
+def test_a_reading_left_half_way_is_forgotten_without_the_client(
+    real: httpx.Client, target: SearchIndex, writer: Writer
+) -> None:
+    """A process that ends closes the client first; what was being read is left to the cluster."""
+    ours(target, writer, [str(one) for one in range(3)])
+    real.post(f"/{target.index}-g1/_refresh")
+    client = target.system.connect()
+    pages = everything.pages(
+        client, f"{target.index}-g1", {"query": {"match_all": {}}}, "preference=lockstep"
+    )
+    assert len(next(pages)) == 3
+    client.close()
+    pages.close()

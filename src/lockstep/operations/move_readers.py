@@ -94,10 +94,11 @@ def _move(
             on_progress(Progress("carry", done, done))
 
     outcome = "already" if moving.before is None else "interrupted"
-    for step in moving.steps(note, stop.is_set):
-        passing("moving")
-        if step == "moved":
-            outcome = "moved"
+    with contextlib.closing(moving.steps(note, stop.is_set)) as steps:
+        for step in steps:
+            passing("moving")
+            if step == "moved":
+                outcome = "moved"
     answer = _moved(declared, moving, outcome, begun)
     if outcome == "moved":
         text = (

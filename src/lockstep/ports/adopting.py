@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Protocol, runtime_checkable
 
 from lockstep.values import Change, Held, Identity, Key, Outcome, Record
@@ -83,7 +83,7 @@ class Moving(Protocol):
     aliases: tuple[str, ...]
     left_behind: tuple[str, ...]
 
-    def steps(self, note: Callable[[int], None], stopped: Callable[[], bool]) -> Iterator[str]:
+    def steps(self, note: Callable[[int], None], stopped: Callable[[], bool]) -> Generator[str]:
         """Moves them, and yields the name of each step that is done; the last is "moved". There is no moment
         at which readers find nothing. Where stopped it ends before that, all as it was. Safe to repeat, also
         after a crash."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from lockstep.errors import Refused, TargetReplaced
@@ -77,11 +78,12 @@ class Carrier:
         return self._withdraw(stopped)
 
     def _each(self, request: dict[str, Any], where: str, note: Note, stopped: Stopped) -> bool:
-        for hits in walk.pages(self._client, self._origin.name, request, where):
-            if stopped():
-                return False
-            self._page({hit["_id"]: documents.source(hit) for hit in hits})
-            note(len(hits))
+        with closing(walk.pages(self._client, self._origin.name, request, where)) as pages:
+            for hits in pages:
+                if stopped():
+                    return False
+                self._page({hit["_id"]: documents.source(hit) for hit in hits})
+                note(len(hits))
         return True
 
     def _page(self, theirs: dict[str, dict[str, Any]]) -> None:
@@ -107,21 +109,25 @@ class Carrier:
         """Takes away copies whose originals others have removed."""
         self._refresh(self._names.index)
         request = {"query": _UNOWNED, "_source": False, "seq_no_primary_term": True}
-        for hits in walk.pages(self._client, self._names.index, request, self._client.flavour.copies):
-            if stopped():
-                return False
-            path = f"/{self._origin.name}/_mget?_source=false&{self._client.flavour.copies}"
-            answer = self._client.ask("POST", path, {"ids": [hit["_id"] for hit in hits]})
-            standing = {one["_id"]: one.get("found") for one in (answer or {}).get("docs", [])}
-            self.removed += self._send(
-                [
-                    b'{"delete":{"_id":%b,"if_seq_no":%d,"if_primary_term":%d}}\n'
-                    % (wire.text(hit["_id"]), hit["_seq_no"], hit["_primary_term"])
-                    for hit in hits
-                    if standing.get(hit["_id"]) is False
-                ]
-            )
+        copies = self._client.flavour.copies
+        with closing(walk.pages(self._client, self._names.index, request, copies)) as pages:
+            for hits in pages:
+                if stopped():
+                    return False
+                self.removed += self._send(self._removals(hits))
         return True
+
+    def _removals(self, hits: list[dict[str, Any]]) -> list[bytes]:
+        """Lines that remove those of these copies whose original is not there."""
+        path = f"/{self._origin.name}/_mget?_source=false&{self._client.flavour.copies}"
+        answer = self._client.ask("POST", path, {"ids": [hit["_id"] for hit in hits]})
+        standing = {one["_id"]: one.get("found") for one in (answer or {}).get("docs", [])}
+        return [
+            b'{"delete":{"_id":%b,"if_seq_no":%d,"if_primary_term":%d}}\n'
+            % (wire.text(hit["_id"]), hit["_seq_no"], hit["_primary_term"])
+            for hit in hits
+            if standing.get(hit["_id"]) is False
+        ]
 
     def _copies(self, ids: Sequence[str]) -> dict[str, _There]:
         owned = self._documents(ids, f"{wire.META}.id")

@@ -192,6 +192,10 @@ class Client:
             return Unreachable(said, "See the cluster's health; Lockstep tries again by itself.")
         return Refused(said, "Change what the cluster names; if it names nothing of yours, report this.")
 
+    @property
+    def closed(self) -> bool:
+        return self._http.is_closed
+
     def close(self) -> None:
         self._http.close()
 

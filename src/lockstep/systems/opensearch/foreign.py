@@ -7,7 +7,7 @@ moved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lockstep.canonical import canonical
@@ -28,7 +28,7 @@ _OTHER = Outcome(Status.REJECTED, "the document is another one by now")
 
 
 class _Walk(NamedTuple):
-    pages: Iterator[list[dict[str, Any]]]
+    pages: Generator[list[dict[str, Any]]]
     left: list[Held]
     last: Key | None
 
@@ -73,6 +73,8 @@ class ForeignIndex:
 
     def scan(self, after: Key | None, limit: int) -> list[Held]:
         if after is None:
+            if self._walk is not None:
+                self._walk.pages.close()  # broken off before; the cluster keeps nothing open for it
             index = self._at()
             self._client.ask("POST", f"/{index}/_refresh")
             pages = walk.pages(self._client, index, {"query": {"match_all": {}}}, self._client.flavour.copies)

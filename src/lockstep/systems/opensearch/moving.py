@@ -17,7 +17,7 @@ than written where nobody reads.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from lockstep.errors import Declined, SystemError_, TargetReplaced, Unreachable
@@ -75,7 +75,7 @@ class Move:
     def removed(self) -> int:
         return 0 if self._carrier is None else self._carrier.removed
 
-    def steps(self, note: Callable[[int], None], stopped: Callable[[], bool]) -> Iterator[str]:
+    def steps(self, note: Callable[[int], None], stopped: Callable[[], bool]) -> Generator[str]:
         """Does it, and says each step that is behind it. It ends early where stopped, all as before."""
         if self._old is None or self._note is None:
             if self._note is not None:

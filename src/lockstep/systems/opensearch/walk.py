@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from lockstep.errors import SystemError_, Unreachable
@@ -14,9 +14,9 @@ _KEPT = "10m"
 PAGE = 1_000
 
 
-def pages(client: Client, index: str, request: dict[str, Any], where: str) -> Iterator[list[dict[str, Any]]]:
+def pages(client: Client, index: str, request: dict[str, Any], where: str) -> Generator[list[dict[str, Any]]]:
     """The hits of a query as they were at its first page. `where`: the query parameter that says which copies
-    answer."""
+    answer. Whoever may leave before the end closes it, so that the cluster keeps nothing open."""
     path = f"/{index}/_search?scroll={_KEPT}&allow_partial_search_results=false&{where}"
     answer = client.ask("POST", path, {"size": PAGE, "sort": ["_doc"], **request})
     scroll = None
@@ -28,7 +28,7 @@ def pages(client: Client, index: str, request: dict[str, Any], where: str) -> It
             yield hits
             answer = _next(client, index, scroll)
     finally:
-        if scroll:
+        if scroll and not client.closed:
             with contextlib.suppress(SystemError_):  # the cluster forgets it by itself, too
                 client.send("DELETE", "/_search/scroll", client.content({"scroll_id": [scroll]}))
 
