@@ -7,7 +7,7 @@ state store, so they live and are restored with the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from lockstep.ports import Target
@@ -22,6 +22,15 @@ class Note(NamedTuple):
     body: bytes | None
 
 
+class Amendment(NamedTuple):
+    """What a note becomes, made of its body as it is when the write is committed (None: there is none):
+    for what several writers of one target note on the same key. `made` may be called more than once."""
+
+    kind: str
+    key: Key
+    made: Callable[[bytes | None], bytes | None]
+
+
 class Notes(Protocol):
     """The notes on one generation of a target. Threads may share them.
 
@@ -34,9 +43,10 @@ class Notes(Protocol):
         """The next notes of a kind, in key order; fewer than `limit` at the end."""
         ...
 
-    def write(self, notes: Sequence[Note]) -> None:
-        """All or none; durable when it returns. Raises LeaseLost where another worker has taken over: then
-        nothing may be sent to the target any more. Refused where these notes are only to be looked at."""
+    def write(self, notes: Sequence[Note], amended: Sequence[Amendment] = ()) -> None:
+        """All or none, notes first; durable when it returns. Raises LeaseLost where another worker has taken
+        over: then nothing may be sent to the target any more. Refused where these notes are only to be looked
+        at."""
         ...
 
 

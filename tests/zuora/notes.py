@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lockstep.notes import Note
+from lockstep.notes import Amendment, Note
 from lockstep.values import Key
 
 
@@ -22,8 +22,13 @@ class MemoryNotes:
         found = sorted((key, body) for (of, key), body in self.kept.items() if of == kind)
         return [one for one in found if after is None or one[0] > after][:limit]
 
-    def write(self, notes: Sequence[Note]) -> None:
+    def write(self, notes: Sequence[Note], amended: Sequence[Amendment] = ()) -> None:
         self.commits += 1
+        self._keep(notes)
+        for one in amended:
+            self._keep([Note(one.kind, one.key, one.made(self.kept.get((one.kind, one.key))))])
+
+    def _keep(self, notes: Sequence[Note]) -> None:
         for one in notes:
             if one.body is None:
                 self.kept.pop((one.kind, one.key), None)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 import msgspec
 import pytest
 
 from lockstep.errors import LeaseLost
-from lockstep.notes import Note
+from lockstep.notes import Amendment, Note
 from lockstep.systems import zuora
 from lockstep.systems.zuora.writer import ZuoraWriter
 from lockstep.twins.zuora.faults import Fault
@@ -72,10 +72,10 @@ def test_a_process_that_ends_before_or_after_the_send_leaves_one_order(
     """1: the intent is durable and nothing is sent; 2: it was sent, and what came of it is not noted."""
     write, commits = notes.write, iter(range(1, 99))
 
-    def dying(some: list[Note]) -> None:
+    def dying(some: list[Note], amended: Sequence[Amendment] = ()) -> None:
         at = next(commits)
         if at == 1 or after == 1:
-            write(some)
+            write(some, amended)
         if at == after:
             raise Killed
 
@@ -95,7 +95,7 @@ def test_a_process_that_ends_before_or_after_the_send_leaves_one_order(
 def test_who_has_lost_the_lease_sends_nothing(
     writer: ZuoraWriter, notes: MemoryNotes, zuora_twin: ZuoraTwin, api: Api
 ) -> None:
-    def fenced(some: list[Note]) -> None:
+    def fenced(some: list[Note], amended: Sequence[Amendment]) -> None:
         raise LeaseLost("a newer epoch was drawn", "Nothing to do.")
 
     notes.write = fenced  # type: ignore[method-assign,assignment]

@@ -3,12 +3,12 @@ transfer, nothing cancelled, and the notes say whose it is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 import pytest
 
-from lockstep.notes import Note
+from lockstep.notes import Amendment, Note
 from lockstep.systems.zuora.failures import Declined
 from lockstep.systems.zuora.noted import Noted, key_of
 from lockstep.systems.zuora.writer import ZuoraWriter
@@ -104,11 +104,15 @@ def test_a_process_that_ends_at_any_commit(
             commits = iter(range(1, 99))
 
             def dying(
-                some: list[Note], at: int = at, before: bool = before, commits: Iterator[int] = commits
+                some: list[Note],
+                amended: Sequence[Amendment] = (),
+                at: int = at,
+                before: bool = before,
+                commits: Iterator[int] = commits,
             ) -> None:
                 dies = next(commits) == at
                 if not (dies and before):
-                    write(some)
+                    write(some, amended)
                 if dies:
                     raise Killed
 

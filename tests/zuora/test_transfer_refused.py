@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
-from lockstep.notes import Note
+from lockstep.notes import Amendment, Note
 from lockstep.systems.zuora.noted import Leaving, Noted, key_of
 from lockstep.systems.zuora.writer import ZuoraWriter
 from lockstep.twins.zuora.server import ZuoraTwin
@@ -132,9 +133,8 @@ def test_what_no_order_can_bring_over_is_a_stuck_key_and_stays(
 
 
 def test_what_is_not_lockstep_s_is_never_moved(writer: ZuoraWriter, notes: MemoryNotes, api: Api) -> None:
-    noted = Noted(notes)
-    known = noted.known([key_of("A-1")])[key_of("A-1")]
-    noted.settle((), {key_of("A-1"): (replace(known, ours=()), None)})
+    known = Noted(notes).known([key_of("A-1")])[key_of("A-1")]
+    notes.write([Note("account", key_of("A-1"), msgspec.json.encode(replace(known, ours=())))])
     (outcome,) = writer.write([taken()])
     assert outcome.status is Status.REJECTED
     assert "is on account A-1 in Zuora and is not Lockstep's" in str(outcome.reason)
@@ -197,8 +197,8 @@ def test_no_two_open_requests_change_one_account(writer: ZuoraWriter, notes: Mem
     writer.write([change_of(account("A-1", subscription(), subscription(number="S-3")), 2)])
     write = notes.write
 
-    def watched(some: list[Note]) -> None:
-        write(some)
+    def watched(some: list[Note], amended: Sequence[Amendment] = ()) -> None:
+        write(some, amended)
         intents = Noted(notes).intents([key_of(f"A-{n}") for n in range(10)])
         touched = [
             one

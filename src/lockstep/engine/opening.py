@@ -11,7 +11,7 @@ from lockstep.guard.door import Door
 from lockstep.guard.policies import POLICIES
 from lockstep.guard.policy import Policy
 from lockstep.limits import Guard
-from lockstep.notes import Note, NotingTarget
+from lockstep.notes import Amendment, Note, NotingTarget
 from lockstep.ports import Target
 from lockstep.state.store import Store
 from lockstep.values import Key
@@ -45,10 +45,11 @@ class StoredNotes:
     def scan(self, kind: str, after: Key | None, limit: int) -> list[tuple[Key, bytes]]:
         return self._notes.scan(self._target, self._number, kind, after, limit)
 
-    def write(self, notes: Sequence[Note]) -> None:
+    def write(self, notes: Sequence[Note], amended: Sequence[Amendment] = ()) -> None:
         if self._lease is None:
             raise Refused(
                 f"{self._target} was opened to be looked at: nothing is noted of it",
                 "Only `lockstep run` writes to it.",
             )
-        self._lease.under(partial(self._notes.write, target=self._target, number=self._number, notes=notes))
+        write = partial(self._notes.write, target=self._target, number=self._number)
+        self._lease.under(partial(write, notes=notes, amended=amended))

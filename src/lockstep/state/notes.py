@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from lockstep.database import upsert
-from lockstep.notes import Note
+from lockstep.notes import Amendment, Note
 from lockstep.state import schema
 from lockstep.state.books import Books
 from lockstep.values import Key
@@ -23,14 +23,8 @@ class TargetNotes:
         self._database = database
 
     def read(self, target: str, number: int, kind: str, keys: Sequence[Key]) -> dict[Key, bytes]:
-        table = schema.notes
-        found: dict[Key, bytes] = {}
         with self._database.reading() as connection:
-            for start in range(0, len(keys), _AT_ONCE):
-                some = [bytes(key) for key in keys[start : start + _AT_ONCE]]
-                rows = connection.execute(_of(target, number, kind).where(table.c.key.in_(some)))
-                found |= {Key(bytes(row.key)): bytes(row.body) for row in rows}
-        return found
+            return _read(connection, target, number, kind, keys)
 
     def scan(
         self, target: str, number: int, kind: str, after: Key | None, limit: int
@@ -41,34 +35,64 @@ class TargetNotes:
         with self._database.reading() as connection:
             return [(Key(bytes(row.key)), bytes(row.body)) for row in connection.execute(statement)]
 
-    def write(self, epoch: int, target: str, number: int, notes: Sequence[Note]) -> None:
+    def write(
+        self,
+        epoch: int,
+        target: str,
+        number: int,
+        notes: Sequence[Note],
+        amended: Sequence[Amendment] = (),
+    ) -> None:
         """All or none. Raises LeaseLost when this epoch is over."""
-        table = schema.notes
-        last = {(one.kind, one.key): one.body for one in notes}
-        place = {"target": target, "number": number}
         with self._database.under(epoch) as connection:
-            gone = [
-                {"of": target, "nth": number, "what": kind, "at": bytes(key)}
-                for (kind, key), body in last.items()
-                if body is None
-            ]
-            if gone:
-                connection.execute(
-                    table.delete().where(
-                        table.c.target == sa.bindparam("of"),
-                        table.c.number == sa.bindparam("nth"),
-                        table.c.kind == sa.bindparam("what"),
-                        table.c.key == sa.bindparam("at"),
-                    ),
-                    gone,
+            _write(connection, target, number, {(one.kind, one.key): one.body for one in notes})
+            for kind in dict.fromkeys(one.kind for one in amended):
+                some = [one for one in amended if one.kind == kind]
+                bodies: dict[Key, bytes | None] = dict(
+                    _read(connection, target, number, kind, [one.key for one in some])
                 )
-            kept = [
-                {**place, "kind": kind, "key": bytes(key), "body": body}
-                for (kind, key), body in last.items()
-                if body is not None
-            ]
-            if kept:
-                upsert(connection, table, kept)
+                for one in some:
+                    bodies[one.key] = one.made(bodies.get(one.key))
+                _write(connection, target, number, {(kind, key): body for key, body in bodies.items()})
+
+
+def _read(
+    connection: sa.Connection, target: str, number: int, kind: str, keys: Sequence[Key]
+) -> dict[Key, bytes]:
+    found: dict[Key, bytes] = {}
+    for start in range(0, len(keys), _AT_ONCE):
+        some = [bytes(key) for key in keys[start : start + _AT_ONCE]]
+        rows = connection.execute(_of(target, number, kind).where(schema.notes.c.key.in_(some)))
+        found |= {Key(bytes(row.key)): bytes(row.body) for row in rows}
+    return found
+
+
+def _write(
+    connection: sa.Connection, target: str, number: int, bodies: Mapping[tuple[str, Key], bytes | None]
+) -> None:
+    table = schema.notes
+    gone = [
+        {"of": target, "nth": number, "what": kind, "at": bytes(key)}
+        for (kind, key), body in bodies.items()
+        if body is None
+    ]
+    if gone:
+        connection.execute(
+            table.delete().where(
+                table.c.target == sa.bindparam("of"),
+                table.c.number == sa.bindparam("nth"),
+                table.c.kind == sa.bindparam("what"),
+                table.c.key == sa.bindparam("at"),
+            ),
+            gone,
+        )
+    kept = [
+        {"target": target, "number": number, "kind": kind, "key": bytes(key), "body": body}
+        for (kind, key), body in bodies.items()
+        if body is not None
+    ]
+    if kept:
+        upsert(connection, table, kept)
 
 
 def _of(target: str, number: int, kind: str) -> sa.Select[Any]:

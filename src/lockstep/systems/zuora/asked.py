@@ -118,10 +118,11 @@ class Asked:
     @property
     def done(self) -> tuple[Known, bytes | None]:
         """What is noted once it is done."""
-        return known_of(self.change, self.ours), note_of(self.account)
+        return known_of(self.change, self.returned), note_of(self.account)
 
     def intend(self) -> tuple[Intent, Known]:
-        """Gives the next request a number and a key, to be noted before it is sent."""
+        """Gives the next request a number and a key, to be noted before it is sent, and what is noted of the
+        account once the change is done."""
         request = self.requests[0]
         order, key, body = numbered(request)
         known, account = self.done
@@ -137,8 +138,7 @@ class Asked:
             account=account,
             moves=request.moves,
         )
-        begun = replace(known, own=False) if self.known is None else replace(self.known, ours=known.ours)
-        return self.intent, begun
+        return self.intent, known
 
     def answered(self, error: Exception | None) -> bool:
         """Takes what became of the request: whether its intent is closed. Raises what is the tenant's."""

@@ -4,14 +4,14 @@ request whose fate is open."""
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from lockstep import keys as key_bytes
-from lockstep.notes import Note, Notes
+from lockstep.notes import Amendment, Note, Notes
 from lockstep.systems.zuora.models import Account
 from lockstep.systems.zuora.records import decoded, encoded
 from lockstep.values import Change, Fingerprint, Key, Meta, Version
@@ -39,8 +39,9 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         return Meta(self.mapping, source, Fingerprint(self.fingerprint), self.sum, Version(self.version))
 
 
-def known_of(change: Change, ours: Sequence[str]) -> Known:
-    """What is to be noted once a change is done."""
+def known_of(change: Change, returned: Iterable[str]) -> Known:
+    """What is to be noted once a change is done. `returned`: subscriptions that become Lockstep's by it,
+    beside those that it is noted of by then."""
     meta = change.meta
     return Known(
         mapping=meta.mapping,
@@ -49,7 +50,7 @@ def known_of(change: Change, ours: Sequence[str]) -> Known:
         sum=meta.sum,
         version=meta.version,
         buried=change.record is None,
-        ours=tuple(sorted(ours)),
+        ours=tuple(sorted(returned)),
     )
 
 
@@ -135,10 +136,13 @@ class Noted:
             after = page[-1][0]
 
     def intend(self, intents: Mapping[Key, Intent], known: Mapping[Key, Known]) -> None:
-        """Durable before anything is sent, with the subscriptions that are about to be Lockstep's."""
+        """Durable before anything is sent, with the subscriptions that are about to be Lockstep's.
+
+        `known`: as it will be; until then the account is noted as it was.
+        """
         self._notes.write(
-            [Note(_INTENT, key, _encoded(one)) for key, one in intents.items()]
-            + [Note(_META, key, _encoded(one)) for key, one in known.items()]
+            [Note(_INTENT, key, _encoded(one)) for key, one in intents.items()],
+            [_amended(key, _begun(one)) for key, one in known.items()],
         )
 
     def settle(
@@ -148,18 +152,18 @@ class Noted:
         moved: Sequence[Moved] = (),
     ) -> None:
         """These requests had their answers, these changes are done, and these subscriptions are Lockstep's on
-        the accounts that they left no more."""
+        the accounts that they left no more.
+
+        Another mapping's thread may note another one of these accounts: each is made of what is noted when
+        this is committed, so that neither puts back what the other has changed.
+        """
         notes = [Note(_INTENT, key, None) for key in closed]
-        known = {key: one for key, (one, _) in done.items()}
-        left = {key_of(one.account) for one in moved} - known.keys()
-        before = self.known(list(left)) if left else {}
-        for key, one in {**before, **known}.items():
-            gone = {each.subscription for each in moved if key_of(each.account) == key}
-            notes.append(Note(_META, key, _encoded(replace(one, ours=_without(one.ours, gone)))))
+        amended = [_amended(key, _settled(one)) for key, (one, _) in done.items()]
+        amended += [_amended(key_of(one.account), _left(one.subscription)) for one in moved]
         notes += [Note(_RECORD, key, account) for key, (_, account) in done.items()]
         notes += [Note(_LEAVING, key_of(one.subscription), None) for one in moved]
-        if notes:
-            self._notes.write(notes)
+        if notes or amended:
+            self._notes.write(notes, amended)
 
     def leaving(self) -> dict[str, Leaving]:
         """By the number of the subscription: those that leave their accounts, or are returned by others."""
@@ -192,8 +196,36 @@ def note_of(account: Account | None) -> bytes | None:
     return None if account is None else encoded(account)
 
 
-def _without(some: Sequence[str], gone: Collection[str]) -> tuple[str, ...]:
-    return tuple(one for one in some if one not in gone)
+def _amended(key: Key, change: Callable[[Known | None], Known | None]) -> Amendment:
+    def made(body: bytes | None) -> bytes | None:
+        one = change(None if body is None else msgspec.json.decode(body, type=Known))
+        return None if one is None else _encoded(one)
+
+    return Amendment(_META, key, made)
+
+
+def _begun(one: Known) -> Callable[[Known | None], Known]:
+    """It is about to be `one`: nothing but what is Lockstep's to end is noted yet."""
+    return lambda now: replace(one, own=False) if now is None else replace(now, ours=_both(now, one))
+
+
+def _settled(one: Known) -> Callable[[Known | None], Known]:
+    return lambda now: one if now is None else replace(one, ours=_both(now, one))
+
+
+def _left(subscription: str) -> Callable[[Known | None], Known | None]:
+    """It is on this account no more."""
+
+    def changed(now: Known | None) -> Known | None:
+        if now is None:
+            return None
+        return replace(now, ours=tuple(one for one in now.ours if one != subscription))
+
+    return changed
+
+
+def _both(one: Known, other: Known) -> tuple[str, ...]:
+    return tuple(sorted({*one.ours, *other.ours}))
 
 
 def _encoded(value: Any) -> bytes:

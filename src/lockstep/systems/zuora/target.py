@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from lockstep import keys as key_bytes
 from lockstep.errors import DataError, LockstepError, Refused
-from lockstep.notes import Note, Notes
+from lockstep.notes import Amendment, Note, Notes
 from lockstep.ports import Source
 from lockstep.systems.zuora.asked import number_of
 from lockstep.systems.zuora.columns import set_by
@@ -118,5 +118,5 @@ class _Nothing:
     def scan(self, kind: str, after: Key | None, limit: int) -> list[tuple[Key, bytes]]:
         return []
 
-    def write(self, notes: Sequence[Note]) -> None:
+    def write(self, notes: Sequence[Note], amended: Sequence[Amendment] = ()) -> None:
         raise Refused("nothing is noted here", "Run the pipeline: `lockstep run`.")
