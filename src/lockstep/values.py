@@ -274,12 +274,14 @@ class Outcome(Struct, frozen=True):
     held   what the target now holds, where it is not what was sent
     again  of a rejected one that waits for something, by nobody's fault: try it again, at the latest at this
            instant (seconds since 1970; infinite: as always)
+    partly of a rejected one: some of it was written, so the target holds neither this nor what it held before
     """
 
     status: Status
     reason: str | None = None
     held: Record | None = None
     again: float | None = None
+    partly: bool = False
 
 
 class Identity(Struct, frozen=True):

@@ -16,7 +16,7 @@ from lockstep.twins.zuora.server import ZuoraTwin
 from lockstep.twins.zuora.users import PERSON, SERVICE
 from tests.twins.api import Api, sign_in
 from tests.zuora import app
-from tests.zuora.sold import account, costs, database, edited, tenant
+from tests.zuora.sold import OWN, account, costs, database, edited, tenant
 
 Pipelines = Callable[[dict[str, Policy]], ls.Pipeline]
 
@@ -141,6 +141,31 @@ def test_a_held_edit_of_a_charge(written: Pipelines, db: sqlite3.Connection, api
     ls.retry(pipeline, "own")
     ls.run(pipeline, once=True)
     assert channel(api) == "web"
+
+
+@pytest.mark.parametrize("then", ["north", "west"])
+def test_what_was_sent_of_a_change_that_is_declined_is_nobodys_edit(
+    written: Pipelines, db: sqlite3.Connection, api: Api, then: str
+) -> None:
+    """A change of two calls: the account's field is set, then the subscription's is declined. The app goes
+    back, or on."""
+    pipeline = written({"Region__c": "hold"})
+    fewer = {
+        "Account": {"Region__c": {}},
+        "Subscription": {"Channel__c": {"type": "picklist", "options": ["web"]}},
+    }
+    fewer["RatePlanCharge"] = OWN["RatePlanCharge"]
+    assert "today" in api.put("/twin/settings", {"custom_fields": fewer})
+    db.execute("UPDATE sold SET region = 'south', channel = 'shop'")
+    ls.run(pipeline, once=True)
+    (stuck,) = ls.stuck(pipeline, "own")
+    assert "Channel__c" in stuck.error
+    assert (region(api), channel(api)) == ("south", "web")
+    db.execute("UPDATE sold SET region = ?, channel = 'web'", (then,))
+    ls.run(pipeline, once=True)
+    assert not ls.stuck(pipeline, "own"), ls.stuck(pipeline, "own")
+    assert region(api) == then
+    assert different(pipeline) == set()
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ from contextlib import closing
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from lockstep.errors import LeaseLost
 from lockstep.notes import Amendment, Note
 from lockstep.systems import zuora
+from lockstep.systems.zuora.noted import Noted, key_of
 from lockstep.systems.zuora.writer import ZuoraWriter
 from lockstep.twins.zuora.faults import Fault
 from lockstep.twins.zuora.server import ZuoraTwin
@@ -90,6 +92,31 @@ def test_a_process_that_ends_before_or_after_the_send_leaves_one_order(
     assert orders(api) == 2, "the one that was open, and the new one"
     assert {seats for _, _, _, seats, _ in app.segments(api, "S-1")} == {7}
     assert notes.scan("intent", None, 9) == []
+
+
+def test_what_was_sent_is_noted_though_the_process_ended_before_its_answer(
+    writer: ZuoraWriter, notes: MemoryNotes, zuora_twin: ZuoraTwin, api: Api
+) -> None:
+    """The account's fields are set and the process ends; of its next request nobody hears any more."""
+    writer.write([change_of(app.example(), 1)])
+    write, commits = notes.write, iter(range(1, 99))
+
+    def dying(some: list[Note], amended: Sequence[Amendment] = ()) -> None:
+        if next(commits) == 2:
+            raise Killed
+        write(some, amended)
+
+    notes.write = dying  # type: ignore[method-assign,assignment]
+    with pytest.raises(Killed):
+        writer.write([change_of(replace(app.example(seats=7), name="Other"), 2)])
+    notes.write = write  # type: ignore[method-assign]
+    assert api.get("/v1/accounts/A-1")["basicInfo"]["name"] == "Other"
+    with closing(opened(zuora_twin, notes)) as other:
+        other.read([key_of("A-1")])
+        other.write([change_of(replace(app.example(), currency="USD"), 3)])  # closes it, and is declined
+    sent = Noted(notes).records([key_of("A-1")])[key_of("A-1")]
+    assert sent.name == "Other"
+    assert sent.subscriptions == app.example().subscriptions, "its order was never sent"
 
 
 def test_who_has_lost_the_lease_sends_nothing(

@@ -121,6 +121,22 @@ def test_what_is_done_while_something_waits_is_nobodys_edit(
     assert "edited in Zuora" in reason
 
 
+def test_what_was_done_while_something_waits_is_undone_when_the_app_goes_back(
+    tmp_path: Path, zuora_twin: ZuoraTwin, api: Api, db: sqlite3.Connection
+) -> None:
+    """The record is the one of the ledger again; the account, of which the name was set, is not."""
+    pipeline = pipeline_of(tmp_path, zuora_twin)
+    ran(pipeline)
+    contract, move = _taken(db)
+    db.execute("UPDATE customers SET name = 'Other' WHERE id = 'A-1'")
+    ran(pipeline)
+    db.execute("UPDATE customers SET name = 'Ltd' WHERE id = 'A-1'")
+    _given(db, contract, move, "A-1")
+    assert ran(pipeline) == []
+    assert api.get("/v1/accounts/A-1")["basicInfo"]["name"] == "Ltd"
+    assert agree(pipeline)
+
+
 def _taken(db: sqlite3.Connection) -> tuple[list[object], list[object]]:
     """The contract is deleted; as it was, and its move."""
     ((contract,), (move,)) = (

@@ -47,9 +47,9 @@ def settle(
     """The ledger row that a key's outcomes make true.
 
     Only `applied` and `unchanged` make it true. `unknown` and `superseded` void it, and what was sent is
-    not known any more. `rejected` leaves what was known of that target key, and the key is stuck; so it is
-    when a claim was `refused`: then nothing was put. `wrote_as` is the hint that wrote, as the ledger keeps
-    it.
+    not known any more; so does a `rejected` one of which some was written. Else `rejected` leaves what was
+    known of that target key, and the key is stuck; so it is when a claim was `refused`: then nothing was put.
+    `wrote_as` is the hint that wrote, as the ledger keeps it.
     """
     if refused is None and len(outcomes) == 1:  # nearly always: one record at its own key, written
         ((change, outcome),) = outcomes
@@ -70,9 +70,9 @@ def settle(
             if change.record is not None:
                 owns[change.key] = Owned(change.key, change.meta.fingerprint, _held(change, outcome))
             continue
-        if outcome.status is not Status.REJECTED:
+        if outcome.status is not Status.REJECTED or outcome.partly:
             void = True
-            owns[change.key] = Owned(change.key)  # nobody can say what lands there in the end
+            owns[change.key] = Owned(change.key)  # nobody can say what is there in the end
         elif change.key in known:
             owns[change.key] = known[change.key]
         failure = _failure(derived.key, outcome)

@@ -17,6 +17,7 @@ from lockstep.systems.zuora.models import Account
 from lockstep.systems.zuora.noted import Intent, Known, known_of, note_of
 from lockstep.systems.zuora.records import account_of, decoded, encoded, record_of
 from lockstep.systems.zuora.requests import Request, numbered
+from lockstep.systems.zuora.sent import sent_after
 from lockstep.systems.zuora.tree import FoundAccount
 from lockstep.values import Change, Key, Outcome, Status
 
@@ -31,7 +32,8 @@ _TRANSFER = "See whether the tenant has Owner Transfer (Feature Management). Not
 
 @dataclass
 class Asked:
-    """A change, and its state. `account`: what should be, None: nothing; `before`: what was sent; `waits`:
+    """A change, and its state. `account`: what should be, None: nothing; `before`: what was sent, `sent`: and
+    is still to be noted; `waits`:
     subscriptions that cannot be ended yet, and why; `missing`: those that it should have and has not;
     `refused`: what Zuora said, before it was looked for them on other accounts."""
 
@@ -49,6 +51,7 @@ class Asked:
     wrote: bool = False
     lost: bool = False
     settled: bool = False
+    sent: bool = False
     tries: int = 0
     stale: int = 0
     refused: Declined | None = None
@@ -116,6 +119,14 @@ class Asked:
         return bool(self.waits) and self.outcome == self.waiting
 
     @property
+    def told(self) -> Outcome:
+        """The outcome, as the engine is told it."""
+        if self.outcome is None:
+            return Outcome(Status.UNKNOWN, "it was not done after many orders")
+        partly = self.wrote and self.outcome.status is Status.REJECTED
+        return replace(self.outcome, partly=True) if partly else self.outcome
+
+    @property
     def done(self) -> tuple[Known, bytes | None]:
         """What is noted once it is done."""
         return known_of(self.change, self.returned), note_of(self.account)
@@ -135,7 +146,7 @@ class Asked:
             key=key,
             last=last,
             known=known,
-            account=account,
+            account=account if last else note_of(sent_after(self.before, self.account, request.makes)),
             moves=request.moves,
         )
         return self.intent, known
@@ -145,7 +156,9 @@ class Asked:
         if error is None:
             self.wrote = True
             self.tries = 0
-            self.requests.pop(0)
+            before, made = self.before, self.requests.pop(0).makes
+            self.before = sent_after(before, self.account, made)
+            self.sent = self.sent or self.before != before
             if not self.requests and self.whole:
                 self.outcome = Outcome(Status.APPLIED)
             return True

@@ -78,10 +78,11 @@ class Leaving(msgspec.Struct, frozen=True, kw_only=True):
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """A request that may have been sent. Its number and its key are of this intent, never of its content.
 
-    order  the number of the order, where it is one
-    key    the Idempotency-Key
-    last   with it the change is done, and `known` and `account` are right
-    moves  what it brings from other accounts: it is of these accounts, too
+    order    the number of the order, where it is one
+    key      the Idempotency-Key
+    last     with it the change is done, and `known` is right
+    account  what was sent of the account, with it
+    moves    what it brings from other accounts: it is of these accounts, too
     """
 
     method: str
@@ -150,9 +151,10 @@ class Noted:
         closed: Sequence[Key],
         done: Mapping[Key, tuple[Known, bytes | None]],
         moved: Sequence[Moved] = (),
+        sent: Mapping[Key, bytes | None] = {},
     ) -> None:
         """These requests had their answers, these changes are done, and these subscriptions are Lockstep's on
-        the accounts that they left no more.
+        the accounts that they left no more. `sent`: of accounts whose change is not done.
 
         Another mapping's thread may note another one of these accounts: each is made of what is noted when
         this is committed, so that neither puts back what the other has changed.
@@ -160,7 +162,8 @@ class Noted:
         notes = [Note(_INTENT, key, None) for key in closed]
         amended = [_amended(key, _settled(one)) for key, (one, _) in done.items()]
         amended += [_amended(key_of(one.account), _left(one.subscription)) for one in moved]
-        notes += [Note(_RECORD, key, account) for key, (_, account) in done.items()]
+        records = {**sent, **{key: account for key, (_, account) in done.items()}}
+        notes += [Note(_RECORD, key, account) for key, account in records.items()]
         notes += [Note(_LEAVING, key_of(one.subscription), None) for one in moved]
         if notes or amended:
             self._notes.write(notes, amended)

@@ -11,6 +11,7 @@ from lockstep.systems.zuora.actions import DateRules, OwnerTransfer
 from lockstep.systems.zuora.catalogue import Plans
 from lockstep.systems.zuora.delivery import body_of, fresh_key, order_number
 from lockstep.systems.zuora.noted import Moved
+from lockstep.systems.zuora.sent import Makes
 from lockstep.systems.zuora.wire import Spelling
 
 MOST = 50
@@ -18,13 +19,15 @@ MOST = 50
 
 
 class Request(NamedTuple):
-    """One call that changes something. An order gets its number when it is about to be sent."""
+    """One call that changes something. An order gets its number when it is about to be sent. `makes`: what is
+    as it should be once it is done."""
 
     method: str
     path: str
     said: dict[str, Any]
     is_order: bool = False
     moves: tuple[Moved, ...] = ()
+    makes: Makes = Makes()
 
 
 class Numbered(NamedTuple):
@@ -57,22 +60,29 @@ def requests_of(
     some: list[Request] = []
     fields = plan.fields
     if plan.moves:
-        made = [Request("POST", "/v1/accounts", fields)] if plan.new else []
+        made = [_opening(fields)] if plan.new else []
         return Requests([*made, *_transfers(account, plan.moves, today, rules)], False)
     if plan.new and not plan.subscriptions:
-        return Requests([Request("POST", "/v1/accounts", fields)], True)
+        return Requests([_opening(fields)], True)
     if fields and not plan.new:
-        some.append(Request("PUT", f"/v1/accounts/{account}", fields))
+        some.append(Request("PUT", f"/v1/accounts/{account}", fields, makes=Makes(fields=True)))
     ordered = [one for one in plan.subscriptions if one.actions]
     for one in plan.subscriptions:
         if not one.actions:  # an order without actions is none
             path = f"/v1/subscriptions/{one.number}/customFields"
-            some.append(Request("PUT", path, {"customFields": one.custom}))
+            makes = Makes(subscriptions=frozenset({one.number}))
+            some.append(Request("PUT", path, {"customFields": one.custom}, makes=makes))
+    long = {one.number for one in plan.subscriptions if len(one.actions) > MOST}
     for place, part in enumerate(portions(ordered, MOST)):
         head = {"newAccount": fields} if plan.new and not place else {"existingAccountNumber": account}
-        some.append(_order(head, part, today, Spelling(rules, catalogue)))
-    whole = all(len(one.actions) <= MOST for one in plan.subscriptions)
-    return Requests(some, whole)
+        order = _order(head, part, today, Spelling(rules, catalogue))
+        parts = frozenset(one.number for one in part if one.number not in long)
+        some.append(order._replace(makes=Makes(plan.new and not place, parts)))
+    return Requests(some, not long)
+
+
+def _opening(fields: dict[str, Any]) -> Request:
+    return Request("POST", "/v1/accounts", fields, makes=Makes(fields=True))
 
 
 def _transfers(account: str, moves: Sequence[Move], today: dt.date, rules: DateRules) -> Iterator[Request]:

@@ -43,6 +43,7 @@ class Sending:
         answers = self._several.each(self._deliver, list(open_.values()))
         closed: list[Key] = []
         done: dict[Key, tuple[Known, bytes | None]] = {}
+        sent: dict[Key, bytes | None] = {}
         moved: list[Moved] = []
         for (key, intent), error in zip(open_.items(), answers, strict=True):
             if error is not None and not definite(error):
@@ -53,7 +54,9 @@ class Sending:
                 moved += intent.moves
                 if intent.last:
                     done[key] = (intent.known, intent.account)
-        self._noted.settle(closed, done, moved)
+                elif intent.account is not None:
+                    sent[key] = intent.account
+        self._noted.settle(closed, done, moved, sent)
         self._moves.arrived(moved)
 
     def send(self, some: Mapping[Key, Asked]) -> None:
@@ -109,16 +112,19 @@ class Sending:
                 one.doubt(error)
 
     def settle(self, closed: Sequence[Key] = (), moved: Sequence[Moved] = ()) -> None:
-        """These requests had their answers; what is done by now is noted so. Where all is but what waits,
-        what was sent is noted: else the next change would take it for an edit by others."""
+        """These requests had their answers; what is done by now is noted so, and what was sent of a change
+        that is not done: else the next one would take it for an edit by others. Where all is done but what
+        waits, that is all."""
         done = {}
         sent: dict[Key, bytes | None] = {}
         for key, one in self._asked.items():
             if one.outcome is not None and one.outcome.status in _DONE and not one.settled:
                 done[key] = one.done
                 one.settled = True
-            elif one.only_waits and one.account is not None and one.before != one.account:
-                sent[key] = note_of(one.account)
-                one.before = one.account
-        self._noted.settle(closed, done, moved)
-        self._noted.wish(sent)
+                continue
+            if one.only_waits and one.account is not None and one.before != one.account:
+                one.before, one.sent = one.account, True
+            if one.sent:
+                sent[key] = note_of(one.before)
+                one.sent = False
+        self._noted.settle(closed, done, moved, sent)

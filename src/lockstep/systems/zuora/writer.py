@@ -197,7 +197,7 @@ class ZuoraWriter:
                 one.outcome, one.waits = None, {}
         self._rounds(asked, sending, moves)
         for key, one in asked.items():
-            outcomes[last[key]] = one.outcome or Outcome(Status.UNKNOWN, "it was not done after many orders")
+            outcomes[last[key]] = one.told
         if asked and all(one.unasked for one in asked.values()):
             raise Unreachable(str(outcomes[0].reason), "See the network, and the URL of the tenant.")
         return outcomes
