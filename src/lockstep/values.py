@@ -176,10 +176,12 @@ class Tally(Struct, frozen=True):
 
 class Tallies(Struct, frozen=True):
     """Of the records of one mapping, span after span. `others`: how many more the target holds; None where
-    that was not counted with them."""
+    that was not counted with them. `edited`: what the edited ones say (see `SummingWriter.edited`); None
+    where that was not found out with them."""
 
     spans: list[Tally]
     others: int | None = None
+    edited: tuple[Mark, ...] | None = None
 
 
 class Mark(Struct, frozen=True):

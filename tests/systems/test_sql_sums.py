@@ -91,8 +91,11 @@ def test_a_key_that_postgres_makes_no_bytes_of_is_said(postgres_url: str) -> Non
         writer.create("sums")
         key = target.key((dt.date(2026, 11, 25),))
         write(writer, Change(key, {"v": 1}, Meta("m", key, Fingerprint(5), 0, version(1, 1))))
+        assert writer.sums("m", []).spans == [Tally(1, 5)], "rows of one form are not joined by their keys"
+        other = target.key((dt.date(2026, 11, 26),))
+        write(writer, Change(other, {}, Meta("m", other, Fingerprint(6), 0, version(1, 1))))
         with pytest.raises(CannotSum, match="date"):
             writer.sums("m", [])
         with pytest.raises(CannotSum, match="date"):
             writer.strangers(["m"], 5)
-        assert [mark.key for page in writer.marks("m", EVERYTHING) for mark in page] == [key]
+        assert [mark.key for page in writer.marks("m", EVERYTHING) for mark in page] == [key, other]

@@ -28,7 +28,7 @@ from lockstep.engine.derive import Deriver
 from lockstep.errors import CannotSum
 from lockstep.ports import SummingSnapshot
 from lockstep.state.spans import Sums
-from lockstep.values import EVERYTHING, Key, Span, Tallies, Tally
+from lockstep.values import EVERYTHING, Key, Mark, Span, Tallies, Tally
 
 SPAN = 1_000
 """Keys in a span."""
@@ -70,11 +70,12 @@ class _Fast:
             source, target = sources.result(), targets.result()
         unlike = [_unlike(*three) for three in zip(ledger, source, target.spans, strict=True)]
         edited = {n for n, tally in enumerate(target.spans) if tally.edited}
-        if sum(ledger[n].rows for n in edited) <= LISTED or _edits(target) > LISTED:
+        few = sum(ledger[n].rows for n in edited) <= LISTED
+        if few or (target.edited is None and _edits(target) > LISTED):
             unlike = [(one, other or n in edited) for n, (one, other) in enumerate(unlike)]
         edited -= self._list(cuts, ledger, unlike)
         if edited:  # in more spans than are worth listing
-            self._edited(cuts, edited)
+            self._edited(cuts, edited, target.edited)
         if target.others != 0:
             self._strangers()
         differing = {n for n, sides in enumerate(unlike) if any(sides)} | edited
@@ -111,10 +112,11 @@ class _Fast:
             self._progress("spans", done, len(differing))
         return listed
 
-    def _edited(self, cuts: Sequence[Key], spans: Collection[int]) -> None:
-        """Settles what the target says was edited in these spans."""
+    def _edited(self, cuts: Sequence[Key], spans: Collection[int], named: Sequence[Mark] | None) -> None:
+        """Settles what the target says was edited in these spans; it is asked where it was not `named`."""
         suspects: dict[Key, set[Key]] = {}
-        for mark in self._scope.door.edited(self._mapping.name, LISTED):
+        marks = self._scope.door.edited(self._mapping.name, LISTED) if named is None else named
+        for mark in marks:
             if bisect_left(cuts, mark.meta.key) in spans:
                 suspects.setdefault(mark.meta.key, set()).add(mark.key)
         self._settler.settle(suspects)

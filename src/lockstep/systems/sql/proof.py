@@ -1,8 +1,8 @@
 """Whether a row is still as it was written: a hash of its columns that the database makes of what it holds.
 
-It is made of the columns that the record had, when they are read back in the transaction that wrote them, and
-again by whoever sums. A recipe says how it was made: where the columns' types or the server's major have
-changed since, it says nothing of the row, which then is *unproved* until it is written again.
+It is made of the key and of the columns that the record had, when they are read back in the transaction that
+wrote them, and again by whoever sums. A recipe says how it was made: where the columns' types or the server's
+major have changed since, it says nothing of the row, which then is *unproved* until it is written again.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def recipe(*parts: object) -> int:
 def hashed(rows: Rows, record: Sequence[str]) -> tuple[str, ...] | None:
     """The columns that are hashed of a record with these names; None where the table lacks one by now.
 
-    A row whose key was edited is another row, so the key has no part in it."""
-    names = tuple(sorted(name for name in record if name not in rows.key))
+    With the key, so that two rows that were exchanged have other hashes, not each the other's."""
+    names = (*rows.key, *sorted(name for name in record if name not in rows.key))
     return names if all(name in rows.columns for name in names) else None
 
 

@@ -29,7 +29,7 @@ PAGE = 5_000
 _LOW = (1 << 32) - 1
 _EDITED, _UNPROVED = 1, 2  # else it is 0
 
-_ONCE: sa.ColumnElement[int] = sa.literal_column("'0'")
+ONCE: sa.ColumnElement[int] = sa.literal_column("'0'")
 """An offset that keeps what a subquery makes from being made again wherever it is used. Of text PostgreSQL
 makes a constant of its own type; of 0 an expression, and then one process would add up all rows."""
 
@@ -46,29 +46,27 @@ def sums(
     known, table = own.rows, rows.table.alias("t")
     key = dialect.key_bytes(connection, rows, "t")
     mine = sa.and_(known.c.buried.is_(None), known.c.mapping == mapping)
-    span = sa.case((mine, _span_of(known.c.source, cuts, 0, len(cuts))))  # null: of somebody else's record
+    span = sa.case((mine, span_of(known.c.source, cuts)))  # null: of somebody else's record
     state = sa.case((mine, _state(connection, dialect, rows, own, mapping)))
-    there = (
+    present = (
         sa.select(span.label("span"), known.c.fingerprint.label("said"), state.label("state"))
         .select_from(table.outerjoin(known, known.c.key == key))
         .where(*(table.c[name].is_not(None) for name in rows.key))
-        .offset(_ONCE)
+        .offset(ONCE)
         .subquery()
     )
     edited, unproved = (
-        sa.func.sum(sa.case((there.c.state == kind, 1), else_=0)) for kind in (_EDITED, _UNPROVED)
+        sa.func.sum(sa.case((present.c.state == kind, 1), else_=0)) for kind in (_EDITED, _UNPROVED)
     )
-    # Halves: a sum of whole numbers is one of 64 bits on some databases, and fails when it grows beyond.
-    high = sa.func.sum(there.c.said.op(">>")(sa.literal_column("32")))
-    low = sa.func.sum(there.c.said.op("&")(sa.literal_column(str(_LOW))))
-    query = sa.select(there.c.span, sa.func.count(), high, low, edited, unproved).group_by(there.c.span)
+    query = sa.select(present.c.span, sa.func.count(), *halves(present.c.said), edited, unproved).group_by(
+        present.c.span
+    )
     spans, others = [Tally(0, 0)] * (len(cuts) + 1), 0
     for at, count, upper, lower, changed, doubtful in connection.execute(query):
         if at is None:
             others = count
         else:
-            total = wrap64((int(upper) << 32) + int(lower))
-            spans[at] = Tally(count, total, int(changed), int(doubtful))
+            spans[at] = Tally(count, added(upper, lower), int(changed), int(doubtful))
     return Tallies(spans, others)
 
 
@@ -125,11 +123,11 @@ def marks(
         meta = Meta(mapping, Key(bytes(source)), Fingerprint(mark), total, Version(version))
         said[Key(bytes(key))] = meta
         noted[names][Key(bytes(key))] = tuple(proof)
-    there = dict(one for some in noted.items() for one in _there(connection, dialect, rows, *some))
+    present = dict(one for some in noted.items() for one in there(connection, dialect, rows, *some))
     page = [
-        Mark(key, replace(meta, fingerprint=Fingerprint(~meta.fingerprint)) if there[key] else meta)
+        Mark(key, replace(meta, fingerprint=Fingerprint(~meta.fingerprint)) if present[key] else meta)
         for key, meta in said.items()
-        if key in there
+        if key in present
     ]
     return page, next(reversed(said)) if len(said) == PAGE else None
 
@@ -176,7 +174,7 @@ def _state(
     return sa.case(*whens, else_=unproved) if whens else unproved
 
 
-def _there(
+def there(
     connection: sa.Connection,
     dialect: Dialect,
     rows: Rows,
@@ -198,10 +196,26 @@ def _there(
         yield key, columns is None or (recipe == made.recipe and held != number)
 
 
-def _span_of(source: sa.ColumnElement[Any], cuts: Sequence[Key], low: int, high: int) -> Any:
-    """The number of the span, among low…high, that a source key is in: a balanced tree of comparisons."""
+def halves(number: sa.ColumnElement[int]) -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:
+    """The sums of both halves of 64-bit numbers: a sum of whole numbers is one of 64 bits on some databases,
+    and fails when it grows beyond."""
+    high, low = number.op(">>")(sa.literal_column("32")), number.op("&")(sa.literal_column(str(_LOW)))
+    return sa.func.sum(high), sa.func.sum(low)
+
+
+def added(high: Any, low: Any) -> int:
+    """What two halves say, modulo 2^64 and signed; nothing added up is 0."""
+    return wrap64((int(high or 0) << 32) + int(low or 0))
+
+
+def span_of(source: sa.ColumnElement[Any], cuts: Sequence[Key]) -> Any:
+    """The number of the span that a source key is in: a balanced tree of comparisons."""
+    return _span_among(source, cuts, 0, len(cuts))
+
+
+def _span_among(source: sa.ColumnElement[Any], cuts: Sequence[Key], low: int, high: int) -> Any:
     if low == high:
         return sa.literal_column(str(low))
     middle = (low + high) // 2
-    lower, upper = _span_of(source, cuts, low, middle), _span_of(source, cuts, middle + 1, high)
+    lower, upper = _span_among(source, cuts, low, middle), _span_among(source, cuts, middle + 1, high)
     return sa.case((source <= sa.literal(bytes(cuts[middle]), sa.LargeBinary), lower), else_=upper)

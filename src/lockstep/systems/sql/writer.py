@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from lockstep.errors import DataError, TargetReplaced, Unreachable
 from lockstep.ports import Features
-from lockstep.systems.sql import grouping, proof, standing, summing
+from lockstep.systems.sql import grouping, proof, standing, summing, totals
 from lockstep.systems.sql.batch import apply, read_companion, record_of
 from lockstep.systems.sql.companion import companion
 from lockstep.systems.sql.dialect import Dialect
@@ -206,7 +206,10 @@ class SQLWriter:
     def sums(self, mapping: str, cuts: Sequence[Key]) -> Tallies:
         with self._moment() as connection:
             rows = self._rows(connection)
-            return summing.sums(connection, self._dialect, rows, self._own, mapping, cuts)
+            found = totals.sums(connection, self._dialect, rows, self._own, mapping, cuts)
+            if found is None:
+                found = summing.sums(connection, self._dialect, rows, self._own, mapping, cuts)
+            return found
 
     def marks(self, mapping: str, span: Span) -> Iterator[list[Mark]]:
         after: Key | None = None

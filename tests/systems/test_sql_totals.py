@@ -1,0 +1,122 @@
+"""Sums of a table without a join say what the join says, whatever befell the table."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from lockstep import keys
+from lockstep.systems.postgres import Postgres
+from lockstep.systems.sql import summing, totals
+from lockstep.systems.sql.target import SQLTarget
+from lockstep.systems.sqlite import SQLite
+from lockstep.testing.writer_hooks import write
+from lockstep.values import Change, Fingerprint, Key, Meta, Tallies, Tally, version
+
+Do = Callable[[str], Any]
+COLUMNS = {"id": "integer", "a": "text", "b": "numeric"}
+CUTS = [keys.encode((n,)) for n in (10, 20)]
+EQUAL = [Tally(10, 55), Tally(10, 155), Tally(20, 610)]
+
+BEFALLS = {
+    "nothing": (),
+    "a row is edited": ("UPDATE t SET a = 'x' WHERE id = 7",),
+    "a row of another mapping is edited": ("UPDATE t SET a = 'x' WHERE id = 43",),
+    "two rows are exchanged": ("UPDATE t SET a = 'a' || (9 - id), b = 9 - id WHERE id IN (4, 5)",),
+    "a row is deleted": ("DELETE FROM t WHERE id = 20",),
+    "a row of another mapping is deleted": ("DELETE FROM t WHERE id = 43",),
+    "a row is added": ("INSERT INTO t (id, a) VALUES (99, 'theirs')",),
+    "a removed row is there again": ("INSERT INTO t (id, a, b) VALUES (60, 'a60', 60)",),
+    "one row goes and one comes": ("DELETE FROM t WHERE id = 1", "INSERT INTO t (id) VALUES (98)"),
+    "a key is edited": ("UPDATE t SET id = 97 WHERE id = 30",),
+    "all rows are edited": ("UPDATE t SET b = b + 1",),
+    "all rows are gone": ("DELETE FROM t",),
+}
+
+
+@pytest.fixture(params=["postgres", "sqlite"])
+def table(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[SQLTarget, Do]:
+    """A table with rows 1 to 40 of one mapping, 41 to 45 of another, and 60, which was removed; and how to do
+    something to its database past Lockstep."""
+    if request.param == "sqlite":
+        path = tmp_path / "a.db"
+
+        def do(statement: str) -> None:
+            with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+                connection.execute(statement)
+
+        target = SQLite(path).table("t", columns=COLUMNS)
+    else:
+        url = request.getfixturevalue("postgres_url")
+
+        def do(statement: str) -> None:
+            with psycopg.connect(url) as connection:
+                connection.execute(statement.encode())
+
+        target = Postgres(url).table("t", columns=COLUMNS)
+    with contextlib.closing(target.open(1)) as writer:
+        writer.create("totals")
+        write(writer, *(change(target, n, "m" if n <= 40 else "other") for n in [*range(1, 46), 60]))
+        write(writer, change(target, 60, "m", batch=2, removed=True))
+    return target, do
+
+
+def change(target: SQLTarget, n: int, mapping: str, batch: int = 1, removed: bool = False) -> Change:
+    record = None if removed else {"a": f"a{n}", "b": n}
+    meta = Meta(mapping, keys.encode((n,)), Fingerprint(n), 0, version(1, batch))
+    return Change(target.key((n,)), record, meta)
+
+
+def summed(target: SQLTarget) -> tuple[Tallies | None, Tallies, set[Key]]:
+    """Without a join, with it, and the keys that are edited."""
+    with contextlib.closing(target.open(1)) as writer, writer._moment() as connection:
+        rows = writer._rows(connection)
+        given = (connection, writer._dialect, rows, writer._own)
+        edited = summing.edited(*given, "m", 100)
+        return totals.sums(*given, "m", CUTS), summing.sums(*given, "m", CUTS), {one.key for one in edited}
+
+
+@pytest.mark.parametrize("what", BEFALLS)
+def test_they_say_what_the_join_says(table: tuple[SQLTarget, Do], what: str) -> None:
+    target, do = table
+    for statement in BEFALLS[what]:
+        do(statement)
+    alone, joined, edited = summed(target)
+    assert alone is not None
+    assert (alone.spans, alone.others) == (joined.spans, joined.others)
+    assert alone.edited is not None
+    assert {mark.key for mark in alone.edited} == edited
+    assert all(mark.meta.fingerprint == ~keys.decode(mark.key)[0] for mark in alone.edited)
+    changed = (
+        what not in ("nothing", "a row is added", "a removed row is there again") and "other" not in what
+    )
+    assert (alone.spans != EQUAL) == changed
+
+
+def test_more_than_are_told_one_by_one_are_joined(
+    table: tuple[SQLTarget, Do], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, do = table
+    monkeypatch.setattr(totals, "NAMED", 39)
+    do("UPDATE t SET b = b + 1 WHERE id <= 39")
+    assert summed(target)[0] is not None
+    do("UPDATE t SET b = b + 1 WHERE id = 40")
+    assert summed(target)[0] is None
+
+
+def test_rows_of_several_forms_are_joined(table: tuple[SQLTarget, Do]) -> None:
+    target, do = table
+    with contextlib.closing(target.open(1)) as writer:
+        one = Change(
+            target.key((50,)), {"a": "few"}, Meta("m", keys.encode((50,)), Fingerprint(50), 0, version(1, 1))
+        )
+        write(writer, one)
+    assert summed(target)[0] is None
+    do("UPDATE _lockstep_t SET held = NULL, recipe = NULL")
+    assert summed(target)[0] is None, "written by an earlier version"
