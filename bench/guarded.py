@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lockstep.engine import breaker, judged, loop, target_watch
+from lockstep.engine.consumers import loop
+from lockstep.engine.holds import breaker, target_watch
+from lockstep.engine.writing import judged
 from lockstep.guard import door
 from lockstep.state import counted
 

@@ -12,11 +12,11 @@ from rich.table import Table
 
 import lockstep as ls
 from bench.measure import median
-from lockstep import keys
 from lockstep.database import Access
 from lockstep.demo.app import create
 from lockstep.demo.main import MAPPING
 from lockstep.demo.pipeline import declare
+from lockstep.forms import keys
 from lockstep.operations.opened import existing
 from lockstep.state.store import Store
 from lockstep.values import PARTITIONS, Entry, Hint, Key, Lane, source_stream

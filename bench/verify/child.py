@@ -15,7 +15,7 @@ import lockstep as ls
 from bench.follower import peak_mib
 from bench.verify.people import pipeline
 from lockstep.agreement.walk import source_keys
-from lockstep.engine.derive import Deriver
+from lockstep.engine.deriving.derive import Deriver
 from lockstep.operations.opened import closed_door
 from lockstep.operations.verify import verify
 

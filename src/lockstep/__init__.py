@@ -18,6 +18,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from lockstep.datatypes.far import Far
+from lockstep.datatypes.interval import Interval
+from lockstep.datatypes.ranges import Range
+from lockstep.declaration.invariant import Equal, count, total
+from lockstep.declaration.mapping import Clock, Keyed
+from lockstep.declaration.model import Model, Reference, column, key, many, one, personal, ref
+from lockstep.declaration.pipeline import Pipeline
+from lockstep.declaration.pipeline_file import load
 from lockstep.effective import Timeline
 from lockstep.errors import (
     CheckFailed,
@@ -34,16 +42,8 @@ from lockstep.errors import (
     Unreachable,
     UsageError,
 )
-from lockstep.far import Far
 from lockstep.guard.policy import HeldBack
-from lockstep.interval import Interval
-from lockstep.invariant import Equal, count, total
 from lockstep.limits import Guard, Numbers
-from lockstep.mapping import Clock, Keyed
-from lockstep.model import Model, Reference, column, key, many, one, personal, ref
-from lockstep.pipeline import Pipeline
-from lockstep.pipeline_file import load
-from lockstep.ranges import Range
 from lockstep.values import Finding
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import Any, NewType
 from msgspec import Struct
 
 Key = NewType("Key", bytes)
-"""A record's key as bytes whose order is the order of the key. See `lockstep.keys`."""
+"""A record's key as bytes whose order is the order of the key. See `lockstep.forms.keys`."""
 
 Fingerprint = NewType("Fingerprint", int)
-"""A signed 64-bit hash of a key and the canonical form of its record. See `lockstep.canonical`."""
+"""A signed 64-bit hash of a key and the canonical form of its record. See `lockstep.forms.canonical`."""
 
 Version = NewType("Version", int)
 """(epoch, batch number) as one 63-bit integer. See `version`."""

@@ -17,8 +17,8 @@ from tests.accidents.world import Product
 def _impatient(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried again more often than usual: what heals is the same."""
     caplog.set_level(logging.WARNING, "lockstep")
-    monkeypatch.setattr("lockstep.engine.source._LONGEST_WAIT", 0.5)
-    monkeypatch.setattr("lockstep.engine.patience._LONGEST_WAIT", 0.5)
+    monkeypatch.setattr("lockstep.engine.sources.source._LONGEST_WAIT", 0.5)
+    monkeypatch.setattr("lockstep.engine.consumers.patience._LONGEST_WAIT", 0.5)
 
 
 @pytest.fixture

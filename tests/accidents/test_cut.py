@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 import lockstep as ls
-from lockstep.engine import working
+from lockstep.engine.consumers import working
 from lockstep.systems.postgres import client
 from lockstep.testing.servers import PostgresServer
 from tests.accidents.world import Product, said
@@ -181,7 +181,7 @@ def test_an_idle_database_beside_a_busy_one(own: Product, private_postgres: Post
         psycopg.connect(private_postgres.database("busy"), autocommit=True) as busy,
         pytest.MonkeyPatch.context() as patched,
     ):
-        patched.setattr("lockstep.engine.capture._MARK_EVERY", 0.5)
+        patched.setattr("lockstep.engine.sources.capture._MARK_EVERY", 0.5)
         until(lambda: len(own.actual_or_none()) == 60)
         busy.execute("CREATE TABLE x (n int)")
         for _ in range(3):

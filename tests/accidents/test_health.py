@@ -90,7 +90,7 @@ def test_a_position_that_does_not_advance_while_the_source_does(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread goes round and nothing fails; only the position stands still."""
-    monkeypatch.setattr("lockstep.engine.capture._LAG_EVERY", 0.2)
+    monkeypatch.setattr("lockstep.engine.sources.capture._LAG_EVERY", 0.2)
     with Following(product):
         until(lambda: product.agrees() and not ills(product), 60)
         with monkeypatch.context() as stuck:

@@ -82,7 +82,7 @@ def test_what_the_server_keeps_for_us_is_said_before_it_hurts(
     own: Product, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An open transaction, of anybody, holds the log back: it is named, and how much room there is."""
-    monkeypatch.setattr("lockstep.engine.capture._LAG_EVERY", 0.2)
+    monkeypatch.setattr("lockstep.engine.sources.capture._LAG_EVERY", 0.2)
     with own.connect() as admin:
         admin.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '160MB'")
         admin.execute("SELECT pg_reload_conf()")

@@ -20,8 +20,8 @@ from tests.pairs.world import COLUMNS, Following, Person, document, until
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes a week takes a moment here."""
     monkeypatch.setattr("lockstep.engine.service._TRIM_EVERY", 0.5)
-    monkeypatch.setattr("lockstep.engine.retention.MANY", 150)
-    monkeypatch.setattr("lockstep.engine.retention.YOUNG", 0.0)
+    monkeypatch.setattr("lockstep.engine.consumers.retention.MANY", 150)
+    monkeypatch.setattr("lockstep.engine.consumers.retention.YOUNG", 0.0)
     trim = Store.trim
     monkeypatch.setattr(Store, "trim", lambda store, keep: trim(store, keep=0.0))
 

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import psycopg
 
-from lockstep import keys
-from lockstep.canonical import canonical, fingerprint
+from lockstep.forms import keys
+from lockstep.forms.canonical import canonical, fingerprint
 from lockstep.values import Change, Fingerprint, Held, Key, Meta, Record, Version
 from tests.pairs.world import World, target_of
 

@@ -11,7 +11,7 @@ import pytest
 
 import lockstep as ls
 from lockstep.agreement.report import Report
-from lockstep.engine.capture import Capturer
+from lockstep.engine.sources.capture import Capturer
 from lockstep.guard.door import Door
 from lockstep.values import Entry, Hint, Mark
 from tests.agreement.planted import Saboteur, alter_ledger

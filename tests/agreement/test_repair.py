@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 import lockstep as ls
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.values import Change, Fingerprint, Meta, version
 from tests.agreement.planted import Saboteur
 from tests.agreement.test_from_tests import made, spoil

@@ -16,7 +16,7 @@ import lockstep as ls
 from lockstep.agreement import bookmark, deep, looking, orphans
 from lockstep.agreement.report import Progress, Report
 from lockstep.database import Access
-from lockstep.engine.derive import Derived, Deriver
+from lockstep.engine.deriving.derive import Derived, Deriver
 from lockstep.errors import Unreachable
 from lockstep.operations.opened import existing
 from lockstep.systems.sqlite import feed as sqlite_feed

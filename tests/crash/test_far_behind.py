@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lockstep import keys
 from lockstep.database import Access
+from lockstep.forms import keys
 from lockstep.operations.opened import existing
 from lockstep.values import PARTITIONS, Entry, Hint, Lane, source_stream
 from tests.support.world import World, in_process

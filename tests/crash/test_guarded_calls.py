@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 import lockstep as ls
-from lockstep.engine import source
-from lockstep.engine.consumer import ConsumerThread
-from lockstep.engine.loop import Loop
-from lockstep.engine.target_watch import TargetWatch
-from lockstep.engine.working import Working
+from lockstep.engine.consumers.consumer import ConsumerThread
+from lockstep.engine.consumers.loop import Loop
+from lockstep.engine.consumers.working import Working
+from lockstep.engine.holds.target_watch import TargetWatch
+from lockstep.engine.sources import source
 from lockstep.errors import Refused, StateUnreachable, Unreachable
 from tests.crash.test_points import CHANGES, ROWS
 from tests.support.world import World

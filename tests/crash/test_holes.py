@@ -12,8 +12,8 @@ import pytest
 
 import lockstep as ls
 from lockstep.database import Access
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.operations.opened import existing
-from lockstep.pipeline import Pipeline
 from tests.support.world import Person, World, people
 
 USERS = 1_100

@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from lockstep import keys
 from lockstep.database.files import FileDatabase
+from lockstep.forms import keys
 from lockstep.journal.sql import SqlJournal
 from lockstep.journal.tables import migrations
 from lockstep.values import Entry, Hint, Lane, source_stream
@@ -16,7 +16,7 @@ from lockstep.values import Entry, Hint, Lane, source_stream
 APPENDS = """
 import sys
 from pathlib import Path
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.database.files import FileDatabase
 from lockstep.journal.sql import SqlJournal
 from lockstep.journal.tables import migrations

@@ -18,11 +18,11 @@ import sqlalchemy as sa
 import lockstep as ls
 from lockstep.database import Database
 from lockstep.database.files import FileDatabase
+from lockstep.database.migrations import Migration
 from lockstep.database.postgres import PostgresDatabase
 from lockstep.engine.lease import Lease
 from lockstep.errors import LeaseLost
 from lockstep.journal import tables as journals
-from lockstep.migrations import Migration
 from lockstep.place import Place, StateUrl
 from lockstep.state import schema
 from lockstep.state.store import Store

@@ -9,9 +9,9 @@ from unittest import mock
 import pytest
 
 import lockstep as ls
-from lockstep.engine import patience
+from lockstep.declaration.pipeline import Pipeline
+from lockstep.engine.consumers import patience
 from lockstep.engine.lease import Lease
-from lockstep.pipeline import Pipeline
 from lockstep.state.store import Store
 from tests.support.world import Person, World, people
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lockstep as ls
-from lockstep.engine.consumer import ConsumerThread
+from lockstep.engine.consumers.consumer import ConsumerThread
 from lockstep.errors import TargetReplaced
 from tests.support.world import World
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from lockstep.declaration.mapping import Keyed
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.engine import points
-from lockstep.mapping import Keyed
 from lockstep.operations.verify import verify
-from lockstep.pipeline import Pipeline
 from lockstep.systems.sqlite import SQLite
 from tests.support.world import Company, User, World, in_process, run_quickly
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from lockstep.database.files import FileDatabase
+from lockstep.database.migrations import Migration
 from lockstep.journal import tables as journals
-from lockstep.migrations import Migration
 from lockstep.state import schema
 from tests.acceptance.test_cli import Project
 

@@ -14,12 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 import lockstep as ls
-from lockstep import keys
 from lockstep.cli.main import cli
 from lockstep.database import Access
 from lockstep.database.postgres import connect
 from lockstep.engine.lease import Lease
 from lockstep.errors import LeaseLost, StateError, StateInUse, StateUnreachable
+from lockstep.forms import keys
 from lockstep.place import StateUrl, place_of
 from lockstep.state.books import Unfenced
 from lockstep.state.rows import Row, Settlement

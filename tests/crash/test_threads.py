@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import lockstep as ls
-from lockstep import keys
-from lockstep.engine.capture import Capturer
+from lockstep.engine.sources.capture import Capturer
+from lockstep.forms import keys
 from lockstep.operations.run import RunResult
 from lockstep.systems.sqlite.reader import SQLiteReader
 from tests.support.world import ADDRESSES, PEOPLE, Person, World, addresses, people, run_quickly

@@ -22,8 +22,8 @@ import pytest
 from tests.docs.console import Block, blocks
 
 import lockstep as ls
-from lockstep import keys
-from lockstep.engine.derive import Derived, Deriver
+from lockstep.engine.deriving.derive import Derived, Deriver
+from lockstep.forms import keys
 
 PAGE = Path(__file__).parents[2] / "docs" / "shapes.md"
 BLOCKS = blocks(PAGE.read_text())

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lockstep as ls
-from lockstep.canonical import canonical
+from lockstep.declaration.mapping import as_record
 from lockstep.effective import Change, Extent, Moment, combine, together
-from lockstep.mapping import as_record
+from lockstep.forms.canonical import canonical
 from tests.effective.timelines import DAYS, INSTANTS, Events, events, several
 
 HOUR = dt.timedelta(hours=1)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lockstep import canonical, keys
+from lockstep.forms import canonical, keys
 from lockstep.journal.sql import decode_hints
 from tests.golden.vectors import FILES, HERE, HINTS, VERSION
 

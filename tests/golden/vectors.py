@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from lockstep import canonical, keys
-from lockstep.canonical import fingerprint, halves, mix, path_constant, wrap64
-from lockstep.far import DAY, FarDate, FarDatetime, FarTime
-from lockstep.interval import Interval
+from lockstep.datatypes.far import DAY, FarDate, FarDatetime, FarTime
+from lockstep.datatypes.interval import Interval
+from lockstep.datatypes.ranges import Range
+from lockstep.forms import canonical, keys
+from lockstep.forms.canonical import fingerprint, halves, mix, path_constant, wrap64
 from lockstep.journal.sql import encode_hints
-from lockstep.ranges import Range
 from lockstep.values import PARTITIONS, Hint, Key, Span, Trust, version
 
 VERSION = "v1"

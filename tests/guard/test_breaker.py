@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lockstep as ls
-from lockstep.engine import asking, breaker
+from lockstep.engine.holds import asking, breaker
 from tests.guard.test_holds import agrees, filled, held, standing
 from tests.pairs.world import Following, World, until
 

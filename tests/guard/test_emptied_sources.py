@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 import lockstep as ls
-from lockstep.engine import asking, working
+from lockstep.engine.consumers import working
+from lockstep.engine.holds import asking
 from lockstep.testing.servers import PostgresHandle
 from tests.guard.test_holds import MORE, agrees, filled, held, standing
 from tests.guard.test_lost_targets import Target

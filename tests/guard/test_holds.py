@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import lockstep as ls
 from lockstep.cli.main import cli
-from lockstep.engine import asking
+from lockstep.engine.holds import asking
 from lockstep.operations.holds import Held
 from tests.pairs.world import Following, World, document, until
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 import lockstep as ls
-from lockstep.engine import asking
+from lockstep.engine.holds import asking
 from tests.guard.test_holds import agrees, filled, held, standing
 from tests.pairs.world import Following, World, until
 
@@ -175,7 +175,7 @@ def test_no_more_is_filled_again_than_a_person_has_allowed(
 @pytest.mark.parametrize("world", ["sql"], indirect=True)
 def test_a_repair_of_an_emptied_target_is_held(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Although nobody has looked at the target since it was emptied."""
-    monkeypatch.setattr("lockstep.engine.target_watch.LOOK_EVERY", 3600.0)
+    monkeypatch.setattr("lockstep.engine.holds.target_watch.LOOK_EVERY", 3600.0)
     filled(world)
     with Following(world):
         until(lambda: ls.status(Path(world.state)).mappings[0].state == "running")

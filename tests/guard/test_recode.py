@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import lockstep as ls
-from lockstep.engine import asking
+from lockstep.engine.holds import asking
 from tests.guard.test_holds import held, standing
 from tests.pairs.world import COLUMNS, Following, Person, World, document, until
 

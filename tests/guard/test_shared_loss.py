@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lockstep as ls
-from lockstep.engine import asking
+from lockstep.engine.holds import asking
 from tests.crash.test_shared_target import companies, held, pipeline, users
 from tests.pairs.world import until
 from tests.support.world import World, run_quickly

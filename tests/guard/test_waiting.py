@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from lockstep.engine.breaker import Breaker, MostFail
+from lockstep.engine.holds.breaker import Breaker, MostFail
 from lockstep.limits import Guard
 from lockstep.state.rows import Failure
 from lockstep.values import Key

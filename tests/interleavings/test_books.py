@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lockstep as ls
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.state.rows import Row
 from lockstep.state.store import Store
 from tests.interleavings.points import at

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 import lockstep as ls
-from lockstep.engine import unfold
+from lockstep.engine.hints import unfold
 from lockstep.testing.servers import PostgresServer
 from tests.pairs.world import Following, until
 

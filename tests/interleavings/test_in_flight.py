@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import lockstep.model as ls
-from lockstep import keys
-from lockstep.mapping import Keyed
+import lockstep.declaration.model as ls
+from lockstep.declaration.mapping import Keyed
+from lockstep.forms import keys
 from lockstep.values import Key, Status, Trust
 from tests.interleavings.points import STAGES, Crash, at, crash
 from tests.support.engine import Works

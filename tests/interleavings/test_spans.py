@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lockstep.agreement.report import Progress
-from lockstep.engine import points, unfold
+from lockstep.engine import points
+from lockstep.engine.hints import unfold
 from lockstep.operations.backfill import backfill
 from lockstep.operations.verify import verify
 from tests.interleavings.points import STAGES, Crash, at, crash

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from lockstep.keys import decode
+from lockstep.forms.keys import decode
 from lockstep.ports import Target
 from lockstep.systems.postgres import Postgres
 from lockstep.testing.grouping_law import GroupingLaw

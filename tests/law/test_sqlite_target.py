@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lockstep.keys import decode
+from lockstep.forms.keys import decode
 from lockstep.ports import Target
 from lockstep.systems.sqlite import SQLite
 from lockstep.testing.killed_law import KilledLaw

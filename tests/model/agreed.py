@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 import lockstep as ls
-from lockstep import keys
+from lockstep.forms import keys
 from tests.support.world import World
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import psycopg
 
 import lockstep as ls
-from lockstep.mapping import Keyed
+from lockstep.declaration.mapping import Keyed
 from tests.support import world as small
 from tests.support.world import ADDRESSES, PEOPLE, World
 

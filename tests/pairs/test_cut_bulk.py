@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 import lockstep as ls
-from lockstep.engine import patience
+from lockstep.engine.consumers import patience
 from lockstep.testing.proxy import Proxy
 from lockstep.testing.servers import OpenSearchHandle
 from tests.pairs.world import SCHEMA, Following, World, until

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from lockstep.engine.loop import AT_ONCE
+from lockstep.engine.consumers.loop import AT_ONCE
 from tests.pairs.world import Following, World, until
 
 ROOTS = 100_000

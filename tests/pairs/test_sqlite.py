@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lockstep as ls
-from lockstep import keys
+from lockstep.forms import keys
 from tests.pairs.changes import CHANGES
 from tests.pairs.world import body_of, target_of
 

@@ -14,7 +14,8 @@ import psycopg
 import pytest
 
 import lockstep as ls
-from lockstep.engine import patience, points
+from lockstep.engine import points
+from lockstep.engine.consumers import patience
 from lockstep.ports import Target
 from lockstep.systems.postgres import client
 from lockstep.testing.proxy import Proxy

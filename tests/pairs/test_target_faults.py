@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 import lockstep as ls
-from lockstep.engine import patience
+from lockstep.engine.consumers import patience
 from lockstep.systems.opensearch import pace
 from lockstep.testing.http_proxy import Fault, HttpProxy, Rule
 from lockstep.testing.servers import OpenSearchHandle

@@ -223,7 +223,7 @@ class World:
 
 
 def _number(key: bytes) -> str:
-    from lockstep import keys
+    from lockstep.forms import keys
     from lockstep.values import Key
 
     return keys.text(Key(key))

@@ -6,11 +6,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-import lockstep.model as ls
-from lockstep import keys
-from lockstep.canonical import mix, path_constant, wrap64
+import lockstep.declaration.model as ls
+from lockstep.declaration.shape import Node, resolve
 from lockstep.errors import DataError
-from lockstep.shape import Node, resolve
+from lockstep.forms import keys
+from lockstep.forms.canonical import mix, path_constant, wrap64
 from lockstep.values import Key
 from tests.support.memory import MemorySource, Row, row_hash
 

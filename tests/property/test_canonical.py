@@ -14,9 +14,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lockstep.canonical import canonical, fingerprint, formed, number
+from lockstep.datatypes.interval import duration
 from lockstep.errors import DataError
-from lockstep.interval import duration
+from lockstep.forms.canonical import canonical, fingerprint, formed, number
 from lockstep.systems.opensearch import wire
 from lockstep.values import Key
 from tests.property.values import DECIMALS, FLOATS, INSTANTS, INTS, NAMES, RECORDS, TREES, ZONES

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from lockstep import keys
-from lockstep.canonical import canonical, fingerprint
-from lockstep.engine.batch import Work, collapse
-from lockstep.engine.decide import Decision, asks_target, decide
-from lockstep.engine.derive import Derived
-from lockstep.engine.settle import settle
-from lockstep.mapping import Desired
+from lockstep.declaration.mapping import Desired
+from lockstep.engine.deriving.derive import Derived
+from lockstep.engine.hints.batch import Work, collapse
+from lockstep.engine.writing.decide import Decision, asks_target, decide
+from lockstep.engine.writing.settle import settle
+from lockstep.forms import keys
+from lockstep.forms.canonical import canonical, fingerprint
 from lockstep.state.rows import Owned, Row, owns
 from lockstep.values import Change, Held, Hint, Key, Meta, Outcome, Record, Status, Trust, Version
 

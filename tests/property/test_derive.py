@@ -9,14 +9,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import lockstep.model as ls
-from lockstep import keys
-from lockstep.canonical import halves, mix, wrap64
-from lockstep.engine.derive import Derived, Deriver
-from lockstep.engine.expand import Expander
+import lockstep.declaration.model as ls
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.shape import Node, resolve
+from lockstep.engine.deriving.derive import Derived, Deriver
+from lockstep.engine.hints.expand import Expander
 from lockstep.errors import TimedOut, TooMuch
-from lockstep.mapping import Mapping
-from lockstep.shape import Node, resolve
+from lockstep.forms import keys
+from lockstep.forms.canonical import halves, mix, wrap64
 from lockstep.values import Hint, Key, Table
 from tests.property.data import DATA, SHAPES, TABLES, Staff, copied, key_of, meaning, related
 from tests.support.memory import MemorySource, MemoryTarget, Row, hint_of

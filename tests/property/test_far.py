@@ -13,14 +13,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lockstep import keys
-from lockstep.canonical import canonical
-from lockstep.civil import days_of
+from lockstep.datatypes.civil import days_of
+from lockstep.datatypes.far import DAY, Far, FarDate, FarDatetime, FarTime, date_at, datetime_at, micros_of
+from lockstep.datatypes.interval import Interval, duration, interval, parts_of
+from lockstep.datatypes.ranges import Range
+from lockstep.declaration.mapping import Clock
 from lockstep.errors import DataError
-from lockstep.far import DAY, Far, FarDate, FarDatetime, FarTime, date_at, datetime_at, micros_of
-from lockstep.interval import Interval, duration, interval, parts_of
-from lockstep.mapping import Clock
-from lockstep.ranges import Range
+from lockstep.forms import keys
+from lockstep.forms.canonical import canonical
 
 ENDS = st.sampled_from([math.inf, -math.inf])
 DAYS = st.one_of(

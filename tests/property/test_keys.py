@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from lockstep import keys
 from lockstep.errors import DataError
+from lockstep.forms import keys
 from lockstep.values import Key
 from tests.property.values import KINDS, NANS, NUMBERS, TEXTS, VALUES
 
@@ -22,7 +22,7 @@ _RANK: dict[type[Any], int] = {bool: 0, int: 1, float: 1, Decimal: 1, str: 2, by
 
 
 def order(value: Any) -> tuple[Any, ...]:
-    """Where a value belongs, by the rules of `lockstep.keys`' docstring, said in another way."""
+    """Where a value belongs, by the rules of `lockstep.forms.keys`' docstring, said in another way."""
     if isinstance(value, bool):
         return 0, value
     if isinstance(value, int | float | Decimal):

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-import lockstep.model as ls
-from lockstep import keys
-from lockstep.canonical import canonical, fingerprint
+import lockstep.declaration.model as ls
+from lockstep.forms import keys
+from lockstep.forms.canonical import canonical, fingerprint
 from lockstep.values import EVERYTHING, Hint, Key, Lane, Status
 from tests.support.gated import Gated
 from tests.support.memory import MemorySource

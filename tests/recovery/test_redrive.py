@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from lockstep.cli.main import cli
 from lockstep.database import Access
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.errors import DeclarationError, Refused, UsageError
 from lockstep.journal import distinct
 from lockstep.journal.window import Window
@@ -24,7 +25,6 @@ from lockstep.operations.redrive import Redriven, redrive
 from lockstep.operations.redrive_keys import redrive_keys
 from lockstep.operations.run import run
 from lockstep.operations.status import status
-from lockstep.pipeline import Pipeline
 from lockstep.recovery.restore import restore
 from lockstep.recovery.snapshot import snapshot
 from lockstep.state.store import Store

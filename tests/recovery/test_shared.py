@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from lockstep.mapping import Keyed
+from lockstep.declaration.mapping import Keyed
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.operations.verify import verify
-from lockstep.pipeline import Pipeline
 from lockstep.ports import Target
 from lockstep.recovery.deploy import deploy
 from lockstep.recovery.drill import drill

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from lockstep.agreement.report import Progress
-from lockstep.engine.target_watch import TargetWatch
+from lockstep.engine.holds.target_watch import TargetWatch
 from lockstep.errors import Refused, TargetReplaced
 from lockstep.operations.verify import verify
 from lockstep.ports import Target

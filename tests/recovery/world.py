@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from lockstep import keys
 from lockstep.database import Access
+from lockstep.declaration.pipeline import Pipeline
+from lockstep.forms import keys
 from lockstep.operations.opened import existing
 from lockstep.operations.run import run
-from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational, Target
 from lockstep.recovery.snapshot import snapshot
 from lockstep.state.store import Store

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import lockstep.model as ls
-from lockstep import keys
-from lockstep.engine import unfold
+import lockstep.declaration.model as ls
+from lockstep.engine.hints import unfold
+from lockstep.forms import keys
 from tests.support.engine import Works
 from tests.support.memory import MemorySource, MemoryTarget
 

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 import lockstep as ls
-from lockstep import keys
+from lockstep.forms import keys
 from tests.support.world import run_quickly
 
 PATIENCE = 60.0

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 import lockstep as ls
-from lockstep import keys
+from lockstep.forms import keys
 from tests.schemas.running import running
 from tests.schemas.shop import until
 from tests.support.world import run_quickly

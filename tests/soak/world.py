@@ -13,7 +13,7 @@ from typing import IO, Any
 import psycopg
 
 import lockstep as ls
-from lockstep import keys
+from lockstep.forms import keys
 from tests.pairs.world import SCHEMA, Company, Message, Person, Thread, User
 
 USERS, COMPANIES, TAGS, CONVERSATIONS, MESSAGES = 2_000, 60, 50, 4_000, 10_000

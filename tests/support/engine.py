@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lockstep.engine.derive import Deriver
-from lockstep.engine.judged import Judge
+from lockstep.declaration.mapping import Mapping
+from lockstep.engine.consumers.loop import Counts, Loop
+from lockstep.engine.deriving.derive import Deriver
+from lockstep.engine.hints.take import Taker
 from lockstep.engine.lease import Lease
-from lockstep.engine.loop import Counts, Loop
-from lockstep.engine.take import Taker
+from lockstep.engine.writing.judged import Judge
 from lockstep.guard.door import Door
-from lockstep.mapping import Mapping
 from lockstep.place import Place
 from lockstep.state.store import Store
 from lockstep.values import (

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lockstep.engine.loop import Counts
+from lockstep.engine.consumers.loop import Counts
 from lockstep.errors import Unreachable
 from lockstep.ports import Features
 from lockstep.values import Change, Key, Lane, Outcome, Status

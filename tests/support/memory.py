@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from lockstep import keys
 from lockstep.catalog import Catalog
 from lockstep.errors import DataError
+from lockstep.forms import keys
 from lockstep.ports import Features, Feed, KeyPage
 from lockstep.values import (
     Change,

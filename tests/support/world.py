@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any, Protocol
 from unittest import mock
 
-import lockstep.model as ls
+import lockstep.declaration.model as ls
 from lockstep.database import Access
-from lockstep.engine import patience, points, service
+from lockstep.declaration.mapping import Keyed
+from lockstep.declaration.pipeline import Pipeline
+from lockstep.engine import points, service
+from lockstep.engine.consumers import patience
 from lockstep.engine.service import Service
-from lockstep.mapping import Keyed
 from lockstep.operations.backfill import backfill
 from lockstep.operations.opened import existing
 from lockstep.operations.run import RunResult, run
 from lockstep.operations.verify import verify
-from lockstep.pipeline import Pipeline
 from lockstep.state.store import Store
 from lockstep.systems.postgres import feed as postgres_feed
 from lockstep.systems.sqlite import SQLite, feed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 _BODY = """
 import sys
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.values import Change, Fingerprint, Meta, Status, version
 writer = {target}.open(1)
 for batch in range(1, 100_000):

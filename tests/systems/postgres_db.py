@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.ports import Capture, Caught, Feed, Reader
 from lockstep.systems.postgres import Postgres
 from lockstep.values import FeedMark, Fetch, Hint, Table

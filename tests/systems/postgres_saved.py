@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.systems.postgres import Postgres
 from lockstep.systems.sql.target import SQLTarget
 from lockstep.testing.writer_hooks import change, write

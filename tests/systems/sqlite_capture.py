@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.ports import Capture
 from lockstep.systems.sqlite.feed import SQLiteFeed
 from lockstep.values import EVERYTHING, FeedMark, Hint, Key, Table

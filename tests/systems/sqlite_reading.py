@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.systems.sqlite.reader import SQLiteReader
 from lockstep.testing.source_world import walk as every_key
 from lockstep.values import EVERYTHING, Fetch, Span, Table

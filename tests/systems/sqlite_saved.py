@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.systems.sqlite import SQLite
 from lockstep.testing.writer_hooks import change, write
 from lockstep.values import Record, version

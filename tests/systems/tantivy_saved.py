@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.systems.tantivy import Tantivy
 from lockstep.systems.tantivy.target import TantivyTarget
 from lockstep.systems.tantivy.writer import TantivyWriter

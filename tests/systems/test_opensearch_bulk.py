@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from lockstep.errors import DataError, DeclarationError, Refused, TargetReplaced
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.systems.opensearch import OpenSearch, bulk, layout, mappings, wire
 from lockstep.values import Change, Fingerprint, Meta, Outcome, Record, Status, version
 

@@ -10,8 +10,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from lockstep import keys
 from lockstep.errors import Declined, SystemError_, TargetReplaced, Unreachable
+from lockstep.forms import keys
 from lockstep.ports import ADOPTING
 from lockstep.systems.opensearch import OpenSearch
 from lockstep.systems.opensearch.client import Client

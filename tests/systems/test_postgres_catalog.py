@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from tests.systems.postgres_db import Db, table
 
-from lockstep import keys
 from lockstep.catalog import CatalogColumn, CatalogReference
 from lockstep.errors import DataError, Refused
+from lockstep.forms import keys
 from lockstep.ports import Feed, Reader
 
 DDL = (

@@ -11,8 +11,8 @@ from uuid import UUID
 import pytest
 from tests.systems.postgres_db import Db
 
+from lockstep.datatypes.interval import Interval
 from lockstep.errors import DataError
-from lockstep.interval import Interval
 from lockstep.values import Fetch
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from tests.systems.postgres_db import Db, Follower, patiently, table, told, wait_until
 
-from lockstep import keys
 from lockstep.errors import Unreachable
+from lockstep.forms import keys
 from lockstep.ports import Caught, WakingFeed
 from lockstep.systems.postgres import feed as postgres_feed
 from lockstep.systems.postgres import lsn

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from tests.systems.postgres_db import PATIENCE, Db, patiently, table, told, wait_until
 
-from lockstep import keys
 from lockstep.errors import Refused, Unreachable
+from lockstep.forms import keys
 from lockstep.ports import Caught
 from lockstep.systems.postgres import Postgres
 from lockstep.testing.proxy import Proxy

@@ -11,7 +11,7 @@ import pytest
 from tests.systems.postgres_saved import USERS, World, world
 
 from lockstep.errors import Refused
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.systems.postgres import Postgres
 from lockstep.testing.writer_hooks import change, write
 

@@ -13,12 +13,12 @@ import pytest
 from tests.systems.postgres_db import Db
 
 import lockstep as ls
-from lockstep import keys
 from lockstep.agreement.branches import branch
-from lockstep.canonical import wrap64
-from lockstep.engine.derive import Deriver
+from lockstep.declaration.mapping import Mapping
+from lockstep.engine.deriving.derive import Deriver
 from lockstep.errors import CannotSum
-from lockstep.mapping import Mapping
+from lockstep.forms import keys
+from lockstep.forms.canonical import wrap64
 from lockstep.ports import SummingSnapshot
 from lockstep.systems.postgres import summing
 from lockstep.systems.postgres.snapshot import PostgresSnapshot

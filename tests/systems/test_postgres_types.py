@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.systems.postgres_db import Db, table
 
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.values import EVERYTHING, Fetch, Span
 
 KEYS = "b o i2 i4 i8 n r d f4 f8 t v c nm u da ti ts tz by e dom".split()  # noqa: SIM905 - easier to read

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from tests.systems.postgres_db import Db, table, wait_until
 
-from lockstep import keys
 from lockstep.errors import Refused
+from lockstep.forms import keys
 from lockstep.values import EVERYTHING, Fetch
 
 T = table("t", "id v")

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from lockstep.errors import DeclarationError, Refused, TargetReplaced, Unreachable
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.ports import Target, Writer
 from lockstep.systems.postgres import Postgres, client
 from lockstep.testing.proxy import Proxy

@@ -13,7 +13,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.systems.postgres import Postgres
 from lockstep.systems.sql.target import SQLTarget
 from lockstep.systems.sqlite import SQLite

@@ -15,7 +15,7 @@ import pytest
 from tests.systems.killed import applied_before_the_kill
 
 from lockstep.errors import DeclarationError, Refused, TargetReplaced
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.systems.sql.writer import SQLWriter
 from lockstep.systems.sqlite import SQLite
 from lockstep.values import Change, Fingerprint, Key, Meta, Outcome, Record, Status, Version, version

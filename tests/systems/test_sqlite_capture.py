@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.systems.sqlite_capture import Captured
 
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.values import Table
 
 Open = Callable[..., Captured]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.systems.sqlite_capture import Captured
 
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.values import Table
 
 Open = Callable[..., Captured]

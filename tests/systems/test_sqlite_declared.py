@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lockstep import keys
 from lockstep.catalog import CatalogColumn, CatalogReference
 from lockstep.errors import DataError
+from lockstep.forms import keys
 from lockstep.ports import Feed, Reader
 from lockstep.systems.sqlite import SQLite, index_sql, sums
 from lockstep.values import EVERYTHING, Finding, Table

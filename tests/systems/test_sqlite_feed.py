@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from tests.systems.sqlite_capture import DDL, Captured, T, backup, change, prepared, whole
 
-from lockstep import keys
 from lockstep.errors import Refused, Unreachable
+from lockstep.forms import keys
 from lockstep.ports import WakingFeed
 from lockstep.systems.sqlite import SQLite, feed
 from lockstep.systems.sqlite.feed import SQLiteFeed

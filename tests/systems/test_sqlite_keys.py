@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.systems.sqlite_reading import Database, t
 
-from lockstep import keys
 from lockstep.errors import Refused
+from lockstep.forms import keys
 from lockstep.systems.sqlite import walk
 from lockstep.values import EVERYTHING, Key, Span
 

@@ -11,7 +11,7 @@ import pytest
 from tests.systems.sqlite_saved import TABLE, World, world
 
 from lockstep.errors import DeclarationError, Refused
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.systems.sqlite import SQLite
 from lockstep.testing.writer_hooks import change, write
 

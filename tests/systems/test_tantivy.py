@@ -13,7 +13,7 @@ import pytest
 from tests.systems.killed import applied_before_the_kill
 
 from lockstep.errors import DeclarationError, Refused, TargetReplaced, UsageError
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.systems.tantivy import Tantivy
 from lockstep.systems.tantivy.target import TantivyTarget
 from lockstep.systems.tantivy.writer import TantivyWriter

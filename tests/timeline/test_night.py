@@ -20,7 +20,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 import lockstep as ls
 from lockstep.cli.main import cli
-from lockstep.engine import asking, noting, patience, source
+from lockstep.engine import noting
+from lockstep.engine.consumers import patience
+from lockstep.engine.holds import asking
+from lockstep.engine.sources import source
 from lockstep.operations.happening import Happening
 from lockstep.testing.proxy import Proxy
 from tests.accidents.world import Product

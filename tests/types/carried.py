@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import lockstep as ls
-from lockstep.canonical import canonical
+from lockstep.forms.canonical import canonical
 from tests.types import rows
 from tests.types.world import World
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from lockstep.far import FarDate, FarDatetime, FarTime
-from lockstep.interval import Interval, interval, parts_of
+from lockstep.datatypes.far import FarDate, FarDatetime, FarTime
+from lockstep.datatypes.interval import Interval, interval, parts_of
 
 
 def changed(value: Any) -> Any:

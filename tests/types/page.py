@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lockstep.canonical import as_json
+from lockstep.forms.canonical import as_json
 from tests.types.kinds import Case, Kind
 from tests.types.postgres_kinds import HELD, KINDS, OLDER
 from tests.types.sqlite_kinds import COLUMNS

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from lockstep.civil import days_of
-from lockstep.far import DAY, FarDate, FarDatetime, FarTime
-from lockstep.interval import Interval
-from lockstep.ranges import Range
+from lockstep.datatypes.civil import days_of
+from lockstep.datatypes.far import DAY, FarDate, FarDatetime, FarTime
+from lockstep.datatypes.interval import Interval
+from lockstep.datatypes.ranges import Range
 from tests.types.kinds import DEEP, NO_NAN, NO_NUMBER, TOO_LONG, Case, Kind
 
 SETUP = (

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import lockstep as ls
-from lockstep.canonical import canonical
 from lockstep.catalog import Catalog
 from lockstep.exploration.models import write_models
+from lockstep.forms.canonical import canonical
 from tests.types.kinds import Case, Kind
 
 ALONE = 1_000

@@ -7,8 +7,8 @@ import math
 from decimal import Decimal
 from uuid import UUID
 
-from lockstep.civil import days_of
-from lockstep.far import FarDate, FarDatetime, FarTime
+from lockstep.datatypes.civil import days_of
+from lockstep.datatypes.far import FarDate, FarDatetime, FarTime
 from tests.types.kinds import NO_NUMBER, Case, Kind
 from tests.types.postgres_kinds import LONG
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 import lockstep as ls
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.ports import Target
 from lockstep.values import Fetch
 from tests.systems.postgres_db import Db

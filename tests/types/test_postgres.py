@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import lockstep as ls
-from lockstep.canonical import canonical
+from lockstep.forms.canonical import canonical
 from tests.systems.postgres_db import Db
 from tests.types import rows
 from tests.types.carried import carried, insert

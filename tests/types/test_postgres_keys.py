@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from lockstep import keys
-from lockstep.engine.derive import Deriver
-from lockstep.mapping import Mapping
+from lockstep.declaration.mapping import Mapping
+from lockstep.engine.deriving.derive import Deriver
+from lockstep.forms import keys
 from lockstep.values import EVERYTHING, Fetch, Key, Span
 from tests.support.memory import MemoryTarget
 from tests.systems.postgres_db import Db, table

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import lockstep as ls
-from lockstep import keys
-from lockstep.canonical import canonical
+from lockstep.forms import keys
+from lockstep.forms.canonical import canonical
 from lockstep.values import EVERYTHING, Fetch, Table
 from tests.types import rows
 from tests.types.carried import carried, insert

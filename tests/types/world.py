@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 import lockstep as ls
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.ports import Source, Target
 from lockstep.state.stuck import Stuck
 from lockstep.values import Change, Held

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from lockstep import keys
 from lockstep.agreement.cause import (
     ADOPTED,
     BEHIND,
@@ -21,6 +20,7 @@ from lockstep.agreement.cause import (
     cause,
 )
 from lockstep.agreement.report import Divergence
+from lockstep.forms import keys
 from lockstep.state.rows import Owned, Row
 from lockstep.values import Key
 

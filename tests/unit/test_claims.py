@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from lockstep.mapping import Keyed
+from lockstep.declaration.mapping import Keyed
 from lockstep.place import Place
 from lockstep.state.rows import Failure, Intent, Settlement
 from lockstep.values import Key, Status, Version

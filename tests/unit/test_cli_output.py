@@ -12,9 +12,9 @@ from uuid import UUID
 import pytest
 from msgspec import Struct
 
-from lockstep import keys
 from lockstep.cli import output
 from lockstep.cli.plain import dumps, plain
+from lockstep.forms import keys
 from lockstep.state.stuck import Stuck
 
 

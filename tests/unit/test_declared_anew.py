@@ -65,7 +65,7 @@ def test_another_source_takes_over_the_records_of_the_first(world: World) -> Non
 
 
 def test_once_does_not_wait_for_ever_for_a_target(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lockstep.engine.patience._PATIENCE", 0.5)
+    monkeypatch.setattr("lockstep.engine.consumers.patience._PATIENCE", 0.5)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"

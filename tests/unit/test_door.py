@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.guard.door import Door, Plan
 from lockstep.guard.policies import Closed
 from lockstep.guard.policy import HeldBack

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import lockstep as ls
-from lockstep import keys
-from lockstep.engine.doubt import resolved
+from lockstep.engine.writing.doubt import resolved
 from lockstep.errors import Unreachable
+from lockstep.forms import keys
 from lockstep.values import Change, Fingerprint, Key, Meta, Outcome, Status, Trust, version
 from tests.support.engine import Works
 from tests.support.memory import MemorySource, MemoryTarget, MemoryWriter, Row

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lockstep.catalog import Catalog, CatalogColumn, CatalogReference, CatalogTable
-from lockstep.described import describe
+from lockstep.declaration.described import describe
+from lockstep.declaration.model import Model
+from lockstep.declaration.shape import resolve
 from lockstep.exploration.models import write_models
 from lockstep.exploration.system import explore, redacted
-from lockstep.model import Model
-from lockstep.shape import resolve
 
 PYTHON = ("int", "str", "bool", "float", "bytes", "Decimal", "UUID", "Any", "dt.date", "dt.datetime")
 NASTY = (

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import lockstep.model as ls
-from lockstep import keys
-from lockstep.engine.derive import Derived, Deriver
+import lockstep.declaration.model as ls
+from lockstep.declaration.mapping import Keyed
+from lockstep.engine.deriving.derive import Derived, Deriver
 from lockstep.errors import LeaseLost, MappingStopped, StateUnreachable, TooMuch, Unreachable
-from lockstep.mapping import Keyed
+from lockstep.forms import keys
 from lockstep.place import Place
 from lockstep.state.ledger import Ledger
 from lockstep.state.rows import Intent

@@ -14,10 +14,10 @@ from uuid import UUID
 import msgspec
 import pytest
 
-import lockstep.model as ls
-from lockstep import keys
+import lockstep.declaration.model as ls
+from lockstep.declaration.mapping import Clock, Desired, Keyed, Mapping
 from lockstep.errors import DataError, DeclarationError
-from lockstep.mapping import Clock, Desired, Keyed, Mapping
+from lockstep.forms import keys
 from tests.support.memory import MemorySource, MemoryTarget
 
 

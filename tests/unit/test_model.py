@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Optional  # noqa: F401 - an annotation below n
 
 import pytest
 
-import lockstep.model as ls
-from lockstep.described import describe, model_named
+import lockstep.declaration.model as ls
+from lockstep.declaration.described import describe, model_named
 from lockstep.errors import DeclarationError
 
 
@@ -145,7 +145,7 @@ def test_forward_references_inside_a_list_that_is_no_text() -> None:
     sys.modules["forward"] = module
     made = vars(module)
     exec(
-        "import lockstep.model as ls\n"
+        "import lockstep.declaration.model as ls\n"
         "from typing import Optional\n"
         "class Room(ls.Model, table='rooms'):\n"
         "    id: int = ls.key()\n"

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-import lockstep.model as ls
+import lockstep.declaration.model as ls
+from lockstep.declaration.pipeline import Pipeline
+from lockstep.declaration.pipeline_file import load
 from lockstep.errors import DeclarationError
-from lockstep.pipeline import Pipeline
-from lockstep.pipeline_file import load
 from lockstep.values import Table
 from tests.support.memory import MemorySource, MemoryTarget
 
 HEAD = """
 from __future__ import annotations
-import lockstep.model as ls
-from lockstep.pipeline import Pipeline
+import lockstep.declaration.model as ls
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.systems.sqlite import SQLite
 class User(ls.Model, table="users"):
     id: int = ls.key()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import lockstep.model as ls
-from lockstep.engine.stride import FIRST, Stride
-from lockstep.keys import encode
+import lockstep.declaration.model as ls
+from lockstep.engine.writing.stride import FIRST, Stride
+from lockstep.forms.keys import encode
 from lockstep.values import Change, Held, Hint, Key, Outcome, Trust
 from tests.support.engine import Works
 from tests.support.memory import MemorySource, MemoryTarget, MemoryWriter

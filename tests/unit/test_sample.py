@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import lockstep as ls
-from lockstep.engine import sample
-from lockstep.mapping import Clock
+from lockstep.declaration.mapping import Clock
+from lockstep.engine.holds import sample
 from lockstep.operations.run import run
 from lockstep.state.store import Store
 from tests.support.world import PEOPLE, Person, User, World, run_quickly

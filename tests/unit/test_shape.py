@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-import lockstep.model as ls
+import lockstep.declaration.model as ls
+from lockstep.declaration.shape import Node, resolve
 from lockstep.errors import DeclarationError
-from lockstep.shape import Node, resolve
 
 
 class Company(ls.Model, table="companies"):
@@ -297,7 +297,7 @@ def module(name: str, text: str) -> dict[str, Any]:
 
     made = types.ModuleType(name)
     sys.modules[name] = made
-    exec("from __future__ import annotations\nimport lockstep.model as ls\n" + text, vars(made))
+    exec("from __future__ import annotations\nimport lockstep.declaration.model as ls\n" + text, vars(made))
     return vars(made)
 
 

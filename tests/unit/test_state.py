@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from lockstep import keys
 from lockstep.database import Access
+from lockstep.database.migrations import Migration, statements
 from lockstep.engine.lease import Lease
 from lockstep.errors import LeaseLost, StateError, StateInUse
-from lockstep.migrations import Migration, statements
+from lockstep.forms import keys
 from lockstep.place import Place, StateUrl
 from lockstep.state import schema
 from lockstep.state.books import Unfenced

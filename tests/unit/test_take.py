@@ -8,10 +8,10 @@ from unittest import mock
 
 import pytest
 
-import lockstep.model as ls
-from lockstep import keys
-from lockstep.engine import unfold
-from lockstep.engine.batch import Batch
+import lockstep.declaration.model as ls
+from lockstep.engine.hints import unfold
+from lockstep.engine.hints.batch import Batch
+from lockstep.forms import keys
 from lockstep.journal.sql import SqlJournal
 from lockstep.place import Place
 from lockstep.state.rows import Row, Settlement

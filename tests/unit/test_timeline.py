@@ -14,13 +14,13 @@ from click.testing import CliRunner
 
 from lockstep.cli.duration import Moment
 from lockstep.cli.main import cli
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.engine.service import Service
 from lockstep.operations.bursts import Burst, bursts
 from lockstep.operations.folding import folded
 from lockstep.operations.happening import Happening, Told
 from lockstep.operations.history import history
 from lockstep.operations.summary import summary
-from lockstep.pipeline import Pipeline
 from lockstep.state import events, schema
 from lockstep.state.books import Unfenced
 from lockstep.state.events import Kind

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mypy import api
 
-from lockstep.pipeline import Pipeline
+from lockstep.declaration.pipeline import Pipeline
 from tests.support.memory import MemorySource, MemoryTarget
 
 HERE = Path(__file__).parent / "typing"

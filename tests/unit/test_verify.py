@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from lockstep.agreement.report import Progress
-from lockstep.engine.derive import Derived, Deriver
+from lockstep.declaration.pipeline import Pipeline
+from lockstep.engine.deriving.derive import Derived, Deriver
 from lockstep.operations.verify import verify
-from lockstep.pipeline import Pipeline
 from lockstep.systems.sqlite import SQLite
 from lockstep.values import Key
 from tests.support.world import User, World, run_quickly

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lockstep import keys
 from lockstep.database.files import FileDatabase
+from lockstep.forms import keys
 from lockstep.journal.sql import SqlJournal
 from lockstep.journal.tables import migrations
 from lockstep.journal.window import Gathered, again

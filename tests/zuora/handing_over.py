@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import lockstep as ls
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.systems import zuora
 from lockstep.systems.zuora.writer import ZuoraWriter
 from lockstep.twins.zuora.server import ZuoraTwin

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lockstep.notes import Amendment, Note
+from lockstep.ports.notes import Amendment, Note
 from lockstep.values import Key
 
 
 class MemoryNotes:
-    """`lockstep.notes.Notes`. `written`: each commit, so that a test can end a process after any of them."""
+    """`ports.notes.Notes`. `written`: each commit, so that a test can end a process after any of them."""
 
     def __init__(self) -> None:
         self.kept: dict[tuple[str, Key], bytes] = {}

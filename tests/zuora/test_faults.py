@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from lockstep.errors import LeaseLost
-from lockstep.notes import Amendment, Note
+from lockstep.ports.notes import Amendment, Note
 from lockstep.systems import zuora
 from lockstep.systems.zuora.noted import Noted, key_of
 from lockstep.systems.zuora.writer import ZuoraWriter

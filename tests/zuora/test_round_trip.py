@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lockstep.canonical import canonical, fingerprint
 from lockstep.effective import Timeline
-from lockstep.keys import encode
+from lockstep.forms.canonical import canonical, fingerprint
+from lockstep.forms.keys import encode
 from lockstep.systems.zuora.models import Account, Contact, Rate, Rates, Subscription
 from lockstep.systems.zuora.records import record_of
 from lockstep.systems.zuora.writer import ZuoraWriter

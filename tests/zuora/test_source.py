@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 import lockstep as ls
-from lockstep import keys
 from lockstep.errors import DataError, Refused
+from lockstep.forms import keys
 from lockstep.systems.zuora.polling import ZuoraFeed
 from lockstep.systems.zuora.reader import ZuoraReader, ZuoraSnapshot
 from lockstep.systems.zuora.source import ZuoraTables

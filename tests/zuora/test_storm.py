@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import lockstep as ls
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.twins.zuora.faults import Fault
 from lockstep.twins.zuora.server import ZuoraTwin
 from tests.twins.api import Api, sign_in

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from lockstep.notes import Amendment, Note
+from lockstep.ports.notes import Amendment, Note
 from lockstep.systems.zuora.failures import Declined
 from lockstep.systems.zuora.noted import Noted, key_of
 from lockstep.systems.zuora.writer import ZuoraWriter

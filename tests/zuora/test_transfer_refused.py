@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from lockstep.notes import Amendment, Note
+from lockstep.ports.notes import Amendment, Note
 from lockstep.systems.zuora.noted import Leaving, Noted, key_of
 from lockstep.systems.zuora.writer import ZuoraWriter
 from lockstep.twins.zuora.server import ZuoraTwin

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from lockstep.engine.lease import Lease
-from lockstep.engine.opening import StoredNotes
-from lockstep.notes import Amendment, Note
+from lockstep.engine.writing.opening import StoredNotes
 from lockstep.place import Place
+from lockstep.ports.notes import Amendment, Note
 from lockstep.state.store import Store
 from lockstep.systems.zuora.noted import Intent, Known, Moved, Noted, key_of
 from lockstep.values import Key

@@ -18,18 +18,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
-from lockstep import keys
 from lockstep.agreement.matched import Example, Found, become, matched, told
 from lockstep.agreement.report import Progress
 from lockstep.agreement.walk import source_keys
-from lockstep.canonical import wrap64
-from lockstep.engine.derive import Derived, Deriver
+from lockstep.declaration.mapping import Mapping as Declared
+from lockstep.engine.deriving.derive import Derived, Deriver
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
-from lockstep.engine.settle import make_row
+from lockstep.engine.writing.settle import make_row
 from lockstep.errors import Unreachable
+from lockstep.forms import keys
+from lockstep.forms.canonical import wrap64
 from lockstep.guard.door import Door, Plan
-from lockstep.mapping import Mapping as Declared
 from lockstep.ports import Foreign, Reader
 from lockstep.state.ledger import Ledger
 from lockstep.state.rows import Intent, Owned, Row, Settlement, Wrote, encode_wrote

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lockstep.canonical import path_constant
-from lockstep.shape import Node
+from lockstep.declaration.shape import Node
+from lockstep.forms.canonical import path_constant
 from lockstep.values import Branch
 
 

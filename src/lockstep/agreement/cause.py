@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lockstep import keys
 from lockstep.agreement.report import Divergence
+from lockstep.forms import keys
 from lockstep.state.rows import Row
 
 NEVER = "never derived: a hint of it was lost, or has not been worked yet"

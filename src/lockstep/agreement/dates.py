@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from lockstep import keys
 from lockstep.agreement.certain import Look, Scope, divergence, restless, settle
 from lockstep.agreement.fields import FieldDiff
 from lockstep.agreement.report import Divergence, Findings
 from lockstep.agreement.walk import PAGE, source_keys
-from lockstep.amounts import Amounts, ByName, amounts_of
+from lockstep.declaration.amounts import Amounts, ByName, amounts_of
 from lockstep.effective import Moment, Timeline, combine
-from lockstep.engine.derive import Derived, Deriver
+from lockstep.engine.deriving.derive import Derived, Deriver
 from lockstep.errors import DataError
+from lockstep.forms import keys
 from lockstep.values import Key
 
 _NOTHING: Timeline[Decimal] = Timeline()

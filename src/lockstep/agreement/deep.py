@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from lockstep import keys
 from lockstep.agreement.bookmark import Bookmark, Reached
 from lockstep.agreement.fast import SPAN, SPANS
 from lockstep.agreement.looking import Comparison
@@ -26,8 +25,9 @@ from lockstep.agreement.orphans import Orphans
 from lockstep.agreement.report import Progress, Report
 from lockstep.agreement.scope import Scope
 from lockstep.agreement.walk import PAGE, ahead, pages
-from lockstep.engine.derive import Deriver
+from lockstep.engine.deriving.derive import Deriver
 from lockstep.errors import StateError
+from lockstep.forms import keys
 from lockstep.values import Key
 
 OnProgress = Callable[[Progress], None]

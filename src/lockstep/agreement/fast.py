@@ -17,15 +17,15 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lockstep import keys
 from lockstep.agreement.branches import branch
 from lockstep.agreement.listing import Listing
 from lockstep.agreement.report import Progress, Report
 from lockstep.agreement.scope import Scope
 from lockstep.agreement.walk import target_records
-from lockstep.canonical import wrap64
-from lockstep.engine.derive import Deriver
+from lockstep.engine.deriving.derive import Deriver
 from lockstep.errors import CannotSum
+from lockstep.forms import keys
+from lockstep.forms.canonical import wrap64
 from lockstep.ports import SummingSnapshot
 from lockstep.state.spans import Sums
 from lockstep.values import EVERYTHING, Key, Mark, Span, Tallies, Tally

@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from lockstep.canonical import canonical
 from lockstep.effective import Span, Timeline
 from lockstep.errors import DataError
+from lockstep.forms.canonical import canonical
 
 MISSING = "(missing)"
 _SPAN = set(Span._fields)

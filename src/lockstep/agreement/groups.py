@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from lockstep import keys
 from lockstep.agreement.walk import target_records
-from lockstep.canonical import as_json, canonical, wrap64
+from lockstep.datatypes.far import Far
+from lockstep.declaration.invariant import Invariant
 from lockstep.errors import CannotSum, DataError, Refused
-from lockstep.far import Far
+from lockstep.forms import keys
+from lockstep.forms.canonical import as_json, canonical, wrap64
 from lockstep.guard.door import Door
-from lockstep.invariant import Invariant
 from lockstep.ports import GroupingSnapshot, Reader, Snapshot
 from lockstep.values import EVERYTHING, Fetch, Key, Span
 

@@ -13,7 +13,7 @@ from lockstep.agreement.certain import Look, Scope, divergence, restless, settle
 from lockstep.agreement.fields import FieldDiff
 from lockstep.agreement.groups import Group, Groups, difference, of_source, of_target, shown
 from lockstep.agreement.report import Divergence, Findings
-from lockstep.invariant import Invariant
+from lockstep.declaration.invariant import Invariant
 
 NONE = "(no such group)"
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lockstep import keys
 from lockstep.agreement.report import Divergence
 from lockstep.agreement.scope import Scope
 from lockstep.agreement.suspects import Suspects
 from lockstep.agreement.walk import target_records
-from lockstep.engine.decide import owned
-from lockstep.engine.derive import Deriver
+from lockstep.engine.deriving.derive import Deriver
+from lockstep.engine.writing.decide import owned
 from lockstep.errors import CannotSum
+from lockstep.forms import keys
 from lockstep.ports import SummingSnapshot
 from lockstep.values import Branch, Key, Mark, Span
 

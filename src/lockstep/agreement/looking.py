@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from lockstep.agreement.met import Record
 from lockstep.agreement.suspects import Rows
-from lockstep.canonical import canonical, fingerprint
-from lockstep.engine.decide import owned
-from lockstep.engine.derive import Derived
+from lockstep.declaration.mapping import Mapping as Declared
+from lockstep.engine.deriving.derive import Derived
+from lockstep.engine.writing.decide import owned
+from lockstep.forms.canonical import canonical, fingerprint
 from lockstep.guard.door import Door
-from lockstep.mapping import Mapping as Declared
 from lockstep.state.rows import Row
 from lockstep.values import Held, Key
 

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from lockstep import keys
 from lockstep.agreement.fields import FieldDiff, diff
-from lockstep.canonical import canonical, fingerprint
-from lockstep.engine.derive import Derived
+from lockstep.declaration.mapping import Desired
+from lockstep.engine.deriving.derive import Derived
 from lockstep.errors import DataError, LockstepError
-from lockstep.mapping import Desired
+from lockstep.forms import keys
+from lockstep.forms.canonical import canonical, fingerprint
 from lockstep.ports import ByMeaning, Foreign
 from lockstep.values import Change, Fingerprint, Held, Key, Meta, Version
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-from lockstep.canonical import wrap64
+from lockstep.forms.canonical import wrap64
 from lockstep.values import Fingerprint, Key
 
 

@@ -11,9 +11,9 @@ from lockstep.agreement.report import SHOWN
 from lockstep.agreement.scope import Scope
 from lockstep.agreement.suspects import Settler
 from lockstep.agreement.walk import PAGE
-from lockstep.canonical import wrap64
-from lockstep.engine.derive import Deriver
+from lockstep.engine.deriving.derive import Deriver
 from lockstep.errors import CannotSum
+from lockstep.forms.canonical import wrap64
 from lockstep.values import Key, Listed, Span
 
 

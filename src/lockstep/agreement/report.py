@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from lockstep import keys
 from lockstep.agreement.fields import FieldDiff
+from lockstep.forms import keys
 from lockstep.values import Key
 
 SHOWN = 1_000

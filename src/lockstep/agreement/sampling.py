@@ -11,7 +11,7 @@ from lockstep.agreement.looking import Comparison
 from lockstep.agreement.report import Progress, Report
 from lockstep.agreement.scope import Scope
 from lockstep.agreement.walk import PAGE, source_keys
-from lockstep.engine.derive import Deriver
+from lockstep.engine.deriving.derive import Deriver
 from lockstep.errors import DataError
 from lockstep.values import EVERYTHING, Key
 

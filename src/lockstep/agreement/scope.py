@@ -8,9 +8,9 @@ from typing import NamedTuple
 from lockstep.agreement.barrier import Barrier
 from lockstep.agreement.report import Findings
 from lockstep.agreement.suspects import Intended, Rows, Settler
-from lockstep.engine.derive import Deriver
+from lockstep.declaration.mapping import Mapping as Declared
+from lockstep.engine.deriving.derive import Deriver
 from lockstep.guard.door import Door
-from lockstep.mapping import Mapping as Declared
 from lockstep.ports import Reader
 from lockstep.state.spans import LedgerSpans
 

@@ -14,16 +14,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
-from lockstep import keys
 from lockstep.agreement.barrier import Barrier
 from lockstep.agreement.fields import FieldDiff, diff
 from lockstep.agreement.report import COPY, Divergence, Findings
-from lockstep.canonical import canonical, fingerprint
-from lockstep.engine.decide import owned
-from lockstep.engine.derive import Derived, Deriver
+from lockstep.declaration.mapping import Desired
+from lockstep.declaration.mapping import Mapping as Declared
+from lockstep.engine.deriving.derive import Derived, Deriver
+from lockstep.engine.writing.decide import owned
+from lockstep.forms import keys
+from lockstep.forms.canonical import canonical, fingerprint
 from lockstep.guard.door import Door
-from lockstep.mapping import Desired
-from lockstep.mapping import Mapping as Declared
 from lockstep.state.rows import Owned, Row
 from lockstep.values import Held, Key, Record
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
+from lockstep.declaration.mapping import Mapping
 from lockstep.guard.door import Door
-from lockstep.mapping import Mapping
 from lockstep.ports import Reader
 from lockstep.values import EVERYTHING, Held, Key, Span
 

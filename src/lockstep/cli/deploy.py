@@ -13,7 +13,7 @@ from lockstep.cli.stopping import stop_on_signals
 from lockstep.cli.verb import WHY, print_json, settings, verb
 
 if TYPE_CHECKING:
-    from lockstep.pipeline import Pipeline
+    from lockstep.declaration.pipeline import Pipeline
     from lockstep.recovery.deploy import Deployed
 
 

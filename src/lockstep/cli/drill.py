@@ -15,7 +15,7 @@ from lockstep.cli.stopping import stop_on_signals
 from lockstep.cli.verb import print_json, settings, verb
 
 if TYPE_CHECKING:
-    from lockstep.pipeline import Pipeline
+    from lockstep.declaration.pipeline import Pipeline
 
 
 @verb(

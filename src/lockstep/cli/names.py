@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from lockstep.pipeline import Pipeline
+    from lockstep.declaration.pipeline import Pipeline
 
 
 def mappings(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -34,7 +34,7 @@ def targets(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> 
 
 
 def _pipeline(ctx: click.Context) -> Pipeline:
-    from lockstep.pipeline_file import load
+    from lockstep.declaration.pipeline_file import load
 
     return load(ctx.find_root().params.get("pipeline") or Path("pipeline.py"))
 

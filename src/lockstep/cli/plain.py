@@ -17,7 +17,7 @@ from uuid import UUID
 
 import msgspec
 
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.values import Key
 
 _KEY_FIELDS = frozenset({"key", "claim", "target_key"})

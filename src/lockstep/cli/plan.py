@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lockstep.operations.plan import Planned
-    from lockstep.steps import Steps
+    from lockstep.ports.steps import Steps
 
 _SIGNS = {
     "create": ("+", "green"),

@@ -8,8 +8,8 @@ import click
 
 from lockstep.cli import names, output
 from lockstep.cli.verb import print_json, settings, verb
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.errors import DeclarationError
-from lockstep.pipeline import Pipeline
 from lockstep.ports import Target
 
 

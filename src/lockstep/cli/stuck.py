@@ -32,7 +32,7 @@ def command(mapping: str | None, limit: int) -> None:
 
     A stuck key is tried again by itself, less and less often. It holds up no other key.
     """
-    from lockstep import keys
+    from lockstep.forms import keys
     from lockstep.operations.status import status
     from lockstep.operations.stuck import stuck
 

@@ -16,7 +16,7 @@ from lockstep.errors import DeclarationError
 from lockstep.place import Place, place_of
 
 if TYPE_CHECKING:
-    from lockstep.pipeline import Pipeline
+    from lockstep.declaration.pipeline import Pipeline
 
 
 class _PlaceType(click.ParamType[Place]):
@@ -59,7 +59,7 @@ class Settings:
 
     def load(self) -> Pipeline:
         """The pipeline, imported."""
-        from lockstep.pipeline_file import load
+        from lockstep.declaration.pipeline_file import load
 
         found = load(self.pipeline)
         if self.state is not None:

@@ -16,8 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from lockstep.database import multirow
+from lockstep.database.migrations import Migration, migrate, missing
 from lockstep.errors import StateError
-from lockstep.migrations import Migration, migrate, missing
 from lockstep.rowsets import among as among_array
 from lockstep.rowsets import array_text, arrays, insert_of
 

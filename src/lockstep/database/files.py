@@ -14,8 +14,8 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from lockstep.database import Access, Database
+from lockstep.database.migrations import Migration
 from lockstep.errors import StateError
-from lockstep.migrations import Migration
 
 BUSY_MS = 60_000
 

@@ -17,8 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from lockstep.database import Access, Database
+from lockstep.database.migrations import Migration
 from lockstep.errors import DeclarationError, StateError, StateUnreachable
-from lockstep.migrations import Migration
 from lockstep.place import StateUrl
 
 try:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lockstep.agreement.report import Report
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.demo.app import connect, create
 from lockstep.demo.night import Night, night, saved, told
 from lockstep.demo.pipeline import declare
@@ -22,7 +23,6 @@ from lockstep.demo.working import working
 from lockstep.operations.backfill import backfill
 from lockstep.operations.run import run
 from lockstep.operations.verify import verify
-from lockstep.pipeline import Pipeline
 from lockstep.values import Change, Record
 
 MAPPING = "user_document"

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.demo.traffic import Traffic
 from lockstep.demo.working import working
 from lockstep.operations.history import history
 from lockstep.operations.holds import Held, holds
 from lockstep.operations.verify import verify
-from lockstep.pipeline import Pipeline
 from lockstep.recovery.deploy import Deployed, deploy
 from lockstep.recovery.restore import Restored, restore
 from lockstep.recovery.snapshot import snapshot

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.operations.run import run
-from lockstep.pipeline import Pipeline
 
 
 @contextlib.contextmanager

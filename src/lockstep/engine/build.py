@@ -9,15 +9,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from lockstep.engine.consumer import ConsumerThread
-from lockstep.engine.given import Given
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.pipeline import Pipeline
+from lockstep.engine.consumers.consumer import ConsumerThread
+from lockstep.engine.consumers.given import Given
+from lockstep.engine.consumers.succession import Stays
 from lockstep.engine.lease import Lease
 from lockstep.engine.service import Service
-from lockstep.engine.succession import Stays
 from lockstep.errors import Disagreement, LockstepError
 from lockstep.limits import Guard
-from lockstep.mapping import Mapping
-from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
 from lockstep.state.builds import Build
 from lockstep.state.store import Store

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from lockstep.canonical import SUM_RECIPE
-from lockstep.mapping import Mapping
+from lockstep.declaration.mapping import Mapping
+from lockstep.forms.canonical import SUM_RECIPE
 
 
 def recipe(mapping: Mapping) -> str:

@@ -8,14 +8,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.pipeline import Pipeline
+from lockstep.engine.consumers.retention import overtake, too_much
+from lockstep.engine.consumers.succession import take_over
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
-from lockstep.engine.retention import overtake, too_much
-from lockstep.engine.source import SourceFlow
-from lockstep.engine.succession import take_over
+from lockstep.engine.sources.source import SourceFlow
 from lockstep.errors import LeaseLost, LockstepError, StateError, StateInUse
-from lockstep.mapping import Mapping
-from lockstep.pipeline import Pipeline
 from lockstep.state.events import Kind
 from lockstep.state.store import Store
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lockstep.catalog import CatalogReference, CatalogTable
+from lockstep.declaration.kinds import kind_of_text
 from lockstep.exploration import names, style
 from lockstep.exploration.naming import Named
-from lockstep.kinds import kind_of_text
 
 _SHAPES = 3
 _RELATIONS = 6

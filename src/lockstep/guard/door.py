@@ -27,7 +27,7 @@ from lockstep.ports import (
     SummingWriter,
     Writer,
 )
-from lockstep.steps import PreviewingWriter, SteppingWriter, Steps
+from lockstep.ports.steps import PreviewingWriter, SteppingWriter, Steps
 from lockstep.values import (
     Change,
     Contents,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from lockstep.migrations import Migration, statements
+from lockstep.database.migrations import Migration, statements
 
 metadata = sa.MetaData()
 meta = sa.Table(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from lockstep.described import Column, describe
-from lockstep.kinds import kind_of, kind_of_value
-from lockstep.mapping import Mapping
-from lockstep.model import Model
+from lockstep.declaration.described import Column, describe
+from lockstep.declaration.kinds import kind_of, kind_of_value
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.model import Model
 from lockstep.values import Finding
 
 

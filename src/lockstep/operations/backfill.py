@@ -7,13 +7,13 @@ import time
 from msgspec import Struct
 
 from lockstep.database import Access
-from lockstep.engine.addressed import addressed
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.pipeline import Pipeline, require_pipeline
+from lockstep.engine.hints.addressed import addressed
 from lockstep.engine.recipe import recipe
 from lockstep.errors import DeclarationError, Declined
-from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door, consumer_of, existing, parse_keys
 from lockstep.operations.readers import assert_moved
-from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
 from lockstep.state.store import Store

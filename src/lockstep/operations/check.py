@@ -9,15 +9,15 @@ from typing import Any
 
 import msgspec
 
-from lockstep import keys
-from lockstep.canonical import canonical
-from lockstep.engine.derive import Deriver
+from lockstep.declaration.mapping import LEAVES, Desired, Mapping
+from lockstep.declaration.pipeline import Pipeline, require_pipeline
+from lockstep.engine.deriving.derive import Deriver
 from lockstep.errors import DataError, DeclarationError, LockstepError
-from lockstep.mapping import LEAVES, Desired, Mapping
+from lockstep.forms import keys
+from lockstep.forms.canonical import canonical
 from lockstep.operations.annotated import misannotated
 from lockstep.operations.lossy import lossy
 from lockstep.operations.ownership import unowned
-from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import Restorable, Target
 from lockstep.values import EVERYTHING, Finding
 

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 
 from lockstep.agreement.report import Report
 from lockstep.database import Access
+from lockstep.declaration.pipeline import Checks, Pipeline
 from lockstep.errors import LockstepError
 from lockstep.operations.opened import existing
 from lockstep.operations.repair import repair
 from lockstep.operations.status import mapping_statuses
 from lockstep.operations.verify import verify
-from lockstep.pipeline import Checks, Pipeline
 from lockstep.state.events import Kind
 
 log = logging.getLogger("lockstep")

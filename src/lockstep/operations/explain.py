@@ -7,14 +7,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from lockstep import keys
 from lockstep.agreement.fields import FieldDiff, diff
-from lockstep.canonical import canonical, fingerprint
-from lockstep.engine.decide import owned
-from lockstep.engine.derive import Deriver
+from lockstep.declaration.pipeline import Pipeline, require_pipeline
+from lockstep.engine.deriving.derive import Deriver
+from lockstep.engine.writing.decide import owned
+from lockstep.forms import keys
+from lockstep.forms.canonical import canonical, fingerprint
 from lockstep.operations.key_history import Event, history
 from lockstep.operations.opened import closed_door, looking, parse_key
-from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.state.rows import decode_wrote
 from lockstep.state.stuck import Stuck
 from lockstep.values import EPOCH_SHIFT

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from lockstep.engine.addressed import addressed
+from lockstep.declaration.mapping import Mapping
+from lockstep.engine.hints.addressed import addressed
 from lockstep.engine.points import passing
 from lockstep.journal.window import Gathered, again
-from lockstep.mapping import Mapping
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.lock import user

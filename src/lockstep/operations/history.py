@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.errors import DeclarationError, UsageError
 from lockstep.operations.happening import Happening
 from lockstep.operations.opened import existing
 from lockstep.operations.summary import Summary, summary
 from lockstep.operations.told import told
-from lockstep.pipeline import Pipeline
 from lockstep.place import Place
 from lockstep.state import events
 from lockstep.state.events import Kind

@@ -7,11 +7,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from lockstep import keys
 from lockstep.database import Access
+from lockstep.declaration.pipeline import Pipeline
+from lockstep.forms import keys
 from lockstep.operations.opened import existing
 from lockstep.operations.reason import require_reason
-from lockstep.pipeline import Pipeline
 from lockstep.place import Place
 from lockstep.state.holds import Hold
 

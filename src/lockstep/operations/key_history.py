@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lockstep import keys
 from lockstep.agreement.report import Divergence
-from lockstep.described import Column
-from lockstep.mapping import Mapping
-from lockstep.shape import Node
+from lockstep.declaration.described import Column
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.shape import Node
+from lockstep.forms import keys
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.rows import Wrote

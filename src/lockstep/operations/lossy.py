@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from lockstep.canonical import as_json
-from lockstep.described import describe
-from lockstep.mapping import Mapping
-from lockstep.model import Model
+from lockstep.declaration.described import describe
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.model import Model
+from lockstep.forms.canonical import as_json
 from lockstep.operations.annotated import below
 from lockstep.ports import HoldingTarget, Loss
 from lockstep.values import Finding, Record

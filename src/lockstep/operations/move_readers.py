@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from lockstep.agreement.report import Progress
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.pipeline import Pipeline, require_pipeline
 from lockstep.engine import points
 from lockstep.engine.lease import Lease
-from lockstep.engine.opening import door_to
 from lockstep.engine.points import passing
+from lockstep.engine.writing.opening import door_to
 from lockstep.errors import Declined
 from lockstep.guard.door import Door
 from lockstep.guard.policies import POLICIES, Closed
 from lockstep.limits import Numbers
-from lockstep.mapping import Mapping
 from lockstep.operations.adopt import OnProgress
 from lockstep.operations.opened import looking, opened
-from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import ADOPTING, Moving
 from lockstep.state.events import Kind
 from lockstep.state.lock import user

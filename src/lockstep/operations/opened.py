@@ -6,14 +6,14 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lockstep import keys
 from lockstep.database import Access
-from lockstep.engine.opening import door_to
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.pipeline import Pipeline, require_pipeline
+from lockstep.engine.writing.opening import door_to
 from lockstep.errors import DataError, DeclarationError, NothingYet, UsageError
+from lockstep.forms import keys
 from lockstep.guard.door import Door
 from lockstep.guard.policies import Closed
-from lockstep.mapping import Mapping
-from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.place import Place, StateUrl
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store, exists

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from collections.abc import Mapping as Fields
 from contextlib import closing
 
-from lockstep.engine.derive import Deriver
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.pipeline import Pipeline, require_pipeline
+from lockstep.engine.deriving.derive import Deriver
 from lockstep.errors import DeclarationError, LockstepError
-from lockstep.mapping import Mapping
-from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import OwningTarget
 from lockstep.values import EVERYTHING, Finding, Record
 

@@ -8,19 +8,19 @@ from collections.abc import Mapping as MappingOf
 
 from msgspec import Struct
 
-from lockstep import keys
 from lockstep.agreement.fields import FieldDiff, diff
 from lockstep.agreement.walk import source_keys
-from lockstep.canonical import canonical, fingerprint
-from lockstep.engine.decide import decide, owned
-from lockstep.engine.derive import Deriver
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.pipeline import Pipeline, require_pipeline
+from lockstep.engine.deriving.derive import Deriver
+from lockstep.engine.writing.decide import decide, owned
+from lockstep.forms import keys
+from lockstep.forms.canonical import canonical, fingerprint
 from lockstep.guard.door import Door
-from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door, looking, parse_keys
-from lockstep.pipeline import Pipeline, require_pipeline
+from lockstep.ports.steps import Steps
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
-from lockstep.steps import Steps
 from lockstep.values import Change, Fingerprint, Held, Key, Meta, Version
 
 _PAGE = 500

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lockstep.declaration.mapping import Mapping
 from lockstep.errors import Declined
-from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door
 from lockstep.state.store import Store
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from lockstep.database import Access
-from lockstep.engine.expand import Expander
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.pipeline import Pipeline, require_pipeline
+from lockstep.engine.hints.expand import Expander
 from lockstep.errors import DeclarationError, Declined, UsageError
 from lockstep.journal.window import Gathered
-from lockstep.mapping import Mapping
 from lockstep.operations.hinted_again import append, entries_of
 from lockstep.operations.opened import consumer_of, existing
-from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.state.store import Store
 from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream, source_stream
 

@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterable, Iterator
 
 from lockstep.database import Access
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.pipeline import Pipeline, require_pipeline
 from lockstep.errors import DataError, DeclarationError
 from lockstep.journal.window import Gathered
-from lockstep.mapping import Mapping
 from lockstep.operations.hinted_again import NEIGHBOURS, append, batches, entries_of
 from lockstep.operations.opened import consumer_of, existing, keys_or_errors
 from lockstep.operations.redrive import Redriven
-from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.values import Key
 
 _SHOWN = 10

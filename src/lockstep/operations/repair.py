@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from lockstep import keys
 from lockstep.agreement.report import Divergence, subject
 from lockstep.database import Access
-from lockstep.engine.addressed import addressed
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.pipeline import Pipeline
+from lockstep.engine.hints.addressed import addressed
 from lockstep.engine.lease import Lease
 from lockstep.errors import NothingYet
-from lockstep.mapping import Mapping
+from lockstep.forms import keys
 from lockstep.operations import strangers
 from lockstep.operations.opened import consumer_of, existing
 from lockstep.operations.reports import no_report
-from lockstep.pipeline import Pipeline
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.lock import user

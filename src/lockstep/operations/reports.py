@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from lockstep.agreement.report import subject
 from lockstep.database import Access
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.errors import UsageError
 from lockstep.operations.opened import consumer_of, existing
-from lockstep.pipeline import Pipeline
 from lockstep.place import Place
 from lockstep.state.reports import Open, Stored
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.engine import points
 from lockstep.engine.service import Service
 from lockstep.errors import DeclarationError
@@ -20,7 +21,6 @@ from lockstep.operations.opened import opened
 from lockstep.operations.ownership import assert_owned
 from lockstep.operations.standing import MappingStatus
 from lockstep.operations.status import mapping_statuses
-from lockstep.pipeline import Pipeline
 from lockstep.state.store import Store
 
 log = logging.getLogger("lockstep")

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.operations.health import PATIENCE, UNFOLLOWED, health
 from lockstep.operations.holds import held
 from lockstep.operations.opened import existing
 from lockstep.operations.standing import BackfillStatus, Beside, MappingStatus, Rehearsal, SavedState, Status
-from lockstep.pipeline import Pipeline
 from lockstep.place import Place
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
+from lockstep.declaration.mapping import Mapping
 from lockstep.engine.lease import Lease
-from lockstep.engine.opening import door_to
+from lockstep.engine.writing.opening import door_to
 from lockstep.guard.door import Door, Plan
 from lockstep.guard.policy import HeldBack
 from lockstep.limits import Numbers
-from lockstep.mapping import Mapping
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import Change, Fingerprint, Held, Key, Meta, Status

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lockstep.database import Access
-from lockstep.engine.addressed import addressed
+from lockstep.declaration.pipeline import Pipeline, require_pipeline
+from lockstep.engine.hints.addressed import addressed
 from lockstep.operations.opened import consumer_of, existing, parse_keys
-from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.place import Place
 from lockstep.state.events import Kind
 from lockstep.state.lock import user

@@ -8,9 +8,9 @@ import msgspec
 
 from lockstep.agreement.bookmark import Bookmark, Reached
 from lockstep.agreement.report import Divergence
+from lockstep.declaration.mapping import Mapping
 from lockstep.engine.recipe import recipe
 from lockstep.guard.door import Door
-from lockstep.mapping import Mapping
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from lockstep import keys
 from lockstep.agreement import certain, dates, invariants
 from lockstep.agreement.barrier import PATIENCE, Barrier, barrier
 from lockstep.agreement.bookmark import Bookmark
@@ -18,18 +17,19 @@ from lockstep.agreement.fast import fast
 from lockstep.agreement.report import Findings, Report
 from lockstep.agreement.sampling import sample
 from lockstep.agreement.scope import Scope
-from lockstep.amounts import Amounts
 from lockstep.database import Access
+from lockstep.declaration.amounts import Amounts
+from lockstep.declaration.invariant import Invariant
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.pipeline import Pipeline, require_pipeline
+from lockstep.engine.holds.sample import changed_meaning, passing_over
 from lockstep.engine.recipe import recipe
-from lockstep.engine.sample import changed_meaning, passing_over
 from lockstep.errors import Cancelled, DeclarationError, LockstepError, NothingYet
-from lockstep.invariant import Invariant
-from lockstep.mapping import Mapping
+from lockstep.forms import keys
 from lockstep.operations.beside import Beside, OnProgress, Whereabouts
 from lockstep.operations.kept_report import kept_report
 from lockstep.operations.opened import closed_door, existing
 from lockstep.operations.unfinished import Going, bookmark_of, going_on
-from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import Feed, Reader
 from lockstep.state.generations import Consumer
 from lockstep.state.rows import Row

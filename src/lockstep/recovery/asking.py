@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lockstep.declaration.mapping import Mapping
 from lockstep.errors import Declined
 from lockstep.limits import REFILL, Guard
-from lockstep.mapping import Mapping
 from lockstep.ports import Target
 from lockstep.state.builds import Build
 from lockstep.state.store import Store

@@ -15,16 +15,16 @@ from types import TracebackType
 from typing import Self
 
 from lockstep.agreement.report import Divergence, Progress, Report
-from lockstep.engine.addressed import addressed
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.engine.build import BuildThreads
+from lockstep.engine.hints.addressed import addressed
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.recipe import recipe
 from lockstep.errors import Cancelled, Disagreement
-from lockstep.mapping import Mapping
 from lockstep.operations.opened import closed_door
 from lockstep.operations.verify import verify_build
-from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational, Target
 from lockstep.recovery import asking
 from lockstep.recovery.pointing import Pointing

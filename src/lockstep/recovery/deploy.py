@@ -10,15 +10,15 @@ from functools import partial
 from msgspec import Struct
 
 from lockstep.database import Access
+from lockstep.declaration.pipeline import Pipeline
+from lockstep.engine.consumers.retention import YOUNG
 from lockstep.engine.points import passing
 from lockstep.engine.recipe import recipe
-from lockstep.engine.retention import YOUNG
 from lockstep.errors import Declined, NothingYet
 from lockstep.operations.opened import existing
 from lockstep.operations.ownership import assert_owned
 from lockstep.operations.readers import assert_moved
 from lockstep.operations.reason import require_reason
-from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
 from lockstep.recovery.building import Builder, OnProgress
 from lockstep.recovery.named import target_named

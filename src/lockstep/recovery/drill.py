@@ -9,9 +9,9 @@ from functools import partial
 from msgspec import Struct
 
 from lockstep.database import Access
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.errors import LockstepError
 from lockstep.operations.opened import existing
-from lockstep.pipeline import Pipeline
 from lockstep.ports import Restorable
 from lockstep.recovery.building import Builder, OnProgress
 from lockstep.recovery.named import target_named

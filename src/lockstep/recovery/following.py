@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 from lockstep.database import Access
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.engine.build import BuildThreads
 from lockstep.engine.lease import Lease
 from lockstep.operations.opened import existing
-from lockstep.pipeline import Pipeline
 from lockstep.recovery.named import target_named
 from lockstep.state.settling import Scope
 

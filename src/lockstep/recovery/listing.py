@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.operations.opened import existing
-from lockstep.pipeline import Pipeline
 from lockstep.place import Place
 from lockstep.state.snapshots import Snapshot
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lockstep.declaration.pipeline import Pipeline, require_pipeline
 from lockstep.errors import DeclarationError
-from lockstep.pipeline import Pipeline, require_pipeline
 from lockstep.ports import Target
 
 

@@ -11,13 +11,13 @@ from functools import partial
 from msgspec import Struct
 
 from lockstep.database import Access
+from lockstep.declaration.pipeline import Pipeline
+from lockstep.engine.holds.target_watch import identity_text
 from lockstep.engine.points import passing
-from lockstep.engine.target_watch import identity_text
 from lockstep.errors import Declined
 from lockstep.operations.opened import closed_door, existing
 from lockstep.operations.readers import assert_moved
 from lockstep.operations.reason import require_reason
-from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
 from lockstep.recovery import asking
 from lockstep.recovery.building import Builder, OnProgress

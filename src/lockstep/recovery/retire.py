@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lockstep.database import Access
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.operations.opened import existing
 from lockstep.operations.reason import require_reason
-from lockstep.pipeline import Pipeline
 from lockstep.recovery.building import Builder
 from lockstep.recovery.named import target_named
 from lockstep.state.builds import Build

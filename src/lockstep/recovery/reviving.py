@@ -19,12 +19,12 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from lockstep.engine.addressed import addressed
+from lockstep.declaration.mapping import Mapping
+from lockstep.engine.hints.addressed import addressed
+from lockstep.engine.holds.target_watch import built_anew, identity_text
 from lockstep.engine.points import passing
 from lockstep.engine.recipe import recipe
-from lockstep.engine.target_watch import built_anew, identity_text
 from lockstep.errors import Declined, NothingYet, Refused, UsageError
-from lockstep.mapping import Mapping
 from lockstep.ports import Repository, Restorable, Target
 from lockstep.recovery.building import Builder
 from lockstep.recovery.deploy import beginning

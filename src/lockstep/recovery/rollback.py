@@ -8,12 +8,12 @@ import time
 from msgspec import Struct
 
 from lockstep.database import Access
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.engine.recipe import recipe
 from lockstep.errors import Declined, UsageError
 from lockstep.operations.opened import existing
 from lockstep.operations.reason import require_reason
 from lockstep.operations.status import behind
-from lockstep.pipeline import Pipeline
 from lockstep.ports import Generational
 from lockstep.recovery.building import Builder, OnProgress
 from lockstep.recovery.named import target_named

@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from lockstep.agreement.report import Progress
 from lockstep.database import Access
+from lockstep.declaration.pipeline import Pipeline
+from lockstep.engine.holds.target_watch import built_anew, identity_text
 from lockstep.engine.points import passing
-from lockstep.engine.target_watch import built_anew, identity_text
 from lockstep.errors import Cancelled, Declined, LockstepError, NothingYet
 from lockstep.operations.opened import closed_door, existing
-from lockstep.pipeline import Pipeline
 from lockstep.ports import Target
 from lockstep.recovery.building import OnProgress
 from lockstep.recovery.named import target_named

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from lockstep.declaration.mapping import Mapping
+from lockstep.declaration.pipeline import Pipeline
 from lockstep.engine.build import Captures
 from lockstep.errors import Declined, StateInUse
-from lockstep.mapping import Mapping
-from lockstep.pipeline import Pipeline
 from lockstep.state.store import Store
 
 _LOOK_EVERY = 2.0

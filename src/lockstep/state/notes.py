@@ -1,4 +1,4 @@
-"""What writers note of targets that have no place for it: see `lockstep.notes`."""
+"""What writers note of targets that have no place for it: see `lockstep.ports.notes`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lockstep.database import upsert
-from lockstep.notes import Amendment, Note
+from lockstep.ports.notes import Amendment, Note
 from lockstep.state import schema
 from lockstep.state.books import Books
 from lockstep.values import Key

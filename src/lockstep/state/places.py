@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.values import Key
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from lockstep.migrations import Migration, statements
+from lockstep.database.migrations import Migration, statements
 
 metadata = sa.MetaData()
 
@@ -355,7 +355,7 @@ events = sa.Table(
 )
 sa.Index("events_at", events.c.at)
 
-# What writers note of targets that have no place for it (`lockstep.notes`). `number`: of the generation.
+# What writers note of targets that have no place for it (`ports/notes.py`). `number`: of the generation.
 notes = sa.Table(
     "notes",
     metadata,

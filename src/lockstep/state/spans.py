@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from lockstep.canonical import wrap64
+from lockstep.forms.canonical import wrap64
 from lockstep.state import schema
 from lockstep.state.books import Books
 from lockstep.state.rows import Row, from_columns

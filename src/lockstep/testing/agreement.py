@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lockstep.agreement.report import Divergence, Report
-    from lockstep.pipeline import Pipeline
+    from lockstep.declaration.pipeline import Pipeline
 
 _SHOWN = 10
 _WIDE = 200

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import pytest
 
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.testing.following import Following
 from lockstep.testing.source_world import World
 from lockstep.testing.ways import WAYS, Way, assert_covered, differing

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from lockstep.canonical import canonical
 from lockstep.errors import CannotSum
+from lockstep.forms.canonical import canonical
 from lockstep.ports import GroupingWriter, Target, Writer
 from lockstep.testing.writer_hooks import WriterHooks, change, write
 from lockstep.values import Record, version

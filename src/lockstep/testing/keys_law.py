@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lockstep import keys
 from lockstep.errors import DataError
+from lockstep.forms import keys
 from lockstep.ports import Reader, Source
 from lockstep.testing.source_world import World, joins_of, rows_of, walk
 from lockstep.values import EVERYTHING, Key, Span

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 
-from lockstep import keys
 from lockstep.errors import Refused
+from lockstep.forms import keys
 from lockstep.ports import Reader
 from lockstep.testing.keys_law import KeysLaw
 from lockstep.testing.source_world import World, rows_of, walk

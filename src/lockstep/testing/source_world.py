@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.ports import Snapshot, Source
 from lockstep.values import EVERYTHING, Fetch, JoinValues, Key, Span, Table
 

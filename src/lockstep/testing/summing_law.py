@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from lockstep import keys
-from lockstep.canonical import wrap64
+from lockstep.forms import keys
+from lockstep.forms.canonical import wrap64
 from lockstep.ports import SummingWriter, Target, Writer
 from lockstep.testing.writer_hooks import WriterHooks, write
 from lockstep.values import EVERYTHING, Change, Fingerprint, Key, Mark, Meta, Record, Span, Tally, version

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.testing.source_world import Row, State, World, joins_of
 from lockstep.values import Hint, Key, Table
 

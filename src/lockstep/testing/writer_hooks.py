@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import pytest
 
-from lockstep.canonical import canonical, fingerprint
 from lockstep.errors import DataError
-from lockstep.keys import encode
+from lockstep.forms.canonical import canonical, fingerprint
+from lockstep.forms.keys import encode
 from lockstep.ports import Target, Writer
 from lockstep.testing.writer_values import AWKWARD_KEYS
 from lockstep.values import (

@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.ports import Target, Writer
 from lockstep.testing.writer_hooks import WriterHooks, assert_holds, change, same, shown, write
 from lockstep.testing.writer_values import KINDS

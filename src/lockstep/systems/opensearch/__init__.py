@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, ClassVar, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from lockstep import keys
 from lockstep.errors import DeclarationError
+from lockstep.forms import keys
 from lockstep.ports import Loss
 from lockstep.systems.opensearch.builds import Builds
 from lockstep.systems.opensearch.check import check

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from lockstep import keys
 from lockstep.errors import DataError, Refused, TargetReplaced, Unreachable
+from lockstep.forms import keys
 from lockstep.systems.opensearch import wire
 from lockstep.systems.opensearch.reasons import BUSY, block_mend, reason_of
 from lockstep.values import Change, Key, Outcome, Status

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lockstep.canonical import canonical
 from lockstep.errors import Declined, Unreachable
+from lockstep.forms.canonical import canonical
 from lockstep.ports import Moving, Writer
 from lockstep.systems.opensearch import bulk, documents, likeness, walk, wire
 from lockstep.systems.opensearch.carrying import Carrier

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lockstep.canonical import wrap64
+from lockstep.forms.canonical import wrap64
 from lockstep.systems.opensearch import bulk, wire
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.scan import Scanner

@@ -15,10 +15,10 @@ from uuid import UUID
 
 import msgspec
 
-from lockstep.canonical import wrap64
+from lockstep.datatypes.far import Far, time_text
+from lockstep.datatypes.interval import duration
 from lockstep.errors import DataError
-from lockstep.far import Far, time_text
-from lockstep.interval import duration
+from lockstep.forms.canonical import wrap64
 from lockstep.values import Fingerprint, Key, Meta, Record, Version
 
 META = "_lockstep"

@@ -12,9 +12,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from lockstep import canonical
-from lockstep.far import FarDate, FarDatetime, time_text
-from lockstep.interval import parts_of
+from lockstep.datatypes.far import FarDate, FarDatetime, time_text
+from lockstep.datatypes.interval import parts_of
+from lockstep.forms import canonical
 
 Bind = Callable[[Any], str | None]
 

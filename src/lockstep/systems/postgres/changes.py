@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lockstep import keys
 from lockstep.errors import DataError
+from lockstep.forms import keys
 from lockstep.systems.postgres import lsn, names, pgoutput, types, visibility
 from lockstep.systems.postgres.landmark import Landmark
 from lockstep.systems.postgres.pgoutput import UNCHANGED, Relation, Row, Value

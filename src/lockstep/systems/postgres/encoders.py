@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from lockstep.canonical import as_json, number
-from lockstep.far import FarDatetime, read_date, read_datetime
+from lockstep.datatypes.far import FarDatetime, read_date, read_datetime
+from lockstep.forms.canonical import as_json, number
 from lockstep.rowsets import quoted
 from lockstep.systems.postgres import binds
 from lockstep.systems.sql.columns import as_text

@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from lockstep.canonical import as_json
 from lockstep.errors import DataError
+from lockstep.forms.canonical import as_json
 from lockstep.systems.postgres import encoders
 from lockstep.systems.postgres.rejections import meaning
 from lockstep.systems.sql.columns import Codec, bare

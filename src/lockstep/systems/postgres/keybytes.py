@@ -1,4 +1,4 @@
-"""The bytes of a key's element (see `lockstep.keys`) as PostgreSQL makes them of a column: `{}`."""
+"""The bytes of a key's element (see `lockstep.forms.keys`) as PostgreSQL makes them of a column: `{}`."""
 
 from __future__ import annotations
 

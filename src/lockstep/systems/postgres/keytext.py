@@ -9,9 +9,9 @@ from typing import Any
 
 from psycopg import Cursor, InterfaceError, OperationalError
 
-from lockstep import keys
+from lockstep.datatypes.far import read_date, read_datetime
 from lockstep.errors import DataError, Refused
-from lockstep.far import read_date, read_datetime
+from lockstep.forms import keys
 from lockstep.systems.postgres import binds, tables
 from lockstep.systems.postgres.client import Address
 from lockstep.systems.postgres.faults import mapped

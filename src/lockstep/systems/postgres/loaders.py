@@ -19,8 +19,8 @@ import psycopg
 from psycopg.adapt import AdaptersMap, Buffer, Loader
 from psycopg.pq import Format
 
-from lockstep.far import DAY, FarTime, clock_at, date_at, datetime_at
-from lockstep.interval import interval
+from lockstep.datatypes.far import DAY, FarTime, clock_at, date_at, datetime_at
+from lockstep.datatypes.interval import interval
 
 _json: Callable[[Buffer], Any] = msgspec.json.Decoder(float_hook=Decimal).decode
 _interval = struct.Struct("!qii")

@@ -12,9 +12,9 @@ from typing import Any
 
 import psycopg
 
-from lockstep import keys
-from lockstep.canonical import wrap64
 from lockstep.errors import CannotSum, Refused, TimedOut, TooMuch, Unreachable
+from lockstep.forms import keys
+from lockstep.forms.canonical import wrap64
 from lockstep.ports import MOST_BYTES, MOST_ROWS, KeyPage
 from lockstep.systems.postgres import grouping, lookup, summing, tables, walk
 from lockstep.systems.postgres.client import Connection

@@ -20,9 +20,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lockstep import keys
-from lockstep.canonical import MASK31, halves, wrap64
 from lockstep.errors import CannotSum
+from lockstep.forms import keys
+from lockstep.forms.canonical import MASK31, halves, wrap64
 from lockstep.systems.postgres.names import literal, quoted
 from lockstep.systems.postgres.sums import row_hash
 from lockstep.systems.postgres.tables import Column, TableInfo

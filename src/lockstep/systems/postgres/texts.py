@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 
-from lockstep import interval as intervals
-from lockstep.civil import days_of
-from lockstep.far import DAY, FarTime, date_at, datetime_at
-from lockstep.ranges import Range
+from lockstep.datatypes import interval as intervals
+from lockstep.datatypes.civil import days_of
+from lockstep.datatypes.far import DAY, FarTime, date_at, datetime_at
+from lockstep.datatypes.ranges import Range
 
 Parse = Callable[[str], Any]
 

@@ -9,7 +9,7 @@ money                         Decimal             its decimals are as the server
 text, varchar, name, enums    str
 char(n)                       str                 without the blanks at its end, which mean nothing
 uuid                          UUID
-date, timestamp, timestamptz  dt.date, datetime   timestamptz in UTC; beyond Python's calendar `lockstep.far`
+date, timestamp, timestamptz  dt.date, datetime   timestamptz in UTC; beyond Python's calendar `far`
 time, timetz                  dt.time             timetz with its zone; 24:00 is `FarTime`
 interval                      dt.timedelta        with months, or parts of several signs, `Interval`
 json, jsonb                   Any                 whole numbers int, others Decimal

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lockstep import keys
 from lockstep.errors import Refused
+from lockstep.forms import keys
 from lockstep.ports import KeyPage
 from lockstep.systems.postgres import names
 from lockstep.systems.postgres.tables import Column, Index, TableInfo

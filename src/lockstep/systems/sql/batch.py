@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
-from lockstep.canonical import canonical
+from lockstep.forms.canonical import canonical
 from lockstep.systems.sql.companion import KNOWN, Before, Companion, after, before
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.items import Item, names_text

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from lockstep.canonical import as_json
+from lockstep.forms.canonical import as_json
 
 
 class Codec(NamedTuple):

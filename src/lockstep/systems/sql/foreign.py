@@ -14,8 +14,8 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from lockstep.canonical import canonical
 from lockstep.errors import DataError, Declined
+from lockstep.forms.canonical import canonical
 from lockstep.systems.sql import standing
 from lockstep.systems.sql.batch import Proof, note, read_companion, record_of
 from lockstep.systems.sql.columns import Columns

@@ -6,9 +6,9 @@ import json
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from lockstep.canonical import canonical
 from lockstep.errors import DataError
-from lockstep.keys import decode, text
+from lockstep.forms.canonical import canonical
+from lockstep.forms.keys import decode, text
 from lockstep.systems.sql.rows import Cells, Rows
 from lockstep.values import Change, Key
 

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lockstep.errors import Refused
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.systems.sql.columns import Columns
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.values import Key

@@ -16,8 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from lockstep.canonical import wrap64
 from lockstep.errors import DataError
+from lockstep.forms.canonical import wrap64
 from lockstep.systems.sql.companion import PROOF, Companion
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.items import key_cells

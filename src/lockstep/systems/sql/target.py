@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from lockstep.errors import DeclarationError, LockstepError
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.ports import Loss, Source
 from lockstep.systems.saved.archive import Archive
 from lockstep.systems.sql import standing

@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lockstep import keys
 from lockstep.catalog import Catalog
 from lockstep.errors import DataError
+from lockstep.forms import keys
 from lockstep.systems.sql.target import TOMBSTONES, SQLTarget
 from lockstep.systems.sqlite import catalog, cells, check
 from lockstep.systems.sqlite.client import connect, mapped

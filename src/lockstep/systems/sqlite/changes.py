@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.systems.sqlite import cells
 from lockstep.systems.sqlite.install import Layout
 from lockstep.systems.sqlite.position import Place

@@ -16,8 +16,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID as Uuid
 
-from lockstep.canonical import as_json
-from lockstep.far import FarDate, FarDatetime, FarTime, read_date, read_datetime
+from lockstep.datatypes.far import FarDate, FarDatetime, FarTime, read_date, read_datetime
+from lockstep.forms.canonical import as_json
 from lockstep.systems.sql.columns import Codec, as_text, from_json
 from lockstep.systems.sqlite import types
 

@@ -1,7 +1,7 @@
 """Dates, times and uuids, which SQLite keeps as text.
 
 Only texts that say one thing are read, and a value can name every text that reads as it: that is how rows
-are found by such a column. Beyond Python's calendar they are the texts of `lockstep.far`, where `infinity`
+are found by such a column. Beyond Python's calendar they are the texts of `far`, where `infinity`
 has a zone. An instant is found by it where its text says UTC ("Z" or "+00:00").
 """
 
@@ -12,7 +12,7 @@ import re
 from typing import Any
 from uuid import UUID
 
-from lockstep import far
+from lockstep.datatypes import far
 
 _END_OF_DAY = "24:00:00"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)

@@ -31,7 +31,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from lockstep.canonical import number
+from lockstep.forms.canonical import number
 from lockstep.systems.sqlite import moments
 
 

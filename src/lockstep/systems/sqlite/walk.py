@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lockstep import keys
 from lockstep.errors import Refused
+from lockstep.forms import keys
 from lockstep.ports import KeyPage
 from lockstep.systems.sqlite import cells
 from lockstep.systems.sqlite.client import names, quoted

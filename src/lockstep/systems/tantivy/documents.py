@@ -25,10 +25,10 @@ from uuid import UUID
 
 import msgspec
 
-from lockstep.canonical import canonical
+from lockstep.datatypes.far import Far, time_text
+from lockstep.datatypes.interval import duration
 from lockstep.errors import DataError, DeclarationError
-from lockstep.far import Far, time_text
-from lockstep.interval import duration
+from lockstep.forms.canonical import canonical
 from lockstep.systems.tantivy.client import library
 from lockstep.values import Change, Fingerprint, Held, Key, Meta, Record, Version
 

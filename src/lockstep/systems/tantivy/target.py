@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lockstep.errors import LockstepError, Refused, TargetReplaced
-from lockstep.keys import encode
+from lockstep.forms.keys import encode
 from lockstep.systems.saved.archive import Archive
 from lockstep.systems.tantivy import client, documents
 from lockstep.systems.tantivy.repository import TantivyRepository

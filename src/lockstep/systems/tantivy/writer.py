@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lockstep import keys as key_bytes
 from lockstep.errors import DataError, Refused, TargetReplaced, UsageError
+from lockstep.forms import keys as key_bytes
 from lockstep.ports import Features
 from lockstep.systems.tantivy import documents, pages
 from lockstep.systems.tantivy.client import Place, Standing, damaged, library

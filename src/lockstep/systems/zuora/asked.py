@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from lockstep import keys as key_bytes
-from lockstep.canonical import canonical, fingerprint
 from lockstep.errors import DataError, LockstepError, Refused
+from lockstep.forms import keys as key_bytes
+from lockstep.forms.canonical import canonical, fingerprint
 from lockstep.systems.zuora.account_plan import Wait
 from lockstep.systems.zuora.delivery import Stale
 from lockstep.systems.zuora.failures import Declined, Failed, Unsure

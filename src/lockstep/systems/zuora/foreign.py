@@ -10,8 +10,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from lockstep import keys as key_bytes
 from lockstep.errors import DataError
+from lockstep.forms import keys as key_bytes
 from lockstep.systems.zuora.account_plan import AccountPlan
 from lockstep.systems.zuora.asked import Asked, asked_of, number_of, rejected
 from lockstep.systems.zuora.catalogue import Catalogue, assert_sold, named_by

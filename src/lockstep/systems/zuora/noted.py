@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from lockstep import keys as key_bytes
-from lockstep.notes import Amendment, Note, Notes
+from lockstep.forms import keys as key_bytes
+from lockstep.ports.notes import Amendment, Note, Notes
 from lockstep.systems.zuora.models import Account
 from lockstep.systems.zuora.records import decoded, encoded
 from lockstep.values import Change, Fingerprint, Key, Meta, Version

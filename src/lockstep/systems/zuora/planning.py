@@ -9,7 +9,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from lockstep.errors import DataError
-from lockstep.steps import Steps
+from lockstep.ports.steps import Steps
 from lockstep.systems.zuora.account_plan import AccountPlan, removal
 from lockstep.systems.zuora.asked import Asked, rejected
 from lockstep.systems.zuora.catalogue import Catalogue, assert_sold, named_by

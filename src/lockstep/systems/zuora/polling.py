@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from lockstep import keys
 from lockstep.errors import Refused
+from lockstep.forms import keys
 from lockstep.ports import Capture, Caught, FeedLag
 from lockstep.systems.zuora.callouts import Callouts, Listener
 from lockstep.systems.zuora.client import Client

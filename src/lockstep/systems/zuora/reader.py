@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, TypeVar
 
-from lockstep import keys
 from lockstep.errors import Refused, TooMuch
+from lockstep.forms import keys
 from lockstep.ports import MOST_BYTES, MOST_ROWS, KeyPage
 from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.columns import Objects, ObjectTable, asked

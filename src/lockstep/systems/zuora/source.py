@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from lockstep import keys
 from lockstep.catalog import Catalog
 from lockstep.errors import DataError, LockstepError, Refused
+from lockstep.forms import keys
 from lockstep.systems.zuora.callouts import Callouts
 from lockstep.systems.zuora.client import Client
 from lockstep.systems.zuora.columns import Objects

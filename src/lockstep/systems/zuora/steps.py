@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from lockstep.effective import Timeline
 from lockstep.errors import DataError
-from lockstep.steps import Sides, Steps
+from lockstep.ports.steps import Sides, Steps
 from lockstep.systems.zuora.account_plan import AccountPlan
 from lockstep.systems.zuora.actions import Action, DateRules
 from lockstep.systems.zuora.asked import Asked, asked_of, rejected

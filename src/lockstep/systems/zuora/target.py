@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from lockstep import keys as key_bytes
 from lockstep.errors import DataError, LockstepError, Refused
-from lockstep.notes import Amendment, Note, Notes
+from lockstep.forms import keys as key_bytes
 from lockstep.ports import Source
+from lockstep.ports.notes import Amendment, Note, Notes
 from lockstep.systems.zuora.asked import number_of
 from lockstep.systems.zuora.columns import set_by
 from lockstep.systems.zuora.drift import Drift

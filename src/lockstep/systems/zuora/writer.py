@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from lockstep.errors import DataError, Refused, TargetReplaced, Unreachable
-from lockstep.notes import Notes
 from lockstep.ports import Features
-from lockstep.steps import Steps
+from lockstep.ports.notes import Notes
+from lockstep.ports.steps import Steps
 from lockstep.systems.zuora.actions import DateRules
 from lockstep.systems.zuora.asked import Asked, asked_of, number_of, rejected
 from lockstep.systems.zuora.catalogue import Catalogue

@@ -1,0 +1,1 @@
+"""Values that databases hold and Python has no type for."""

@@ -1,0 +1,128 @@
+"""Full spans: what is hinted of a source where its log alone is not enough, and why."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from lockstep.declaration.mapping import Mapping
+from lockstep.engine.lease import Lease
+from lockstep.engine.points import passing
+from lockstep.engine.recipe import recipe
+from lockstep.errors import Refused
+from lockstep.ports import Capture, Reader, Source
+from lockstep.state.generations import Consumer
+from lockstep.state.store import Store
+from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
+
+log = logging.getLogger("lockstep")
+
+
+class Spanned(NamedTuple):
+    """A consumer of which every key is hinted. `reason`: in words."""
+
+    consumer: Consumer
+    mapping: Mapping
+    reason: str
+    trust: Trust
+
+
+class FullSpans:
+    """Hints full spans for the consumers of one source."""
+
+    def __init__(self, source: Source, store: Store, lease: Lease) -> None:
+        self._source = source
+        self._store = store
+        self._lease = lease
+
+    def hint(
+        self,
+        spans: Sequence[Spanned],
+        capture: Capture,
+        recoding: Collection[int],
+    ) -> None:
+        """Full spans of the root for consumers that cannot rely on the log alone; durable, then noted. The
+        ledger of those in `recoding` stays the one of their code of before, until that is known."""
+        if not spans:
+            return
+        reader = self._source.reader()
+        try:
+            for consumer, mapping, reason, trust in spans:
+                if trust is Trust.TARGET:
+                    log.warning(
+                        "mapping %s: %s. So every key is derived again and compared with what the target "
+                        "holds; nobody needs to do anything.",
+                        *(mapping.name, reason),
+                    )
+                else:
+                    log.info("mapping %s: all keys are derived: %s", mapping.name, reason)
+                store = self._store
+                if not store.positions.of(consumer.id) or consumer.source != self._source.name:
+                    end = store.journal.end()
+                    begin = partial(store.positions.begin_at, consumer=consumer.id, source=self._source.name)
+                    self._lease.under(partial(begin, offset=end))
+                hint = Hint(
+                    mapping.root.table.name,
+                    span=EVERYTHING,
+                    reason="backfill",
+                    trust=trust,
+                    token=capture.token,
+                    at=time.time(),
+                )
+                store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
+                passing("hinted")
+                noted = partial(
+                    store.backfills.begin,
+                    consumer=consumer.id,
+                    reason=reason,
+                    total=_estimate(reader, mapping),
+                )
+                self._lease.under(noted)
+                code: dict[str, Any] = (
+                    {} if consumer.id in recoding else {"version": mapping.version, "recipe": recipe(mapping)}
+                )
+                self._lease.under(
+                    partial(
+                        store.generations.set_consumer,
+                        consumer=consumer.id,
+                        source=self._source.name,
+                        state="running",
+                        reason=None,
+                        **code,
+                    )
+                )
+        finally:
+            reader.close()
+
+    def hint_others(self, hole: str | None, lost: str | None, capture: Capture, mine: set[int]) -> None:
+        """Full spans for consumers that are worked elsewhere, or later, and not `mine`. Nobody knows here
+        what they read."""
+        store, live = self._store, self._store.generations.consumers("running", "stopped")
+        others = [
+            one
+            for one in (*store.generations.beside(self._source.name), *live)
+            if one.source == self._source.name and one.id not in mine
+        ]
+        trust = Trust.LEDGER if hole is None else Trust.TARGET
+        why = "capture began" if hole is None else f"the log has a hole: {hole}"
+        span = Hint("", span=EVERYTHING, reason="backfill", trust=trust, token=capture.token, at=time.time())
+        for one in others:
+            if lost is not None:
+                end = store.journal.end()
+                self._lease.under(partial(store.positions.forget, consumer=one.id))
+                self._lease.under(
+                    partial(store.positions.begin_at, consumer=one.id, source=one.source, offset=end)
+                )
+            store.journal.append([Entry(consumer_stream(one.id), Lane.BULK, 0, (span,))])
+            total = store.ledger.count(one.id)
+            self._lease.under(partial(store.backfills.begin, consumer=one.id, reason=why, total=total))
+
+
+def _estimate(reader: Reader, mapping: Mapping) -> int:
+    try:
+        return reader.estimate(mapping.root.table)
+    except Refused:  # the table is held, or will be
+        return 0
