@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from lockstep import keys
+from lockstep.forms import keys
 from lockstep.systems.postgres import Postgres
 from lockstep.systems.sql import summing, totals
 from lockstep.systems.sql.target import SQLTarget

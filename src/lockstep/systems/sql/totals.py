@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from lockstep.canonical import wrap64
+from lockstep.forms.canonical import wrap64
 from lockstep.systems.sql.companion import Companion
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.proof import Hash, has_proof, hashed
