@@ -14,7 +14,7 @@ import lockstep as ls
 from lockstep.cli.main import cli
 from lockstep.operations.standing import Ill
 from lockstep.operations.status import status
-from lockstep.systems.postgres.changes import Changes
+from lockstep.systems.postgres.following.changes import Changes
 from lockstep.testing.proxy import Proxy
 from lockstep.values import Hint
 from tests.accidents.world import Product
@@ -95,7 +95,7 @@ def test_a_position_that_does_not_advance_while_the_source_does(
         until(lambda: product.agrees() and not ills(product), 60)
         with monkeypatch.context() as stuck:
             stuck.setattr(Changes, "take_finished", nothing)
-            stuck.setattr("lockstep.systems.postgres.feed.lsn.text", lambda position: "0/1")
+            stuck.setattr("lockstep.systems.postgres.following.feed.lsn.text", lambda position: "0/1")
             end = time.monotonic() + 60
             while not any(ill.kind == "behind" for ill in ills(product, patience=2).values()):
                 product.do("UPDATE tags SET name = name || '.'")

@@ -19,7 +19,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from lockstep.systems.postgres.client import Address
-from lockstep.systems.postgres.replication import Stream
+from lockstep.systems.postgres.following.replication import Stream
 from lockstep.testing.proxy import Proxy
 from tests.pairs.world import SCHEMA, Following, World, until
 

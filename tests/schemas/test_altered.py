@@ -20,7 +20,7 @@ def shop(tmp_path: Path, postgres_url: str) -> Shop:
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lockstep.systems.postgres.feed.WATCH", 0.2)
+    monkeypatch.setattr("lockstep.systems.postgres.following.feed.WATCH", 0.2)
 
 
 def done(shop: Shop, statements: list[str]) -> None:

@@ -117,7 +117,7 @@ def test_a_publication_of_somebody_else_that_goes_via_the_root(
     tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing can be noted in it, so only who follows all the while sees what comes and goes."""
-    monkeypatch.setattr("lockstep.systems.postgres.feed.WATCH", 0.2)
+    monkeypatch.setattr("lockstep.systems.postgres.following.feed.WATCH", 0.2)
     user = "plain_" + postgres_url.rpartition("_")[2]
     events = Events(tmp_path, postgres_url, user)
     password = psycopg.conninfo.conninfo_to_dict(postgres_url)["password"]

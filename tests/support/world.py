@@ -27,7 +27,7 @@ from lockstep.operations.opened import existing
 from lockstep.operations.run import RunResult, run
 from lockstep.operations.verify import verify
 from lockstep.state.store import Store
-from lockstep.systems.postgres import feed as postgres_feed
+from lockstep.systems.postgres.following import feed as postgres_feed
 from lockstep.systems.sqlite import SQLite, feed
 from lockstep.values import EVERYTHING, Entry, Hint, Lane, source_stream
 

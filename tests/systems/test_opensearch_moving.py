@@ -14,8 +14,8 @@ from lockstep.errors import Declined, SystemError_, TargetReplaced, Unreachable
 from lockstep.forms import keys
 from lockstep.ports import ADOPTING
 from lockstep.systems.opensearch import OpenSearch
+from lockstep.systems.opensearch.adopting.foreign import ForeignIndex
 from lockstep.systems.opensearch.client import Client
-from lockstep.systems.opensearch.foreign import ForeignIndex
 from lockstep.systems.opensearch.writer import IndexWriter
 from lockstep.testing.servers import OpenSearchHandle
 from lockstep.values import Change, Fingerprint, Meta, Status, version

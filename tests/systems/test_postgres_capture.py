@@ -9,7 +9,8 @@ import pytest
 from tests.systems.postgres_db import Db, table, told
 
 from lockstep.errors import Refused, Unreachable
-from lockstep.systems.postgres import Postgres, capture, lsn, publishing
+from lockstep.systems.postgres import Postgres, lsn
+from lockstep.systems.postgres.following import capture, publishing
 from lockstep.testing.servers import PostgresServer
 from lockstep.values import FeedMark
 
@@ -226,7 +227,7 @@ def test_a_table_that_is_not_there_is_held_and_the_others_are_followed(db: Db) -
 
 
 def test_making_a_slot_says_what_it_waits_for(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lockstep.systems.postgres.capture.SLOT_SECONDS", 0.3)
+    monkeypatch.setattr("lockstep.systems.postgres.following.capture.SLOT_SECONDS", 0.3)
     other = db.connect()
     other.execute("INSERT INTO a VALUES (1)")
     with pytest.raises(Unreachable, match="open transactions") as waiting:

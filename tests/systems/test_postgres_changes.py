@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.systems.postgres_db import table, told
 
-from lockstep.systems.postgres.changes import Changes
-from lockstep.systems.postgres.pgoutput import UNCHANGED, Value
-from lockstep.systems.postgres.visibility import widened
+from lockstep.systems.postgres.following.changes import Changes
+from lockstep.systems.postgres.following.pgoutput import UNCHANGED, Value
+from lockstep.systems.postgres.reading.visibility import widened
 from lockstep.values import EVERYTHING
 
 USERS = table("users", "id company email", joins="company email")

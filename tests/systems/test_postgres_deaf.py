@@ -43,7 +43,7 @@ def exhaust(stream: Iterator[Caught]) -> None:
 
 
 def test_a_log_that_falls_silent_is_noticed(db: Db, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lockstep.systems.postgres.feed.SILENCE", 1.5)
+    monkeypatch.setattr("lockstep.systems.postgres.following.feed.SILENCE", 1.5)
     follower = db.follow(B)
     with follower.open() as stream:
         next(stream)
@@ -72,7 +72,7 @@ def test_a_target_that_falls_silent_after_its_last_answer_is_unreachable(
 
 
 def test_a_log_that_is_only_quiet_is_not_taken_for_silent(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lockstep.systems.postgres.feed.SILENCE", 1.5)
+    monkeypatch.setattr("lockstep.systems.postgres.following.feed.SILENCE", 1.5)
     follower = db.follow(B)
     began = time.monotonic()
     with follower.open() as stream:
@@ -84,7 +84,7 @@ def test_a_log_that_is_only_quiet_is_not_taken_for_silent(db: Db, monkeypatch: p
 def test_a_question_that_is_never_answered_is_given_up(
     db: Db, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lockstep.systems.postgres.capture.SLOT_SECONDS", 1.0)
+    monkeypatch.setattr("lockstep.systems.postgres.following.capture.SLOT_SECONDS", 1.0)
     reader, feed = db.reader(), db.source.feed()
     with reader.snapshot() as snapshot:
         assert snapshot.keys(B, EVERYTHING, 1).keys == []
@@ -124,7 +124,7 @@ def test_publishing_a_table_does_not_make_others_wait_behind_it(
     db: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Adding it waits for whoever alters it; those who come next wait behind us, so not for long."""
-    monkeypatch.setattr("lockstep.systems.postgres.publishing.LOCK_SECONDS", 1)
+    monkeypatch.setattr("lockstep.systems.postgres.following.publishing.LOCK_SECONDS", 1)
     db.follow(B)
     db.execute("CREATE TABLE c(id int PRIMARY KEY)")
     other = db.connect()

@@ -12,8 +12,8 @@ from tests.systems.postgres_db import Db, Follower, patiently, table, told, wait
 from lockstep.errors import Unreachable
 from lockstep.forms import keys
 from lockstep.ports import Caught, WakingFeed
-from lockstep.systems.postgres import feed as postgres_feed
 from lockstep.systems.postgres import lsn
+from lockstep.systems.postgres.following import feed as postgres_feed
 from lockstep.testing.servers import PostgresServer
 from lockstep.values import Table
 
@@ -107,7 +107,7 @@ def test_a_table_that_is_altered_is_prepared_again_before_its_rows_are_passed_on
 def test_a_table_that_is_dropped_ends_the_stream_to_be_prepared_again(
     db: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lockstep.systems.postgres.feed.WATCH", 0.0)
+    monkeypatch.setattr("lockstep.systems.postgres.following.feed.WATCH", 0.0)
     follower = db.follow(A, B)
     with follower.open() as stream:
         next(stream)

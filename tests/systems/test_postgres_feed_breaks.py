@@ -138,7 +138,9 @@ def test_truncate_is_a_full_span(db: Db) -> None:
 
 @pytest.mark.parametrize("statement", ["DROP PUBLICATION lockstep", "SELECT pg_drop_replication_slot('{}')"])
 def test_what_is_taken_away_is_made_again(db: Db, statement: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lockstep.systems.postgres.feed.WATCH", 0.5)  # 18 goes on without its publication
+    monkeypatch.setattr(
+        "lockstep.systems.postgres.following.feed.WATCH", 0.5
+    )  # 18 goes on without its publication
     follower = db.follow(B)
     mark = follower.keep()
     db.execute(statement.format(db.name), "INSERT INTO b VALUES (1)")

@@ -37,7 +37,7 @@ def test_rows_of_partitions_are_rows_of_their_table(
 ) -> None:
     if via_root:
         db.execute("CREATE PUBLICATION lockstep FOR TABLE p WITH (publish_via_partition_root = true)")
-        monkeypatch.setattr("lockstep.systems.postgres.publishing._options", lambda *_: None)
+        monkeypatch.setattr("lockstep.systems.postgres.following.publishing._options", lambda *_: None)
     follower = db.follow(P)
     assert db.ask("SELECT pubviaroot FROM pg_publication") is via_root
     db.execute(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockstep.systems.postgres.pgoutput import (
+from lockstep.systems.postgres.following.pgoutput import (
     UNCHANGED,
     Begin,
     Commit,

@@ -17,7 +17,7 @@ from lockstep.errors import Refused, Unreachable
 from lockstep.place import StateUrl
 from lockstep.state.store import Store
 from lockstep.systems.postgres import Postgres, lsn
-from lockstep.systems.postgres.replica import _written
+from lockstep.systems.postgres.reading.replica import _written
 from lockstep.testing.servers import PostgresServer, PostgresStandby
 from lockstep.values import Change, Fetch, Fingerprint, Meta, version
 
@@ -154,7 +154,7 @@ def test_a_standby_that_is_behind_what_was_read_is_waited_for(db: Db) -> None:
 def test_end_to_end(
     pair: tuple[PostgresServer, PostgresStandby], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lockstep.systems.postgres.feed.WATCH", 0.2)
+    monkeypatch.setattr("lockstep.systems.postgres.following.feed.WATCH", 0.2)
     primary, standby = pair
     with primary.temporary_database() as url:
         wait_until(standby.caught_up)

@@ -20,8 +20,8 @@ from lockstep.errors import CannotSum
 from lockstep.forms import keys
 from lockstep.forms.canonical import wrap64
 from lockstep.ports import SummingSnapshot
-from lockstep.systems.postgres import summing
-from lockstep.systems.postgres.snapshot import PostgresSnapshot
+from lockstep.systems.postgres.reading import summing
+from lockstep.systems.postgres.reading.snapshot import PostgresSnapshot
 from lockstep.values import EVERYTHING, Branch, Key, Span, Tally
 
 DDL = (

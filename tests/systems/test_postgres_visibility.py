@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 from tests.systems.postgres_db import Db, table, told, wait_until
 
-from lockstep.systems.postgres import Postgres, visibility
+from lockstep.systems.postgres import Postgres
+from lockstep.systems.postgres.reading import visibility
 from lockstep.testing.servers import PostgresServer
 
 T = table("t", "id v")

@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import lockstep as ls
 from lockstep.effective import together
 from lockstep.systems import zuora
-from lockstep.systems.zuora.actions import DateRules
-from lockstep.systems.zuora.drift import Policy
 from lockstep.systems.zuora.models import plus_months
+from lockstep.systems.zuora.plans.actions import DateRules
+from lockstep.systems.zuora.plans.drift import Policy
 from lockstep.twins.zuora.server import ZuoraTwin
 from tests.twins.api import Api, opened, per_unit
 

@@ -7,7 +7,7 @@ import datetime as dt
 from pathlib import Path
 
 import lockstep as ls
-from lockstep.systems.zuora.callouts import Callouts
+from lockstep.systems.zuora.tables.callouts import Callouts
 
 
 class Subscribed(ls.Model, table="subscriptions"):

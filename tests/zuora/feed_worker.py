@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import lockstep as ls
-from lockstep.systems.zuora.callouts import Callouts
+from lockstep.systems.zuora.tables.callouts import Callouts
 from tests.zuora.feed_app import pipeline_of
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import lockstep as ls
 from lockstep.forms.keys import encode
 from lockstep.systems import zuora
-from lockstep.systems.zuora.writer import ZuoraWriter
+from lockstep.systems.zuora.writing.writer import ZuoraWriter
 from lockstep.twins.zuora.server import ZuoraTwin
 from lockstep.values import Change, Fingerprint, Meta, Outcome, Status, version
 from tests.twins.api import Api

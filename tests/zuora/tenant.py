@@ -6,7 +6,9 @@ import datetime as dt
 from typing import Any
 
 from lockstep.effective import Span
-from lockstep.systems.zuora.actions import (
+from lockstep.systems.zuora.accounts.found import FoundPlan, FoundSubscription
+from lockstep.systems.zuora.models import plus_months
+from lockstep.systems.zuora.plans.actions import (
     Action,
     AddProduct,
     CancelSubscription,
@@ -21,8 +23,6 @@ from lockstep.systems.zuora.actions import (
     TermsAndConditions,
     UpdateProduct,
 )
-from lockstep.systems.zuora.found import FoundPlan, FoundSubscription
-from lockstep.systems.zuora.models import plus_months
 
 FOREVER = dt.date.max
 

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from lockstep.effective import Change, Moment, Timeline
 from lockstep.errors import DataError
-from lockstep.systems.zuora.actions import (
+from lockstep.systems.zuora.models import Account, Contact, Rate, Rates, Subscription, Term, Tier
+from lockstep.systems.zuora.plans.actions import (
     Action,
     CancelSubscription,
     ChangePlan,
@@ -25,8 +26,7 @@ from lockstep.systems.zuora.actions import (
     TermsAndConditions,
     UpdateProduct,
 )
-from lockstep.systems.zuora.models import Account, Contact, Rate, Rates, Subscription, Term, Tier
-from lockstep.systems.zuora.orders import Planned, planned
+from lockstep.systems.zuora.plans.orders import Planned, planned
 from tests.zuora.tenant import Tenant
 
 START, MARCH, APRIL, MAY = dt.date(2026, 1, 1), dt.date(2026, 3, 3), dt.date(2026, 4, 1), dt.date(2026, 5, 1)

@@ -14,7 +14,7 @@ import pytest
 
 import lockstep as ls
 from lockstep.errors import DeclarationError, Refused
-from lockstep.systems.zuora.callouts import MOST_BYTES, Callouts, Listener
+from lockstep.systems.zuora.tables.callouts import MOST_BYTES, Callouts, Listener
 from lockstep.twins.zuora.faults import Fault
 from lockstep.twins.zuora.server import ZuoraTwin
 from lockstep.values import Table

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 import lockstep as ls
 from lockstep.errors import DeclarationError, Refused
-from lockstep.systems.zuora.client import Client
-from lockstep.systems.zuora.failures import Declined, Failed, NotDone, Unsure
-from lockstep.systems.zuora.pace import Pace
+from lockstep.systems.zuora.api.client import Client
+from lockstep.systems.zuora.api.failures import Declined, Failed, NotDone, Unsure
+from lockstep.systems.zuora.api.pace import Pace
 from lockstep.twins.zuora.faults import Fault
 from lockstep.twins.zuora.server import ZuoraTwin
 

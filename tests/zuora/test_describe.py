@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lockstep.errors import Refused
-from lockstep.systems.zuora.client import Client
-from lockstep.systems.zuora.describe import described, object_names
-from lockstep.systems.zuora.xml import NoTree, tree
+from lockstep.systems.zuora.api.client import Client
+from lockstep.systems.zuora.api.describe import described, object_names
+from lockstep.systems.zuora.api.xml import NoTree, tree
 
 DOCUMENTED = b"""<?xml version="1.0" encoding="UTF-8"?>
 <object>

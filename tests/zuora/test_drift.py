@@ -11,7 +11,7 @@ import pytest
 
 import lockstep as ls
 from lockstep.errors import DeclarationError
-from lockstep.systems.zuora.drift import Policy
+from lockstep.systems.zuora.plans.drift import Policy
 from lockstep.twins.zuora.server import ZuoraTwin
 from lockstep.twins.zuora.users import PERSON, SERVICE
 from tests.twins.api import Api, sign_in

@@ -18,8 +18,8 @@ import pytest
 
 import lockstep as ls
 from lockstep.errors import Refused
-from lockstep.systems.zuora.client import Client
-from lockstep.systems.zuora.describe import described
+from lockstep.systems.zuora.api.client import Client
+from lockstep.systems.zuora.api.describe import described
 from lockstep.twins.zuora.faults import Fault
 from lockstep.twins.zuora.server import ZuoraTwin
 from lockstep.values import Table
@@ -187,8 +187,8 @@ def test_credentials_that_are_missing_or_wrong(api: Api, typed: Typed) -> None:
 
 def test_a_tenant_that_lists_no_objects(api: Api, zuora_twin: ZuoraTwin, monkeypatch: Any) -> None:
     """The documents have the description of one object only: then those that they name are asked for."""
-    from lockstep.systems.zuora import explored
-    from lockstep.systems.zuora.failures import Declined
+    from lockstep.systems.zuora.api.failures import Declined
+    from lockstep.systems.zuora.tables import explored
 
     def none(client: object) -> None:
         raise Declined("GET /v1/describe: nobody knows it", "", (50000040,))

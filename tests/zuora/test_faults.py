@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from lockstep.errors import LeaseLost
 from lockstep.ports.notes import Amendment, Note
 from lockstep.systems import zuora
-from lockstep.systems.zuora.noted import Noted, key_of
-from lockstep.systems.zuora.writer import ZuoraWriter
+from lockstep.systems.zuora.writing.noted import Noted, key_of
+from lockstep.systems.zuora.writing.writer import ZuoraWriter
 from lockstep.twins.zuora.faults import Fault
 from lockstep.twins.zuora.server import ZuoraTwin
 from lockstep.values import Status

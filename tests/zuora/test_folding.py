@@ -15,10 +15,10 @@ from msgspec.structs import replace
 
 from lockstep.effective import Timeline
 from lockstep.errors import DataError
-from lockstep.systems.zuora.folding import Segment, folded
-from lockstep.systems.zuora.found import FoundPlan, FoundSubscription, rates_of
+from lockstep.systems.zuora.accounts.folding import Segment, folded
+from lockstep.systems.zuora.accounts.found import FoundPlan, FoundSubscription, rates_of
 from lockstep.systems.zuora.models import Rate
-from lockstep.systems.zuora.orders import planned
+from lockstep.systems.zuora.plans.orders import planned
 from tests.zuora.tenant import FOREVER, Tenant
 from tests.zuora.wishes import START, WISHES
 

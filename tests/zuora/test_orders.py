@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from lockstep.effective import Timeline
 from lockstep.errors import DataError
 from lockstep.systems.zuora.models import Rates, Subscription
-from lockstep.systems.zuora.orders import Planned, planned
+from lockstep.systems.zuora.plans.orders import Planned, planned
 from tests.zuora.tenant import FOREVER, Tenant
 from tests.zuora.wishes import DAYS, LOOKS, NAMES, START, WISHES
 

@@ -11,7 +11,9 @@ from msgspec.structs import replace
 
 from lockstep.effective import Change, Timeline
 from lockstep.errors import DataError
-from lockstep.systems.zuora.actions import (
+from lockstep.systems.zuora.accounts.found import with_held
+from lockstep.systems.zuora.models import Rate, Subscription, Term
+from lockstep.systems.zuora.plans.actions import (
     Action,
     CancelSubscription,
     CreateSubscription,
@@ -19,9 +21,7 @@ from lockstep.systems.zuora.actions import (
     Resume,
     Suspend,
 )
-from lockstep.systems.zuora.found import with_held
-from lockstep.systems.zuora.models import Rate, Subscription, Term
-from lockstep.systems.zuora.orders import planned
+from lockstep.systems.zuora.plans.orders import planned
 from tests.zuora.tenant import Tenant
 
 START, MARCH, APRIL, MAY = (dt.date(2026, month, 1) for month in (1, 3, 4, 5))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lockstep.effective import Timeline
 from lockstep.systems.zuora.models import Rates, Subscription, Term
-from lockstep.systems.zuora.orders import planned
+from lockstep.systems.zuora.plans.orders import planned
 from tests.zuora.tenant import Tenant
 from tests.zuora.wishes import DAYS, LOOKS, START, rates
 

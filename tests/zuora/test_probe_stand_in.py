@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lockstep.errors import UsageError
-from lockstep.systems.zuora.client import Client
-from lockstep.systems.zuora.probed import Change, changes, fate
-from lockstep.systems.zuora.recording import recorded
+from lockstep.systems.zuora.api.client import Client
+from lockstep.systems.zuora.probe.probed import Change, changes, fate
+from lockstep.systems.zuora.probe.recording import recorded
 from lockstep.twins.zuora.server import ZuoraTwin
 from tests.twins.api import Api, subscribed
 from tests.twins.tenant import on

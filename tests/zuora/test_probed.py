@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockstep.systems.zuora.probed import Change, Recorded, changes, fate
+from lockstep.systems.zuora.probe.probed import Change, Recorded, changes, fate
 
 START = dt.date(2025, 1, 1)
 

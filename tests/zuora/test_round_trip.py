@@ -20,7 +20,7 @@ from lockstep.forms.canonical import canonical, fingerprint
 from lockstep.forms.keys import encode
 from lockstep.systems.zuora.models import Account, Contact, Rate, Rates, Subscription
 from lockstep.systems.zuora.records import record_of
-from lockstep.systems.zuora.writer import ZuoraWriter
+from lockstep.systems.zuora.writing.writer import ZuoraWriter
 from lockstep.testing.writer_hooks import DONE, same
 from lockstep.twins.zuora.server import ZuoraTwin
 from lockstep.values import Change, Meta, Outcome, Status, version

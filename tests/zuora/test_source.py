@@ -17,9 +17,9 @@ import pytest
 import lockstep as ls
 from lockstep.errors import DataError, Refused
 from lockstep.forms import keys
-from lockstep.systems.zuora.polling import ZuoraFeed
-from lockstep.systems.zuora.reader import ZuoraReader, ZuoraSnapshot
-from lockstep.systems.zuora.source import ZuoraTables
+from lockstep.systems.zuora.tables.polling import ZuoraFeed
+from lockstep.systems.zuora.tables.reader import ZuoraReader, ZuoraSnapshot
+from lockstep.systems.zuora.tables.source import ZuoraTables
 from lockstep.testing.source_world import walk
 from lockstep.twins.zuora.faults import Fault
 from lockstep.twins.zuora.server import ZuoraTwin

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockstep.errors import DataError
-from lockstep.systems.zuora import actions as ours
-from lockstep.systems.zuora.actions import DateRules, Subscribed
 from lockstep.systems.zuora.models import Rate, Rates
-from lockstep.systems.zuora.orders import planned
+from lockstep.systems.zuora.plans import actions as ours
+from lockstep.systems.zuora.plans.actions import DateRules, Subscribed
+from lockstep.systems.zuora.plans.orders import planned
 from lockstep.twins.zuora.engine.catalogue import ProductCharge, ProductPlan, flat
 from lockstep.twins.zuora.engine.requests import AddProduct
 from tests.twins import tenant as twin

@@ -14,7 +14,7 @@ import pytest
 
 import lockstep as ls
 from lockstep.errors import DeclarationError, NothingYet
-from lockstep.systems.zuora.drift import Policy
+from lockstep.systems.zuora.plans.drift import Policy
 from lockstep.twins.zuora.server import ZuoraTwin
 from tests.twins.api import Api
 from tests.zuora import app

@@ -9,9 +9,9 @@ from contextlib import closing
 import pytest
 
 from lockstep.ports.notes import Amendment, Note
-from lockstep.systems.zuora.failures import Declined
-from lockstep.systems.zuora.noted import Noted, key_of
-from lockstep.systems.zuora.writer import ZuoraWriter
+from lockstep.systems.zuora.api.failures import Declined
+from lockstep.systems.zuora.writing.noted import Noted, key_of
+from lockstep.systems.zuora.writing.writer import ZuoraWriter
 from lockstep.twins.zuora.faults import Fault
 from lockstep.twins.zuora.server import ZuoraTwin
 from lockstep.values import Status

@@ -10,8 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from lockstep.ports.notes import Amendment, Note
-from lockstep.systems.zuora.noted import Leaving, Noted, key_of
-from lockstep.systems.zuora.writer import ZuoraWriter
+from lockstep.systems.zuora.writing.noted import Leaving, Noted, key_of
+from lockstep.systems.zuora.writing.writer import ZuoraWriter
 from lockstep.twins.zuora.server import ZuoraTwin
 from lockstep.values import Status
 from tests.twins.api import Api

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from lockstep.systems.zuora.account_plan import AccountPlan, Move
-from lockstep.systems.zuora.actions import DateRules
-from lockstep.systems.zuora.found import FoundSubscription
-from lockstep.systems.zuora.requests import MOST, requests_of
+from lockstep.systems.zuora.accounts.found import FoundSubscription
+from lockstep.systems.zuora.plans.account_plan import AccountPlan, Move
+from lockstep.systems.zuora.plans.actions import DateRules
+from lockstep.systems.zuora.writing.requests import MOST, requests_of
 
 TODAY = dt.date(2026, 2, 1)
 

@@ -12,7 +12,7 @@ from lockstep.engine.writing.opening import StoredNotes
 from lockstep.place import Place
 from lockstep.ports.notes import Amendment, Note
 from lockstep.state.store import Store
-from lockstep.systems.zuora.noted import Intent, Known, Moved, Noted, key_of
+from lockstep.systems.zuora.writing.noted import Intent, Known, Moved, Noted, key_of
 from lockstep.values import Key
 
 A, B = key_of("A-1"), key_of("A-2")

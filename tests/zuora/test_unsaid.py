@@ -8,11 +8,11 @@ from typing import Any, cast
 import pytest
 
 from lockstep.errors import DataError
-from lockstep.systems.zuora.account_plan import account_plan, removal
-from lockstep.systems.zuora.actions import DateRules
-from lockstep.systems.zuora.client import Client
+from lockstep.systems.zuora.accounts.tree import FoundAccount, whole
+from lockstep.systems.zuora.api.client import Client
 from lockstep.systems.zuora.models import Account, Contact
-from lockstep.systems.zuora.tree import FoundAccount, whole
+from lockstep.systems.zuora.plans.account_plan import account_plan, removal
+from lockstep.systems.zuora.plans.actions import DateRules
 
 TODAY = dt.date(2026, 2, 1)
 BARE = FoundAccount(

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import lockstep as ls
-from lockstep.systems.zuora.actions import DateRules
+from lockstep.systems.zuora.plans.actions import DateRules
 from tests.zuora import app
 
 

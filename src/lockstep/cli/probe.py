@@ -13,8 +13,8 @@ from lockstep.cli.verb import print_json, settings, verb
 from lockstep.errors import LockstepError, UsageError
 
 if TYPE_CHECKING:
-    from lockstep.systems.zuora.probed import Recorded
-    from lockstep.systems.zuora.recorded_files import Probes
+    from lockstep.systems.zuora.probe.probed import Recorded
+    from lockstep.systems.zuora.probe.recorded_files import Probes
 
 
 @verb(
@@ -56,7 +56,7 @@ def command(what: str, command_line: tuple[str, ...], account: str, records: Pat
             "nothing to probe" if what == "zuora" else f"`probe {what}` takes no command",
             "lockstep probe zuora --account A -- COMMAND; or probe start, do it, and probe stop.",
         )
-    from lockstep.systems.zuora.recorded_files import Probes
+    from lockstep.systems.zuora.probe.recorded_files import Probes
 
     probes = Probes(records, account)
     if what == "stop":
@@ -79,7 +79,7 @@ def command(what: str, command_line: tuple[str, ...], account: str, records: Pat
 def _tell(probes: Probes, ended: int | None) -> None:
     """What befell since the probe was begun; `ended`: the exit code of the command, if there was one."""
     from lockstep.cli.probe_drawing import drawn
-    from lockstep.systems.zuora.probed import changes, counted
+    from lockstep.systems.zuora.probe.probed import changes, counted
 
     before = probes.begun()
     after = _read(probes.account)
@@ -101,7 +101,7 @@ def _tell(probes: Probes, ended: int | None) -> None:
 
 
 def _read(account: str) -> list[Recorded]:
-    from lockstep.systems.zuora.recording import recorded
+    from lockstep.systems.zuora.probe.recording import recorded
     from lockstep.systems.zuora.system import Zuora
 
     client = Zuora.from_env().connect()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lockstep.systems.zuora.probed import Change, Recorded, counted, fate, label
+from lockstep.systems.zuora.probe.probed import Change, Recorded, counted, fate, label
 
 _SIGNS = {"created": "+", "removed": "-", "superseded": "x", "cut short": "<", "extended": ">"}
 _SIGNS |= {"same": "=", "changed": "~", "restored": "^", "touched": "."}

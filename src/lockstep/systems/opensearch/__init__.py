@@ -15,13 +15,13 @@ from lockstep.forms import keys
 from lockstep.ports import Loss
 from lockstep.systems.opensearch.builds import Builds
 from lockstep.systems.opensearch.check import check
-from lockstep.systems.opensearch.check_place import check_place
 from lockstep.systems.opensearch.client import Auth, Client, Verify
 from lockstep.systems.opensearch.flavour import ELASTICSEARCH, OPENSEARCH, Flavour
-from lockstep.systems.opensearch.holding import fields, losses
 from lockstep.systems.opensearch.layout import Layout, checked_name
-from lockstep.systems.opensearch.places import Snapshots, declared
-from lockstep.systems.opensearch.repository import SnapshotRepository
+from lockstep.systems.opensearch.losses.holding import fields, losses
+from lockstep.systems.opensearch.saved.check_place import check_place
+from lockstep.systems.opensearch.saved.places import Snapshots, declared
+from lockstep.systems.opensearch.saved.repository import SnapshotRepository
 from lockstep.systems.opensearch.writer import LARGEST_REQUEST, IndexWriter
 from lockstep.values import Finding, Identity, Key, Record
 

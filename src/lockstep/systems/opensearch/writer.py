@@ -8,9 +8,9 @@ from typing import Any
 from lockstep.errors import CannotSum, Refused, SystemError_, Unreachable
 from lockstep.ports import Features
 from lockstep.systems.opensearch import bulk, layout, wire
+from lockstep.systems.opensearch.adopting.foreign import ForeignIndex
 from lockstep.systems.opensearch.client import Client, NotSent
 from lockstep.systems.opensearch.creating import create_index
-from lockstep.systems.opensearch.foreign import ForeignIndex
 from lockstep.systems.opensearch.layout import Layout
 from lockstep.systems.opensearch.pace import Pace
 from lockstep.systems.opensearch.reasons import BUSY, reason

@@ -24,11 +24,11 @@ from lockstep.systems.postgres import names
 from lockstep.systems.postgres.catalog import catalog
 from lockstep.systems.postgres.check import check
 from lockstep.systems.postgres.client import READING_SECONDS, Address
-from lockstep.systems.postgres.feed import PostgresFeed
+from lockstep.systems.postgres.following.feed import PostgresFeed
 from lockstep.systems.postgres.keytext import parse_keys
-from lockstep.systems.postgres.reader import PostgresReader
-from lockstep.systems.postgres.replica import ReplicaReader
-from lockstep.systems.postgres.writer import LONGEST_NAME, PostgresDialect
+from lockstep.systems.postgres.reading.reader import PostgresReader
+from lockstep.systems.postgres.reading.replica import ReplicaReader
+from lockstep.systems.postgres.target.writer import LONGEST_NAME, PostgresDialect
 from lockstep.systems.sql.target import TOMBSTONES, SQLTarget
 from lockstep.values import Finding, Key, Table
 

@@ -9,15 +9,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lockstep.errors import LockstepError
-from lockstep.systems.postgres import logical, names, tables
+from lockstep.systems.postgres import names, tables
 from lockstep.systems.postgres.check_tables import check_tables
 from lockstep.systems.postgres.client import Address, Connection
 from lockstep.systems.postgres.faults import mapped
-from lockstep.systems.postgres.logical import Publication, Slot
+from lockstep.systems.postgres.following import logical
+from lockstep.systems.postgres.following.logical import Publication, Slot
+from lockstep.systems.postgres.following.publishing import OPTIONS
+from lockstep.systems.postgres.following.replication import Stream
 from lockstep.systems.postgres.names import literal, quoted
-from lockstep.systems.postgres.publishing import OPTIONS
-from lockstep.systems.postgres.replica import no_standby, system
-from lockstep.systems.postgres.replication import Stream
+from lockstep.systems.postgres.reading.replica import no_standby, system
 from lockstep.systems.postgres.tables import TableInfo
 from lockstep.values import Finding, Table
 

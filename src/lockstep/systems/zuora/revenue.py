@@ -12,8 +12,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from lockstep.effective import Timeline
 from lockstep.errors import DataError
-from lockstep.systems.zuora.client import Client
-from lockstep.systems.zuora.object_query import Json, among, rows
+from lockstep.systems.zuora.api.client import Client
+from lockstep.systems.zuora.api.object_query import Json, among, rows
 
 Revenue = dict[str, Timeline[Decimal]]
 """By currency."""

@@ -10,11 +10,11 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from lockstep.errors import DeclarationError
-from lockstep.systems.zuora.actions import DateRules
-from lockstep.systems.zuora.callouts import Callouts
-from lockstep.systems.zuora.client import Client
-from lockstep.systems.zuora.drift import Drift, Policy
-from lockstep.systems.zuora.source import ZuoraTables
+from lockstep.systems.zuora.api.client import Client
+from lockstep.systems.zuora.plans.actions import DateRules
+from lockstep.systems.zuora.plans.drift import Drift, Policy
+from lockstep.systems.zuora.tables.callouts import Callouts
+from lockstep.systems.zuora.tables.source import ZuoraTables
 from lockstep.systems.zuora.target import ZuoraAccounts
 
 _VARIABLES = ("ZUORA_URL", "ZUORA_CLIENT_ID", "ZUORA_CLIENT_SECRET")

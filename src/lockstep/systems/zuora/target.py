@@ -12,11 +12,11 @@ from lockstep.errors import DataError, LockstepError, Refused
 from lockstep.forms import keys as key_bytes
 from lockstep.ports import Source
 from lockstep.ports.notes import Amendment, Note, Notes
-from lockstep.systems.zuora.asked import number_of
-from lockstep.systems.zuora.columns import set_by
-from lockstep.systems.zuora.drift import Drift
+from lockstep.systems.zuora.plans.drift import Drift
 from lockstep.systems.zuora.revenue import Revenue, revenue
-from lockstep.systems.zuora.writer import ZuoraWriter
+from lockstep.systems.zuora.tables.columns import set_by
+from lockstep.systems.zuora.writing.asked import number_of
+from lockstep.systems.zuora.writing.writer import ZuoraWriter
 from lockstep.values import Finding, Key, Record, Table
 
 if TYPE_CHECKING:

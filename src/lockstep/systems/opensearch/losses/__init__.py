@@ -1,0 +1,1 @@
+"""What searches would see of a record: each field's type decides, the mapping grows. Nothing is written."""

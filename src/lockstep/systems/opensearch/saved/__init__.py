@@ -1,0 +1,1 @@
+"""Saved states of an index, by the cluster's snapshot API."""

@@ -1,0 +1,1 @@
+"""What has changed: the log of a server, by logical decoding, as hints; and all that has to stand for it."""

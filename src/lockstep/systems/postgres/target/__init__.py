@@ -1,0 +1,1 @@
+"""Tables as targets: what the SQL writer (`systems/sql`) is told of PostgreSQL."""

@@ -1,0 +1,1 @@
+"""HTTP to a tenant: tokens, limits, failures, object queries, descriptions."""

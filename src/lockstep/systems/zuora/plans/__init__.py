@@ -1,0 +1,1 @@
+"""From an account as it is and as it should be to order actions. Pure."""

@@ -1,0 +1,1 @@
+"""What befalls an account's records: recorded before and after, and compared."""

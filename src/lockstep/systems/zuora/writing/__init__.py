@@ -1,0 +1,1 @@
+"""A batch of accounts written: planned, noted, sent until there is a definite answer, settled."""

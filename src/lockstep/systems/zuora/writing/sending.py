@@ -1,0 +1,130 @@
+"""Sends the requests of a batch: each is noted before it is sent, and settled once it has its answer.
+
+At no time two requests are open that change one account: one that brings a subscription over changes both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from lockstep.systems.zuora.accounts.reading import Several
+from lockstep.systems.zuora.writing.asked import Asked, definite, number_of
+from lockstep.systems.zuora.writing.moving import Moves
+from lockstep.systems.zuora.writing.noted import Intent, Known, Moved, Noted, key_of, note_of
+from lockstep.values import Key, Status
+
+_DONE = (Status.APPLIED, Status.UNCHANGED)
+
+
+class Sending:
+    """Of one batch. `deliver`: sends a request until there is a definite answer; its error, or None."""
+
+    def __init__(
+        self,
+        noted: Noted,
+        several: Several,
+        deliver: Callable[[Intent], Exception | None],
+        asked: Mapping[Key, Asked],
+        moves: Moves,
+    ) -> None:
+        self._noted, self._several, self._deliver = noted, several, deliver
+        self._asked, self._moves = asked, moves
+        self._open: dict[str, Exception] = {}
+        """By account number, why nobody can say what became of a request that changes it."""
+
+    def close(self, accounts: Iterable[Key]) -> None:
+        """Requests of earlier batches, or of another process, whose fate is open: nothing new is planned for
+        an account before there is an answer."""
+        some = list(accounts)
+        open_ = self._noted.intents(list(dict.fromkeys([*some, *self._moves.movers(some)])))
+        if not open_:
+            return
+        answers = self._several.each(self._deliver, list(open_.values()))
+        closed: list[Key] = []
+        done: dict[Key, tuple[Known, bytes | None]] = {}
+        sent: dict[Key, bytes | None] = {}
+        moved: list[Moved] = []
+        for (key, intent), error in zip(open_.items(), answers, strict=True):
+            if error is not None and not definite(error):
+                self._doubt({key, *(key_of(one.account) for one in intent.moves)}, error)
+                continue
+            closed.append(key)
+            if error is None:
+                moved += intent.moves
+                if intent.last:
+                    done[key] = (intent.known, intent.account)
+                elif intent.account is not None:
+                    sent[key] = intent.account
+        self._noted.settle(closed, done, moved, sent)
+        self._moves.arrived(moved)
+
+    def send(self, some: Mapping[Key, Asked]) -> None:
+        """The next request of each that changes what no other does at the time: noted, then sent."""
+        going = self._apart(some)
+        if not going:
+            return
+        made = {key: one.intend() for key, one in going.items()}
+        self._noted.intend(
+            {key: intent for key, (intent, _) in made.items()},
+            {key: known for key, (_, known) in made.items()},
+        )
+        answers = self._several.each(self._deliver, [intent for intent, _ in made.values()])
+        closed: list[Key] = []
+        moved: list[Moved] = []
+        for (key, one), (intent, _), error in zip(going.items(), made.values(), answers, strict=True):
+            if one.answered(error):
+                closed.append(key)
+            elif error is not None:
+                self._doubt({key, *(key_of(each.account) for each in intent.moves)}, error)
+            if error is None:
+                moved += intent.moves
+        self._moves.arrived(moved)
+        self.settle(closed, moved)
+        if any(one.tries for one in going.values() if one.outcome is None):
+            time.sleep(0.2)  # what holds an account's lock is another order, at work for a moment
+
+    def _apart(self, some: Mapping[Key, Asked]) -> dict[Key, Asked]:
+        """Those that may be sent at one time. Where an account of no change of the batch is touched, its own
+        open request comes first, and the plan, which may have been made before it, is made anew."""
+        others = {key_of(number) for one in some.values() for number in one.touched} - self._asked.keys()
+        opened = set(self._noted.intents(list(others))) if others else set()
+        if opened:
+            self.close(opened)
+        going: dict[Key, Asked] = {}
+        taken: set[str] = set()
+        for key, one in some.items():
+            shut = next((number for number in one.touched if number in self._open), None)
+            if shut is not None:
+                one.doubt(self._open[shut])
+            elif opened & {key_of(number) for number in one.touched}:
+                one.requests = []
+            elif not taken & one.touched:
+                taken |= one.touched
+                going[key] = one
+        return going
+
+    def _doubt(self, accounts: Iterable[Key], error: Exception) -> None:
+        for key in accounts:
+            self._open[number_of(key)] = error
+            one = self._asked.get(key)
+            if one is not None and one.outcome is None:
+                one.doubt(error)
+
+    def settle(self, closed: Sequence[Key] = (), moved: Sequence[Moved] = ()) -> None:
+        """These requests had their answers; what is done by now is noted so, and what was sent of a change
+        that is not done: else the next one would take it for an edit by others. Where all is done but what
+        waits, that is all."""
+        done = {}
+        sent: dict[Key, bytes | None] = {}
+        for key, one in self._asked.items():
+            if one.outcome is not None and one.outcome.status in _DONE and not one.settled:
+                done[key] = one.done
+                one.settled = True
+                continue
+            if one.only_waits and one.account is not None and one.before != one.account:
+                one.before, one.sent = one.account, True
+            if one.sent:
+                sent[key] = note_of(one.before)
+                one.sent = False
+        self._noted.settle(closed, done, moved, sent)
