@@ -206,6 +206,10 @@ class Pipeline:
             )
         return self.mappings[name]
 
+    def filling(self, target: Target) -> list[Mapping]:
+        """Every mapping of a target."""
+        return [one for one in self.mappings.values() if one.target.name == target.name]
+
     def sources(self) -> dict[str, Source]:
         """Every source by name."""
         return {mapping.source.name: mapping.source for mapping in self.mappings.values()}

@@ -189,8 +189,12 @@ class Door:
 
     def readers(self) -> str | None:
         """What readers find in place of what is ours; None where they find that."""
-        there = self.foreign() if isinstance(self._writer, AdoptingWriter) else None
+        there = self.foreign_if_any()
         return there.readers() if isinstance(there, Copying) else None
+
+    def foreign_if_any(self) -> Foreign | None:
+        """What others left there; None where the target cannot be taken over."""
+        return self._writer.foreign() if isinstance(self._writer, AdoptingWriter) else None
 
     def move_readers(self) -> Moving:
         """See `Copying`. Raises Declined where records were taken over in place."""

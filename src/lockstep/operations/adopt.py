@@ -16,7 +16,7 @@ from lockstep.agreement.report import Progress
 from lockstep.declaration.mapping import Mapping
 from lockstep.declaration.pipeline import Pipeline, require_pipeline
 from lockstep.engine import points
-from lockstep.engine.consumers.beginning import begin_consumer
+from lockstep.engine.consumers.beginning import begin_anew, begin_consumer
 from lockstep.engine.hints.addressed import addressed
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
@@ -24,7 +24,8 @@ from lockstep.engine.writing.opening import door_to
 from lockstep.errors import Declined
 from lockstep.guard.door import Door
 from lockstep.guard.policies import POLICIES, Closed
-from lockstep.operations.opened import looking, opened
+from lockstep.operations.opened import closed_door, looking, opened
+from lockstep.operations.readers import lost
 from lockstep.ports import ADOPTING, Reader
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
@@ -91,6 +92,8 @@ def _plan(
         consumer = None if store is None else store.generations.consumer(declared.name, declared.target.name)
         live = None if store is None else store.generations.live(declared.target.name)
         number, marker = (live[1], live[2]) if live else (1, None)
+        if live and _lost(declared, number, store):
+            number, marker, consumer = number + 1, None, None
         rows = store.ledger.count(consumer.id) if store is not None and consumer is not None else 0
         if not _stands(declared, number):
             return _nothing(declared)
@@ -112,6 +115,9 @@ def _take(
 ) -> Adopted:
     begun = time.time()
     lease = Lease(store)
+    live = store.generations.live(declared.target.name)
+    if live and _lost(declared, live[1], store):
+        _anew(pipeline, declared, store, lease)
     live = store.generations.live(declared.target.name)
     known = store.generations.consumer(declared.name, declared.target.name)
     with _Open(declared, live[1] if live else 1, store, lease) as (door, reader):
@@ -147,6 +153,17 @@ def _take(
         text = f"had {declared.target.name} taken over ({outcome}): {said}"
         store.events.note(Kind.ADOPTED, declared.name, text, who=user(), numbers=dict(answer.counts))
         return answer
+
+
+def _lost(declared: Mapping, number: int, store: Store | None) -> bool:
+    """Whether the build that an earlier adoption made is gone."""
+    with closed_door(declared, number, store) as door:
+        return lost(door)
+
+
+def _anew(pipeline: Pipeline, declared: Mapping, store: Store, lease: Lease) -> None:
+    """Another build takes the place of one that is gone: of that nothing is known any more."""
+    lease.under(lambda epoch: begin_anew(store, epoch, pipeline.filling(declared.target)))
 
 
 def _stands(declared: Mapping, number: int) -> bool:

@@ -9,8 +9,8 @@ from msgspec import Struct
 from lockstep.database import Access
 from lockstep.declaration.mapping import Mapping
 from lockstep.declaration.pipeline import Pipeline, require_pipeline
+from lockstep.engine.consumers.beginning import begin_anew
 from lockstep.engine.hints.addressed import addressed
-from lockstep.engine.recipe import recipe
 from lockstep.errors import DeclarationError, Declined
 from lockstep.operations.opened import closed_door, consumer_of, existing, parse_keys
 from lockstep.operations.readers import assert_moved
@@ -74,12 +74,7 @@ def backfill(
             assert_moved(declared, consumer.number, store)
             _room(declared, consumer.number + 1, store)
             epoch = store.draw_epoch()  # a run that lost its lock must not go on with the old one
-            generation, _, _ = store.generations.begin(epoch, declared.target.name)
-            for other in pipeline.mappings.values():
-                if other.target.name == declared.target.name:
-                    store.generations.begin_consumer(
-                        epoch, other.name, generation, other.source.name, other.version, recipe(other)
-                    )
+            begin_anew(store, epoch, pipeline.filling(declared.target))
             fresh = consumer_of(store, mapping, declared.target.name)
             note(f"a new build, {fresh.number}, of {declared.target.name}", generation=fresh.number)
             return Asked(mapping, total, fresh.number, None)

@@ -23,6 +23,7 @@ from lockstep.guard.policies import POLICIES, Closed
 from lockstep.limits import Numbers
 from lockstep.operations.adopt import OnProgress
 from lockstep.operations.opened import looking, opened
+from lockstep.operations.readers import assert_not_lost
 from lockstep.ports import ADOPTING, Moving
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
@@ -122,6 +123,8 @@ def _door(declared: Mapping, store: Store | None, lease: Lease | None) -> Iterat
         door_to(declared.target, live[1], store, lease, declared.guard, policies)
     ) as door:
         found = door.identity()
+        if found is None:
+            assert_not_lost(declared, live[1], store, door)
         if found is None or found.marker != live[2]:
             half = found is not None and found.marker == ADOPTING + live[2]
             raise Declined(

@@ -69,12 +69,14 @@ class Generational(Protocol):
     """A target that can hold several builds side by side, one of which is searched."""
 
     def searched(self) -> int | None:
-        """The generation that readers see; None where none is."""
+        """The generation that readers see; None where none is, or where they see what one was made of,
+        until a person moves them (`Copying`)."""
         ...
 
     def point(self, generation: int) -> None:
         """Makes readers see this build, from one moment to the next: no read fails meanwhile, and none sees
-        both or neither. Safe to repeat. TargetReplaced where there is no such build, or it lacks a marker."""
+        both or neither; where they see what it was made of, they stay there. Safe to repeat. TargetReplaced
+        where there is no such build, or it lacks a marker."""
         ...
 
     def remove(self, generation: int, marker: str) -> None:

@@ -63,7 +63,7 @@ class Builder:
         self.pipeline = pipeline
         self.store = store
         self.target = target
-        self.mappings = [one for one in pipeline.mappings.values() if one.target.name == target.name]
+        self.mappings = pipeline.filling(target)
         self._unasked = unasked
         self._on_progress = on_progress or (lambda now: None)
         self._stop = stop or threading.Event()

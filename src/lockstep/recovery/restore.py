@@ -16,7 +16,6 @@ from lockstep.engine.holds.target_watch import identity_text
 from lockstep.engine.points import passing
 from lockstep.errors import Declined
 from lockstep.operations.opened import closed_door, existing
-from lockstep.operations.readers import assert_moved
 from lockstep.operations.reason import require_reason
 from lockstep.ports import Generational
 from lockstep.recovery import asking
@@ -88,8 +87,6 @@ def restore(
                 f"To put saved state {saved.id} in its place all the same: --replace. To look at it first: "
                 "--beside, or `lockstep drill`.",
             )
-        if live is not None and not beside:
-            assert_moved(builder.mappings[0], live.number, store)
         before = None if live is None else known_records(store, live)
         if live is not None and not beside and not despite_holds:
             asking.nothing_held(store, live)

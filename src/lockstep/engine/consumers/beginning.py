@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from functools import partial
 
 from lockstep.declaration.mapping import Mapping
@@ -26,6 +27,15 @@ def consumer_of(mapping: Mapping, store: Store, lease: Lease, *, claims: bool) -
     lease.under(partial(store.generations.note_claims, consumer=made.id, claims=claims))
     passing("begun")
     return made
+
+
+def begin_anew(store: Store, epoch: int, mappings: Sequence[Mapping]) -> None:
+    """A live build in place of one that is given up, with a consumer for each mapping of its target."""
+    generation, _, _ = store.generations.begin(epoch, mappings[0].target.name)
+    for one in mappings:
+        store.generations.begin_consumer(
+            epoch, one.name, generation, one.source.name, one.version, recipe(one)
+        )
 
 
 def begin_consumer(mapping: Mapping, store: Store, lease: Lease) -> Consumer:

@@ -26,9 +26,10 @@ class Builds:
         self._alias = alias
 
     def searched(self) -> int | None:
-        """The generation that the public alias leads to. Raises Refused where that is not one of ours."""
+        """The generation that the public alias leads to; None where readers find what one was made of. Raises
+        Refused where they find anything else that is not ours."""
         there = self._standing(Layout(self._alias, 0))
-        if not there.searched:
+        if not there.searched or there.taken_over is not None:
             return None
         found = generation_of(self._alias, there.searched[0])
         if len(there.searched) > 1 or found is None:
@@ -39,7 +40,8 @@ class Builds:
         return found
 
     def point(self, generation: int) -> None:
-        """Moves the public alias, once all of the build can be searched."""
+        """Moves the public alias, once all of the build can be searched. Where readers find what it was
+        made of they stay there, until a person moves them."""
         names = Layout(self._alias, generation)
         for _ in range(_TRIES):
             there = self._standing(names)
@@ -50,6 +52,8 @@ class Builds:
                     "Restore it, or build it anew.",
                 )
             assert_answering(self._client, names.index, "readers are not sent there")
+            if there.taken_over is not None and there.made == names.index:
+                return  # a person moves them, when they have seen it: `moving`
             if self._leads(names) or self._moved(names, there):
                 return
         raise Unreachable(
@@ -126,6 +130,8 @@ class Builds:
     def _standing(self, names: Layout) -> Standing:
         """What stands there. Raises Refused where something that is not Lockstep's has the public name."""
         there = standing(self._client, names)
+        if there.taken_over is not None:
+            return there
         if names.alias in there.indices or any(there.indices[name] is None for name in there.searched):
             problem = there.problem(names, self._client.flavour, creating=False)
             assert problem is not None

@@ -6,30 +6,42 @@ from typing import NamedTuple
 
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.flavour import Flavour
-from lockstep.systems.opensearch.layout import Layout, adopted_of, marker_of
+from lockstep.systems.opensearch.layout import Layout, adopted_of, generation_of, marker_of
 from lockstep.values import Finding
 
 
 class Standing(NamedTuple):
     """The indices found under our names, each with its marker, or None where it is not Lockstep's.
 
-    `searched`: those that the public alias leads to. `taken_over`: the index of others that ours was made of,
-    until readers are moved.
+    `searched`: those that the public alias leads to. `taken_over`: the index of others that a generation was
+    made of, until readers are moved; `made`: that generation's index; `blocked`: a move of readers that was
+    broken off has left it without writes.
     """
 
     indices: dict[str, str | None]
     searched: tuple[str, ...]
     taken_over: str | None = None
+    made: str | None = None
+    blocked: bool = False
 
     def problem(self, names: Layout, flavour: Flavour, *, creating: bool) -> Finding | None:
         """What stands in the way, with its mend."""
         alias, index = names.alias, names.index
         subject = f"{flavour.title.lower()}:{alias}"
-        if self.taken_over is not None and not creating and index not in self.searched:
+        if self.taken_over is not None and not creating and self.made not in self.searched:
+            if self.blocked:
+                return Finding(
+                    subject,
+                    f"the index {self.taken_over} takes no writes: moving its readers to {self.made} was "
+                    "broken off",
+                    "Run it again, and it goes on: `lockstep move-readers MAPPING`. To let applications "
+                    f'write until then: PUT /{self.taken_over}/_settings {{"index.blocks.write": null}}',
+                    blocks=False,
+                )
             return Finding(
                 subject,
                 f"applications that search {alias} still find the index {self.taken_over}, which was taken "
-                f"over into {index}",
+                f"over into {self.made}",
                 "Move them when `lockstep verify` shows what you expect: `lockstep move-readers MAPPING`.",
                 blocks=False,
             )
@@ -65,9 +77,29 @@ class Standing(NamedTuple):
 
 def standing(client: Client, names: Layout) -> Standing:
     """Asks what is there. A name that does not exist is no error."""
-    path = f"/{names.alias},{names.index}?ignore_unavailable=true&allow_no_indices=true&expand_wildcards=none"
-    answer = client.ask("GET", f"{path}&filter_path=*.aliases,*.mappings._meta") or {}
-    indices = {name: marker_of(found.get("mappings")) for name, found in answer.items()}
+    path = f"/{names.alias},{names.index},{names.alias}-g*?ignore_unavailable=true&allow_no_indices=true"
+    path += "&expand_wildcards=open,closed&filter_path=*.aliases,*.mappings._meta"
+    path += ",*.settings.index.uuid,*.settings.index.blocks"
+    answer = client.ask("GET", path) or {}
     searched = tuple(name for name, found in answer.items() if names.alias in found.get("aliases", {}))
-    ours = adopted_of(answer.get(names.index, {}).get("mappings"))
-    return Standing(indices, searched, None if ours is None else ours.name)
+    indices = {
+        name: marker_of(found.get("mappings"))
+        for name, found in answer.items()
+        if name in (names.alias, names.index, *searched)
+    }
+    public = names.alias if names.alias in answer else next(iter(searched), "")
+    uuid = answer.get(public, {}).get("settings", {}).get("index", {}).get("uuid")
+    notes = {
+        name: note
+        for name, found in answer.items()
+        if generation_of(names.alias, name) is not None
+        and (note := adopted_of(found.get("mappings"))) is not None
+        and (note.uuid == uuid or name == names.index)
+    }
+    made = next((name for name, note in notes.items() if note.uuid == uuid), next(iter(notes), None))
+    if made is None:
+        return Standing(indices, searched)
+    blocked = notes[made].blocked and answer.get(public, {}).get("settings", {}).get("index", {}).get(
+        "blocks"
+    )
+    return Standing(indices, searched, notes[made].name, made, bool(blocked))

@@ -7,19 +7,24 @@ no alias, the marker that was saved begun, and cut off before anything was noted
 `restoring` in its mapping          the cluster copies files; the note says for which marker, from what
 the marker                          done: the alias through which it is written was made before
 
+A build that was made of an index of others, which readers still find, keeps the note of that, so that they
+can be moved to it.
+
 A note is put into the mapping as soon as the cluster has the index, while its shards are still being copied.
 Before the marker replaces it, nobody takes the index for a build of Lockstep's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from typing import Any
 
-from lockstep.errors import Refused, SystemError_, Unreachable
+from lockstep.errors import Declined, Refused, SystemError_, Unreachable
 from lockstep.systems.opensearch import layout
 from lockstep.systems.opensearch.client import Client
+from lockstep.systems.opensearch.indices import origin_of
 from lockstep.systems.opensearch.layout import Layout, Restoring
 from lockstep.systems.opensearch.origins import primaries, snapshots_of
 from lockstep.systems.opensearch.saved.places import Shelf, is_turn
@@ -79,13 +84,13 @@ class Restore:
             if not self._of_this():
                 self._client.ask("DELETE", f"/{index}")
                 return False
-            self._put(mappings, {"restoring": mark._asdict()})
+            self._put(mappings, {"restoring": mark._asdict(), **self._taken_over(mappings)})
         elif begun != mark:
             raise self._taken(begun.marker if begun else marker)
         if not self._copied(note):
             return False
         self._open()
-        self._put(mappings, {"marker": mark.marker})
+        self._put(mappings, {"marker": mark.marker, **self._taken_over(mappings)})
         return True
 
     def _found(self) -> dict[str, Any] | None:
@@ -133,6 +138,15 @@ class Restore:
     def _put(self, mappings: Any, mark: dict[str, Any]) -> None:
         body = {"_meta": layout.marked(mappings, mark)}
         self._client.ask("PUT", f"/{self._names.index}/_mapping", body)
+
+    def _taken_over(self, mappings: Any) -> dict[str, Any]:
+        """The note of what it was made of, where readers find that still."""
+        note = layout.adopted_of(mappings)
+        with contextlib.suppress(Declined):  # they find several: whoever moves them says so
+            found = origin_of(self._client, self._names)
+            if note is not None and found is not None and found.uuid == note.uuid:
+                return {"adopted": note._asdict()}
+        return {}
 
     def _open(self) -> None:
         """Gives it the alias through which it is written: now it is a build like any other."""
