@@ -23,8 +23,8 @@ from typing import Any
 
 from lockstep.errors import Declined, Refused, SystemError_, Unreachable
 from lockstep.systems.opensearch import layout
+from lockstep.systems.opensearch.adopting.indices import origin_of
 from lockstep.systems.opensearch.client import Client
-from lockstep.systems.opensearch.indices import origin_of
 from lockstep.systems.opensearch.layout import Layout, Restoring
 from lockstep.systems.opensearch.origins import primaries, snapshots_of
 from lockstep.systems.opensearch.saved.places import Shelf, is_turn
