@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lockstep.agreement.report import Progress
+from lockstep.cli import output
 from lockstep.errors import Disagreement, Refused, StateInUse, TargetReplaced, UsageError
 from lockstep.guard.policy import HeldBack
 from lockstep.operations.verify import verify
@@ -64,8 +65,35 @@ def test_changes_while_nobody_ran_are_found(world: RecoveryWorld) -> None:
     world.do(
         "UPDATE users SET email = 'meanwhile@example.com' WHERE id = 5", "DELETE FROM users WHERE id = 6"
     )
-    restore(world.pipeline())
+    done = restore(world.pipeline())
+    assert (done.redriven, done.derived) == (3, 5)
     assert world.build(2) == world.derived()
+
+
+def test_what_only_waited_is_told_as_that(tmp_path: Path) -> None:
+    """Nothing was written since the saved state; what changed meanwhile waited in the source's log."""
+    world = saved_world(tmp_path)
+    world.do("UPDATE users SET email = 'meanwhile@example.com' WHERE id IN (5, 6)")
+    rehearsed = drill(world.pipeline())
+    assert (rehearsed.redriven, rehearsed.derived) == (0, 2)
+    wipe(world)
+    done = restore(world.pipeline())
+    assert (done.redriven, done.derived) == (0, 2)
+    said = "nothing was written since; 2 keys of changes that waited"
+    assert output.redriven(done.redriven, done.derived) == said
+
+
+@pytest.mark.parametrize(
+    ("hinted", "derived", "said"),
+    [
+        (None, 4_000, "all keys: 4,000 derived and compared"),
+        (3, 3, "3 keys, for what changed since"),
+        (3, 1, "3 keys, for what changed since"),  # those before a crash are not counted
+        (1, 3, "1 key, for what changed since, and 2 keys of changes that waited"),
+    ],
+)
+def test_what_was_done_of_keys_is_said(hinted: int | None, derived: int, said: str) -> None:
+    assert output.redriven(hinted, derived) == said
 
 
 def test_it_needs_no_journal(world: RecoveryWorld) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     lockstep drill users --every 7d
     """,
     answer="""
-    {"target", "snapshot", "records", "redriven", "age", "seconds": {STEP: 1.5}}
+    {"target", "snapshot", "records", "redriven", "derived", "age", "seconds": {STEP: 1.5}}
     age: of the saved state, in seconds; seconds.whole: the time to recover.
     With --every, one object a line.
     """,
@@ -60,9 +60,9 @@ def _one(
         print_json(done, one_line=one_line)
         return
     out = output.console()
-    redriven = "all keys" if done.redriven is None else output.count(done.redriven, "key")
     out.print(f"Saved state {done.snapshot} of {done.target} comes back and agrees.", style="bold")
     restored = output.count(done.records, "record")
     out.print(f"  recovered  in {output.span(done.seconds['whole'])}")
-    out.print(f"  restored   {restored}; {redriven} derived again")
+    out.print(f"  restored   {restored}")
+    out.print(f"  redriven   {output.redriven(done.redriven, done.derived)}")
     out.print(f"  saved      {output.span(done.age)} ago; all since is in the source")

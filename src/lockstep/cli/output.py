@@ -83,6 +83,19 @@ def count(value: int, noun: str, plural: str = "") -> str:
     return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
 
 
+def redriven(hinted: int | None, derived: int) -> str:
+    """What became of keys after a saved state was back: those `hinted` as written or removed since (None:
+    all), and all that were `derived`, among them those of changes that waited to be worked."""
+    if hinted is None:
+        return f"all keys: {derived:,} derived and compared"
+    if derived <= hinted:
+        return f"{count(hinted, 'key')}, for what changed since"
+    waited = count(derived - hinted, "key")
+    if not hinted:
+        return f"nothing was written since; {waited} of changes that waited"
+    return f"{count(hinted, 'key')}, for what changed since, and {waited} of changes that waited"
+
+
 def span(seconds: float | None) -> str:
     """A duration: 12 ms, 3.2 s, 4 min, 2 h 10 min, 3 d 4 h; a dash for none."""
     if seconds is None:

@@ -18,10 +18,11 @@ from lockstep.cli.verb import WHY, print_json, settings, verb
     lockstep restore users --beside
     """,
     answer="""
-    {"target", "snapshot", "generation", "records", "redriven", "reports": [ID],
+    {"target", "snapshot", "generation", "records", "redriven", "derived", "reports": [ID],
      "age", "seconds": {STEP: 1.5}, "live", "damaged": [ID]}
-    records came back with the saved state; redriven keys were derived again,
-    null: all of them. damaged: newer saved states, which were passed over.
+    records came back with the saved state; redriven keys were written or
+    removed since, null: all are hinted; derived: keys derived in all, with
+    those of changes that waited. damaged: newer saved states, passed over.
     """,
 )
 @click.argument("target", required=False, shell_complete=names.targets)
@@ -82,14 +83,13 @@ def command(
         return
     out = output.console()
     where = "is live" if done.live else "stands beside the live one"
-    redriven = "all keys" if done.redriven is None else output.count(done.redriven, "key")
     out.print(f"{done.target} is back and in agreement: generation {done.generation} {where}.", style="bold")
     if not done.live:
         out.print("  next      `restore --replace` makes it live; `lockstep retire --unfinished` removes it")
     for number in done.damaged:
         out.print(f"  damaged   saved state {number} was passed over: `lockstep snapshots --all` says why")
     out.print(f"  saved     {output.count(done.records, 'record')}, from {output.span(done.age)} ago")
-    out.print(f"  redriven  {redriven}, for what changed since")
+    out.print(f"  redriven  {output.redriven(done.redriven, done.derived)}")
     steps = ", ".join(f"{step} {output.span(took)}" for step, took in done.seconds.items() if step != "whole")
     out.print(f"  took      {output.span(done.seconds['whole'])}: {steps}")
     out.print(f"  proof     {', '.join(f'report {number}' for number in done.reports)}")

@@ -89,6 +89,11 @@ class BuildThreads:
                 )
         return all(one.begun and one.caught_up() for one in self._threads)
 
+    @property
+    def derived(self) -> int:
+        """Keys that were derived and settled since the start, by all mappings."""
+        return sum(one.derived for one in self._threads)
+
     def waits(self) -> list[str]:
         """What the mappings wait for, in words."""
         return [f"{one.mapping.name}: {one.waiting}" for one in self._threads if one.waiting]

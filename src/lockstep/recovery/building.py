@@ -47,7 +47,7 @@ class Builder:
 
     Entered, it takes the lock of builds: raises StateInUse when another process has it. `stop`: set it to
     end; then Cancelled is raised, and what is done so far is gone on with when it is asked for again.
-    `unasked`: far fewer records are meant.
+    `unasked`: far fewer records are meant. `derived`: keys that were derived in it so far.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Builder:
         self.store = store
         self.target = target
         self.mappings = pipeline.filling(target)
+        self.derived = 0
         self._unasked = unasked
         self._on_progress = on_progress or (lambda now: None)
         self._stop = stop or threading.Event()
@@ -176,6 +177,7 @@ class Builder:
             yield threads
         finally:
             threads.stop()
+            self.derived += threads.derived
 
     def catch_up(self, build: Build, threads: BuildThreads) -> None:
         """Returns once everything that was in the journal is worked."""

@@ -22,14 +22,16 @@ from lockstep.state.snapshots import Snapshot
 
 
 class Drilled(Struct, frozen=True):
-    """What a rehearsal showed. `records` came back, `redriven` keys were derived again (None: all); `age` of
-    the saved state in seconds: what would be lost were the source lost too; `seconds` by step: `whole` is the
-    time to recover."""
+    """What a rehearsal showed. `records` came back, `redriven` keys had been written or removed since and
+    were hinted (None: all); `derived` were derived, with those of changes that waited; `age` of the saved
+    state in seconds: what would be lost were the source lost too; `seconds` by step: `whole` is the time to
+    recover."""
 
     target: str
     snapshot: int
     records: int
     redriven: int | None
+    derived: int
     age: float
     seconds: dict[str, float]
 
@@ -67,7 +69,13 @@ def drill(
         finally:
             _tear_down(builder, build)
         store.snapshots.proven(saved.id)
-        numbers = {"age": done.age, "records": done.records, "redriven": done.redriven, **done.seconds}
+        numbers = {
+            "age": done.age,
+            "records": done.records,
+            "redriven": done.redriven,
+            "derived": done.derived,
+            **done.seconds,
+        }
         store.drills.end(number, "passed", None, numbers)
         words = f"saved state {saved.id} came back in {done.seconds['whole']:.0f} seconds and agreed"
         store.events.note(Kind.DRILL_PASSED, target.name, words, numbers=numbers)
@@ -85,6 +93,7 @@ def _rehearse(builder: Builder, saved: Snapshot, build: Build) -> Drilled:
         saved.id,
         revived.records,
         revived.redriven,
+        builder.derived,
         time.time() - saved.begun_at,
         {**revived.seconds, "redrive and verify": filled - filling, "whole": filled - begun},
     )

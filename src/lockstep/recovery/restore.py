@@ -30,8 +30,9 @@ from lockstep.state.store import Store
 
 
 class Restored(Struct, frozen=True):
-    """What a restore did. `records` came back with the saved state, `redriven` keys were derived again (None:
-    all); `reports` are the checks that showed agreement; `age` of the saved state and `seconds` by step;
+    """What a restore did. `records` came back with the saved state, `redriven` keys had been written or
+    removed since and were hinted (None: all); `derived` were derived, with those of changes that waited;
+    `reports` are the checks that showed agreement; `age` of the saved state and `seconds` by step;
     `live`: whether it took the live build's place; `damaged`: newer saved states, which were passed over."""
 
     target: str
@@ -39,6 +40,7 @@ class Restored(Struct, frozen=True):
     generation: int
     records: int
     redriven: int | None
+    derived: int
     reports: tuple[int, ...]
     age: float
     seconds: dict[str, float]
@@ -116,6 +118,7 @@ def restore(
             build.number,
             revived.records,
             revived.redriven,
+            builder.derived,
             tuple(report.id for report in reports if report.id is not None),
             time.time() - saved.begun_at,
             {**seconds, "whole": time.monotonic() - begun},
@@ -127,7 +130,12 @@ def restore(
             target.name,
             f"saved state {saved.id} is back and agrees"
             + ("" if beside else f"; generation {build.number} is live"),
-            numbers={"records": done.records, "redriven": done.redriven, "seconds": done.seconds["whole"]},
+            numbers={
+                "records": done.records,
+                "redriven": done.redriven,
+                "derived": done.derived,
+                "seconds": done.seconds["whole"],
+            },
         )
         return done
 

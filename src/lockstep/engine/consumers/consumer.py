@@ -165,6 +165,11 @@ class ConsumerThread(threading.Thread):
                 self._overtake(str(overtaken))
             self._working = None
 
+    @property
+    def derived(self) -> int:
+        """Keys that it has derived and settled since its start."""
+        return self._figures.keys
+
     def _say_running(self) -> None:
         """What stopped it in another run is over, though this one may have to wait for the same."""
         said = partial(self._given.store.generations.set_consumer, consumer=self.consumer.id)

@@ -15,7 +15,7 @@ class Figures:
 
     def __init__(self) -> None:
         self._totals = dict.fromkeys(Status, 0)
-        self._keys = 0
+        self.keys = 0
         self._lags: deque[float] = deque(maxlen=200)
         self._rates: deque[tuple[float, int]] = deque(maxlen=50)
         self._settled_at: float | None = None
@@ -25,7 +25,7 @@ class Figures:
         self._settled_at = time.time()
         for status, number in counts.outcomes.items():
             self._totals[status] += number
-        self._keys += counts.keys
+        self.keys += counts.keys
         self._rates.append((time.monotonic(), counts.keys))
         if counts.lag is not None:
             self._lags.append(counts.lag)
@@ -37,7 +37,7 @@ class Figures:
         span = now - recent[0][0] if recent else 0
         return {
             "settled": self._settled_at,
-            "keys": self._keys,
+            "keys": self.keys,
             "keys_per_second": round(sum(number for _, number in recent) / span) if span > 0.05 else 0,
             "lag_p50": round(lags[len(lags) // 2], 4) if lags else None,
             "lag_p99": round(lags[int(len(lags) * 0.99)], 4) if lags else None,
