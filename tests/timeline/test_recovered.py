@@ -15,6 +15,9 @@ from click.testing import CliRunner, Result
 import lockstep as ls
 from lockstep.cli.main import cli
 from lockstep.engine import points
+from lockstep.errors import Declined
+from lockstep.operations.happening import Told
+from lockstep.recovery.building import Builder
 from lockstep.recovery.deploy import deploy
 from lockstep.recovery.drill import drill
 from lockstep.recovery.restore import restore
@@ -162,3 +165,21 @@ def test_what_befalls_a_build_beside_the_live_one_is_told_as_such(world: Recover
     (stopped,) = [one for one in found if one.kind == "mapping-stopped"]
     assert stopped.text.startswith("build 2, beside the live one: ")
     assert [one.kind for one in found if one.kind.startswith("deploy")] == ["deploy-begun", "deploy-failed"]
+
+
+def test_what_followed_the_sources_is_named(world: RecoveryWorld) -> None:
+    """Where no run goes on, a command follows them: it is no `lockstep run`."""
+    snapshot(world.pipeline())
+    drill(world.pipeline())
+    found = ls.history(world.root / "state").happenings
+    texts = [one.text for one in found if one.kind in (Told.RUN_BEGAN, Told.RUN_ENDED)]
+    began, ended, drilled, over = texts
+    assert began.startswith("by grace@")
+    assert ended == "did all there was to do"
+    assert drilled.startswith("lockstep drill: by grace@")
+    assert over == "lockstep drill: came to its end"
+    broken = mock.patch.object(Builder, "fill", side_effect=Declined("no", "no"))
+    with broken, pytest.raises(Declined):
+        drill(world.pipeline())
+    texts = [one.text for one in ls.history(world.root / "state").happenings if one.kind is Told.RUN_ENDED]
+    assert texts[-1] == "lockstep drill: failed, or was broken off"

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     lockstep drill users --every 7d
     """,
     answer="""
-    {"target", "snapshot", "records", "redriven", "derived", "age", "seconds": {STEP: 1.5}}
+    {"target", "snapshot", "records", "redriven", "derived", "age",
+     "seconds": {STEP: 1.5}}
     age: of the saved state, in seconds; seconds.whole: the time to recover.
     With --every, one object a line.
     """,

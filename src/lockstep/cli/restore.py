@@ -18,8 +18,8 @@ from lockstep.cli.verb import WHY, print_json, settings, verb
     lockstep restore users --beside
     """,
     answer="""
-    {"target", "snapshot", "generation", "records", "redriven", "derived", "reports": [ID],
-     "age", "seconds": {STEP: 1.5}, "live", "damaged": [ID]}
+    {"target", "snapshot", "generation", "records", "redriven", "derived",
+     "reports": [ID], "age", "seconds": {STEP: 1.5}, "live", "damaged": [ID]}
     records came back with the saved state; redriven keys were written or
     removed since, null: all are hinted; derived: keys derived in all, with
     those of changes that waited. damaged: newer saved states, passed over.

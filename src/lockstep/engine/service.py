@@ -28,9 +28,12 @@ _JUMP = 5.0
 
 
 class Service:
-    """Runs a pipeline on its state store. `start`, then `wait` or `until_done`, then `stop`."""
+    """Runs a pipeline on its state store. `start`, then `wait` or `until_done`, then `stop`.
 
-    def __init__(self, pipeline: Pipeline, store: Store) -> None:
+    `command`: on whose behalf, as the timeline names it."""
+
+    def __init__(self, pipeline: Pipeline, store: Store, command: str = "run") -> None:
+        self._command = command
         self._pipeline = pipeline
         self._store = store
         self._stop = threading.Event()
@@ -44,7 +47,7 @@ class Service:
         """Takes the lock, draws an epoch, starts a thread for each source. Raises StateInUse."""
         self._store.lock.take()
         self._lease = Lease(self._store)
-        self._run = self._store.runs.begin(self._lease.epoch)
+        self._run = self._store.runs.begin(self._lease.epoch, self._command)
         self._ready(self._lease)
         for source in self._pipeline.sources().values():
             flow = SourceFlow(self._pipeline, source, self._store, self._lease, self._stop, self._worked())

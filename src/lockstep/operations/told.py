@@ -18,6 +18,7 @@ _OUTCOMES = {
     "stopped": "was stopped",
     "failed": "failed: it could not go on",
 }
+_OF_COMMANDS = {"stopped": "came to its end", "failed": "failed, or was broken off"}
 
 
 def told(store: Store, after: float, until: float) -> Iterator[Happening]:
@@ -60,14 +61,16 @@ def _event(event: Event) -> Happening:
 
 
 def _run(run: RunSpan, *, running: bool) -> Iterator[Happening]:
-    subject = f"run {run.id}"
-    yield Happening(run.started_at, Told.RUN_BEGAN, subject, f"by {run.holder}")
+    subject, named, outcomes = f"run {run.id}", "", _OUTCOMES
+    if run.command not in (None, "run"):  # it followed the sources, as no run went on
+        named, outcomes = f"lockstep {run.command}: ", _OF_COMMANDS
+    yield Happening(run.started_at, Told.RUN_BEGAN, subject, f"{named}by {run.holder}")
     if run.ended_at is not None:
-        text = _OUTCOMES.get(run.outcome or "", f"ended: {run.outcome}")
+        text = named + outcomes.get(run.outcome or "", f"ended: {run.outcome}")
         seconds = _lasted(run.started_at, run.ended_at)
         yield Happening(run.ended_at, Told.RUN_ENDED, subject, text, seconds=seconds)
     elif not (run.newest and running):
-        text = f"{run.holder} was killed, or its machine went down; it was last seen then"
+        text = f"{named}{run.holder} was killed, or its machine went down; it was last seen then"
         seconds = _lasted(run.started_at, run.seen_at)
         yield Happening(run.seen_at, Told.RUN_DIED, subject, text, seconds=seconds)
 

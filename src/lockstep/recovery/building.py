@@ -47,7 +47,8 @@ class Builder:
 
     Entered, it takes the lock of builds: raises StateInUse when another process has it. `stop`: set it to
     end; then Cancelled is raised, and what is done so far is gone on with when it is asked for again.
-    `unasked`: far fewer records are meant. `derived`: keys that were derived in it so far.
+    `command`: on whose behalf, for the timeline. `unasked`: far fewer records are meant.
+    `derived`: keys that were derived in it so far.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Builder:
         pipeline: Pipeline,
         store: Store,
         target: Target,
+        command: str,
         *,
         unasked: bool = False,
         on_progress: OnProgress | None = None,
@@ -68,7 +70,7 @@ class Builder:
         self._unasked = unasked
         self._on_progress = on_progress or (lambda now: None)
         self._stop = stop or threading.Event()
-        self._sources = FollowedSources(pipeline, store, self.mappings)
+        self._sources = FollowedSources(pipeline, store, self.mappings, command)
 
     def __enter__(self) -> Self:
         self.store.build_lock.take()

@@ -77,7 +77,7 @@ def deploy(
         )
     with (
         existing(pipeline, Access.RUN) as store,
-        Builder(pipeline, store, target, on_progress=on_progress, stop=stop) as builder,
+        Builder(pipeline, store, target, "deploy", on_progress=on_progress, stop=stop) as builder,
     ):
         builder.pointing.finish()  # what a deploy that was broken off had still to do
         live = next(iter(store.builds.of(target.name, "live")), None)

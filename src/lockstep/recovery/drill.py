@@ -53,7 +53,7 @@ def drill(
     restorable(target).close()
     with (
         existing(pipeline, Access.RUN) as store,
-        Builder(pipeline, store, target, on_progress=on_progress, stop=stop) as builder,
+        Builder(pipeline, store, target, "drill", on_progress=on_progress, stop=stop) as builder,
     ):
         saved = chosen(store, target, snapshot)
         for left in store.builds.of(target.name, "scratch"):

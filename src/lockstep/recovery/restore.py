@@ -76,7 +76,9 @@ def restore(
     begun = time.monotonic()
     with (
         existing(pipeline, Access.RUN) as store,
-        Builder(pipeline, store, target, unasked=fewer, on_progress=on_progress, stop=stop) as builder,
+        Builder(
+            pipeline, store, target, "restore", unasked=fewer, on_progress=on_progress, stop=stop
+        ) as builder,
     ):
         builder.pointing.finish()
         live = next(iter(store.builds.of(target.name, "live")), None)

@@ -24,7 +24,7 @@ def retire(
     """
     require_reason(why)
     target = target_named(pipeline, name)
-    with existing(pipeline, Access.RUN) as store, Builder(pipeline, store, target) as builder:
+    with existing(pipeline, Access.RUN) as store, Builder(pipeline, store, target, "retire") as builder:
         builder.pointing.finish()
         states = ("kept", "building", "scratch") if unfinished else ("kept",)
         found = store.builds.of(target.name, *states)

@@ -61,7 +61,7 @@ def rollback(
     begun = time.monotonic()
     with (
         existing(pipeline, Access.RUN) as store,
-        Builder(pipeline, store, target, on_progress=on_progress, stop=stop) as builder,
+        Builder(pipeline, store, target, "rollback", on_progress=on_progress, stop=stop) as builder,
     ):
         builder.pointing.finish()
         live = next(iter(store.builds.of(target.name, "live")), None)

@@ -15,9 +15,10 @@ _LOOK_EVERY = 2.0
 
 
 class FollowedSources:
-    """Whoever follows the sources of these mappings. `begin`, `look` often, `stop`."""
+    """Whoever follows the sources of these mappings, for a command. `begin`, `look` often, `stop`."""
 
-    def __init__(self, pipeline: Pipeline, store: Store, mappings: Sequence[Mapping]) -> None:
+    def __init__(self, pipeline: Pipeline, store: Store, mappings: Sequence[Mapping], command: str) -> None:
+        self._command = command
         self._pipeline = pipeline
         self._store = store
         self._mappings = mappings
@@ -37,7 +38,7 @@ class FollowedSources:
             for error in self._captures.errors():
                 raise error
             return
-        captures = Captures(self._pipeline, self._store)
+        captures = Captures(self._pipeline, self._store, self._command)
         try:
             captures.start()
             self._captures = captures

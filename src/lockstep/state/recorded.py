@@ -17,7 +17,7 @@ _ERRORS = 50
 
 
 class RunSpan(Struct, frozen=True):
-    """A run, from when to when. `newest`: no other began after it."""
+    """A run, from when to when, or another command that followed the sources. `newest`: none began later."""
 
     id: int
     holder: str
@@ -25,6 +25,7 @@ class RunSpan(Struct, frozen=True):
     seen_at: float
     ended_at: float | None
     outcome: str | None
+    command: str | None
     newest: bool
 
 
@@ -123,6 +124,7 @@ class Recorded:
             table.c.seen_at,
             table.c.ended_at,
             table.c.outcome,
+            table.c.command,
             sa.type_coerce(table.c.id == newest, sa.Boolean).label("newest"),
         ).where(_within(after, until, table.c.started_at, table.c.seen_at, table.c.ended_at))
         with self._database.reading() as connection:

@@ -110,13 +110,12 @@ class Runs:
     def __init__(self, database: Books) -> None:
         self._database = database
 
-    def begin(self, epoch: int) -> int:
+    def begin(self, epoch: int, command: str = "run") -> int:
+        """A process follows the sources: `lockstep run`, or another command where no run goes on."""
         now = time.time()
+        shown = {"holder": whoami(), "epoch": epoch, "command": command, "gauges": "{}"}
         with self._database.unfenced(Unfenced.OWN) as connection:
-            made = connection.execute(
-                schema.runs.insert(),
-                {"holder": whoami(), "epoch": epoch, "started_at": now, "seen_at": now, "gauges": "{}"},
-            )
+            made = connection.execute(schema.runs.insert(), {**shown, "started_at": now, "seen_at": now})
             assert made.inserted_primary_key is not None
             return int(made.inserted_primary_key[0])
 

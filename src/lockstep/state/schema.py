@@ -242,6 +242,7 @@ runs = sa.Table(
     sa.Column("ended_at", sa.Double),
     sa.Column("outcome", sa.Text),
     sa.Column("gauges", sa.Text),  # JSON: what `status` shows of a live run
+    sa.Column("command", sa.Text),  # NULL: of a version that did not note it
 )
 
 # What checks found. `body` is the whole report, as JSON.
@@ -480,4 +481,5 @@ migrations = (
             " seen_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (consumer, key)) CLUSTERED",
         ),
     ),
+    Migration("0008_commands", statements("ALTER TABLE runs ADD COLUMN command TEXT")),
 )
