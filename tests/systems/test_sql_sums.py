@@ -14,6 +14,7 @@ import pytest
 
 from lockstep.errors import CannotSum
 from lockstep.systems.postgres import Postgres
+from lockstep.systems.sql import totals
 from lockstep.systems.sql.target import SQLTarget
 from lockstep.systems.sqlite import SQLite
 from lockstep.testing.writer_hooks import write
@@ -55,6 +56,15 @@ def _summed(target: SQLTarget, values: Sequence[tuple[Any, ...]]) -> Iterator[No
             count // 2 + 1,
             count - count // 2 - 1,
         ]
+        with writer._moment() as connection:
+            rows = writer._rows(connection)
+            given = connection, writer._dialect, rows, writer._own
+            made = totals._only_hash(*given)
+            assert made is not None
+            said = totals._written(connection, writer._own, "m", sorted(keys), made)
+            assert said is not None
+            assert said.alike
+            assert totals._found(connection, rows, made, sorted(keys)) == (said.held, True), "one order"
         assert {mark.key for page in writer.marks("m", EVERYTHING) for mark in page} == set(keys)
         assert writer.strangers(["m"], 10) == (0, [])
         assert writer.strangers(["other"], count) == (count, sorted(keys))

@@ -82,9 +82,18 @@ def summed(target: SQLTarget) -> tuple[Tallies | None, Tallies, set[Key]]:
         return totals.sums(*given, "m", CUTS), summing.sums(*given, "m", CUTS), {one.key for one in edited}
 
 
+@pytest.mark.parametrize("found", ["in their spans", "by their hashes"])
 @pytest.mark.parametrize("what", BEFALLS)
-def test_they_say_what_the_join_says(table: tuple[SQLTarget, Do], what: str) -> None:
+def test_they_say_what_the_join_says(
+    table: tuple[SQLTarget, Do], what: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target, do = table
+    if found == "in their spans":  # which are told where the mapping is alone
+        do("DELETE FROM t WHERE id BETWEEN 41 AND 45")
+        do("DELETE FROM _lockstep_t WHERE mapping = 'other'")
+        monkeypatch.delattr(totals, "_unlike")
+    else:
+        monkeypatch.setattr(totals, "LOOKED_AT", 0)
     for statement in BEFALLS[what]:
         do(statement)
     alone, joined, edited = summed(target)

@@ -67,6 +67,15 @@ class Rows:
             query = query.where(sa.tuple_(*self._key_columns) > sa.tuple_(*map(sa.literal, after)))
         return [tuple(row) for row in connection.execute(query.order_by(*self._key_columns).limit(limit))]
 
+    def upto(self, cells: Cells) -> sa.ColumnElement[bool]:
+        """Whether a row's key is this one or comes before it, in key order."""
+        whole: sa.ColumnElement[bool]
+        if len(self.key) == 1:
+            whole = self._key_columns[0] <= sa.literal(cells[0])
+        else:
+            whole = sa.tuple_(*self._key_columns) <= sa.tuple_(*map(sa.literal, cells))
+        return whole
+
     def upsert(self, connection: sa.Connection, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Makes rows hold these cells: the key columns, then the named ones."""
         all_names = (*self.key, *names)

@@ -209,13 +209,18 @@ def added(high: Any, low: Any) -> int:
 
 
 def span_of(source: sa.ColumnElement[Any], cuts: Sequence[Key]) -> Any:
-    """The number of the span that a source key is in: a balanced tree of comparisons."""
-    return _span_among(source, cuts, 0, len(cuts))
+    """The number of the span that a source key is in."""
+    return branched([source <= sa.literal(bytes(cut), sa.LargeBinary) for cut in cuts])
 
 
-def _span_among(source: sa.ColumnElement[Any], cuts: Sequence[Key], low: int, high: int) -> Any:
+def branched(upto: Sequence[sa.ColumnElement[bool]]) -> Any:
+    """How many of these conditions do not hold, where each holds if one before it does: a balanced tree."""
+    return _branched(upto, 0, len(upto))
+
+
+def _branched(upto: Sequence[sa.ColumnElement[bool]], low: int, high: int) -> Any:
     if low == high:
         return sa.literal_column(str(low))
     middle = (low + high) // 2
-    lower, upper = _span_among(source, cuts, low, middle), _span_among(source, cuts, middle + 1, high)
-    return sa.case((source <= sa.literal(bytes(cuts[middle]), sa.LargeBinary), lower), else_=upper)
+    lower, upper = _branched(upto, low, middle), _branched(upto, middle + 1, high)
+    return sa.case((upto[middle], lower), else_=upper)

@@ -4,8 +4,8 @@ The companion has the hash that each row had when it was written, made of its ke
 when the hashes of all rows, made again, add up to those in the companion, every row is there, as it was, and
 no other: then the companion alone says what there is. A join by the bytes of keys takes several times longer.
 
-When they do not, rows of the companion are found whose hash no row has: these are edited or gone. Whatever
-else the table holds beyond them are strangers.
+When they do not, rows of the companion are found that are edited or gone: among those of the spans that do
+not add up, or where that would be many, those whose hash no row has. What else the table holds are strangers.
 """
 
 from __future__ import annotations
@@ -13,22 +13,27 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from msgspec.structs import replace
 
+from lockstep.errors import DataError
 from lockstep.forms.canonical import wrap64
 from lockstep.systems.sql.companion import Companion
 from lockstep.systems.sql.dialect import Dialect
+from lockstep.systems.sql.items import key_cells
 from lockstep.systems.sql.proof import Hash, has_proof, hashed
 from lockstep.systems.sql.rows import Rows
-from lockstep.systems.sql.summing import ONCE, added, halves, span_of, there
+from lockstep.systems.sql.summing import ONCE, added, branched, halves, span_of, there
 from lockstep.values import Fingerprint, Key, Mark, Meta, Tallies, Tally, Version
 
 NAMED = 50_000
 """Rows that are told one by one; with more, the tables are joined."""
+
+LOOKED_AT = 20_000
+"""Rows of spans that are looked at one by one, to find those that differ."""
 
 
 def sums(
@@ -46,34 +51,42 @@ def sums(
     written = _written(connection, own, mapping, cuts, made)
     if written is None:
         return None
-    hashes = _hashes(rows, made)
-    held = sa.select(sa.func.count(), *halves(hashes.c.made)).select_from(hashes)
-    count, high, low = connection.execute(held).one()
-    if (count, added(high, low)) == (written.records, written.held):
+    found, narrow = _found(connection, rows, made, cuts if written.alike else ())
+    count = sum(span.records for span in found)
+    wanted = written.held if narrow else [_total(written.held)]
+    differing = [n for n, (one, other) in enumerate(zip(found, wanted, strict=True)) if one != other]
+    if not differing:
         return Tallies(written.spans, count - sum(tally.records for tally in written.spans), ())
-    unlike = _unlike(connection, own, hashes)
-    if unlike is None:
+    if narrow and sum(written.spans[n].records for n in differing) <= LOOKED_AT:
+        suspects = _within(connection, own, cuts, differing)
+    else:
+        suspects = _unlike(connection, own, rows, made)
+    if len(suspects) > NAMED:
         return None
-    return _without(written, count, unlike, _edited(connection, dialect, rows, unlike), mapping, cuts)
+    present = _present(connection, dialect, rows, suspects)
+    return _without(written.spans, count, suspects, present, mapping, cuts)
 
 
 class _Written(NamedTuple):
-    """What the companion says: of a mapping's records, span after span; and of all that it knows, how many
-    there are and what their hashes add up to."""
+    """What the companion says, span after span: of a mapping's records; and of all that it knows, how many
+    there are and what their hashes add up to. `alike`: the mapping's alone, each by its source's key."""
 
     spans: list[Tally]
-    records: int
-    held: int
+    held: list[Tally]
+    alike: bool
 
 
-class _Unlike(NamedTuple):
-    """A row of the companion whose hash no row of the table has."""
+class _Suspect(NamedTuple):
+    """A row of the companion whose row of the table may be edited or gone."""
 
     mapping: str
     meta: Meta
     names: str
     held: int
     recipe: int
+
+
+_SUSPECT = ("key", "mapping", "source", "fingerprint", "sum", "version", "names", "held", "recipe")
 
 
 def _only_hash(connection: sa.Connection, dialect: Dialect, rows: Rows, own: Companion) -> Hash | None:
@@ -86,7 +99,7 @@ def _only_hash(connection: sa.Connection, dialect: Dialect, rows: Rows, own: Com
     columns = one and hashed(rows, json.loads(one.names))
     if not one or columns is None:
         return None
-    made = dialect.row_hash(connection, rows, columns, "t")
+    made = dialect.row_hash(connection, rows, columns, None)
     return made if made.recipe == one.recipe else None
 
 
@@ -98,87 +111,129 @@ def _written(
     span = sa.case((known.c.mapping == mapping, span_of(known.c.source, cuts)))  # null: somebody else's
     hashed_so = known.c.recipe == sa.literal_column(str(made.recipe))
     other = sa.case((sa.and_(hashed_so, known.c.held.is_not(None)), 0), else_=1)
+    elsewhere = sa.case((known.c.key == known.c.source, 0), else_=1)
     each = (
-        sa.select(span.label("span"), known.c.fingerprint, known.c.held, other.label("other"))
+        sa.select(
+            span.label("span"),
+            known.c.fingerprint,
+            known.c.held,
+            other.label("other"),
+            elsewhere.label("elsewhere"),
+        )
         .where(known.c.buried.is_(None))
         .offset(ONCE)
         .subquery()
     )
-    query = sa.select(
-        each.c.span,
-        sa.func.count(),
-        *halves(each.c.fingerprint),
-        *halves(each.c.held),
-        sa.func.sum(each.c.other),
-    ).group_by(each.c.span)
-    spans, records, held = [Tally(0, 0)] * (len(cuts) + 1), 0, 0
-    for at, count, high, low, held_high, held_low, others in connection.execute(query):
+    numbers = (*halves(each.c.fingerprint), *halves(each.c.held))
+    flags = (sa.func.sum(each.c.other), sa.func.sum(each.c.elsewhere))
+    query = sa.select(each.c.span, sa.func.count(), *numbers, *flags).group_by(each.c.span)
+    nothing = [Tally(0, 0)] * (len(cuts) + 1)
+    written = _Written(list(nothing), list(nothing), True)
+    for at, count, high, low, held_high, held_low, others, moved in connection.execute(query):
         if others:
             return None
-        records, held = records + count, held + added(held_high, held_low)
-        if at is not None:
-            spans[at] = Tally(count, added(high, low))
-    return _Written(spans, records, wrap64(held))
+        held = Tally(count, added(held_high, held_low))
+        if at is None:
+            written.held.append(held)
+        else:
+            written.spans[at], written.held[at] = Tally(count, added(high, low)), held
+        if at is None or moved:
+            written = written._replace(alike=False)
+    return written
 
 
-def _hashes(rows: Rows, made: Hash) -> sa.Subquery:
+def _found(
+    connection: sa.Connection, rows: Rows, made: Hash, cuts: Sequence[Key]
+) -> tuple[list[Tally], bool]:
+    """How many rows the table has and what their hashes add up to, span after span; or of all, and False."""
+    try:
+        upto = [rows.upto(key_cells(rows, cut)) for cut in cuts]
+    except DataError:  # a key that the table does not hold as it is
+        upto = []
+    hashes = _hashes(rows, made, branched(upto))
+    query = sa.select(hashes.c.span, sa.func.count(), *halves(hashes.c.made)).group_by(hashes.c.span)
+    found = [Tally(0, 0)] * (len(upto) + 1)
+    for at, count, high, low in connection.execute(query):
+        found[at] = Tally(count, added(high, low))
+    return found, len(found) == len(cuts) + 1 and bool(cuts)
+
+
+def _hashes(rows: Rows, made: Hash, span: sa.ColumnElement[int]) -> sa.Subquery:
     """What every row of the user's table is hashed to."""
-    table = rows.table.alias("t")
-    there = [table.c[name].is_not(None) for name in rows.key]
+    there = [rows.table.c[name].is_not(None) for name in rows.key]
     number: sa.ColumnElement[int] = sa.literal_column(made.sql, sa.BigInteger)
-    return sa.select(number.label("made")).select_from(table).where(*there).offset(ONCE).subquery()
+    each = sa.select(number.label("made"), span.label("span")).select_from(rows.table).where(*there)
+    return each.offset(ONCE).subquery()
 
 
-def _unlike(connection: sa.Connection, own: Companion, hashes: sa.Subquery) -> dict[Key, _Unlike] | None:
-    """By target key, of all mappings; None where there are too many."""
-    known = own.rows
-    names = ("key", "mapping", "source", "fingerprint", "sum", "version", "names", "held", "recipe")
+def _within(
+    connection: sa.Connection, own: Companion, cuts: Sequence[Key], spans: Sequence[int]
+) -> dict[Key, _Suspect]:
+    """All of some spans, by target key, which is the source's too."""
+    known, bounds = own.rows, [None, *cuts, None]
+    found: dict[Key, _Suspect] = {}
+    for n in spans:
+        where: list[sa.ColumnElement[bool]] = [known.c.buried.is_(None)]
+        after, upto = bounds[n], bounds[n + 1]
+        where += [known.c.key > bytes(after)] if after is not None else []
+        where += [known.c.key <= bytes(upto)] if upto is not None else []
+        query = sa.select(*(known.c[name] for name in _SUSPECT)).where(*where)
+        found |= _suspects(connection.execute(query))
+    return found
+
+
+def _unlike(connection: sa.Connection, own: Companion, rows: Rows, made: Hash) -> dict[Key, _Suspect]:
+    """Whose hash no row has, by target key, of all mappings; one more than `NAMED` at most."""
+    known, hashes = own.rows, _hashes(rows, made, sa.literal_column("0"))
     query = (
-        sa.select(*(known.c[name] for name in names))
+        sa.select(*(known.c[name] for name in _SUSPECT))
         .select_from(known.outerjoin(hashes, hashes.c.made == known.c.held))
         .where(known.c.buried.is_(None), hashes.c.made.is_(None))
         .limit(NAMED + 1)
     )
-    found = {
-        Key(bytes(key)): _Unlike(
-            mapping, Meta(mapping, Key(bytes(source)), Fingerprint(mark), total, Version(version)), *rest
-        )
-        for key, mapping, source, mark, total, version, *rest in connection.execute(query)
-    }
-    return found if len(found) <= NAMED else None
+    return dict(_suspects(connection.execute(query)))
 
 
-def _edited(
-    connection: sa.Connection, dialect: Dialect, rows: Rows, unlike: Mapping[Key, _Unlike]
-) -> set[Key]:
-    """Those whose rows are there."""
+def _suspects(found: Iterable[Any]) -> Iterator[tuple[Key, _Suspect]]:
+    for key, mapping, source, mark, total, version, names, held, recipe in found:
+        meta = Meta(mapping, Key(bytes(source)), Fingerprint(mark), total, Version(version))
+        yield Key(bytes(key)), _Suspect(mapping, meta, names, held, recipe)
+
+
+def _present(
+    connection: sa.Connection, dialect: Dialect, rows: Rows, suspects: Mapping[Key, _Suspect]
+) -> dict[Key, bool]:
+    """Those whose rows are there, and whether they are edited."""
     noted: dict[str, dict[Key, tuple[int, int] | tuple[()]]] = defaultdict(dict)
-    for key, one in unlike.items():
+    for key, one in suspects.items():
         noted[one.names][key] = (one.held, one.recipe)
-    return {key for some in noted.items() for key, _ in there(connection, dialect, rows, *some)}
+    return dict(one for some in noted.items() for one in there(connection, dialect, rows, *some))
 
 
 def _without(
-    written: _Written,
+    written: Sequence[Tally],
     count: int,
-    unlike: Mapping[Key, _Unlike],
-    edited: set[Key],
+    suspects: Mapping[Key, _Suspect],
+    present: Mapping[Key, bool],
     mapping: str,
     cuts: Sequence[Key],
 ) -> Tallies:
     """What was written, without what is gone. `count`: of rows in the table."""
-    spans = list(written.spans)
-    marks: list[Mark] = []
-    for key, one in unlike.items():
-        if one.mapping != mapping:
-            continue
+    spans = list(written)
+    edited: list[Mark] = []
+    for key, one in suspects.items():
         at = bisect_left(cuts, one.meta.key)
         tally = spans[at]
-        if key in edited:
+        if one.mapping != mapping or present.get(key) is False:
+            continue
+        if key in present:
             spans[at] = replace(tally, edited=tally.edited + 1)
-            marks.append(Mark(key, replace(one.meta, fingerprint=Fingerprint(~one.meta.fingerprint))))
+            edited.append(Mark(key, replace(one.meta, fingerprint=Fingerprint(~one.meta.fingerprint))))
         else:
             total = wrap64(tally.total - one.meta.fingerprint)
             spans[at] = replace(tally, records=tally.records - 1, total=total)
-    mine: Any = sum(tally.records for tally in spans)
-    return Tallies(spans, count - mine, tuple(marks))
+    return Tallies(spans, count - sum(tally.records for tally in spans), tuple(edited))
+
+
+def _total(spans: Sequence[Tally]) -> Tally:
+    return Tally(sum(span.records for span in spans), wrap64(sum(span.total for span in spans)))

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lockstep.rowsets import array_text
-from lockstep.systems.postgres.names import quoted
+from lockstep.systems.postgres.names import literal, quoted
 from lockstep.systems.sql.columns import Columns
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.rows import Cells, Rows
@@ -47,6 +47,13 @@ class PostgresRows(Rows):
         )
         return [tuple(row) for row in connection.exec_driver_sql(statement, (*(after or ()), limit))]
 
+    def upto(self, cells: Cells) -> sa.ColumnElement[bool]:
+        ordered = ", ".join(quoted(name) + self._collated(name) for name in self.key)
+        bound = ", ".join(
+            self._write(name, literal(cell)) for name, cell in zip(self.key, cells, strict=True)
+        )
+        return sa.literal_column(f"(ROW({ordered}) <= ROW({bound}))", sa.Boolean)
+
     def upsert(self, connection: sa.Connection, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         all_names = (*self.key, *names)
         given = ", ".join(self._write(name, f"v.c{place}") for place, name in enumerate(all_names))
@@ -74,8 +81,10 @@ class PostgresRows(Rows):
         return f"({', '.join(map(_name, self.key))}) IN (SELECT {given} FROM {_unnested(len(self.key))})"
 
     def _ordered(self, name: str) -> str:
-        collated = f' COLLATE "{self._dialect.collation}"' if self.columns[name].text else ""
-        return _name(name) + collated
+        return _name(name) + self._collated(name)
+
+    def _collated(self, name: str) -> str:
+        return f' COLLATE "{self._dialect.collation}"' if self.columns[name].text else ""
 
     def _read(self, names: Sequence[str]) -> str:
         return ", ".join(self.columns[name].read.replace("{}", _name(name)) for name in names)
