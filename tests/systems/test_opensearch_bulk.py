@@ -148,6 +148,28 @@ def test_every_answer_has_its_outcome() -> None:
     assert "queue is full" in str(outcomes[5].reason)
 
 
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_reply_that_all_is_written_is_known_without_taking_it_apart(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    request = [bulk.item(n, change(str(n), {})) for n in range(3)]
+    answer = {"index": {"_index": "i-g1", "status": status}}
+
+    def reply(*answers: object, errors: bool = False) -> bytes:
+        return msgspec.json.encode({"errors": errors, "items": answers})
+
+    monkeypatch.setattr(bulk, "_decode", lambda _: pytest.fail("taken apart"))
+    assert bulk.outcomes_of(request, reply(answer, answer, answer), "i-g1") == [bulk.APPLIED] * 3
+    monkeypatch.undo()
+    elsewhere = {"index": {"_index": "i-g2", "status": status}}
+    with pytest.raises(TargetReplaced):
+        bulk.outcomes_of(request, reply(answer, answer, elsewhere), "i-g1")
+    assert bulk.outcomes_of(request, reply(answer, answer), "i-g1") is None
+    assert bulk.outcomes_of(request, reply(answer, answer, answer) + b" {}", "i-g1") is None
+    deletes = [bulk.item(n, change(str(n), None)) for n in range(3)]
+    assert bulk.outcomes_of(deletes, reply(answer, answer, answer), "i-g1") is None
+
+
 @pytest.mark.parametrize(
     "reply",
     [

@@ -209,6 +209,10 @@ class IndexWriter:
             if found is None:
                 _settle(part, outcomes, Outcome(Status.UNKNOWN, str(self._client.rubbish(answer))))
                 continue
+            if found.count(bulk.APPLIED) == len(part):  # nearly always
+                _settle(part, outcomes, bulk.APPLIED)
+                self._pace.fine()
+                continue
             left: list[bulk.Item] = []
             doubtful: dict[Key, str] = {}
             for one, outcome in zip(part, found, strict=True):
