@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from msgspec import Struct
@@ -27,7 +27,9 @@ _PREVIEWED = 3
 
 
 class Sending(Struct, frozen=True):
-    """What a batch asks of the target: changes, each with its source key. Its intent is durable."""
+    """What a batch asks of the target: changes, each with its source key. Its intent is durable.
+
+    `refused`: the keys that must wait for a target key somebody else owns."""
 
     owners: Sequence[Key]
     changes: Sequence[Change]
@@ -35,10 +37,21 @@ class Sending(Struct, frozen=True):
 
 
 class Sent(Struct, frozen=True):
-    """The outcomes by source key, and the keys that must wait for a target key somebody else owns."""
+    """What became of it: one outcome a change."""
 
-    outcomes: Mapping[Key, Sequence[tuple[Change, Outcome]]]
-    refused: Mapping[Key, Failure]
+    sending: Sending
+    outcomes: Sequence[Outcome]
+
+    def by_key(self) -> dict[Key, list[tuple[Change, Outcome]]]:
+        """The changes of each source key, with their outcomes."""
+        found: dict[Key, list[tuple[Change, Outcome]]] = {}
+        sending = self.sending
+        for key, change, outcome in zip(sending.owners, sending.changes, self.outcomes, strict=True):
+            if key in found:
+                found[key].append((change, outcome))
+            else:
+                found[key] = [(change, outcome)]
+        return found
 
 
 class Applier:
@@ -93,35 +106,40 @@ class Applier:
         owners: list[Key] = []
         changes: list[Change] = []
         for key, decision in active.items():
-            # A key that waits for a claim still gives up what it does not derive any more: else two keys that
-            # exchange their records wait for each other for ever.
-            one_after_another = [] if key in refused else [*self._puts(version, key, decision, sums[key])]
-            one_after_another += self._removes(version, key, decision)
-            changes += one_after_another
-            owners += [key] * len(one_after_another)
+            before = len(changes)
+            self._ask(changes, version, key, decision, sums[key], refused=key in refused)
+            owners += [key] * (len(changes) - before)
         return Sending(owners, changes, refused)
 
-    def _puts(self, version: Version, key: Key, decision: Decision, sum: int) -> Iterator[Change]:
-        for one in decision.puts:
-            meta = Meta(self._mapping, key, one.fingerprint, sum, version)
-            yield Change(one.key, one.record, meta, one.plain)
+    def _ask(
+        self,
+        changes: list[Change],
+        version: Version,
+        key: Key,
+        decision: Decision,
+        sum: int,
+        *,
+        refused: bool = False,
+    ) -> None:
+        """Adds what a decision asks of the target.
 
-    def _removes(self, version: Version, key: Key, decision: Decision) -> Iterator[Change]:
+        A key that waits for a claim still gives up what it does not derive any more: else two keys that
+        exchange their records wait for each other for ever.
+        """
+        if not refused:
+            for one in decision.puts:
+                meta = Meta(self._mapping, key, one.fingerprint, sum, version)
+                changes.append(Change(one.key, one.record, meta, one.plain))
         for target_key in decision.removes:
-            yield Change(target_key, None, Meta(self._mapping, key, Fingerprint(0), 0, version))
+            changes.append(Change(target_key, None, Meta(self._mapping, key, Fingerprint(0), 0, version)))
 
     def _preview(
         self, version: Version, decisions: Mapping[Key, Decision], sums: Mapping[Key, int]
     ) -> list[str]:
         """What the target's system says would follow of these, in words."""
-        changes = [
-            change
-            for key, decision in decisions.items()
-            for change in (
-                *self._puts(version, key, decision, sums[key]),
-                *self._removes(version, key, decision),
-            )
-        ]
+        changes: list[Change] = []
+        for key, decision in decisions.items():
+            self._ask(changes, version, key, decision, sums[key])
         said = self._door.preview(changes) if changes else {}
         return [f"{keys.text(key)}: {line}" for key, lines in said.items() for line in lines]
 
@@ -156,26 +174,20 @@ class Applier:
         return self._door.write(Plan(self._mapping, self._generation, changes))
 
     def answered(self, sending: Sending, outcomes: Sequence[Outcome]) -> Sent:
-        """What became of it, by source key.
+        """What became of it.
 
         Raises Unreachable when nobody can say what became of any of it: then the intent stands. Where a
         target leaves batch after batch without an answer, and yet is there, it is found out whether one
         strange record keeps all the others waiting.
         """
         if not sending.changes:
-            return Sent({}, sending.refused)
+            return Sent(sending, ())
         if any(outcome.status is Status.UNKNOWN for outcome in outcomes):
             outcomes = self._in_doubt(sending.changes, outcomes)
         else:
             self._alone = None
         self._silent = 0
-        answers: dict[Key, list[tuple[Change, Outcome]]] = {}
-        for key, change, outcome in zip(sending.owners, sending.changes, outcomes, strict=True):
-            if key in answers:
-                answers[key].append((change, outcome))
-            else:
-                answers[key] = [(change, outcome)]
-        return Sent(answers, sending.refused)
+        return Sent(sending, outcomes)
 
     def _in_doubt(self, changes: Sequence[Change], outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Finds out whose fault it is that nobody knows. Raises Unreachable if it is the target's.

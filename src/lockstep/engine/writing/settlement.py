@@ -11,8 +11,9 @@ from lockstep.engine.writing.apply import Sent
 from lockstep.engine.writing.inflight import Part
 from lockstep.engine.writing.settle import settle
 from lockstep.state.rows import Failure, Row, Settlement, Wrote, encode_wrote
-from lockstep.values import Key, Trust
+from lockstep.values import Key, Outcome, Status, Trust
 
+_WRITTEN = (Outcome(Status.APPLIED), Outcome(Status.UNCHANGED))
 _PASSES = frozenset({"backfill", "redrive"})
 """Reasons of hints that make up a pass, whose progress is shown."""
 
@@ -20,6 +21,31 @@ _PASSES = frozenset({"backfill", "redrive"})
 def settlement(mapping: Mapping, consumer: int, part: Part, sent: Sent) -> Settlement:
     """Of all keys that were derived: rows that changed or are gone, why some are stuck, which are not, and
     what target keys were given up."""
+    return first_settlement(mapping, consumer, part, sent) or _by_key(mapping, consumer, part, sent)
+
+
+def first_settlement(mapping: Mapping, consumer: int, part: Part, sent: Sent) -> Settlement | None:
+    """Of a part in which no key was known and each has one record, written at its own key: nearly all of a
+    load. It says what settling key by key would, all at once. None of any other part."""
+    owners, changes, outcomes = sent.sending.owners, sent.sending.changes, sent.outcomes
+    if not mapping.key_is_root_key or part.rows or sent.sending.refused or any(part.known.values()):
+        return None
+    if list(part.derived) != owners or sum(map(outcomes.count, _WRITTEN)) != len(owners):
+        return None
+    works, wrote_as = part.batch.works, _Wrote(part.now)
+    rows = [
+        Row(
+            *(key, change.meta.fingerprint, None, None, one.sum, part.version, False, one.due),
+            wrote_as(works[key]),
+        )
+        for key, change, one in zip(owners, changes, part.derived.values(), strict=True)
+    ]
+    positions = part.batch.positions if part.last else {}
+    passed = _passed(part)
+    return Settlement(consumer, part.version, rows, (), (), owners, (), positions, passed, owners)
+
+
+def _by_key(mapping: Mapping, consumer: int, part: Part, sent: Sent) -> Settlement:
     batch, rows, derived = part.batch, part.rows, part.derived
     changed: list[Row] = []
     removed: list[Key] = []
@@ -27,7 +53,7 @@ def settlement(mapping: Mapping, consumer: int, part: Part, sent: Sent) -> Settl
     cleared: list[Key] = []
     released: list[tuple[Key, Key]] = []
     failures = _underived(part, changed)
-    wrote_as = _Wrote(part.now)
+    wrote_as, outcomes = _Wrote(part.now), sent.by_key()
     for key, decision in part.decisions.items():
         before, one, work = rows.get(key), derived[key], batch.works[key]
         result = settle(
@@ -36,11 +62,11 @@ def settlement(mapping: Mapping, consumer: int, part: Part, sent: Sent) -> Settl
             part.known[key],
             _default(mapping, one),
             decision,
-            sent.outcomes.get(key, ()),
+            outcomes.get(key, ()),
             part.version,
             wrote_as(work),
             work,
-            sent.refused.get(key),
+            sent.sending.refused.get(key),
         )
         if result.failure is not None:
             failures.append(result.failure)
@@ -64,9 +90,15 @@ def settlement(mapping: Mapping, consumer: int, part: Part, sent: Sent) -> Settl
         cleared,
         released,
         batch.positions if part.last else {},
-        sum(batch.works[key].reason in _PASSES for key in derived),
+        _passed(part),
         came,
     )
+
+
+def _passed(part: Part) -> int:
+    """How many keys a pass has got on by."""
+    works = part.batch.works
+    return sum(works[key].reason in _PASSES for key in part.derived)
 
 
 def _underived(part: Part, changed: list[Row]) -> list[Failure]:
