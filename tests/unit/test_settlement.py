@@ -8,15 +8,15 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from lockstep import keys
-from lockstep.engine import settlement as settling
-from lockstep.engine.apply import Sending, Sent
-from lockstep.engine.batch import Batch, Work
-from lockstep.engine.decide import Decision
-from lockstep.engine.derive import Derived
-from lockstep.engine.inflight import Part
+from lockstep.declaration.mapping import Desired, Mapping
+from lockstep.engine.deriving.derive import Derived
+from lockstep.engine.hints.batch import Batch, Work
+from lockstep.engine.writing import settlement as settling
+from lockstep.engine.writing.apply import Sending, Sent
+from lockstep.engine.writing.decide import Decision
+from lockstep.engine.writing.inflight import Part
 from lockstep.errors import DataError
-from lockstep.mapping import Desired, Mapping
+from lockstep.forms import keys
 from lockstep.state.rows import Failure, Owned, Row
 from lockstep.values import (
     Change,
