@@ -233,52 +233,6 @@ def test_two_records_of_one_key_are_two_divergences(tmp_path: Path, postgres_url
     assert ls.report(pipeline, report.id).agreement
 
 
-@pytest.mark.parametrize("world", ["opensearch", "sql", "tantivy", "postgres"], indirect=True)
-def test_what_no_mapping_wrote_is_removed_when_a_person_asks(world: World) -> None:
-    world.run()
-    bad = Saboteur(world)
-    bad.add(901, "somebody", 901)
-    bad.add(902, "people", 902)
-    bad.delete(31)
-    first = ls.verify(world.pipeline(), "people")
-    assert first.id is not None
-    with Following(world):
-        until(lambda: ls.status(Path(world.state)).running is not None)
-        busy = ls.repair(world.pipeline(), "people", only=["extra"], extras=True)
-        assert [(one.subject, one.reason) for one in busy.left] == [
-            ("→ 901", "Lockstep did not write it: stop the run to remove it")
-        ]
-    plan = ls.repair(world.pipeline(), report=first.id, extras=True, dry_run=True)
-    assert (plan.removed, plan.left) == (1, ())
-    assert "901" in world.actual(), "a plan removes nothing"
-    done = ls.repair(world.pipeline(), report=first.id, extras=True)
-    assert (done.removed, done.left) == (1, ())
-    world.run()
-    assert ls.verify(world.pipeline(), "people", method="deep").agreement
-
-
-@pytest.mark.parametrize("world", ["sql"], indirect=True)
-def test_the_guard_of_the_mapping_holds_strangers_and_nothing_else(world: World) -> None:
-    world.guard = ls.Guard(free=2, share=0.0)
-    world.run()
-    bad = Saboteur(world)
-    for number in (901, 902, 903):
-        bad.add(number, "somebody", number)
-    bad.delete(31)
-    ls.verify(world.pipeline(), "people")
-    for dry_run in (True, False):
-        done = ls.repair(world.pipeline(), "people", extras=True, dry_run=dry_run)
-        assert (done.removed, done.keys) == (0, {"missing": 1})
-        assert [one.subject for one in done.left] == ["→ 901", "→ 902", "→ 903"]
-        assert "3 records would be removed" in done.left[0].reason
-        assert "guard=ls.Guard(free=" in done.left[0].reason
-    world.run()
-    assert world.actual().keys() - world.expected().keys() == {"901", "902", "903"}
-    world.guard = ls.Guard(free=3, share=0.0)
-    assert ls.repair(world.pipeline(), "people", extras=True).removed == 3
-    assert ls.verify(world.pipeline(), "people", method="deep").agreement
-
-
 @pytest.mark.parametrize("world", ["sql"], indirect=True)
 def test_one_report_is_repaired_and_what_others_found_is_not(world: World) -> None:
     world.run()

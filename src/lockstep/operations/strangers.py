@@ -1,19 +1,24 @@
-"""Removes records of a target that no mapping wrote: only when a person asks, and no run is at work."""
+"""Removes records of a target that no mapping wrote: only when a person asks, and no run is at work.
+
+They count with the removals that a run makes: each batch is judged and counted before it is written.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from lockstep.declaration.mapping import Mapping
 from lockstep.engine.lease import Lease
 from lockstep.engine.writing.opening import door_to
 from lockstep.guard.door import Door, Plan
-from lockstep.guard.policy import HeldBack
+from lockstep.guard.policy import HeldBack, Verdict
 from lockstep.limits import Numbers
+from lockstep.state.counted import Reserved, Window
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
-from lockstep.values import Change, Fingerprint, Held, Key, Meta, Status
+from lockstep.values import Change, Fingerprint, Held, Key, Meta, Status, Version
 
 _AT_ONCE = 1_000
 
@@ -23,11 +28,22 @@ def held_back(mapping: Mapping, store: Store, consumer: Consumer, wanted: Sequen
     if not wanted:
         return None
     with contextlib.closing(door_to(mapping.target, consumer.number, store, guard=mapping.guard)) as door:
+        seconds = door.guard.window
+        window = store.reservations.window(consumer.generation, consumer.id, seconds)
         try:
-            door.judge(Numbers(removes=len(wanted), known=door.contents().records))
+            _judged(door, len(wanted), door.contents().records, window)
         except HeldBack as held:
             return held.verdict.reason
     return None
+
+
+def _judged(door: Door, removes: int, known: int, window: Window) -> Reserved:
+    """What so many removals count as, of `known` records. Raises HeldBack."""
+    for hold in window.holds:
+        if "remove" in hold.kinds and hold.state != "approved":
+            raise HeldBack(hold.policy, Verdict(False, hold.reason, hold.kinds, hold.expected))
+    door.judge(Numbers(removes=removes, window_removes=window.removes, known=known))
+    return Reserved(removes=removes)
 
 
 def remove(
@@ -40,27 +56,46 @@ def remove(
 ) -> Iterator[tuple[Key, str]]:
     """Removes them through the guarded door; those that were left, each with the reason.
 
-    Each is read before: what carries the metadata of a mapping in `known` by now is nobody's stranger. Raises
-    HeldBack when the guard holds it.
+    Each is read before: what carries the metadata of a mapping in `known` by now is nobody's stranger.
     """
     if not wanted:
         return
     opened = door_to(mapping.target, consumer.number, store, lease, mapping.guard)
     with contextlib.closing(opened) as door:
-        lease.rise_above(door.contents().highest)
+        contents = door.contents()
+        lease.rise_above(contents.highest)
+        records = contents.records
         for start in range(0, len(wanted), _AT_ONCE):
             held = door.read(wanted[start : start + _AT_ONCE])
             strangers = [one for one in held.values() if one.meta is None or one.meta.mapping not in known]
             yield from (
                 (key, "Lockstep writes it by now") for key in held.keys() - {s.key for s in strangers}
             )
-            yield from _removed(mapping, consumer, door, lease, strangers)
+            version = lease.next_version()
+            count = len(strangers)
+
+            def reserve(epoch: int, count: int = count, known: int = records) -> None:
+                store.reservations.reserve(
+                    epoch,
+                    consumer.generation,
+                    consumer.id,
+                    partial(_judged, door, count, known),
+                    door.guard.window,
+                )
+
+            try:
+                lease.under(reserve)
+            except HeldBack as held_back:
+                yield from ((one.key, held_back.verdict.reason) for one in strangers)
+                continue
+            door.admit(version)
+            records -= count
+            yield from _removed(mapping, consumer, door, version, strangers)
 
 
 def _removed(
-    mapping: Mapping, consumer: Consumer, door: Door, lease: Lease, strangers: Sequence[Held]
+    mapping: Mapping, consumer: Consumer, door: Door, version: Version, strangers: Sequence[Held]
 ) -> Iterator[tuple[Key, str]]:
-    version = lease.next_version()
     changes = [
         Change(one.key, None, Meta(mapping.name, one.key, Fingerprint(0), 0, version)) for one in strangers
     ]

@@ -147,6 +147,12 @@ def came_back(connection: sa.Connection, generation: int, consumer: int, keys: S
         connection.execute(writes.update().where(here).values(removes=left))
 
 
+def reserved(connection: sa.Connection, generation: int, what: Reserved) -> None:
+    """Counts changes that no intent stands for."""
+    if what.updates or what.removes:
+        _add(connection, generation, what.updates, what.removes)
+
+
 def settled(connection: sa.Connection, generation: int, consumer: int, version: Version) -> None:
     """Ends the intent of a batch: what it had reserved has happened."""
     intents = schema.intents

@@ -41,6 +41,7 @@ from lockstep.state.notes import TargetNotes
 from lockstep.state.positions import Positions
 from lockstep.state.recorded import Recorded
 from lockstep.state.reports import Reports
+from lockstep.state.reserving import Reservations
 from lockstep.state.runs import Backfills, Runs
 from lockstep.state.settling import Scope
 from lockstep.state.snapshots import Snapshots
@@ -86,6 +87,7 @@ class Store:
         )
         self.journal = SqlJournal(journal)
         self.ledger = Ledger(self._database)
+        self.reservations = Reservations(self._database)
         self.positions = Positions(self._database)
         self.generations = Generations(self._database)
         self.stuck = StuckKeys(self._database)

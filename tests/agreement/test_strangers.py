@@ -1,0 +1,83 @@
+"""Records that no mapping wrote are removed when a person asks, and the guard counts them with all others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import lockstep as ls
+from lockstep.operations.holds import holds, reject
+from tests.agreement.planted import Saboteur
+from tests.pairs.world import Following, World, until
+
+
+@pytest.mark.parametrize("world", ["opensearch", "sql", "tantivy", "postgres"], indirect=True)
+def test_what_no_mapping_wrote_is_removed_when_a_person_asks(world: World) -> None:
+    world.run()
+    bad = Saboteur(world)
+    bad.add(901, "somebody", 901)
+    bad.add(902, "people", 902)
+    bad.delete(31)
+    first = ls.verify(world.pipeline(), "people")
+    assert first.id is not None
+    with Following(world):
+        until(lambda: ls.status(Path(world.state)).running is not None)
+        busy = ls.repair(world.pipeline(), "people", only=["extra"], extras=True)
+        assert [(one.subject, one.reason) for one in busy.left] == [
+            ("→ 901", "Lockstep did not write it: stop the run to remove it")
+        ]
+    plan = ls.repair(world.pipeline(), report=first.id, extras=True, dry_run=True)
+    assert (plan.removed, plan.left) == (1, ())
+    assert "901" in world.actual(), "a plan removes nothing"
+    done = ls.repair(world.pipeline(), report=first.id, extras=True)
+    assert (done.removed, done.left) == (1, ())
+    world.run()
+    assert ls.verify(world.pipeline(), "people", method="deep").agreement
+
+
+@pytest.mark.parametrize("world", ["sql"], indirect=True)
+def test_the_guard_of_the_mapping_holds_strangers_and_nothing_else(world: World) -> None:
+    world.guard = ls.Guard(free=2, share=0.0)
+    world.run()
+    bad = Saboteur(world)
+    for number in (901, 902, 903):
+        bad.add(number, "somebody", number)
+    bad.delete(31)
+    ls.verify(world.pipeline(), "people")
+    for dry_run in (True, False):
+        done = ls.repair(world.pipeline(), "people", extras=True, dry_run=dry_run)
+        assert (done.removed, done.keys) == (0, {"missing": 1})
+        assert [one.subject for one in done.left] == ["→ 901", "→ 902", "→ 903"]
+        assert "3 records would be removed" in done.left[0].reason
+        assert "guard=ls.Guard(free=" in done.left[0].reason
+    world.run()
+    assert world.actual().keys() - world.expected().keys() == {"901", "902", "903"}
+    world.guard = ls.Guard(free=3, share=0.0)
+    assert ls.repair(world.pipeline(), "people", extras=True).removed == 3
+    assert ls.verify(world.pipeline(), "people", method="deep").agreement
+
+
+@pytest.mark.parametrize("world", ["sql", "opensearch"], indirect=True)
+def test_strangers_that_were_removed_lately_count_with_those_that_are_to_be(world: World) -> None:
+    world.guard = ls.Guard(free=2, share=0.0)
+    world.run()
+    for number in (901, 902):
+        Saboteur(world).add(number, "somebody", number)
+        ls.verify(world.pipeline(), "people")
+        assert ls.repair(world.pipeline(), "people", extras=True).removed == 1
+    Saboteur(world).add(903, "somebody", 903)
+    ls.verify(world.pipeline(), "people")
+    for dry_run in (True, False):
+        done = ls.repair(world.pipeline(), "people", extras=True, dry_run=dry_run)
+        assert (done.removed, [one.subject for one in done.left]) == (0, ["→ 903"])
+        assert "1 records would be removed, with 2 of late" in done.left[0].reason
+    world.do("DELETE FROM users WHERE id = 31")
+    with pytest.raises(ls.HeldBack, match="with 2 of late"):
+        world.run()
+    assert {"31", "903"} <= world.actual().keys()
+    (hold,) = holds(Path(world.state))
+    reject(Path(world.state), hold.id, why="who removes all this?", by="ada")
+    world.guard = ls.Guard(free=5, share=0.0)
+    done = ls.repair(world.pipeline(), "people", extras=True)
+    assert (done.removed, "with 2 of late" in done.left[0].reason) == (0, True), "while a hold stands"
