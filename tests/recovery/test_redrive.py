@@ -17,6 +17,7 @@ from lockstep.database import Access
 from lockstep.declaration.pipeline import Pipeline
 from lockstep.errors import DeclarationError, Refused, UsageError
 from lockstep.journal import distinct
+from lockstep.journal.tables import entries
 from lockstep.journal.window import Window
 from lockstep.operations import hinted_again
 from lockstep.operations.backfill import backfill
@@ -28,6 +29,7 @@ from lockstep.operations.status import status
 from lockstep.recovery.restore import restore
 from lockstep.recovery.snapshot import snapshot
 from lockstep.state.store import Store
+from lockstep.values import consumer_stream
 from tests.pairs.world import until
 from tests.recovery.world import RecoveryWorld
 from tests.support.world import World, in_process
@@ -121,6 +123,29 @@ def test_from_a_position_of_the_log(world: World) -> None:
         redrive(world.pipeline(), since="last tuesday")
     assert "2h (ago)" in wrong.value.remedy
     assert "offset:N" in wrong.value.remedy
+
+
+def test_from_a_position_before_following_began(tmp_path: Path) -> None:
+    """Changes came before the first run, and nobody has recorded which. With the first pass in the window it
+    is all keys; without, it is told."""
+    world = World(tmp_path, claims=False)
+    world.do("INSERT INTO users (id, email) VALUES (1, 'a@x')")
+    world.run()
+    began = world.position()
+    before = f"{int(began.partition('-')[0]) - 1}-{0:016x}"
+    world.do("UPDATE users SET email = 'b@x' WHERE id = 1")
+    world.run()
+    (done,) = redrive(world.pipeline(), since=began, dry_run=True)
+    assert (done.related, done.whole) == (1, False), "where it began is in the window"
+    (done,) = redrive(world.pipeline(), since=before, dry_run=True)
+    assert done.whole, "the pass that filled it is in the window"
+    with existing(world.pipeline(), Access.RUN) as store, store.journal._database.writing() as connection:
+        connection.execute(entries.delete().where(entries.c.stream == consumer_stream(1)))
+    with pytest.raises(Refused, match="began to be followed") as beyond:
+        redrive(world.pipeline(), since=before, dry_run=True)
+    assert "lockstep backfill people --trust-target" in beyond.value.remedy
+    (done,) = redrive(world.pipeline(), since=began, dry_run=True)
+    assert (done.related, done.whole) == (1, False)
 
 
 def test_a_clock_that_was_set_back_hides_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,7 @@ class SqlJournal:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.window = Window(database)
+        self._begun: set[str] = set()
         query = sa.select(meta.c.value).where(meta.c.name == "identity")
         with database.reading() as connection:
             known = connection.scalar(query)
@@ -115,7 +116,22 @@ class SqlJournal:
             if rows:
                 insert(connection, entries, rows)
             if mark is not None:
+                self._note_beginning(connection, mark)
                 upsert(connection, marks, [msgspec.structs.asdict(mark)])
+
+    def _note_beginning(self, connection: sa.Connection, mark: FeedMark) -> None:
+        """With the first mark of a source: from there on its log is in the journal."""
+        if mark.source in self._begun:
+            return
+        known = sa.select(marks.c.source).where(marks.c.source == mark.source)
+        if connection.scalar(known) is None:
+            upsert(connection, meta, [{"name": f"began:{mark.source}", "value": mark.position}])
+        self._begun.add(mark.source)
+
+    def began(self, source: str) -> str | None:
+        """The position at which following a source began; None where it is not known."""
+        with self._database.reading() as connection:
+            return connection.scalar(sa.select(meta.c.value).where(meta.c.name == f"began:{source}"))
 
     def read(self, stream: Stream, lane: Lane, after: Mapping[int, int], limit: int) -> list[Entry]:
         found: list[Entry] = []

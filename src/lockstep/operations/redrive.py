@@ -73,6 +73,7 @@ class _Window:
         self._consumer = consumer_of(store, mapping.name, mapping.target.name)
         self._source = source_stream(mapping.source.name)
         self._own = consumer_stream(self._consumer.id)
+        self._early = False
         self._after = self._begins(since)
         self._require_kept()
         self._upto = self._ends(until)
@@ -90,6 +91,8 @@ class _Window:
             # A build that was restored, or taken over, had no pass of its own, which would be all keys.
             if not found.whole and isinstance(self._since, float) and self._since < (begun or 0.0):
                 raise _before_it_began(self._mapping, begun or 0.0)
+            if not found.whole and self._early:
+                raise _before_following(self._mapping, str(self._since))
             yield found
 
     def hinted(self, found: Gathered, *, dry_run: bool) -> Redriven:
@@ -122,6 +125,10 @@ class _Window:
                 )
             return offset - 1
         with _positions(self._mapping, since) as passed:
+            began = self._store.journal.began(self._mapping.source.name)
+            self._early = began is not None and not passed(since, began)
+            if self._early:  # the first pass, which is all keys, may be kept
+                return 0
             first = self._store.journal.window.first_at(self._source, lambda one: passed(one, since))
         return self._store.journal.end() if first is None else first - 1
 
@@ -218,6 +225,14 @@ def _beyond(mapping: Mapping, forgotten: float) -> Declined:
         f"the journal has forgotten what changed before {_shown(forgotten)}, and which keys of "
         f"{mapping.name} that were: its window begins there",
         f"{_INSTEAD.format(mapping.name)}; ls.Pipeline(…, keep=SECONDS) makes the journal keep more.",
+    )
+
+
+def _before_following(mapping: Mapping, position: str) -> Declined:
+    return Declined(
+        f"{position} lies before the position at which {mapping.source.name} began to be followed: what "
+        f"changed of {mapping.name} between the two is not in the journal, whose window begins there",
+        f"{_INSTEAD.format(mapping.name)}.",
     )
 
 
