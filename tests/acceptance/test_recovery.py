@@ -54,8 +54,8 @@ def test_the_friday_night(project: Project) -> None:
     project.sql("UPDATE users SET name = 'Changed since' WHERE id = 50")
     run = _started(project, "run")
     try:
-        _until(lambda: project.json("status")["running"])
-        time.sleep(1.0)
+        project.sql("UPDATE users SET name = 'At work' WHERE id = 49")
+        _until(lambda: "At work" in project.run("search", "users", "name:work"))
         (project.directory / "search").rename(project.directory / "gone")
         shutil.rmtree(project.directory / "gone", ignore_errors=True)
         _until(lambda: project.json("status")["holds"], within=10)

@@ -87,12 +87,17 @@ POLICY = {
 }
 
 
+def at_work(world: World) -> None:
+    """Until the run writes what changes: by then it has looked at the target."""
+    world.do("UPDATE users SET email = 'at work' WHERE id = 1")
+    until(lambda: world.actual() == world.expected())
+
+
 @pytest.mark.parametrize(("world", "how"), WIPES, indirect=["world"])
 def test_a_wiped_target_is_held_within_seconds(world: World, how: str) -> None:
     filled(world)
     with Following(world):
-        until(lambda: ls.status(Path(world.state)).mappings[0].state == "running")
-        time.sleep(1)
+        at_work(world)
         begun = time.monotonic()
         Target(world).wipe(how)
         one = held(world)
@@ -178,8 +183,7 @@ def test_a_repair_of_an_emptied_target_is_held(world: World, monkeypatch: pytest
     monkeypatch.setattr("lockstep.engine.holds.target_watch.LOOK_EVERY", 3600.0)
     filled(world)
     with Following(world):
-        until(lambda: ls.status(Path(world.state)).mappings[0].state == "running")
-        time.sleep(1)
+        at_work(world)
         Target(world).wipe("DELETE FROM {0} WHERE id > 20")
         ls.backfill(world.pipeline(), "people", trust_target=True)
         assert held(world).policy == "target-emptied"

@@ -74,8 +74,8 @@ def wipe(world: World) -> None:
 def test_the_friday_night(world: World) -> None:
     run = world.spawn(once=False)
     try:
-        until(lambda: ls.status(world.pipeline()).running is not None)
-        time.sleep(1.0)
+        world.do("UPDATE users SET email = 'at work' WHERE id = 1499")
+        until(lambda: world.actual() == world.expected())
         wiped = time.monotonic()
         wipe(world)
         until(lambda: bool(ls.holds(world.pipeline())), seconds=15)
