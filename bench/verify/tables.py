@@ -1,29 +1,25 @@
 """One plain table to another, PostgreSQL → PostgreSQL: Lockstep's fast check beside reladiff's hashdiff.
 
-By itself: `python -m bench.verify.tables`. A job in a process of its own: `… DATABASE STATE fill|fast`.
+By itself: `python -m bench.verify.tables`. What Lockstep does is done by `accounts`, a process of its own.
 """
 
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from rich.table import Table
 
-import lockstep as ls
 from bench.flights import World, servers
 from bench.measure import median, rounds, size, wide
 from bench.peer import Unavailable
-from lockstep.operations.verify import verify
 from lockstep.testing.servers._support import cache_directory
 
 ROUNDS = 3
@@ -35,38 +31,9 @@ INSERT INTO accounts SELECT i, 'Person ' || i, 'u' || i || '@example.com', i % 1
   FROM generate_series(1, {rows}) i;
 CREATE SCHEMA out
 """
-_COLUMNS = {"id": "integer", "name": "text", "email": "text", "score": "numeric(10, 2)"}
 _EDIT = "UPDATE out.accounts SET name = {name} WHERE {which}"
 STATES = {"equal": "false", "one": "id = {rows} / 2", "percent": "id % 100 = 7"}
 """Which rows of the target are edited in place, by the name of the comparison."""
-
-
-class Account(ls.Model, table="public.accounts"):
-    id: int = ls.key()
-    name: str
-    email: str
-    score: Decimal
-
-
-def pipeline(database: str, state: str) -> ls.Pipeline:
-    made = ls.Pipeline("bench", state=state)
-    source = ls.Postgres(database, slot="bench_tables", publication="bench_tables")
-
-    @made.mapping(source, to=ls.Postgres(database).table("out.accounts", columns=_COLUMNS), name="accounts")
-    def account(one: Account) -> dict[str, object]:
-        return {"name": one.name, "email": one.email, "score": one.score}
-
-    return made
-
-
-def job(database: str, state: str, name: str) -> dict[str, Any]:
-    """Loads the target, or checks it: what was found."""
-    made = pipeline(database, state)
-    if name == "fill":
-        ls.run(made, once=True)
-        return {}
-    report = verify(made, "accounts", method="fast")
-    return {"counts": report.counts, "notes": report.notes}
 
 
 class Tables:
@@ -113,7 +80,7 @@ class Tables:
         return {"seconds": seconds}
 
     def _lockstep(self, name: str) -> dict[str, Any]:
-        command = [sys.executable, "-m", "bench.verify.tables", self._database, self._state.name, name]
+        command = [sys.executable, "-m", "bench.verify.accounts", self._database, self._state.name, name]
         begun = time.perf_counter()
         ended = subprocess.run(
             command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parents[2]
@@ -182,13 +149,6 @@ def _peer() -> str:
 
 
 def main() -> None:
-    if len(sys.argv) == 4:
-        begun = time.perf_counter()
-        found = job(*sys.argv[1:])
-        check = time.perf_counter() - begun
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"peak_mib": peak, "check": check, **found}))
-        return
     _, rows = size(50_000, 1_000_000)
     with servers() as world:
         wide().print(table(run(world, rows)))
