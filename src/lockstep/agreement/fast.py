@@ -66,7 +66,7 @@ class _Fast:
         self._progress("sums", 0, len(cuts) + 1)
         with ThreadPoolExecutor(2, thread_name_prefix="lockstep-sums") as pool:
             sources, targets = pool.submit(self._source, cuts), pool.submit(self._target, cuts)
-            ledger = [self._scope.ledger.sums(span) for span in _spans(cuts)]
+            ledger = self._scope.ledger.sums(list(_spans(cuts)))
             source, target = sources.result(), targets.result()
         unlike = [_unlike(*three) for three in zip(ledger, source, target.spans, strict=True)]
         edited = {n for n, tally in enumerate(target.spans) if tally.edited}

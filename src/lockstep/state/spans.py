@@ -1,11 +1,12 @@
 """The ledger, span by span: where spans are cut, what its rows of each add up to, and the rows themselves.
 
-Each span is a read of its own along the primary key, so that no transaction lasts, however large the ledger.
+Each span is a read along the primary key, and few are read in one transaction, so that none lasts, however
+large the ledger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -20,6 +21,8 @@ _32: sa.ColumnElement[int] = sa.literal_column(
     "32"
 )  # a parameter would be a bigint, by which PostgreSQL shifts nothing
 _LOW = (1 << 32) - 1
+_TOGETHER = 20
+"""Spans in one transaction."""
 
 
 class Sums(NamedTuple):
@@ -94,19 +97,25 @@ class LedgerSpans:
         each = max(each, -(-(count or 0) // most))
         found: list[Key] = []
         while True:
-            given = self._given(Span(found[-1] if found else None))
-            statement = _NEXT[_bounds(given)]
             with self._database.reading() as connection:
-                key = connection.scalar(statement, {**given, "skipped": each - 1})
-            if key is None:
-                return found
-            found.append(Key(bytes(key)))
+                for _ in range(_TOGETHER):
+                    given = self._given(Span(found[-1] if found else None))
+                    key = connection.scalar(_NEXT[_bounds(given)], {**given, "skipped": each - 1})
+                    if key is None:
+                        return found
+                    found.append(Key(bytes(key)))
 
-    def sums(self, span: Span) -> Sums:
-        """What the rows of a span add up to."""
+    def sums(self, spans: Sequence[Span]) -> list[Sums]:
+        """What the rows of each span add up to."""
+        found: list[Sums] = []
+        for start in range(0, len(spans), _TOGETHER):
+            with self._database.reading() as connection:
+                found += [self._sums(connection, span) for span in spans[start : start + _TOGETHER]]
+        return found
+
+    def _sums(self, connection: sa.Connection, span: Span) -> Sums:
         given = self._given(span)
-        with self._database.reading() as connection:
-            rows, *parts, sent, several, unknown = connection.execute(_SUMS[_bounds(given)], given).one()
+        rows, *parts, sent, several, unknown = connection.execute(_SUMS[_bounds(given)], given).one()
         high, low, sent_high, sent_low = (int(part or 0) for part in parts)
         return Sums(
             rows,
