@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.systems.killed import applied_before_the_kill
@@ -188,3 +190,23 @@ def test_what_was_applied_survives_a_kill(
     with closing(users.open(1)) as again:
         assert set(keys) <= set(again.read(keys))
         put(again, {1: ADA})  # the lock died with its process
+
+
+def test_a_commit_that_fails_says_what_the_system_said(
+    writer: TantivyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(writer, {1: {"a": 1}})
+    opening = writer._open
+
+    def wiped_then() -> Any:
+        found = opening()
+        shutil.rmtree(tmp_path / "search" / "users-g1")
+        return found
+
+    monkeypatch.setattr(writer, "_open", wiped_then)
+    key = encode((2,))
+    (outcome,) = writer.write([Change(key, {"a": 2}, Meta("m", key, Fingerprint(1), 1, version(1, 1)))])
+    assert outcome.status is Status.UNKNOWN
+    assert str(outcome.reason).endswith(
+        "did not commit: Failed to open file for write: No such file or directory"
+    )

@@ -21,6 +21,7 @@ from lockstep.errors import DeclarationError, LockstepError, Refused
 from lockstep.systems.saved.durable import staged, sync, write
 
 _STANDING = "lockstep.json"
+_SYSTEM_SAYS = re.compile(r'message: "([^"]+)"')
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -186,9 +187,16 @@ def point(directory: Path, index: str, to: str) -> None:
 def damaged(path: Path, error: Exception) -> Refused:
     """The index cannot be read."""
     return Refused(
-        f"the index at {path} is damaged: {error}",
+        f"the index at {path} is damaged: {why(error)}",
         "Restore it from a snapshot, or remove the directory and let Lockstep build it anew.",
     )
+
+
+def why(error: Exception) -> str:
+    """What the library says, without the insides of its error: "Failed to open file: No space left"."""
+    said = str(error)
+    found = _SYSTEM_SAYS.search(said)
+    return said if found is None else f"{said.partition(': ')[0]}: {found[1]}"
 
 
 def denied(path: Path, error: OSError) -> Refused:

@@ -15,7 +15,7 @@ from lockstep.errors import DataError, Refused, TargetReplaced, UsageError
 from lockstep.forms import keys as key_bytes
 from lockstep.ports import Features
 from lockstep.systems.tantivy import documents, pages
-from lockstep.systems.tantivy.client import Place, Standing, damaged, library
+from lockstep.systems.tantivy.client import Place, Standing, damaged, library, why
 from lockstep.values import Change, Contents, Held, Identity, Key, Outcome, Record, Status, Version
 
 HEAP = 100_000_000
@@ -78,7 +78,7 @@ class TantivyWriter:
             index_writer.commit()
         except Exception as error:  # tantivy raises ValueError for everything, a full disk too
             self._forget()
-            unknown = Outcome(Status.UNKNOWN, f"the index at {self._place.path} did not commit: {error}")
+            unknown = Outcome(Status.UNKNOWN, f"the index at {self._place.path} did not commit: {why(error)}")
             for place, _ in last.values():
                 outcomes[place] = unknown
         return outcomes
