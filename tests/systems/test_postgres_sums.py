@@ -22,6 +22,7 @@ from lockstep.forms.canonical import wrap64
 from lockstep.ports import SummingSnapshot
 from lockstep.systems.postgres.reading import summing
 from lockstep.systems.postgres.reading.snapshot import PostgresSnapshot
+from lockstep.systems.postgres.reading.sums import row_hash
 from lockstep.values import EVERYTHING, Branch, Key, Span, Tally
 
 DDL = (
@@ -202,6 +203,25 @@ def test_a_foreign_key_that_is_equal_and_has_another_text(db: Db) -> None:
         "INSERT INTO spokes SELECT n, 1 + n % 3 FROM generate_series(1, 9) n",
     )
     assert_summed(db, Wheel)
+
+
+def test_a_row_that_is_put_together_has_the_text_of_the_row(db: Db) -> None:
+    db.execute(
+        "CREATE DOMAIN number AS int",
+        "CREATE TABLE bare(a int2 NOT NULL, b int NOT NULL, c bigint NOT NULL, d uuid NOT NULL,"
+        " e number NOT NULL, n int, t text NOT NULL)",
+        f"INSERT INTO bare VALUES (-7, 0, {-(1 << 63)}, '{UUID(int=5)}', -1, NULL, 'a'),"
+        f" (1, 123456, {(1 << 63) - 1}, '{UUID(int=(1 << 128) - 1)}', 2147483647, 3, '')",
+    )
+    with db.reader().snapshot() as snapshot:
+        assert isinstance(snapshot, PostgresSnapshot)
+        info = snapshot._info("public.bare")
+    for names in ("a", "b", "c", "d", "e", "dcbae", "an", "at", "n"):
+        made = row_hash([info.column(name) for name in names])
+        assert ("ROW(" in made) == bool({"n", "t"} & set(names)), "only what is never null and never quoted"
+        row = ", ".join(f"t.{name}" for name in names)
+        theirs = f'hashtextextended(ROW({row})::text COLLATE "C", 0)'
+        assert db.app.execute(f"SELECT {made} = {theirs} FROM bare t".encode()).fetchall() == [(True,)] * 2
 
 
 def test_what_is_joined_and_summed_is_so_by_several_processes(db: Db) -> None:

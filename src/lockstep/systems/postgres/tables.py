@@ -16,6 +16,8 @@ from lockstep.systems.postgres.names import quoted
 from lockstep.systems.postgres.types import Type
 from lockstep.values import Table
 
+_BARE = frozenset({"int2", "int4", "int8", "uuid"})
+
 
 @dataclass(frozen=True)
 class Column:
@@ -54,6 +56,11 @@ class Column:
     @property
     def sum_sql(self) -> str:
         return self.known.sum.replace("{}", f"t.{quoted(self.name)}")
+
+    @property
+    def bare(self) -> bool:
+        """Whether its text in that of a row is always there and just that of its value."""
+        return self.not_null and self.known.name in _BARE
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ text, char(n) without the blanks at its end. A domain is as its base.
 
 The text of a type may change with a major version of the server, so the server's major belongs to the
 recipe: with another, sums are taken anew and differences mean nothing.
+
+A row of columns that are never null and never quoted (`bare`) is put together by hand, to the same text: the
+server takes two thirds of the time for it. Keys mostly are such rows.
 """
 
 from __future__ import annotations
@@ -29,8 +32,15 @@ class _Column(Protocol):
     @property
     def sum_sql(self) -> str: ...
 
+    @property
+    def bare(self) -> bool: ...
+
 
 def row_hash(columns: Sequence[_Column]) -> str:
     """SQL for the signed 64-bit hash of some columns of a row."""
-    parts = ", ".join(column.sum_sql for column in columns)
-    return f'hashtextextended(ROW({parts})::text COLLATE "C", 0)'
+    parts = [column.sum_sql for column in columns]
+    if columns and all(column.bare for column in columns):
+        text = "('(' || " + " || ',' || ".join(parts) + " || ')')"
+    else:
+        text = f"ROW({', '.join(parts)})::text"
+    return f'hashtextextended({text} COLLATE "C", 0)'
