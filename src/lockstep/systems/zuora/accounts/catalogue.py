@@ -114,6 +114,11 @@ def _assert_rates(where: str, rates: Rates, charges: Mapping[str, ProductCharge]
                 f"{where}: charge {name} has the charge model {charge.model}",
                 f"Lockstep knows {', '.join(PRICINGS)}. Leave what has it out of the mapping.",
             )
+        if charge.type == "Usage":
+            raise DataError(
+                f"{where}: charge {name} is a usage charge: what it costs hangs on what is used",
+                "Lockstep knows recurring charges. Leave what has it out of the mapping.",
+            )
         if currency not in charge.currencies:
             raise DataError(
                 f"{where}: charge {name} has no price in {currency}, the account's currency",

@@ -52,7 +52,8 @@ def folded(subscription: FoundSubscription, version: int, rows: Iterable[Segment
     """The subscription with its rate plans, from the rows of all its charges.
 
     `subscription`: what its own row says; `version`: that it has now. One-time charges are left out: they
-    hold for no time. Raises DataError, naming the charge, where something cannot be said as a timeline.
+    hold for no time; a discount makes others cheaper, and is not. Raises DataError, naming the charge, where
+    something cannot be said as a timeline.
     """
     newest: dict[tuple[str, int], Segment] = {}
     for row in rows:
@@ -61,7 +62,7 @@ def folded(subscription: FoundSubscription, version: int, rows: Iterable[Segment
             newest[name] = row
     lines: dict[str, list[Segment]] = {}
     for row in newest.values():
-        if row.type != "OneTime":
+        if row.type != "OneTime" or row.model.startswith("Discount"):
             lines.setdefault(row.line, []).append(_expressed(subscription.number, row))
     plans = tuple(_plan(subscription, lines[line]) for line in sorted(lines))
     return replace(subscription, plans=plans)
@@ -72,6 +73,12 @@ def _expressed(number: str, row: Segment) -> Segment:
         raise DataError(
             f"charge {row.number} ({row.charge}) of subscription {number} has the charge model {row.model}",
             f"Lockstep knows {', '.join(sorted(_EXPRESSED))}. Leave its subscription out of the mapping.",
+        )
+    if row.type == "Usage":
+        raise DataError(
+            f"charge {row.number} ({row.charge}) of subscription {number} is a usage charge: what it costs "
+            "hangs on what is used",
+            "Lockstep knows recurring charges. Leave its subscription out of the mapping.",
         )
     if row.start is None:
         raise DataError(

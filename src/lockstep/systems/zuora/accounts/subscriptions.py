@@ -31,6 +31,13 @@ def subscription(said: Json) -> FoundSubscription:
             f"subscription {number} is {status}: it has no start yet",
             "Give its order the missing dates in Zuora, or delete it.",
         )
+    if ramp := said.get("ramp") or said.get("rampId"):
+        name = (ramp.get("number") or ramp.get("name")) if isinstance(ramp, Mapping) else ramp
+        raise DataError(
+            f"subscription {number} is a ramp deal ({name}): its prices are agreed by intervals, which an "
+            "order must name",
+            "Lockstep orders no ramps. Leave the subscription out of the mapping.",
+        )
     suspended, resumed = _pauses(number, said)
     bare = FoundSubscription(
         number=number,

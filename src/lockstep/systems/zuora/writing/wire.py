@@ -140,8 +140,7 @@ class Spelling:
             said["listPrice"] = rate.price
         if rate.quantity is not None:
             said["quantity"] = rate.quantity
-        kind = "usage" if charge.type == "Usage" else PRICING
-        return {f"{kind}{PRICINGS[charge.model]}": said}
+        return {f"{PRICING}{PRICINGS[charge.model]}": said}
 
 
 def _tiers(tiers: Sequence[Tier]) -> list[dict[str, Any]]:
