@@ -111,6 +111,7 @@ def test_what_is_equal_is_taken_over_and_what_differs_is_left(world: World) -> N
     assert left == {("different", "5"), ("different", "6"), ("extra", "900"), ("extra", "901")}
     for report in (deep, ls.verify(world.pipeline(), "people")):
         assert report.counts == {"different": 2, "extra": 2}, "each record once"
+        assert report.target_records == 62, "those that were left, and those of nobody, too"
         said = {one.key: ([field.path for field in one.fields], one.cause) for one in report.divergences}
         assert said["5"] == (["email"], ADOPTED)
     world.do("UPDATE users SET email = 'new' WHERE id = 6")

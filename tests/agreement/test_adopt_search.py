@@ -170,6 +170,7 @@ def test_from_the_first_look_until_its_readers_are_moved(world: World, theirs: T
     for method in ("fast", "deep"):
         report = ls.verify(world.pipeline(), "people", method=method)
         assert report.counts == {"different": 2, "extra": 2}, method
+        assert report.target_records == 62, method
     assert kinds(report) == {("different", "5"), ("different", "6"), ("extra", "900"), ("extra", "901")}
     assert theirs.untouched() == before
     (said,) = still_elsewhere(world)

@@ -76,8 +76,7 @@ class _Fast:
         edited -= self._list(cuts, ledger, unlike)
         if edited:  # in more spans than are worth listing
             self._edited(cuts, edited, target.edited)
-        if target.others != 0:
-            self._strangers()
+        strangers = self._strangers() if target.others != 0 else 0
         differing = {n for n, sides in enumerate(unlike) if any(sides)} | edited
         records = sum(tally.records for tally in target.spans)
         return self._findings.report(
@@ -85,7 +84,7 @@ class _Fast:
             "fast",
             started,
             sum(tally.records for tally in source),
-            records,
+            records + strangers,
             records,
             spans=len(ledger),
             differing=len(differing),
@@ -152,14 +151,15 @@ class _Fast:
         )
         return Tallies(_tallied(marks, cuts))
 
-    def _strangers(self) -> None:
-        """Records that no mapping of this target wrote."""
+    def _strangers(self) -> int:
+        """Records that no mapping of this target wrote: how many there are."""
         known = [self._mapping.name, *self._scope.sharing]
         try:
             count, some = self._scope.door.strangers(known, _STRANGERS)
         except CannotSum:
             count, some = self._strangers_read(set(known))
         self._findings.strangers(count, some)
+        return count
 
     def _strangers_read(self, known: set[str]) -> tuple[int, list[Key]]:
         count = 0
