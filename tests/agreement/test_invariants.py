@@ -210,6 +210,7 @@ def test_groups_of_null_of_one_side_and_of_another_type(world: World) -> None:
     ("world", "read"),
     [
         ("postgres-postgres", set()),
+        ("sqlite-sqlite", set()),
         ("postgres-opensearch", {"revenue_by_country", "orders_by_branch"}),
         ("postgres-tantivy", {"revenue_by_country", "orders_by_branch", "orders"}),
     ],

@@ -13,6 +13,7 @@ import pytest
 from lockstep.forms.keys import decode
 from lockstep.ports import Target
 from lockstep.systems.sqlite import SQLite
+from lockstep.testing.grouping_law import GroupingLaw
 from lockstep.testing.killed_law import KilledLaw
 from lockstep.testing.restorable_law import RestorableLaw
 from lockstep.testing.summing_law import SummingLaw
@@ -46,7 +47,7 @@ COLUMNS = {
 }
 
 
-class TestSQLiteTarget(WriterLaw, SummingLaw, RestorableLaw, KilledLaw):
+class TestSQLiteTarget(WriterLaw, SummingLaw, GroupingLaw, RestorableLaw, KilledLaw):
     cannot_hold = frozenset({"not_finite"})
     generational = False
     path: Path
@@ -65,6 +66,9 @@ class TestSQLiteTarget(WriterLaw, SummingLaw, RestorableLaw, KilledLaw):
 
     def bad_record(self) -> Record | None:
         return {"integer": -666}
+
+    def edit_unwritten(self, target: Target, key: Key) -> None:
+        self.edit(target, key, {"integer": 7})
 
     def plant(self, target: Target, key: Key, record: Record) -> bool:
         names = ", ".join(f'"{name}"' for name in record)
@@ -110,6 +114,7 @@ class TestSQLiteTextTarget(TestSQLiteTarget):
     """A table whose columns are all text holds the canonical form of everything."""
 
     cannot_hold = frozenset()
+    cannot_total = "column integer is TEXT, which is not added up here"
 
     @pytest.fixture
     def target(self, tmp_path: Path) -> Target:

@@ -39,10 +39,16 @@ def groups(
     query = query.group_by(*columns) if by else query.having(sa.func.count() > 0)
     decoders = [rows.columns[name].decode for name in by]
     for page in connection.execution_options(yield_per=PAGE).execute(query).partitions():
-        yield [
-            (*map(_decoded, decoders, cells), count, None if added is None else Decimal(added))
-            for *cells, count, added in page
-        ]
+        yield [(*map(_decoded, decoders, cells), count, _exact(added)) for *cells, count, added in page]
+
+
+def _exact(total: str | None) -> Decimal | None:
+    if total is None:
+        return None
+    found = Decimal(total)
+    if found.is_snan():
+        raise CannotSum("it holds what is no number, or what the database does not add up exactly")
+    return found
 
 
 def _decoded(decode: Callable[[Any], Any], cell: Any) -> Any:

@@ -18,7 +18,7 @@ from lockstep.systems.sql.columns import Codec, Columns
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.proof import Hash, recipe
 from lockstep.systems.sql.rows import Rows
-from lockstep.systems.sqlite import codecs, sums
+from lockstep.systems.sqlite import codecs, grouping, sums
 from lockstep.systems.sqlite.client import attach, connect, error_of, file_of, names
 from lockstep.systems.sqlite.copier import SQLiteCopier
 from lockstep.systems.sqlite.kept import kept
@@ -89,6 +89,7 @@ class SQLiteDialect(Dialect):
         def ready(connection: sqlite3.Connection, _: Any) -> None:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            grouping.register(connection)
 
         @sa.event.listens_for(engine, "begin")
         def begin(connection: sa.Connection) -> None:
@@ -126,6 +127,12 @@ class SQLiteDialect(Dialect):
         ]
         sql = parts[0] if len(parts) == 1 else f"{sums.FUNCTION}({', '.join(parts)})"
         return Hash(sql, recipe(sums.FORMAT, *names_))
+
+    def grouped(self, rows: Rows, name: str) -> str:
+        return grouping.grouped(name, _bare(rows.columns[name]))
+
+    def added(self, rows: Rows, name: str) -> str:
+        return grouping.added(name, _bare(rows.columns[name]))
 
     def columns(self, connection: sa.Connection, table: str) -> Columns:
         found = connection.exec_driver_sql(
@@ -169,6 +176,10 @@ class SQLiteDialect(Dialect):
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
+
+
+def _bare(column: Codec) -> str:
+    return column.declared.upper().replace("NOT NULL", "").strip()
 
 
 def _hash(names_: Sequence[str], alias: str | None) -> str:
