@@ -143,7 +143,9 @@ class Client:
                 f"{self._name} did not answer in full: {type(error).__name__} {error}".rstrip(),
                 "See the cluster's log and load; Lockstep tries again by itself.",
             ) from error
-        return answer.status_code, answer.content
+        found = answer.status_code, answer.content
+        del answer.stream  # it and the answer hold each other, and with them the megabytes that were sent
+        return found
 
     def content(self, body: Any) -> bytes:
         """What to send of a request that is no record."""
