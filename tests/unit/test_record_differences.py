@@ -29,11 +29,23 @@ def test_timelines_differ_between_dates() -> None:
     assert told(Timeline.always(1).form(), Timeline.always(2).form()) == [("plan[always]", 1, 2)]
 
 
+def test_timelines_of_a_document_too_whose_moments_are_texts() -> None:
+    whole = Timeline.always(ONE, START).form()
+    held = [
+        {"start": "2026-01-01", "end": "2026-03-03", "value": ONE},
+        {"start": "2026-03-03", "end": None, "value": TWO},
+    ]
+    assert told(whole, held) == [("plan[2026-03-03 on].seats", 1, 2)]
+    noon = dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC)
+    moments = [{"start": "2026-03-03T12:00:00Z", "end": None, "value": 2}]
+    assert told(Timeline.always(1, noon).form(), moments) == [("plan[2026-03-03 12:00:00+00:00 on]", 1, 2)]
+
+
 @pytest.mark.parametrize(
     "actual",
     [
         [{"start": START, "end": None, "value": 1}, {"start": MARCH, "end": None, "value": 2}],
-        [{"start": "2026-01-01", "end": None, "value": 2}],
+        [{"start": "some day", "end": None, "value": 2}],
         [{"start": START, "end": MARCH, "value": 1}, {"start": MARCH, "end": None, "value": 1}],
         [{"start": START, "end": None, "value": 1, "why": ""}],
     ],

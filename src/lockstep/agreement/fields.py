@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -96,7 +97,19 @@ def _timeline(form: Sequence[Any]) -> Timeline[Any]:
     """Of its form in a record. Raises DataError where it is another list."""
     if not all(isinstance(one, Mapping) and one.keys() == _SPAN for one in form):
         raise DataError("a list that is no timeline", "")
-    return Timeline((one["start"], one["end"], one["value"]) for one in form)
+    return Timeline((_moment(one["start"]), _moment(one["end"]), one["value"]) for one in form)
+
+
+def _moment(edge: Any) -> Any:
+    """A date or an instant, which a document holds as text. Raises DataError where it is another text."""
+    if type(edge) is not str:
+        return edge
+    try:
+        return (
+            dt.date.fromisoformat(edge) if len(edge) == len("2026-03-03") else dt.datetime.fromisoformat(edge)
+        )
+    except ValueError as error:
+        raise DataError(f"{edge!r:.40} is no moment", "") from error
 
 
 def _dates(start: object, end: object) -> str:
