@@ -56,13 +56,16 @@ class Shop:
         path = self.directory / "pipeline.py"
         path.write_text(path.read_text().replace(old, new))
 
-    def ends(self, code: int, *typed: str) -> None:
-        """What is typed ends with this code."""
+    def ends(self, code: int, *typed: str) -> str:
+        """What is typed ends with this code; what the last said."""
+        output = ""
         for words in typed:
             sys.modules.pop("pipeline", None)
             ran = CliRunner().invoke(cli, words.split())
             assert ran.exit_code == code, f"{words}: {ran.exit_code}\n{ran.output}"
             self.asked.add(words.split()[0])
+            output = " ".join(ran.output.split())
+        return output
 
 
 @pytest.fixture
@@ -73,6 +76,26 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield Shop(tmp_path)
     sys.modules.pop("pipeline", None)
+
+
+def test_an_invariant_of_too_many_groups_is_a_wrong_declaration(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.ends(exits.DONE, "run --once")
+    with (shop.directory / "pipeline.py").open("a") as file:
+        file.write(
+            """
+@pipeline.invariant(ls.SQLite("app.db"), ls.Tantivy("search").index("users"))
+def names() -> ls.Equal:
+    return ls.Equal(ls.count(User, by=User.id), ls.count(by="name"))
+"""
+        )
+    monkeypatch.setattr("lockstep.agreement.groups.MOST_GROUPS", 149)
+    for words in ("verify users", "verify users --deep", "--json verify users"):
+        said = shop.ends(exits.WRONG, words)
+        assert "the source has more than 149 groups by id" in said
+        assert "User.id" not in said
+        assert "fewer values" in said
 
 
 def test_every_verb_ends_with_the_code_of_its_outcome(shop: Shop) -> None:

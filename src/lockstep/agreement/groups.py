@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from lockstep.agreement.walk import target_records
 from lockstep.datatypes.far import Far
 from lockstep.declaration.invariant import Invariant
-from lockstep.errors import CannotSum, DataError, Refused
+from lockstep.errors import CannotSum, DataError, DeclarationError
 from lockstep.forms import keys
 from lockstep.forms.canonical import as_json, canonical, wrap64
 from lockstep.guard.door import Door
@@ -55,7 +55,7 @@ class Side(NamedTuple):
 
 def of_source(invariant: Invariant, reader: Reader) -> Side:
     """The groups of the source, of one moment."""
-    groups = _Collected(invariant)
+    groups = _Collected(invariant.name, "the source", invariant.by)
     with reader.snapshot() as snapshot:
         why = "the source does not group by itself"
         if isinstance(snapshot, GroupingSnapshot):
@@ -65,7 +65,7 @@ def of_source(invariant: Invariant, reader: Reader) -> Side:
                         groups.add(group, records, total, witness)
                 return Side(groups.found, None)
             except CannotSum as error:
-                why, groups = str(error), _Collected(invariant)
+                why, groups = str(error), _Collected(invariant.name, "the source", invariant.by)
         for key, values, number, witness in _rows(invariant, snapshot):
             where = f"{invariant.table.name} {keys.text(key)}: {invariant.of}"
             groups.add(values, 1, as_number(number, where), witness)
@@ -74,7 +74,7 @@ def of_source(invariant: Invariant, reader: Reader) -> Side:
 
 def of_target(invariant: Invariant, door: Door) -> Side:
     """The groups of the target's records."""
-    groups = _Collected(invariant)
+    groups = _Collected(invariant.name, "the target", invariant.to_by)
     try:
         for some in door.groups(invariant.to_of, invariant.to_by):
             for *group, records, total in some:
@@ -82,7 +82,7 @@ def of_target(invariant: Invariant, door: Door) -> Side:
         return Side(groups.found, None)
     except CannotSum as error:
         note = f"{invariant.name}: the target was read record by record: {error}"
-        groups = _Collected(invariant)
+        groups = _Collected(invariant.name, "the target", invariant.to_by)
     for page in target_records(door, _PAGE):
         for held in page:
             name = f"{invariant.target.name} {keys.text(held.key)}"
@@ -93,8 +93,8 @@ def of_target(invariant: Invariant, door: Door) -> Side:
 
 
 class _Collected:
-    def __init__(self, invariant: Invariant) -> None:
-        self._name = invariant.name
+    def __init__(self, name: str, side: str, by: Sequence[str]) -> None:
+        self._name, self._side, self._by = name, side, by
         self.found: Groups = {}
 
     def add(self, values: Sequence[Any], records: int, total: Decimal | None, witness: int) -> None:
@@ -102,8 +102,11 @@ class _Collected:
         one = self.found.get(form)
         if one is None:
             if len(self.found) == MOST_GROUPS:
-                raise Refused(
-                    f"invariant {self._name} has more than {MOST_GROUPS:,} groups", "Group by less."
+                raise DeclarationError(
+                    f"invariant {self._name}: {self._side} has more than {MOST_GROUPS:,} groups by "
+                    f"{', '.join(self._by)}, and all of them would be held in memory",
+                    "Group by fields with fewer values: a country or a month rather than an id. Records "
+                    "that differ one by one are what `lockstep verify` finds without an invariant.",
                 )
             one = Group(tuple(values), 0, Decimal(0))
         self.found[form] = Group(
