@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from lockstep.cli import exits, names, output
+from lockstep.cli import names, output
 from lockstep.cli.advance import progress_of
+from lockstep.cli.beginning import agreed, answered
 from lockstep.cli.stopping import stop_on_signals
-from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.verb import settings, verb
 
 if TYPE_CHECKING:
     from lockstep.operations.move_readers import Moved
@@ -44,20 +44,11 @@ def command(mapping: str, dry_run: bool, yes: bool) -> None:
 
     pipeline = settings().load()
     if not dry_run and not yes:
-        if settings().json or not sys.stdin.isatty():
-            raise click.UsageError("Nobody is here to be asked: give --yes, or --dry-run to look first.")
         target = pipeline.named(mapping).target.name
-        click.confirm(
-            f"Move the readers of {target}, and stop writes to what they find now?", abort=True, err=True
-        )
+        agreed(f"Move the readers of {target}, and stop writes to what they find now?")
     with stop_on_signals(say=not settings().json) as stop, progress_of(mapping) as advance:
         done = move_readers(pipeline, mapping, dry_run=dry_run, stop=stop, on_progress=advance)
-    if settings().json:
-        print_json(done)
-    else:
-        _print(done)
-    if done.outcome == "interrupted":
-        click.get_current_context().exit(exits.INTERRUPTED)
+    answered(done, _print)
 
 
 def _print(done: Moved) -> None:

@@ -234,3 +234,9 @@ def wrap64(value: int) -> int:
     """A sum modulo 2^64, as the signed integer that databases hold."""
     value &= _MASK64
     return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def joined64(high: int, low: int) -> int:
+    """The sum of 64-bit numbers, modulo 2^64 and signed, from the sum of their upper 32 bits and that of
+    their lower ones: many systems add up halves exactly, and whole numbers not."""
+    return wrap64((high << 32) + low)

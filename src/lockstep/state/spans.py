@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from lockstep.forms.canonical import wrap64
+from lockstep.forms.canonical import joined64
 from lockstep.state import schema
 from lockstep.state.books import Books
 from lockstep.state.rows import Row, from_columns
@@ -119,9 +119,9 @@ class LedgerSpans:
         high, low, sent_high, sent_low = (int(part or 0) for part in parts)
         return Sums(
             rows,
-            wrap64((high << 32) + low),
+            joined64(high, low),
             None if several else sent,
-            wrap64((sent_high << 32) + sent_low),
+            joined64(sent_high, sent_low),
             int(unknown or 0),
         )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lockstep.forms.canonical import wrap64
+from lockstep.forms.canonical import joined64
 from lockstep.systems.opensearch import bulk, wire
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.scan import Scanner
@@ -58,7 +58,7 @@ class Summing:
             if answer["timed_out"] or answer["_shards"]["failed"]:
                 raise self._client.failure(503, wire.plain({"error": answer["_shards"]}))
             high, low = (int(answer["aggregations"][half]["value"]) for half in _HALVES)
-            return Tally(answer["hits"]["total"]["value"], wrap64((high << 32) + low))
+            return Tally(answer["hits"]["total"]["value"], joined64(high, low))
         except (KeyError, TypeError) as error:
             raise self._client.rubbish(repr(answer).encode()) from error
 

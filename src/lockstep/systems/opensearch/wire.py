@@ -18,7 +18,7 @@ import msgspec
 from lockstep.datatypes.far import Far, time_text
 from lockstep.datatypes.interval import duration
 from lockstep.errors import DataError
-from lockstep.forms.canonical import wrap64
+from lockstep.forms.canonical import joined64
 from lockstep.values import Fingerprint, Key, Meta, Record, Version
 
 META = "_lockstep"
@@ -120,7 +120,7 @@ def fingerprint_of(beside: Mapping[str, Any]) -> Fingerprint:
     """Put together of its halves. Raises KeyError, TypeError, ValueError."""
     if "high" not in beside:  # written before there were halves
         return Fingerprint(int(beside["fingerprint"]))
-    return Fingerprint(wrap64((int(beside["high"]) << 32) + int(beside["low"])))
+    return Fingerprint(joined64(int(beside["high"]), int(beside["low"])))
 
 
 def sendable(value: str) -> bool:

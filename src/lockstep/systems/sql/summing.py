@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from msgspec.structs import replace
 
 from lockstep.errors import DataError
-from lockstep.forms.canonical import wrap64
+from lockstep.forms.canonical import joined64
 from lockstep.systems.sql.companion import PROOF, Companion
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.items import key_cells
@@ -205,7 +205,7 @@ def halves(number: sa.ColumnElement[int]) -> tuple[sa.ColumnElement[int], sa.Col
 
 def added(high: Any, low: Any) -> int:
     """What two halves say, modulo 2^64 and signed; nothing added up is 0."""
-    return wrap64((int(high or 0) << 32) + int(low or 0))
+    return joined64(int(high or 0), int(low or 0))
 
 
 def span_of(source: sa.ColumnElement[Any], cuts: Sequence[Key]) -> Any:
