@@ -167,11 +167,34 @@ def test_killed_at_any_moment_it_goes_on(world: World) -> None:
     assert touched(world) == [7, 8, 9]
 
 
+def another_programs_index(world: World) -> list[Path]:
+    """Its files: one with a schema of its own, where Lockstep's first build would be."""
+    tantivy = pytest.importorskip("tantivy")
+    _, where, name = world.target.split("|")
+    place = Path(where) / f"{name}-g1"
+    place.mkdir(parents=True)
+    schema = tantivy.SchemaBuilder().add_text_field("title", stored=True).build()
+    writer = tantivy.Index(schema, path=str(place)).writer()
+    writer.add_document(tantivy.Document(title="theirs"))
+    writer.commit()
+    writer.wait_merging_threads()
+    return sorted(place.iterdir())
+
+
 @pytest.mark.parametrize("world", ["tantivy", "sql", "postgres"], indirect=True)
 def test_what_cannot_be_taken_over(world: World) -> None:
     if world.target.startswith("tantivy"):
-        with pytest.raises(ls.Refused, match="cannot be taken over"):
+        theirs = another_programs_index(world)
+        with pytest.raises(Declined, match="its fields were fixed when it was made") as declined:
             ls.adopt(world.pipeline(), "people", dry_run=True)
+        assert "a directory or name of its own" in declined.value.remedy
+        said = [one for one in ls.check(world.pipeline()) if str(theirs[0].parent) in one.problem]
+        assert [one.blocks for one in said] == [True]
+        with pytest.raises(ls.Refused):
+            world.run()
+        assert [path.stat().st_mtime_ns for path in theirs] == [
+            path.stat().st_mtime_ns for path in sorted(theirs[0].parent.iterdir())
+        ]
         return
     assert ls.adopt(world.pipeline(), "people").outcome == "nothing"
     assert not Path(world.state).exists()

@@ -167,8 +167,10 @@ class Door:
         if self._foreign is not None:
             return self._foreign
         raise Declined(
-            "a target of this kind cannot be taken over: what it holds has no place for Lockstep's metadata",
-            "Name another place for the target; `lockstep run` builds it there from the source.",
+            "an index of this kind cannot be taken over: its fields were fixed when it was made, with no "
+            "place for Lockstep's metadata, and it need not hold whole records",
+            "Give the target a directory or name of its own: `lockstep run` builds it there from the source. "
+            "Then have your program search that one, and remove the other.",
         )
 
     def leave(self, marker: str) -> Identity:

@@ -68,10 +68,7 @@ class Place:
 
     def create(self, schema: Any, marker: str, fields: dict[str, str] | None) -> Standing:
         """Builds the directory beside and renames it into place. Refuses where something is."""
-        taken = Refused(
-            f"there is something at {self.path} already",
-            "Deploy another generation, or remove the directory.",
-        )
+        taken = self.taken()
         if self.path.exists():
             raise taken
         standing = Standing(uuid4().hex, marker, fields)
@@ -90,6 +87,19 @@ class Place:
             raise (taken if self.path.exists() else denied(self.path, error)) from error
         self.point_first()
         return standing
+
+    def taken(self) -> Refused:
+        """The error where something stands there already."""
+        if self.standing() is not None:
+            return Refused(
+                f"there is a build of Lockstep's at {self.path} already",
+                "Run with the state it belongs to, or deploy another generation; if nobody needs it, remove "
+                "the directory.",
+            )
+        return Refused(
+            f"there is something at {self.path} already, and it is not Lockstep's",
+            "Give the target a directory or name of its own; if nobody needs what is there, remove it.",
+        )
 
     def put(self, beside: Path, standing: Standing) -> None:
         """Makes a directory with the index's files this generation, durably, in one step."""

@@ -125,6 +125,9 @@ class TantivyTarget:
             generation = client.current(self._directory, self._index)
             saving = self._saving()
             if generation is None:
+                first = self._place(1)
+                if first.path.exists() and first.standing() is None:
+                    raise first.taken()
                 return saving
             standing = self._place(generation).standing()
             self.open(generation).contents()
