@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     """,
     answer="""
     {"mapping", "target", "outcome", "before", "kept", "aliases": [],
-     "left_behind": [], "carried", "removed", "seconds"}
+     "left_behind": [], "carried", "removed", "seconds", "returned"}
     outcome: planned (--dry-run), moved, already, interrupted (all is as it
     was). before: what readers found; kept: its name from now on. aliases:
     other names that moved with it; left_behind: those that lead to it still.
+    returned: of those carried, whose source is gone: others wrote them again.
     """,
 )
 @click.argument("mapping", shell_complete=names.mappings)
@@ -77,5 +78,11 @@ def _print(done: Moved) -> None:
     if done.carried or done.removed:
         out.print(
             f"  written by others since it was taken over: {done.carried:,} copied, {done.removed:,} removed"
+        )
+    if done.returned:
+        out.print(
+            f"  of those {done.returned:,} have no source any more: Lockstep had removed them, and others "
+            f"wrote them again. `lockstep verify {done.mapping}` shows them, `lockstep repair "
+            f"{done.mapping} --extras` removes them."
         )
     out.print(f"When nobody needs {done.kept} any more: DELETE /{done.kept}")

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from lockstep.agreement.report import Progress
 from lockstep.declaration.mapping import Mapping
@@ -24,6 +24,7 @@ from lockstep.limits import Numbers
 from lockstep.operations.adopt import OnProgress
 from lockstep.operations.opened import looking, opened
 from lockstep.operations.readers import assert_not_lost
+from lockstep.operations.returned import standing_again
 from lockstep.ports import ADOPTING, Moving
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
@@ -39,6 +40,7 @@ class Moved(Struct, frozen=True):
     aliases      other names that were moved with it
     left_behind  other names that go on leading to what is kept
     carried, removed  records of others that were copied, or taken away, to catch up with later writes
+    returned     of those copied, whose source is gone: Lockstep had removed them, others wrote them again
     """
 
     mapping: str
@@ -51,6 +53,7 @@ class Moved(Struct, frozen=True):
     carried: int
     removed: int
     seconds: float
+    returned: int = 0
 
 
 def move_readers(
@@ -87,6 +90,7 @@ def _move(
     begun, done = time.time(), 0
     door.judge(Numbers())
     moving = door.move_readers()
+    stood = standing_again(declared, store, door)
 
     def note(more: int) -> None:
         nonlocal done
@@ -102,6 +106,8 @@ def _move(
                 outcome = "moved"
     answer = _moved(declared, moving, outcome, begun)
     if outcome == "moved":
+        again = standing_again(declared, store, door) if answer.carried else stood
+        answer = structs.replace(answer, returned=max(again - stood, 0))
         text = (
             f"had readers of {declared.target.name} moved from {answer.before}, which stays as {answer.kept}"
         )
