@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import msgspec
 
@@ -110,15 +111,26 @@ class _Deep:
             self._progress("again", len(some), len(some))
 
     def _over_source(self) -> None:
-        scope = self._scope
+        """Three pages at a time: one is derived, of one the target is read, and one is looked at. A thread
+        for each system: what one thread may have of a target, the settler has in that thread too."""
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="lockstep-derive") as source,
+            ThreadPoolExecutor(1, thread_name_prefix="lockstep-target") as target,
+        ):
+            self._over_pages(source, target)
+
+    def _over_pages(self, source: Executor, target: Executor) -> None:
+        scope, comparison = self._scope, self._comparison
         total = scope.reader.estimate(scope.mapping.root.table)
         maker = Deriver(scope.mapping, scope.reader)  # the settler has one of its own, for another thread
         left = pages(scope.reader, scope.mapping, PAGE, self._at.rest)
         if self._at.keys:
             self._progress("source", self._at.keys, total)
-        for page, derived in ahead(left, lambda some: maker.derive(some, time.time())):
-            looked = self._comparison.look(derived)
-            differing = self._settler.settle({key: set() for key in looked.suspects})
+        made = ahead(left, lambda page: maker.derive(page.keys, time.time()), source)
+        for (page, derived), found in ahead(made, lambda one: comparison.read(one[1]), target):
+            looked = comparison.look(derived, found)
+            suspects = {key: set[Key]() for key in looked.suspects}
+            differing = target.submit(self._settler.settle, suspects).result() if suspects else set()
             self._at = self._counted(
                 msgspec.structs.replace(
                     self._at,

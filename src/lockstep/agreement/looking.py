@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from lockstep.agreement.met import Record
@@ -25,6 +25,13 @@ class Looked(NamedTuple):
     met: list[Record]
 
 
+class Found(NamedTuple):
+    """What the target and the ledger hold of some keys."""
+
+    held: Mapping[Key, Held]
+    rows: Mapping[Key, Row]
+
+
 class Comparison:
     """Of one mapping: the source with the target, and the ledger with both."""
 
@@ -33,18 +40,21 @@ class Comparison:
         self._door = door
         self._rows = rows
 
-    def look(self, derived: Mapping[Key, Derived]) -> Looked:
+    def read(self, derived: Mapping[Key, Derived]) -> Found:
+        """What there is of what was derived."""
         wanted = [item.key for one in derived.values() for item in one.desired]
-        held = self._door.read(wanted) if wanted else {}
+        return Found(self._door.read(wanted) if wanted else {}, self._rows(list(derived)))
+
+    def look(self, derived: Mapping[Key, Derived], found: Found) -> Looked:
+        held, rows = found
         met = []
         for key, one in derived.items():
             for item in one.desired:
-                found = held.get(item.key)
-                if found is not None and found.meta is not None and self._from(key, found):
-                    met.append(Record(item.key, key, found.meta.fingerprint))
-        rows = self._rows(list(derived))
+                there = held.get(item.key)
+                if there is not None and there.meta is not None and self._from(key, there):
+                    met.append(Record(item.key, key, there.meta.fingerprint))
         suspects = [key for key, one in derived.items() if not self._agrees(one, held, rows.get(key))]
-        return Looked(suspects, len(wanted), met)
+        return Looked(suspects, sum(len(one.desired) for one in derived.values()), met)
 
     def _agrees(self, one: Derived, held: Mapping[Key, Held], row: Row | None) -> bool:
         """Whether source and target agree on a key, and the ledger with them.
@@ -53,7 +63,7 @@ class Comparison:
         """
         if one.error is not None:
             return False
-        known = owned(row, self._mapping.default_key)
+        known = owned(row, self._default_key(one))
         if len(known) != len(one.desired) and (row is None or not row.void):
             return False
         for item in one.desired:
@@ -68,6 +78,12 @@ class Comparison:
             if not said and (row is None or not row.void):
                 return False
         return True
+
+    def _default_key(self, one: Derived) -> Callable[[Key], Key]:
+        """As the mapping's, which need not be asked where the record derived has that key by declaration."""
+        if self._mapping.key_is_root_key and one.desired:
+            return lambda _: one.desired[0].key
+        return self._mapping.default_key
 
     def _from(self, key: Key, held: Held) -> bool:
         """Whether a record says that it is from this source key."""

@@ -7,6 +7,7 @@ every process: a check that was interrupted compares with what an earlier one me
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
@@ -44,13 +45,15 @@ def span_of(cuts: Sequence[Key], source: Key) -> int:
 
 def together(before: Sequence[Met], cuts: Sequence[Key], records: Iterable[Record]) -> list[Met]:
     """What was met before, and these; of `len(cuts) + 1` spans."""
-    after = list(before)
+    spans: dict[int, list[Record]] = defaultdict(list)
     for one in records:
-        at = span_of(cuts, one.source)
+        spans[span_of(cuts, one.source)].append(one)
+    after = list(before)
+    for at, some in spans.items():
         was = after[at]
         after[at] = Met(
-            was.records + 1,
-            wrap64(was.fingerprints + one.fingerprint),
-            wrap64(was.marks + mark(one.target, one.source)),
+            was.records + len(some),
+            wrap64(was.fingerprints + sum(one.fingerprint for one in some)),
+            wrap64(was.marks + sum(mark(one.target, one.source) for one in some)),
         )
     return after

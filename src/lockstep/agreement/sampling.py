@@ -50,7 +50,8 @@ def _look(
 
     for page in source_keys(scope.reader, scope.mapping, 10 * PAGE):
         some = chosen(page)
-        looked = comparison.look(deriver.derive(some, time.time()))
+        derived = deriver.derive(some, time.time())
+        looked = comparison.look(derived, comparison.read(derived))
         settler.settle({key: set() for key in looked.suspects})
         looked_at += len(some)
         compared += looked.compared

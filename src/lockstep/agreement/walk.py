@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from typing import NamedTuple, TypeVar
 
 from lockstep.declaration.mapping import Mapping
@@ -14,6 +14,7 @@ from lockstep.values import EVERYTHING, Held, Key, Span
 PAGE = 1_000
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Page(NamedTuple):
@@ -50,14 +51,13 @@ def target_records(door: Door, size: int) -> Iterator[list[Held]]:
         after = page[-1].key
 
 
-def ahead(some: Iterator[Page], make: Callable[[list[Key]], T]) -> Iterator[tuple[Page, T]]:
-    """Each page with what is made of its keys: of the next one, in a thread, while this one is looked at."""
-    with ThreadPoolExecutor(1, thread_name_prefix="lockstep-derive") as pool:
-        waiting: tuple[Page, Future[T]] | None = None
-        for page in some:
-            made = pool.submit(make, page.keys)
-            if waiting is not None:
-                yield waiting[0], waiting[1].result()
-            waiting = page, made
+def ahead(some: Iterator[T], make: Callable[[T], U], thread: Executor) -> Iterator[tuple[T, U]]:
+    """Each with what is made of it: of the next one, in a thread, while this one is looked at."""
+    waiting: tuple[T, Future[U]] | None = None
+    for one in some:
+        made = thread.submit(make, one)
         if waiting is not None:
             yield waiting[0], waiting[1].result()
+        waiting = one, made
+    if waiting is not None:
+        yield waiting[0], waiting[1].result()

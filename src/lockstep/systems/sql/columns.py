@@ -46,7 +46,7 @@ def bare(declared: str) -> str:
 
 def from_json(text: str) -> Any:
     """A value of JSON text, its numbers exact: never through a float."""
-    return json.loads(text, parse_float=Decimal, parse_int=_whole, parse_constant=Decimal)
+    return _JSON.decode(text)
 
 
 def as_text(value: Any) -> str:
@@ -60,3 +60,6 @@ def as_text(value: Any) -> str:
 def _whole(digits: str) -> int | Decimal:
     # Python refuses to make an int of more than 4,300 digits from text; a Decimal is as exact.
     return int(digits) if len(digits) < 4000 else Decimal(digits)
+
+
+_JSON = json.JSONDecoder(parse_float=Decimal, parse_int=_whole, parse_constant=Decimal)
