@@ -24,14 +24,14 @@ from lockstep.engine.lease import Lease
 from lockstep.errors import LeaseLost
 from lockstep.journal import tables as journals
 from lockstep.place import Place, StateUrl
-from lockstep.state import schema
+from lockstep.state import migrations, schema
 from lockstep.state.store import Store
 from lockstep.testing.servers import PostgresHandle
 from lockstep.values import PARTITIONS
 from tests.crash.test_points import CHANGES, ROWS
 from tests.support.world import World, in_process
 
-PARTS = {"journal": journals.migrations, "ledger": schema.migrations}
+PARTS = {"journal": journals.migrations, "ledger": migrations.LEDGER}
 OLD_EPOCH = 7
 PLANTED = (
     "INSERT INTO meta VALUES ('identity', 'as it was'), ('partitions', '64')",
@@ -50,8 +50,8 @@ class Old(World):
     def __init__(self, root: Path, place: Place) -> None:
         super().__init__(root)
         self.place = place
-        for part, migrations in PARTS.items():
-            made = database(place, part, migrations[:1])
+        for part, steps in PARTS.items():
+            made = database(place, part, steps[:1])
             if part == "ledger":
                 with made.writing() as connection:
                     binary = "'\\x90'" if isinstance(place, StateUrl) else "x'90'"

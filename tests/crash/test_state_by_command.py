@@ -15,10 +15,10 @@ import pytest
 from lockstep.database.files import FileDatabase
 from lockstep.database.migrations import Migration
 from lockstep.journal import tables as journals
-from lockstep.state import schema
+from lockstep.state import migrations
 from tests.acceptance.test_cli import Project
 
-PARTS = {"journal": journals.migrations, "ledger": schema.migrations}
+PARTS = {"journal": journals.migrations, "ledger": migrations.LEDGER}
 STATE_FAILED = 3
 LOOKING = (("status",), ("verify",))
 ALL = (("run", "--once"), *LOOKING)
@@ -94,7 +94,7 @@ def made_by_the_first_version(project: Project) -> None:
         leases = now.execute('SELECT partition, epoch, holder, "until" FROM leases').fetchall()
     for file in state.glob("ledger.db*"):
         file.unlink()
-    FileDatabase(state / "ledger.db", schema.migrations[:1]).close()
+    FileDatabase(state / "ledger.db", migrations.LEDGER[:1]).close()
     with contextlib.closing(sqlite3.connect(state / "ledger.db")) as then, then:
         for table, found in {"generations": generations, "leases": leases, **rows}.items():
             for row in found:

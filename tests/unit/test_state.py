@@ -20,7 +20,7 @@ from lockstep.engine.lease import Lease
 from lockstep.errors import LeaseLost, StateError, StateInUse
 from lockstep.forms import keys
 from lockstep.place import Place, StateUrl
-from lockstep.state import schema
+from lockstep.state import migrations
 from lockstep.state.books import Unfenced
 from lockstep.state.rows import Failure, Intent, Owned, Row, Settlement
 from lockstep.state.settling import Scope
@@ -320,7 +320,7 @@ def test_who_looks_does_not_bring_a_store_up_to_date(
 ) -> None:
     """An older run may still work on it."""
     later = Migration("0099_later", statements("CREATE TABLE later (a INTEGER)"))
-    monkeypatch.setattr(schema, "migrations", (*schema.migrations, later))
+    monkeypatch.setattr(migrations, "LEDGER", (*migrations.LEDGER, later))
     with pytest.raises(StateError, match=r"older Lockstep .*0099_later") as error:
         Store(store.place, access)
     assert "`lockstep run`" in error.value.remedy

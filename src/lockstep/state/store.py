@@ -26,7 +26,7 @@ from lockstep.errors import StateError
 from lockstep.journal import tables as journals
 from lockstep.journal.sql import SqlJournal
 from lockstep.place import KEPT, Place, StateUrl
-from lockstep.state import schema
+from lockstep.state import migrations, schema
 from lockstep.state.books import Books, Unfenced, fence
 from lockstep.state.builds import Build, Builds
 from lockstep.state.checks import Checks
@@ -253,7 +253,7 @@ def _opened(place: Place, access: Access) -> tuple[Database, Database]:
 
         journal: Database = PostgresDatabase(place, "journal", journals.migrations, access)
         with _closed_on_error(journal):
-            return journal, PostgresDatabase(place, "ledger", schema.migrations, access)
+            return journal, PostgresDatabase(place, "ledger", migrations.LEDGER, access)
     if access is Access.RUN:
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -270,7 +270,7 @@ def _opened(place: Place, access: Access) -> tuple[Database, Database]:
             ) from error
     journal = FileDatabase(place / "journal.db", journals.migrations, access)
     with _closed_on_error(journal):
-        return journal, FileDatabase(place / "ledger.db", schema.migrations, access)
+        return journal, FileDatabase(place / "ledger.db", migrations.LEDGER, access)
 
 
 @contextlib.contextmanager
