@@ -8,6 +8,7 @@ import click
 
 from lockstep.cli import output
 from lockstep.cli.verb import REPORT, print_json, settings, verb
+from lockstep.cli.visible import key_name
 
 
 @verb(
@@ -35,4 +36,4 @@ def command(number: int, subject: str, because: str, by: str | None) -> None:
     if settings().json:
         print_json({"report": number, "subject": subject, "accepted": count})
     else:
-        output.console().print(f"Accepted: {output.count(count, 'divergence')} of {subject}.")
+        output.console().print(f"Accepted: {output.count(count, 'divergence')} of {key_name(subject)}.")

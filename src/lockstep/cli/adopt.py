@@ -11,6 +11,7 @@ from lockstep.cli.advance import progress_of
 from lockstep.cli.beginning import agreed, answered
 from lockstep.cli.stopping import stop_on_signals
 from lockstep.cli.verb import settings, verb
+from lockstep.cli.visible import key_name
 
 if TYPE_CHECKING:
     from lockstep.operations.adopt import Adopted
@@ -85,9 +86,10 @@ def _print(done: Adopted) -> None:
         if count := done.counts.get(kind):
             out.print(f"  {count:>11,}  {kind:<11}  {words}")
     for one in done.examples:
-        name = one.target_key if one.key is None else one.key
-        other = f" → {one.target_key}" if one.key and one.target_key not in (None, one.key) else ""
-        out.print(f"  {one.kind:<11}  {name}{other}", style="bold")
+        shown = key_name((one.target_key if one.key is None else one.key) or "")
+        apart = one.key is not None and one.target_key not in (None, one.key)
+        other = f" → {key_name(one.target_key or '')}" if apart else ""
+        out.print(f"  {one.kind:<11}  {shown}{other}", style="bold")
         if one.reason:
             out.print(output.indented(one.reason, 4))
         for field in one.fields[:10]:

@@ -8,6 +8,7 @@ import click
 
 from lockstep.cli import names, output
 from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.visible import key_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,7 +52,7 @@ def command(mapping: str, key: str) -> None:
         print_json({**plain(found), "ledger": _with_times(found.ledger)})
         return
     out = output.console()
-    out.print(f"{found.mapping} {found.key}", style="bold")
+    out.print(f"{found.mapping} {key_name(found.key)}", style="bold")
     out.print(found.verdict)
     if found.error is not None:
         out.print(output.indented(found.error, 2), style="red")
@@ -89,7 +90,7 @@ def _heading(out: Console, words: str) -> None:
 
 
 def _record(out: Console, record: TargetRecord) -> None:
-    _heading(out, f"target {record.key}")
+    _heading(out, f"target {key_name(record.key)}")
     if record.equal and record.held is not None:
         out.print("  As derived:")
         _tree(out, record.held, 2)

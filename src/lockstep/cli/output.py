@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lockstep.cli.visible import visible
 from lockstep.exploration.system import redacted
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ def console(*, stderr: bool = False, markup: bool = False) -> Console:
         def on_broken_pipe(self) -> None:  # rich would exit with 1, which means something here
             raise BrokenPipeError
 
+        def print(self, *objects: Any, **how: Any) -> None:
+            super().print(*(visible(one) if type(one) is str else one for one in objects), **how)
+
     found = Piped(stderr=stderr, highlight=False, emoji=False, markup=markup)
     if not found.is_terminal:
         found.width = 10_000
@@ -40,7 +44,7 @@ def console(*, stderr: bool = False, markup: bool = False) -> Console:
 
 def say(text: str = "") -> None:
     """A line to people who wait: standard error."""
-    click.echo(redacted(text), err=True)
+    click.echo(visible(redacted(text)), err=True)
 
 
 def error(problem: str, remedy: str) -> None:

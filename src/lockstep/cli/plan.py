@@ -9,6 +9,7 @@ import click
 
 from lockstep.cli import names, output
 from lockstep.cli.verb import LIMIT, print_json, settings, verb
+from lockstep.cli.visible import key_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,8 +79,8 @@ def _print(out: Console, one: Planned) -> None:
     from rich.text import Text
 
     sign, style = _SIGNS[one.action]
-    target = "" if one.target_key in (None, one.key) else f" → {one.target_key}"
-    out.print(Text.assemble((f"{sign} {one.action} ", style), (one.key + target, "bold")))
+    target = "" if one.target_key in (None, one.key) else f" → {key_name(one.target_key)}"
+    out.print(Text.assemble((f"{sign} {one.action} ", style), (key_name(one.key) + target, "bold")))
     if one.reason:
         out.print(output.indented(one.reason, 4))
     if one.steps is not None:

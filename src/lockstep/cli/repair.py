@@ -6,6 +6,7 @@ import click
 
 from lockstep.cli import names, output
 from lockstep.cli.verb import REPORT, print_json, settings, verb
+from lockstep.cli.visible import key_name
 
 KINDS = ("missing", "stale", "different", "extra", "unsettled", "ledger")
 
@@ -79,6 +80,6 @@ def command(what: str, only: tuple[str, ...], extras: bool, dry_run: bool) -> No
             f"afterwards, or derive everything: `lockstep backfill {mapping} --trust-target`."
         )
     for one in done.left[:20]:
-        out.print(f"  left  {one.kind:<9}  {one.subject}: {one.reason}")
+        out.print(f"  left  {one.kind:<9}  {key_name(one.subject)}: {one.reason}")
     if len(done.left) > 20:
         out.print(f"  and {len(done.left) - 20:,} more are left")

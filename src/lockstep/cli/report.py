@@ -8,6 +8,7 @@ import click
 
 from lockstep.cli import exits, output
 from lockstep.cli.verb import LIMIT, REPORT, print_json, settings, verb
+from lockstep.cli.visible import key_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,7 +79,7 @@ def command(number: int, limit: int) -> None:
 
 def _print(out: Console, one: Found) -> None:
     out.print()
-    out.print(f"  {one.kind:<9}  {one.subject}  ({one.state})", style="bold")
+    out.print(f"  {one.kind:<9}  {key_name(one.subject)}  ({one.state})", style="bold")
     if one.because:
         out.print(f"    accepted by {one.accepted_by}: {one.because}")
     for line in (one.divergence.get("reason"), one.divergence.get("cause")):

@@ -9,6 +9,7 @@ import click
 
 from lockstep.cli import names, output
 from lockstep.cli.verb import LIMIT, print_json, settings, verb
+from lockstep.cli.visible import key_name
 
 if TYPE_CHECKING:
     from lockstep.state.stuck import Stuck
@@ -48,7 +49,7 @@ def command(mapping: str | None, limit: int) -> None:
         return
     for one in found:
         tries = output.count(one.attempts, "attempt")
-        out.print(f"{one.mapping} {keys.text(one.key)}", style="bold")
+        out.print(f"{one.mapping} {key_name(keys.text(one.key))}", style="bold")
         out.print(f"  {one.stage} failed: {tries}, the first {output.ago(one.first_at)}{_next(one)}")
         out.print(output.indented(one.error, 2), style="red")
         if one.remedy:

@@ -13,6 +13,7 @@ from lockstep.cli.duration import Seconds
 from lockstep.cli.share import Share
 from lockstep.cli.stopping import stop_on_signals
 from lockstep.cli.verb import LIMIT, print_json, settings, verb
+from lockstep.cli.visible import key_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -195,8 +196,9 @@ def _compared(report: Report) -> Iterator[tuple[str, str]]:
 def _print_divergence(out: Console, one: Divergence) -> None:
     out.print()
     same = one.target_key in (None, one.key) or one.key is None
-    name = one.key or one.target_key or ""
-    out.print(f"  {one.kind:<9}  {name}{'' if same else f' → {one.target_key}'}", style="bold")
+    shown = key_name(one.key if one.key is not None else one.target_key or "")
+    other = "" if same else f" → {key_name(one.target_key or '')}"
+    out.print(f"  {one.kind:<9}  {shown}{other}", style="bold")
     if one.reason:
         out.print(output.indented(one.reason, 4))
     if one.cause:

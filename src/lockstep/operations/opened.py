@@ -112,5 +112,15 @@ def parse_keys(mapping: Mapping, typed: Sequence[str]) -> list[Key]:
 def keys_or_errors(mapping: Mapping, typed: Sequence[str]) -> list[Key | DataError]:
     """For each, in order, the key, or why it is none."""
     table = mapping.root.table
-    parts = [keys.split_text(one) if len(table.key) > 1 else (one,) for one in typed]
-    return mapping.source.parse_keys(table, parts)
+    texts = [one for one in typed if is_text(one)]
+    parts = [keys.split_text(one) if len(table.key) > 1 else (one,) for one in texts]
+    parsed = iter(mapping.source.parse_keys(table, parts))
+    return [next(parsed) if is_text(one) else _NO_TEXT for one in typed]
+
+
+def is_text(typed: str) -> bool:
+    """Whether it came as UTF-8: Python makes half characters of other bytes."""
+    return not any("\ud800" <= one <= "\udfff" for one in typed)
+
+
+_NO_TEXT = DataError("the key is no text: its bytes are no UTF-8", "Type it as UTF-8.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from lockstep.agreement.report import subject
 from lockstep.database import Access
 from lockstep.declaration.pipeline import Pipeline
 from lockstep.errors import UsageError
-from lockstep.operations.opened import consumer_of, existing
+from lockstep.operations.opened import consumer_of, existing, is_text
 from lockstep.place import Place
 from lockstep.state.reports import Open, Stored
 
@@ -86,13 +87,26 @@ def accept(state: Place | Pipeline, number: int, name: str, *, because: str, by:
         if known is None:
             raise no_report(number)
         consumer, stored = known
-        count = store.reports.accept(consumer, name, by, because)
+        count = 0
+        for one in _meant(name):
+            count = count or store.reports.accept(consumer, one, by, because)
         if not count:
             raise UsageError(
                 f"nothing is open of {name!r} in mapping {stored.mapping}",
                 f"`lockstep report {number}` shows what it found, by the names to give here.",
             )
         return count
+
+
+def _meant(name: str) -> list[str]:
+    """The name as it was typed, or as it is shown where it has quotes and escapes: `"new\\nline"`."""
+    if not is_text(name):
+        return []
+    try:
+        shown = json.loads(name)
+    except ValueError:
+        return [name]
+    return [name, shown] if type(shown) is str and is_text(shown) else [name]
 
 
 def no_report(number: int) -> UsageError:
