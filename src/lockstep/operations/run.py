@@ -34,15 +34,17 @@ class RunResult(Struct, frozen=True):
     stopped: dict[str, str]
 
 
-_GARBAGE = (500_000, 10, 10)
-"""Batches in flight are some hundred thousand small objects, none of them in a cycle. Looked through each 700
-of them, as Python does by itself, they cost a fourth of all time of a load (17 of 67 µs a document measured);
-each 100,000 of them, 1.8 to 2.6 of 50."""
+_GARBAGE = (100_000, 10, 10)
+"""A batch makes a hundred thousand small objects, none of them in a cycle. Looked through each 700 of them,
+as Python does by itself, they cost a fourth of all time of a load (17 of 67 µs a document, measured).
+
+Each 500,000 they would cost 2 µs less still; but then the peak of a load into SQLite grows with its table, as
+something large is held in cycles there."""
 
 
 @contextlib.contextmanager
 def _collecting_seldom() -> Iterator[None]:
-    """Cycles are looked for where more lies about than what is in flight, while a run goes on."""
+    """Cycles are looked for about once a batch while a run goes on."""
     before = gc.get_threshold()
     gc.set_threshold(*_GARBAGE)
     try:
