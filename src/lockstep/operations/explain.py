@@ -111,7 +111,9 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
     return Explanation(
         mapping,
         keys.text(key),
-        _verdict(one.root is not None, one.error is not None, records, stuck, ledger),
+        _GONE.format(declared.target.name)
+        if ledger is not None and not there
+        else _verdict(one.root is not None, one.error is not None, records, stuck, ledger),
         source,
         str(one.error) if one.error else None,
         tuple(records),
@@ -130,6 +132,12 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__struct_fields__"):
         return _tree(value)
     return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+_GONE = (
+    "{0} is not there, or lacks Lockstep's marker, so nothing can be said of its record. `lockstep status` "
+    "says what brings it back."
+)
 
 
 def _verdict(

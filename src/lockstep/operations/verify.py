@@ -145,6 +145,7 @@ def _check(
         report = findings.report(declared.name, method, started, 0, 0, 0, notes=notes, cancelled=True)
         position, report = None, msgspec.structs.replace(report, agreement=False)
     except LockstepError as error:
+        error.remedy = error.remedy.replace("MAPPING", declared.name)
         if bookmark is not None:
             error.remedy += f" Then `lockstep verify {declared.name} --deep --resume` goes on where it was."
         raise
