@@ -234,6 +234,17 @@ def test_two_records_of_one_key_are_two_divergences(tmp_path: Path, postgres_url
 
 
 @pytest.mark.parametrize("world", ["sql"], indirect=True)
+def test_a_report_says_which_later_one_saw_its_divergences_again(world: World) -> None:
+    sabotaged(world)
+    first, second = (ls.verify(world.pipeline(), "people") for _ in range(2))
+    assert first.id is not None
+    assert second.id is not None
+    told = ls.report(Path(world.state), first.id)
+    assert (told.agreement, told.divergences, told.later) == (False, (), second.id)
+    assert ls.report(Path(world.state), second.id).later is None
+
+
+@pytest.mark.parametrize("world", ["sql"], indirect=True)
 def test_one_report_is_repaired_and_what_others_found_is_not(world: World) -> None:
     world.run()
     bad = Saboteur(world)

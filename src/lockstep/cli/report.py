@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     {"id", "agreement", "report": {as `verify` gives it},
      "divergences": [{"subject", "kind", "state", "first_at", "last_at",
                       "closed_at", "accepted_by", "because",
-                      "divergence": {as in `verify`}}]}
+                      "divergence": {as in `verify`}}], "later"}
     state: open, closed (a later check no longer saw it), accepted. agreement:
-    by now, all that it found is closed or accepted.
+    by now, all that it found is closed or accepted. later: the newest report
+    that saw some of it again, and tells what became of that; else null.
     """,
 )
 @click.argument("number", metavar="ID", type=REPORT)
@@ -69,6 +70,10 @@ def command(number: int, limit: int) -> None:
             _print(out, one)
         if len(whole.divergences) > limit:
             out.print(f"\n  The first {limit:,} are shown; --limit N shows more.")
+        if whole.later is not None:
+            out.print(
+                f"\n  A later check saw some of it again: `lockstep report {whole.later}` shows what is open."
+            )
         if not whole.agreement:
             out.print()
             out.print(f"  `lockstep repair {body['mapping']}` mends what is Lockstep's to mend.")

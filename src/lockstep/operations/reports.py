@@ -42,12 +42,14 @@ class Found(Struct, frozen=True):
 
 
 class Whole(Struct, frozen=True):
-    """A report, whole. `agreement` now: what it found is closed or accepted, or it found nothing."""
+    """A report, whole. `agreement` now: what it found is closed or accepted, or it found nothing. `later`:
+    the newest report that saw some of it again, and tells what became of that."""
 
     id: int
     agreement: bool
     report: dict[str, Any]
     divergences: tuple[Found, ...]
+    later: int | None = None
 
 
 def reports(state: Place | Pipeline, mapping: str | None = None, limit: int = 20) -> list[Line]:
@@ -71,11 +73,13 @@ def report(state: Place | Pipeline, number: int) -> Whole:
         opened = [one for one in found if one.state == "open"]
         # Those of its divergences that a later check saw again are told of there.
         seen = {(one.subject, one.kind) for one in found}
-        again = {(one.subject, one.kind) for one in store.reports.divergences(consumer)} - seen
+        open_now = {(one.subject, one.kind): one.report for one in store.reports.divergences(consumer)}
+        again = open_now.keys() - seen
         named = {(subject(one["key"], one["target_key"]), one["kind"]) for one in body["divergences"]}
         whole = sum(body["counts"].values()) == len(body["divergences"])
         agreement = body["agreement"] or (whole and not opened and not named & again)
-        return Whole(stored.id, agreement, body, found)
+        later = max((open_now[one] for one in named & again), default=None)
+        return Whole(stored.id, agreement, body, found, later)
 
 
 def accept(state: Place | Pipeline, number: int, name: str, *, because: str, by: str) -> int:
