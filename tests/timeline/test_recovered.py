@@ -182,4 +182,4 @@ def test_what_followed_the_sources_is_named(world: RecoveryWorld) -> None:
     with broken, pytest.raises(Declined):
         drill(world.pipeline())
     texts = [one.text for one in ls.history(world.root / "state").happenings if one.kind is Told.RUN_ENDED]
-    assert texts[-1] == "lockstep drill: failed, or was broken off"
+    assert texts[-1] == "lockstep drill: ended before it was done"

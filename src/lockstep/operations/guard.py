@@ -109,7 +109,7 @@ def _decoded(given: Given) -> Any:
     try:
         return json.loads(data)
     except RecursionError:
-        raise PlanUnreadable(f"{path} is nested too deeply", "") from None
+        raise PlanUnreadable(f"{path} is nested too deeply", "No plan is: see what made it.") from None
     except ValueError as error:
         lines = (
             "it holds several objects, as `terraform plan -json` prints"

@@ -18,7 +18,7 @@ _OUTCOMES = {
     "stopped": "was stopped",
     "failed": "failed: it could not go on",
 }
-_OF_COMMANDS = {"stopped": "came to its end", "failed": "failed, or was broken off"}
+_OF_COMMANDS = {"stopped": "came to its end", "failed": "ended before it was done"}
 
 
 def told(store: Store, after: float, until: float) -> Iterator[Happening]:
