@@ -82,23 +82,21 @@ def test_a_full_disk_of_the_state_directory(project: Project, small_disk: Path) 
 
 def made_by_the_first_version(project: Project) -> None:
     """A state of the first migrations, with the rows that a load has left: what came later is taken away."""
-    state = project.directory / ".lockstep"
-    with contextlib.closing(sqlite3.connect(state / "ledger.db")) as now:
-        rows = {
-            table: now.execute(f"SELECT * FROM {table}").fetchall()
-            for table in ("meta", "consumers", "positions", "ledger", "claims", "backfills", "runs")
-        }
-        generations = now.execute(
-            "SELECT id, target, number, state, marker, identity, created_at FROM generations"
-        ).fetchall()
-        leases = now.execute('SELECT partition, epoch, holder, "until" FROM leases').fetchall()
-    for file in state.glob("ledger.db*"):
+    ledger = project.directory / ".lockstep" / "ledger.db"
+    first = ledger.with_name("first.db")
+    FileDatabase(first, migrations.LEDGER[:1]).close()
+    with contextlib.closing(sqlite3.connect(first)) as then, then:
+        then.execute("ATTACH ? AS now", [str(ledger)])
+        for table in (
+            "meta", "generations", "leases", "consumers", "positions", "ledger", "claims", "backfills", "runs"
+        ):  # fmt: skip
+            named = [f'"{column[1]}"' for column in then.execute(f"PRAGMA main.table_info({table})")]
+            columns = ", ".join(named)
+            then.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}")
+    for file in ledger.parent.glob("ledger.db*"):
         file.unlink()
-    FileDatabase(state / "ledger.db", migrations.LEDGER[:1]).close()
-    with contextlib.closing(sqlite3.connect(state / "ledger.db")) as then, then:
-        for table, found in {"generations": generations, "leases": leases, **rows}.items():
-            for row in found:
-                then.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    for file in ledger.parent.glob("first.db*"):
+        file.rename(file.with_name(file.name.replace("first", "ledger")))
 
 
 def test_a_state_of_the_first_version_is_brought_up_to_date_by_a_run_alone(project: Project) -> None:
