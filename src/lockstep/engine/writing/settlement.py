@@ -11,9 +11,8 @@ from lockstep.engine.writing.apply import Sent
 from lockstep.engine.writing.inflight import Part
 from lockstep.engine.writing.settle import settle
 from lockstep.state.rows import Failure, Row, Settlement, Wrote, encode_wrote
-from lockstep.values import Key, Outcome, Status, Trust
+from lockstep.values import Key, Trust
 
-_WRITTEN = (Outcome(Status.APPLIED), Outcome(Status.UNCHANGED))
 _PASSES = frozenset({"backfill", "redrive"})
 """Reasons of hints that make up a pass, whose progress is shown."""
 
@@ -21,31 +20,6 @@ _PASSES = frozenset({"backfill", "redrive"})
 def settlement(mapping: Mapping, consumer: int, part: Part, sent: Sent) -> Settlement:
     """Of all keys that were derived: rows that changed or are gone, why some are stuck, which are not, and
     what target keys were given up."""
-    return first_settlement(mapping, consumer, part, sent) or _by_key(mapping, consumer, part, sent)
-
-
-def first_settlement(mapping: Mapping, consumer: int, part: Part, sent: Sent) -> Settlement | None:
-    """Of a part in which no key was known and each has one record, written at its own key: nearly all of a
-    load. It says what settling key by key would, all at once. None of any other part."""
-    owners, changes, outcomes = sent.sending.owners, sent.sending.changes, sent.outcomes
-    if not mapping.key_is_root_key or part.rows or sent.sending.refused or any(part.known.values()):
-        return None
-    if list(part.derived) != owners or sum(map(outcomes.count, _WRITTEN)) != len(owners):
-        return None
-    works, wrote_as = part.batch.works, _Wrote(part.now)
-    rows = [
-        Row(
-            *(key, change.meta.fingerprint, None, None, one.sum, part.version, False, one.due),
-            wrote_as(works[key]),
-        )
-        for key, change, one in zip(owners, changes, part.derived.values(), strict=True)
-    ]
-    positions = part.batch.positions if part.last else {}
-    passed = _passed(part)
-    return Settlement(consumer, part.version, rows, (), (), owners, (), positions, passed, owners)
-
-
-def _by_key(mapping: Mapping, consumer: int, part: Part, sent: Sent) -> Settlement:
     batch, rows, derived = part.batch, part.rows, part.derived
     changed: list[Row] = []
     removed: list[Key] = []
