@@ -33,7 +33,14 @@ def test_nothing_printed_moves_the_cursor(capsys: pytest.CaptureFixture[str]) ->
     output.console().print("held: \x1b]0;title\x07")
     output.error("bad \x1b[2J", "mend \x9b")
     output.say("waits \x1b[H")
+    output.show(output.indented("why: \x1b[31mred", 2))
+    output.show(output.difference("name", "\x9b2J", "\u202exe", 80))
+    table = output.grid("key")
+    table.add_row("7\x1b]0;mine\x07")
+    output.show(table)
     said = "".join(capsys.readouterr())
     assert "\x1b" not in said
     assert "\x07" not in said
+    assert "\x9b" not in said
+    assert "\u202e" not in said
     assert "\\u001b[2J" in said

@@ -18,7 +18,8 @@ from lockstep.cli.visible import visible
 from lockstep.exploration.system import redacted
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
     from rich.table import Table
     from rich.text import Text
 
@@ -28,13 +29,17 @@ __all__ = ["ago", "clock", "console", "count", "error", "grid", "number", "redac
 def console(*, stderr: bool = False, markup: bool = False) -> Console:
     """A console of rich. Away from a terminal it never wraps. `markup` is for texts without data in them."""
     from rich.console import Console
+    from rich.segment import Segment
 
     class Piped(Console):
         def on_broken_pipe(self) -> None:  # rich would exit with 1, which means something here
             raise BrokenPipeError
 
-        def print(self, *objects: Any, **how: Any) -> None:
-            super().print(*(visible(one) if type(one) is str else one for one in objects), **how)
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterator[Segment]:
+            for part in super().render(renderable, options):
+                yield part if part.control else Segment(visible(part.text), part.style)
 
     found = Piped(stderr=stderr, highlight=False, emoji=False, markup=markup)
     if not found.is_terminal:

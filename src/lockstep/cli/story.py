@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockstep.cli import output
+from lockstep.cli.visible import visible
 from lockstep.operations.folding import Line, folded
 from lockstep.operations.happening import WELL, ill
 
@@ -27,7 +28,7 @@ def show(out: Console, found: History) -> None:
         if out.is_terminal:
             out.print(line)
         else:
-            click.echo(line.plain)
+            click.echo(visible(line.plain))
 
 
 def _drawn(found: History, width: int) -> Iterator[Text]:

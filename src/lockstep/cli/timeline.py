@@ -7,6 +7,7 @@ import click
 from lockstep.cli import names, output
 from lockstep.cli.duration import Moment
 from lockstep.cli.verb import print_json, settings, verb
+from lockstep.cli.visible import visible
 
 
 @verb(
@@ -51,7 +52,7 @@ def command(since: float, until: float | None, mapping: str | None, markdown: bo
     elif markdown:
         from lockstep.cli import incident
 
-        click.echo(incident.page(found), nl=False)
+        click.echo(visible(incident.page(found)), nl=False)
     else:
         from lockstep.cli import story
 
