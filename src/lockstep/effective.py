@@ -253,7 +253,12 @@ def _moment(moment: object) -> Moment:
                 f"{moment.isoformat()} has no zone, so it is no moment",
                 "Give it a zone (tzinfo=…), or take its date.",
             )
-        return moment.astimezone(dt.UTC)
+        try:
+            return moment.astimezone(dt.UTC)
+        except OverflowError as error:
+            raise DataError(
+                f"{moment.isoformat()} is beyond the calendar in UTC", "Leave the end open (None) for ever."
+            ) from error
     if isinstance(moment, dt.date):
         return moment
     raise DataError(

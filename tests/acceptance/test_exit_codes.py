@@ -98,6 +98,26 @@ def names() -> ls.Equal:
         assert "fewer values" in said
 
 
+def test_an_invariant_of_too_many_groups_of_the_target_alone_is_no_wrong_declaration(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.sql("UPDATE users SET name = 'alike'")
+    shop.code("user.name.upper()", "f'{user.name} {user.id}'")
+    shop.ends(exits.DONE, "run --once")
+    with (shop.directory / "pipeline.py").open("a") as file:
+        file.write(
+            """
+@pipeline.invariant(ls.SQLite("app.db"), ls.Tantivy("search").index("users"))
+def all_of_them() -> ls.Equal:
+    return ls.Equal(ls.count(User, by=User.name), ls.count(by="name"))
+"""
+        )
+    monkeypatch.setattr("lockstep.agreement.groups.MOST_GROUPS", 149)
+    said = shop.ends(exits.FAILED, "verify users")
+    assert "the target has more than 149 groups by name" in said
+    assert "See who else writes" in said
+
+
 def test_every_verb_ends_with_the_code_of_its_outcome(shop: Shop) -> None:
     never_run(shop)
     in_order(shop)

@@ -129,3 +129,23 @@ def test_rows_of_several_forms_are_joined(table: tuple[SQLTarget, Do]) -> None:
     assert summed(target)[0] is None
     do("UPDATE _lockstep_t SET held = NULL, recipe = NULL")
     assert summed(target)[0] is None, "written by an earlier version"
+
+
+def test_keys_of_the_source_that_the_table_cannot_hold_narrow_nothing(postgres_url: str) -> None:
+    """A mapping that leaves a key out has a ledger row of it all the same, and spans may be cut there."""
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("CREATE DOMAIN code AS text COLLATE \"C\" CHECK (VALUE LIKE 'C-%')")
+        connection.execute("CREATE TABLE t (id code PRIMARY KEY, a text)")
+    target = Postgres(postgres_url).table("t")
+    names = [f"C-{n}" for n in range(10, 20)]
+    with contextlib.closing(target.open(1)) as writer:
+        writer.create("totals")
+        for name in names:
+            meta = Meta("m", keys.encode((name,)), Fingerprint(1), 0, version(1, 1))
+            write(writer, Change(target.key((name,)), {"a": name}, meta))
+        for cut in ("C-14", "A-1", "Z-1"):
+            found = writer.sums("m", [keys.encode((cut,))])
+            assert [span.records for span in found.spans] == [
+                sum(n <= cut for n in names),
+                sum(n > cut for n in names),
+            ]

@@ -46,10 +46,12 @@ def test_timelines_of_a_document_too_whose_moments_are_texts() -> None:
     [
         [{"start": START, "end": None, "value": 1}, {"start": MARCH, "end": None, "value": 2}],
         [{"start": "some day", "end": None, "value": 2}],
+        [{"start": "2026-01-01T00:00:00Z", "end": "9999-12-31T23:59:59-05:00", "value": 1}],
+        [{"start": "0001-01-01T00:00:00+01:00", "end": None, "value": 2}],
         [{"start": START, "end": MARCH, "value": 1}, {"start": MARCH, "end": None, "value": 1}],
         [{"start": START, "end": None, "value": 1, "why": ""}],
     ],
-    ids=["overlap", "texts", "cut otherwise", "other fields"],
+    ids=["overlap", "texts", "an end beyond UTC", "a start beyond UTC", "cut otherwise", "other fields"],
 )
 def test_what_is_no_timeline_differs_place_by_place(actual: list[Any]) -> None:
     found = told([{"start": START, "end": None, "value": 1}], actual)

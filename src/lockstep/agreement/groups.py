@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from lockstep.agreement.walk import target_records
 from lockstep.datatypes.far import Far
 from lockstep.declaration.invariant import Invariant
-from lockstep.errors import CannotSum, DataError, DeclarationError
+from lockstep.errors import CannotSum, DataError, DeclarationError, LockstepError, Refused
 from lockstep.forms import keys
 from lockstep.forms.canonical import as_json, canonical, wrap64
 from lockstep.guard.door import Door
@@ -55,7 +55,7 @@ class Side(NamedTuple):
 
 def of_source(invariant: Invariant, reader: Reader) -> Side:
     """The groups of the source, of one moment."""
-    groups = _Collected(invariant.name, "the source", invariant.by)
+    groups = _source_groups(invariant)
     with reader.snapshot() as snapshot:
         why = "the source does not group by itself"
         if isinstance(snapshot, GroupingSnapshot):
@@ -65,7 +65,7 @@ def of_source(invariant: Invariant, reader: Reader) -> Side:
                         groups.add(group, records, total, witness)
                 return Side(groups.found, None)
             except CannotSum as error:
-                why, groups = str(error), _Collected(invariant.name, "the source", invariant.by)
+                why, groups = str(error), _source_groups(invariant)
         for key, values, number, witness in _rows(invariant, snapshot):
             where = f"{invariant.table.name} {keys.text(key)}: {invariant.of}"
             groups.add(values, 1, as_number(number, where), witness)
@@ -74,7 +74,7 @@ def of_source(invariant: Invariant, reader: Reader) -> Side:
 
 def of_target(invariant: Invariant, door: Door) -> Side:
     """The groups of the target's records."""
-    groups = _Collected(invariant.name, "the target", invariant.to_by)
+    groups = _target_groups(invariant)
     try:
         for some in door.groups(invariant.to_of, invariant.to_by):
             for *group, records, total in some:
@@ -82,7 +82,7 @@ def of_target(invariant: Invariant, door: Door) -> Side:
         return Side(groups.found, None)
     except CannotSum as error:
         note = f"{invariant.name}: the target was read record by record: {error}"
-        groups = _Collected(invariant.name, "the target", invariant.to_by)
+        groups = _target_groups(invariant)
     for page in target_records(door, _PAGE):
         for held in page:
             name = f"{invariant.target.name} {keys.text(held.key)}"
@@ -92,9 +92,39 @@ def of_target(invariant: Invariant, door: Door) -> Side:
     return Side(groups.found, note)
 
 
+def _source_groups(invariant: Invariant) -> _Collected:
+    """What is declared of the source has one meaning there: so many groups are a wrong declaration."""
+    return _Collected(
+        DeclarationError(
+            _too_many(invariant, "the source", invariant.by),
+            "Group by fields with fewer values: a country or a month rather than an id. Records "
+            "that differ one by one are what `lockstep verify` finds without an invariant.",
+        )
+    )
+
+
+def _target_groups(invariant: Invariant) -> _Collected:
+    """Others may have written them there."""
+    return _Collected(
+        Refused(
+            _too_many(invariant, "the target", invariant.to_by),
+            f"See who else writes to {invariant.target.name}, and remove what is not meant to be there.",
+        )
+    )
+
+
+def _too_many(invariant: Invariant, side: str, by: Sequence[str]) -> str:
+    groups = f"{MOST_GROUPS:,} groups by {', '.join(by)}"
+    return (
+        f"invariant {invariant.name}: {side} has more than {groups}, and all of them would be held in memory"
+    )
+
+
 class _Collected:
-    def __init__(self, name: str, side: str, by: Sequence[str]) -> None:
-        self._name, self._side, self._by = name, side, by
+    """Groups by their values. `too_many`: raised for the group beyond `MOST_GROUPS`."""
+
+    def __init__(self, too_many: LockstepError) -> None:
+        self._too_many = too_many
         self.found: Groups = {}
 
     def add(self, values: Sequence[Any], records: int, total: Decimal | None, witness: int) -> None:
@@ -102,12 +132,7 @@ class _Collected:
         one = self.found.get(form)
         if one is None:
             if len(self.found) == MOST_GROUPS:
-                raise DeclarationError(
-                    f"invariant {self._name}: {self._side} has more than {MOST_GROUPS:,} groups by "
-                    f"{', '.join(self._by)}, and all of them would be held in memory",
-                    "Group by fields with fewer values: a country or a month rather than an id. Records "
-                    "that differ one by one are what `lockstep verify` finds without an invariant.",
-                )
+                raise self._too_many
             one = Group(tuple(values), 0, Decimal(0))
         self.found[form] = Group(
             one.values,
