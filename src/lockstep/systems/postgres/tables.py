@@ -205,7 +205,10 @@ _COLUMNS = (
     COLLATIONS
     + """
 SELECT a.attrelid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod), a.atttypid::int8,
-       a.attndims::int4, a.attnotnull, a.attgenerated <> '', coalesce(b.collisdeterministic, true),
+       a.attndims::int4, a.attnotnull AND NOT EXISTS (  -- one that is not validated yet has let nulls be
+           SELECT FROM pg_constraint n WHERE n.conrelid = a.attrelid AND n.contype = 'n'
+           AND n.conkey = ARRAY[a.attnum] AND NOT n.convalidated),
+       a.attgenerated <> '', coalesce(b.collisdeterministic, true),
        col_description(a.attrelid, a.attnum)
 FROM pg_attribute a LEFT JOIN bytewise b ON b.oid = a.attcollation
 WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
