@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lockstep.ports.notes import Amendment, Note
+from lockstep.ports.notes import Amendment, Condition, Note
 from lockstep.values import Key
 
 
@@ -24,9 +24,13 @@ class MemoryNotes:
 
     def write(self, notes: Sequence[Note], amended: Sequence[Amendment] = ()) -> None:
         self.commits += 1
+        holding = [one for one in amended if one.where is None or self._holds(one.where)]
         self._keep(notes)
-        for one in amended:
+        for one in holding:
             self._keep([Note(one.kind, one.key, one.made(self.kept.get((one.kind, one.key))))])
+
+    def _holds(self, where: Condition) -> bool:
+        return where.holds(self.kept.get((where.kind, where.key)))
 
     def _keep(self, notes: Sequence[Note]) -> None:
         for one in notes:

@@ -22,13 +22,23 @@ class Note(NamedTuple):
     body: bytes | None
 
 
+class Condition(NamedTuple):
+    """What must be noted on a key when a write is committed, before anything of it is written."""
+
+    kind: str
+    key: Key
+    holds: Callable[[bytes | None], bool]
+
+
 class Amendment(NamedTuple):
     """What a note becomes, made of its body as it is when the write is committed (None: there is none):
-    for what several writers of one target note on the same key. `made` may be called more than once."""
+    for what several writers of one target note on the same key. It stays as it is where `where` does not
+    hold by then. Both may be asked more than once."""
 
     kind: str
     key: Key
     made: Callable[[bytes | None], bytes | None]
+    where: Condition | None = None
 
 
 class Notes(Protocol):

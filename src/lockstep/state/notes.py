@@ -45,15 +45,32 @@ class TargetNotes:
     ) -> None:
         """All or none. Raises LeaseLost when this epoch is over."""
         with self._database.under(epoch) as connection:
+            holding = _holding(connection, target, number, amended)
             _write(connection, target, number, {(one.kind, one.key): one.body for one in notes})
-            for kind in dict.fromkeys(one.kind for one in amended):
-                some = [one for one in amended if one.kind == kind]
+            for kind in dict.fromkeys(one.kind for one in holding):
+                some = [one for one in holding if one.kind == kind]
                 bodies: dict[Key, bytes | None] = dict(
                     _read(connection, target, number, kind, [one.key for one in some])
                 )
                 for one in some:
                     bodies[one.key] = one.made(bodies.get(one.key))
                 _write(connection, target, number, {(kind, key): body for key, body in bodies.items()})
+
+
+def _holding(
+    connection: sa.Connection, target: str, number: int, amended: Sequence[Amendment]
+) -> list[Amendment]:
+    """Those whose condition holds."""
+    wanted = [one.where for one in amended if one.where is not None]
+    found = {
+        kind: _read(connection, target, number, kind, [one.key for one in wanted if one.kind == kind])
+        for kind in {one.kind for one in wanted}
+    }
+    return [
+        one
+        for one in amended
+        if one.where is None or one.where.holds(found[one.where.kind].get(one.where.key))
+    ]
 
 
 def _read(

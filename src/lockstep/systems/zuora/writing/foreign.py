@@ -109,7 +109,7 @@ class ForeignAccounts:
             if outcome is _APPLIED:
                 asked = asked_of(change)
                 done[change.key] = asked.done
-        self._noted.settle((), done)
+        self._noted.settle({}, done)
         return outcomes
 
     def pass_over(self, changes: Sequence[Change]) -> None:

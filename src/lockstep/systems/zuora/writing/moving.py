@@ -252,8 +252,7 @@ class Moves:
         for number, note in list(self._leaving.items()):
             if note.on in done and note.wanted is None:
                 self._note(number, None)
-        if self._arrived:
-            self._noted.settle((), {}, self._arrived)
+        self._noted.arrived(self._arrived)
         self._noted.note_leaving(self._changed)
         self._arrived, self._changed = [], {}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from lockstep.forms import keys as key_bytes
-from lockstep.ports.notes import Amendment, Note, Notes
+from lockstep.ports.notes import Amendment, Condition, Note, Notes
 from lockstep.systems.zuora.models import Account
 from lockstep.systems.zuora.records import decoded, encoded
 from lockstep.values import Change, Fingerprint, Key, Meta, Version
@@ -96,6 +96,13 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     moves: tuple[Moved, ...] = ()
 
 
+class Answer(NamedTuple):
+    """A definite answer to an intent. `done`: Zuora has done what it asks for."""
+
+    intent: Intent
+    done: bool
+
+
 def key_of(number: str) -> Key:
     """The target key of an account number."""
     return key_bytes.encode((number,))
@@ -146,27 +153,47 @@ class Noted:
             [_amended(key, _begun(one)) for key, one in known.items()],
         )
 
+    def close(self, answers: Mapping[Key, Answer]) -> None:
+        """These intents, of changes that nobody works here, had their answers: what was sent with those that
+        are done is noted.
+
+        Another mapping's thread may have had the same answer and be at its next request by now: nothing is
+        noted of an intent that does not stand any more when this is committed.
+        """
+        amended: list[Amendment] = []
+        for key, answer in answers.items():
+            intent, stands = answer.intent, _stands(key, answer.intent)
+            if answer.done and intent.last:
+                amended.append(_amended(key, _settled(intent.known), stands))
+            if answer.done and (intent.last or intent.account is not None):
+                amended.append(Amendment(_RECORD, key, _becomes(intent.account), stands))
+        amended += _closed(answers)
+        if amended:
+            self._notes.write([], amended)
+
     def settle(
         self,
-        closed: Sequence[Key],
+        answers: Mapping[Key, Answer],
         done: Mapping[Key, tuple[Known, bytes | None]],
-        moved: Sequence[Moved] = (),
         sent: Mapping[Key, bytes | None] = {},
     ) -> None:
-        """These requests had their answers, these changes are done, and these subscriptions are Lockstep's on
-        the accounts that they left no more. `sent`: of accounts whose change is not done.
+        """These requests had their answers, and these changes are done. `sent`: of accounts whose change is
+        not done.
 
         Another mapping's thread may note another one of these accounts: each is made of what is noted when
         this is committed, so that neither puts back what the other has changed.
         """
-        notes = [Note(_INTENT, key, None) for key in closed]
         amended = [_amended(key, _settled(one)) for key, (one, _) in done.items()]
-        amended += [_amended(key_of(one.account), _left(one.subscription)) for one in moved]
+        amended += _closed(answers)
         records = {**sent, **{key: account for key, (_, account) in done.items()}}
-        notes += [Note(_RECORD, key, account) for key, account in records.items()]
-        notes += [Note(_LEAVING, key_of(one.subscription), None) for one in moved]
+        notes = [Note(_RECORD, key, account) for key, account in records.items()]
         if notes or amended:
             self._notes.write(notes, amended)
+
+    def arrived(self, moved: Sequence[Moved]) -> None:
+        """These subscriptions were found to be Lockstep's on the accounts that they left no more."""
+        if moved:
+            self._notes.write([], [each for one in moved for each in _gone(one)])
 
     def leaving(self) -> dict[str, Leaving]:
         """By the number of the subscription: those that leave their accounts, or are returned by others."""
@@ -199,12 +226,46 @@ def note_of(account: Account | None) -> bytes | None:
     return None if account is None else encoded(account)
 
 
-def _amended(key: Key, change: Callable[[Known | None], Known | None]) -> Amendment:
+def _stands(key: Key, intent: Intent) -> Condition:
+    """Nobody has had the answer of an intent yet, and made another one in its place."""
+
+    def holds(body: bytes | None) -> bool:
+        return body is not None and msgspec.json.decode(body, type=Intent).key == intent.key
+
+    return Condition(_INTENT, key, holds)
+
+
+def _closed(answers: Mapping[Key, Answer]) -> list[Amendment]:
+    """The intents are taken away, and what those that are done have moved has moved."""
+    amended: list[Amendment] = []
+    for key, (intent, done) in answers.items():
+        stands = _stands(key, intent)
+        amended.append(Amendment(_INTENT, key, _becomes(None), stands))
+        for one in intent.moves if done else ():
+            amended += _gone(one, stands)
+    return amended
+
+
+def _gone(one: Moved, where: Condition | None = None) -> tuple[Amendment, ...]:
+    """A subscription has left its account, where it waited to."""
+    return (
+        _amended(key_of(one.account), _left(one.subscription), where),
+        Amendment(_LEAVING, key_of(one.subscription), _becomes(None), where),
+    )
+
+
+def _becomes(body: bytes | None) -> Callable[[bytes | None], bytes | None]:
+    return lambda _: body
+
+
+def _amended(
+    key: Key, change: Callable[[Known | None], Known | None], where: Condition | None = None
+) -> Amendment:
     def made(body: bytes | None) -> bytes | None:
         one = change(None if body is None else msgspec.json.decode(body, type=Known))
         return None if one is None else _encoded(one)
 
-    return Amendment(_META, key, made)
+    return Amendment(_META, key, made, where)
 
 
 def _begun(one: Known) -> Callable[[Known | None], Known]:

@@ -6,12 +6,12 @@ At no time two requests are open that change one account: one that brings a subs
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from lockstep.systems.zuora.accounts.reading import Several
 from lockstep.systems.zuora.writing.asked import Asked, definite, number_of
 from lockstep.systems.zuora.writing.moving import Moves
-from lockstep.systems.zuora.writing.noted import Intent, Known, Moved, Noted, key_of, note_of
+from lockstep.systems.zuora.writing.noted import Answer, Intent, Moved, Noted, key_of, note_of
 from lockstep.values import Key, Status
 
 _DONE = (Status.APPLIED, Status.UNCHANGED)
@@ -41,23 +41,14 @@ class Sending:
         if not open_:
             return
         answers = self._several.each(self._deliver, list(open_.values()))
-        closed: list[Key] = []
-        done: dict[Key, tuple[Known, bytes | None]] = {}
-        sent: dict[Key, bytes | None] = {}
-        moved: list[Moved] = []
+        closed: dict[Key, Answer] = {}
         for (key, intent), error in zip(open_.items(), answers, strict=True):
             if error is not None and not definite(error):
                 self._doubt({key, *(key_of(one.account) for one in intent.moves)}, error)
                 continue
-            closed.append(key)
-            if error is None:
-                moved += intent.moves
-                if intent.last:
-                    done[key] = (intent.known, intent.account)
-                elif intent.account is not None:
-                    sent[key] = intent.account
-        self._noted.settle(closed, done, moved, sent)
-        self._moves.arrived(moved)
+            closed[key] = Answer(intent, error is None)
+        self._noted.close(closed)
+        self._moves.arrived(_moved(closed))
 
     def send(self, some: Mapping[Key, Asked]) -> None:
         """The next request of each that changes what no other does at the time: noted, then sent."""
@@ -70,17 +61,14 @@ class Sending:
             {key: known for key, (_, known) in made.items()},
         )
         answers = self._several.each(self._deliver, [intent for intent, _ in made.values()])
-        closed: list[Key] = []
-        moved: list[Moved] = []
+        closed: dict[Key, Answer] = {}
         for (key, one), (intent, _), error in zip(going.items(), made.values(), answers, strict=True):
             if one.answered(error):
-                closed.append(key)
+                closed[key] = Answer(intent, error is None)
             elif error is not None:
                 self._doubt({key, *(key_of(each.account) for each in intent.moves)}, error)
-            if error is None:
-                moved += intent.moves
-        self._moves.arrived(moved)
-        self.settle(closed, moved)
+        self._moves.arrived(_moved(closed))
+        self.settle(closed)
         if any(one.tries for one in going.values() if one.outcome is None):
             time.sleep(0.2)  # what holds an account's lock is another order, at work for a moment
 
@@ -111,7 +99,7 @@ class Sending:
             if one is not None and one.outcome is None:
                 one.doubt(error)
 
-    def settle(self, closed: Sequence[Key] = (), moved: Sequence[Moved] = ()) -> None:
+    def settle(self, closed: Mapping[Key, Answer] = {}) -> None:
         """These requests had their answers; what is done by now is noted so, and what was sent of a change
         that is not done: else the next one would take it for an edit by others. Where all is done but what
         waits, that is all."""
@@ -127,4 +115,9 @@ class Sending:
             if one.sent:
                 sent[key] = note_of(one.before)
                 one.sent = False
-        self._noted.settle(closed, done, moved, sent)
+        self._noted.settle(closed, done, sent)
+
+
+def _moved(closed: Mapping[Key, Answer]) -> list[Moved]:
+    """What came from other accounts with what is done."""
+    return [one for answer in closed.values() if answer.done for one in answer.intent.moves]
