@@ -163,6 +163,38 @@ def test_a_plan_of_the_catalogue_that_has_one_is_not_ordered(
     assert writes(zuora_twin) == 0
 
 
+@pytest.mark.parametrize(
+    ("type_", "model"),
+    [("OneTime", "DiscountFixedAmount"), ("Recurring", "DiscountPercentage"), ("Usage", "PerUnit")],
+)
+def test_nor_is_one_beside_the_charges_that_the_mapping_names(
+    type_: str,
+    model: str,
+    tmp_path: Path,
+    db: sqlite3.Connection,
+    api: Api,
+    zuora_twin: ZuoraTwin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Zuora would make all charges of the plan, and the account could never be read again."""
+    pipeline = app.pipeline_of(tmp_path / "app.db", tmp_path / "state", app.tenant_of(zuora_twin))
+    beside = {"productRatePlanChargeNumber": "Beside", "type": type_, "model": model, "pricing": []}
+
+    def change(path: str, answer: Any) -> None:
+        for product in answer["products"] if path == "/v1/catalog/products" else ():
+            for plan in product["productRatePlans"]:
+                plan["productRatePlanCharges"].append(beside)
+
+    answered(monkeypatch, change)
+    zuora_twin.tenant.counts.clear()
+    ls.run(pipeline, once=True)
+    stuck = ls.stuck(pipeline, "accounts")
+    assert len(stuck) == 2
+    assert all("rate plan Basic: charge Beside" in one.error for one in stuck)
+    assert all("Leave what has it out of the mapping" in one.error for one in stuck)
+    assert writes(zuora_twin) == 0
+
+
 def test_credit_memos_are_no_table(tmp_path: Path, zuora_twin: ZuoraTwin) -> None:
     """Who asks for them is told so, and which tables there are."""
 

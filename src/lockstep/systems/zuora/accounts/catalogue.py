@@ -33,6 +33,11 @@ class ProductCharge(msgspec.Struct, frozen=True):
         """Whether it holds for a time: a one-time charge does not."""
         return self.type not in ("OneTime", "One-Time")
 
+    @property
+    def discount(self) -> bool:
+        """Whether it makes others cheaper, if only once: what is held then costs less than its price."""
+        return self.model.startswith("Discount")
+
 
 Plans = Mapping[str, Mapping[str, ProductCharge]]
 """The charges of each product rate plan, both by number."""
@@ -96,9 +101,27 @@ def assert_sold(account: Account, plans: Plans) -> None:
                     f"{where} is not in the catalogue of Zuora",
                     "Name it as the product rate plan's number says, or make it in Zuora.",
                 )
+            for name, one in plans[number].items():  # an order of the plan makes them all, named or not
+                _assert_expressed(f"{where}: charge {name}", one)
             charges = {name: one for name, one in plans[number].items() if one.held}
             for span in timeline:
                 _assert_rates(where, span.value, charges, account.currency)
+
+
+def _assert_expressed(where: str, charge: ProductCharge) -> None:
+    """As `folding` reads it: what it would refuse could never be read again once it was ordered."""
+    if not charge.held and not charge.discount:
+        return
+    if charge.model not in PRICINGS:
+        raise DataError(
+            f"{where} has the charge model {charge.model}",
+            f"Lockstep knows {', '.join(PRICINGS)}. Leave what has it out of the mapping.",
+        )
+    if charge.type == "Usage":
+        raise DataError(
+            f"{where} is a usage charge: what it costs hangs on what is used",
+            "Lockstep knows recurring charges. Leave what has it out of the mapping.",
+        )
 
 
 def _assert_rates(where: str, rates: Rates, charges: Mapping[str, ProductCharge], currency: str) -> None:
@@ -109,16 +132,6 @@ def _assert_rates(where: str, rates: Rates, charges: Mapping[str, ProductCharge]
         )
     for name, rate in rates.items():
         charge = charges[name]
-        if charge.model not in PRICINGS:
-            raise DataError(
-                f"{where}: charge {name} has the charge model {charge.model}",
-                f"Lockstep knows {', '.join(PRICINGS)}. Leave what has it out of the mapping.",
-            )
-        if charge.type == "Usage":
-            raise DataError(
-                f"{where}: charge {name} is a usage charge: what it costs hangs on what is used",
-                "Lockstep knows recurring charges. Leave what has it out of the mapping.",
-            )
         if currency not in charge.currencies:
             raise DataError(
                 f"{where}: charge {name} has no price in {currency}, the account's currency",
