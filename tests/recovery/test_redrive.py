@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -29,6 +30,7 @@ from lockstep.operations.status import status
 from lockstep.recovery.restore import restore
 from lockstep.recovery.snapshot import snapshot
 from lockstep.state.store import Store
+from lockstep.systems.sqlite.install import remove
 from lockstep.values import consumer_stream
 from tests.pairs.world import until
 from tests.recovery.world import RecoveryWorld
@@ -146,6 +148,41 @@ def test_from_a_position_before_following_began(tmp_path: Path) -> None:
     assert "lockstep backfill people --trust-target" in beyond.value.remedy
     (done,) = redrive(world.pipeline(), since=began, dry_run=True)
     assert (done.related, done.whole) == (1, False)
+
+
+def test_from_a_position_of_another_log(tmp_path: Path) -> None:
+    """The source was exchanged: its log begins anew, and positions in it are smaller than where the one
+    before was first followed."""
+    first, root = World(tmp_path, claims=False), tmp_path / "second"
+    first.do("INSERT INTO users (id, email) VALUES (1, 'a@x'), (2, 'a@x')")
+    first.run()
+    first.do(*(f"UPDATE users SET email = 'a{n}@x' WHERE id = 1" for n in range(9)))
+    root.mkdir()
+    shutil.copy(first.app, root)
+    world = World(root, claims=False)
+    world.run()
+    old = world.position()
+    world.do("UPDATE users SET email = 'b@x' WHERE id = 1")
+    world.run()
+    remove(world.app)
+    world.run()
+    position = world.position()
+    assert int(position.partition("-")[0]) < int(old.partition("-")[0])
+    for since in (old, position):  # of which log it is nobody can tell
+        (done,) = redrive(world.pipeline(), since=since, dry_run=True)
+        assert done.whole, "the pass that the exchange made is in the window"
+    world.trim()
+    for email in ("c@x", "d@x"):
+        world.do(f"UPDATE users SET email = '{email}' WHERE id = 1")
+        world.run()
+    position = world.position()
+    world.do("UPDATE users SET email = 'e@x' WHERE id = 2")
+    world.run()
+    _spoilt(world)
+    (done,) = redrive(world.pipeline(), since=position)
+    assert (done.related, done.whole) == (2, False), "what lies in the log that is followed now"
+    world.run()
+    assert _mended(world) == {1, 2}
 
 
 def test_a_clock_that_was_set_back_hides_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

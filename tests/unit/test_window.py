@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from lockstep.database import upsert
 from lockstep.database.files import FileDatabase
 from lockstep.forms import keys
+from lockstep.journal import sql
 from lockstep.journal.sql import SqlJournal
-from lockstep.journal.tables import migrations
+from lockstep.journal.tables import marks, migrations
 from lockstep.journal.window import Gathered, again
 from lockstep.values import (
     EVERYTHING,
     Entry,
+    FeedMark,
     Hint,
     JoinValues,
     Key,
@@ -52,6 +57,31 @@ def gathered(journal: SqlJournal, after: int, upto: int | None = None) -> Gather
     found = Gathered()
     journal.window.gather(found, SOURCE, OWN, "users", lambda table: table == "companies", after, end)
     return found
+
+
+def test_where_following_of_a_log_began(journal: SqlJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its first mark that is durable, and anew with that of another log."""
+    assert journal.began("s") is None
+    with monkeypatch.context() as patched:
+
+        def full(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+            if table is marks:
+                raise OSError("the disk is full")
+            upsert(connection, table, rows)
+
+        patched.setattr(sql, "upsert", full)
+        with pytest.raises(OSError, match="full"):
+            journal.append([source(Hint("users", K(1)))], FeedMark("s", "10", "one"))
+    assert journal.began("s") is None
+    for position, identity, began in (
+        ("20", "one", "20"),
+        ("30", "one", "20"),
+        ("5", "other", "5"),
+        ("7", "other", "5"),
+        ("40", "one", "40"),
+    ):
+        journal.append([], FeedMark("s", position, identity))
+        assert journal.began("s") == began
 
 
 def test_what_was_made_of_earlier_hints_is_in_it_and_what_was_made_of_its_own_is_not_twice(

@@ -60,7 +60,8 @@ class SqlJournal:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.window = Window(database)
-        self._begun: set[str] = set()
+        self._begun: dict[str, str] = {}
+        """By source, the identity of the log whose beginning is noted."""
         query = sa.select(meta.c.value).where(meta.c.name == "identity")
         with database.reading() as connection:
             known = connection.scalar(query)
@@ -118,18 +119,20 @@ class SqlJournal:
             if mark is not None:
                 self._note_beginning(connection, mark)
                 upsert(connection, marks, [msgspec.structs.asdict(mark)])
+        if mark is not None:
+            self._begun[mark.source] = mark.identity
 
     def _note_beginning(self, connection: sa.Connection, mark: FeedMark) -> None:
-        """With the first mark of a source: from there on its log is in the journal."""
-        if mark.source in self._begun:
+        """With the first mark of a source's log: from there on it is in the journal. Positions of another
+        log, which was followed before, say nothing of this one."""
+        if self._begun.get(mark.source) == mark.identity:
             return
-        known = sa.select(marks.c.source).where(marks.c.source == mark.source)
-        if connection.scalar(known) is None:
+        followed = sa.select(marks.c.identity).where(marks.c.source == mark.source)
+        if connection.scalar(followed) != mark.identity:
             upsert(connection, meta, [{"name": f"began:{mark.source}", "value": mark.position}])
-        self._begun.add(mark.source)
 
     def began(self, source: str) -> str | None:
-        """The position at which following a source began; None where it is not known."""
+        """The position at which following a source's log began; None where it is not known."""
         with self._database.reading() as connection:
             return connection.scalar(sa.select(meta.c.value).where(meta.c.name == f"began:{source}"))
 
