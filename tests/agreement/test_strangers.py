@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 import lockstep as ls
+from lockstep.database import Access
 from lockstep.operations.holds import holds, reject
+from lockstep.operations.opened import existing
+from lockstep.state import schema
+from lockstep.state.books import Unfenced
 from tests.agreement.planted import Saboteur
 from tests.pairs.world import Following, World, until
 
@@ -81,3 +86,25 @@ def test_strangers_that_were_removed_lately_count_with_those_that_are_to_be(worl
     world.guard = ls.Guard(free=5, share=0.0)
     done = ls.repair(world.pipeline(), "people", extras=True)
     assert (done.removed, "with 2 of late" in done.left[0].reason) == (0, True), "while a hold stands"
+
+
+@pytest.mark.parametrize("world", ["sql"], indirect=True)
+def test_a_target_with_turnover_lets_twice_as_many_strangers_go_as_are_usual(world: World) -> None:
+    world.guard = ls.Guard(free=2, share=0.0)
+    world.run()
+    with existing(world.pipeline(), Access.CHANGE) as store:
+        lately = {"generation": 1, "minute": int(time.time() // 60) - 2_000, "updates": 0, "removes": 2}
+        with store._database.unfenced(Unfenced.PERSON) as connection:
+            connection.execute(schema.writes.insert(), lately)
+    for number in range(901, 906):
+        Saboteur(world).add(number, "somebody", number)
+    ls.verify(world.pipeline(), "people")
+    for dry_run in (True, False):
+        done = ls.repair(world.pipeline(), "people", extras=True, dry_run=dry_run)
+        assert (done.removed, len(done.left)) == (0, 5), "beyond four"
+    for number in (904, 905):
+        Saboteur(world).delete(number)
+    ls.verify(world.pipeline(), "people")
+    for dry_run in (True, False):
+        done = ls.repair(world.pipeline(), "people", extras=True, dry_run=dry_run)
+        assert (done.removed, done.left) == (3, ())

@@ -28,10 +28,9 @@ def held_back(mapping: Mapping, store: Store, consumer: Consumer, wanted: Sequen
     if not wanted:
         return None
     with contextlib.closing(door_to(mapping.target, consumer.number, store, guard=mapping.guard)) as door:
-        seconds = door.guard.window
-        window = store.reservations.window(consumer.generation, consumer.id, seconds)
+        judged = partial(_judged, door, len(wanted), door.contents().records)
         try:
-            _judged(door, len(wanted), door.contents().records, window)
+            store.reservations.ask(consumer.generation, consumer.id, judged, door.guard.window)
         except HeldBack as held:
             return held.verdict.reason
     return None
@@ -42,7 +41,11 @@ def _judged(door: Door, removes: int, known: int, window: Window) -> Reserved:
     for hold in window.holds:
         if "remove" in hold.kinds and hold.state != "approved":
             raise HeldBack(hold.policy, Verdict(False, hold.reason, hold.kinds, hold.expected))
-    door.judge(Numbers(removes=removes, window_removes=window.removes, known=known))
+    numbers = Numbers(removes=removes, window_removes=window.removes, known=known)
+    busy = removes > 0 and window.removes + removes > door.guard.free
+    if busy and (usual := window.usual()) is not None:
+        numbers = numbers._replace(usual=usual.updates, usual_removes=usual.removes)
+    door.judge(numbers)
     return Reserved(removes=removes)
 
 

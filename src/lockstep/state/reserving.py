@@ -15,10 +15,12 @@ class Reservations:
     def __init__(self, database: Books) -> None:
         self._database = database
 
-    def window(self, generation: int, consumer: int, seconds: float) -> Window:
-        """As it is now, to look at. Its `usual` is not to be asked: nothing is read any more."""
+    def ask(
+        self, generation: int, consumer: int, reserve: Callable[[Window], Reserved], seconds: float
+    ) -> None:
+        """Raises what `reserve` raises as it is now; counts nothing."""
         with self._database.reading() as connection:
-            return counted.window(connection, generation, consumer, seconds)
+            reserve(counted.window(connection, generation, consumer, seconds))
 
     def reserve(
         self,
