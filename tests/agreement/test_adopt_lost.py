@@ -1,8 +1,9 @@
 """What was made of an index of others is lost before readers were moved to it: it comes back, and they still
-can be."""
+can be. Also where the first build still stands, so that two were made of what readers find."""
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import lockstep as ls
 from lockstep.errors import Declined
+from lockstep.operations.opened import existing
 from tests.agreement.test_adopt_search import Theirs, killed, still_elsewhere
 from tests.pairs.conftest import SEARCH
 from tests.pairs.world import SCHEMA, World
@@ -46,6 +48,20 @@ def refused(world: World, *, mend: str) -> None:
         with pytest.raises(Declined, match="is gone") as declined:
             ask()
         assert mend in declined.value.remedy
+
+
+def read(theirs: Theirs) -> str:
+    """The index that a reader finds."""
+    (found,) = theirs.ask("GET", f"/{theirs.name}")
+    return str(found)
+
+
+def saved(world: World, theirs: Theirs, *, alias: bool) -> None:
+    """It is taken over, and saved."""
+    theirs.fill(world, alias=alias)
+    ls.adopt(world.pipeline(), "people")
+    world.run()
+    ls.snapshot(world.pipeline(), "people")
 
 
 @pytest.mark.parametrize(
@@ -131,9 +147,96 @@ def test_a_clone_that_nobody_remembers_is_not_removed_but_named(world: World, th
     killed(world, "move_readers", "moving:3")
     theirs.ask("DELETE", f"/{theirs.name}-g1")
     assert ls.restore(world.pipeline(), "people").live
+    (said,) = still_elsewhere(world)
+    assert "takes no writes" in said.problem
+    assert f'PUT /{theirs.name}/_settings {{"index.blocks.write": null}}' in said.mend
     with pytest.raises(Declined, match="another index has that name") as declined:
         ls.move_readers(world.pipeline(), "people")
     kept = f"{theirs.name}-before-lockstep"
     assert f"DELETE /{kept}" in declined.value.remedy
     theirs.ask("DELETE", f"/{kept}")
     assert ls.move_readers(world.pipeline(), "people").kept == kept
+
+
+@pytest.mark.parametrize(
+    ("world", "alias"), [("opensearch", True), ("opensearch", False)], indirect=["world"]
+)
+def test_one_that_was_emptied_comes_back_and_readers_stay(world: World, theirs: Theirs, alias: bool) -> None:
+    saved(world, theirs, alias=alias)
+    theirs.put("902", {"email": "new"})
+    theirs.ask("POST", f"/{theirs.index}/_refresh")
+    before = theirs.untouched()
+    everything = {"query": {"match_all": {}}}
+    theirs.ask("POST", f"/{theirs.name}-g1/_delete_by_query?refresh=true", everything)
+    done = ls.restore(world.pipeline(), "people")
+    assert (done.live, done.generation) == (True, 2)
+    assert read(theirs) == theirs.index
+    assert theirs.untouched() == before
+    (said,) = still_elsewhere(world)
+    assert f"{theirs.name}-g2" in said.problem
+    with pytest.raises(Declined, match="still find"):
+        ls.deploy(world.pipeline())
+    moved = ls.move_readers(world.pipeline(), "people")
+    assert (moved.outcome, moved.carried, read(theirs)) == ("moved", 1, f"{theirs.name}-g2")
+    strangers = {"900": {"email": "old"}, "901": {"email": "old"}, "902": {"email": "new"}}
+    assert theirs.searched() == world.expected() | strangers
+    assert still_elsewhere(world) == []
+
+
+@pytest.mark.parametrize("world", ["opensearch"], indirect=True)
+def test_moved_to_the_second_a_rollback_leads_to_the_first(world: World, theirs: Theirs) -> None:
+    saved(world, theirs, alias=False)
+    assert ls.restore(world.pipeline(), "people", replace=True).generation == 2
+    assert read(theirs) == theirs.name
+    ls.move_readers(world.pipeline(), "people")
+    assert (read(theirs), still_elsewhere(world)) == (f"{theirs.name}-g2", [])
+    assert ls.rollback(world.pipeline(), "people").generation == 1
+    assert (read(theirs), still_elsewhere(world)) == (f"{theirs.name}-g1", [])
+
+
+@pytest.mark.parametrize("world", ["opensearch"], indirect=True)
+def test_where_readers_find_another_index_the_books_stay_as_they_are(world: World, theirs: Theirs) -> None:
+    saved(world, theirs, alias=False)
+    ls.restore(world.pipeline(), "people", replace=True)
+    kept = ls.move_readers(world.pipeline(), "people").kept
+    there = {"index": f"{theirs.name}-g2", "alias": theirs.name}
+    other = {"index": kept, "alias": theirs.name}
+    theirs.ask("POST", "/_aliases", {"actions": [{"remove": there}, {"add": other}]})
+    with pytest.raises(ls.Refused, match="not Lockstep's"):
+        ls.rollback(world.pipeline(), "people")
+    with existing(world.pipeline()) as store:
+        target = world.pipeline().named("people").target.name
+        assert [one.number for one in store.builds.of(target, "live")] == [2]
+        assert store.builds.pointing(target) is None
+    theirs.ask("POST", "/_aliases", {"actions": [{"remove": other}, {"add": there}]})
+    assert ls.rollback(world.pipeline(), "people").generation == 1
+
+
+@pytest.mark.parametrize("world", ["opensearch"], indirect=True)
+def test_moved_to_the_first_the_second_can_take_its_place(world: World, theirs: Theirs) -> None:
+    saved(world, theirs, alias=True)
+    assert not ls.restore(world.pipeline(), "people", beside=True).live
+    ls.move_readers(world.pipeline(), "people")
+    assert read(theirs) == f"{theirs.name}-g1"
+    done = ls.restore(world.pipeline(), "people", replace=True)
+    assert (done.generation, read(theirs)) == (2, f"{theirs.name}-g2")
+    assert still_elsewhere(world) == []
+    assert ls.deploy(world.pipeline()).generation == 3
+    assert read(theirs) == f"{theirs.name}-g3"
+
+
+@pytest.mark.parametrize("world", ["opensearch"], indirect=True)
+def test_a_block_that_came_after_the_saved_moment_is_not_lifted(world: World, theirs: Theirs) -> None:
+    theirs.fill(world, alias=True)
+    ls.adopt(world.pipeline(), "people")
+    world.run()
+    killed(world, "move_readers", "moving:1")
+    ls.snapshot(world.pipeline(), "people")
+    theirs.ask("DELETE", f"/{theirs.name}-g1")
+    assert ls.restore(world.pipeline(), "people").live
+    stop = threading.Event()
+    stop.set()
+    assert ls.move_readers(world.pipeline(), "people", stop=stop).outcome == "interrupted"
+    refused = theirs.http.put(f"/{theirs.index}/_doc/1", json={})
+    assert "block" in refused.text, "nobody knows by now whose it is"
+    assert ls.move_readers(world.pipeline(), "people").outcome == "moved"

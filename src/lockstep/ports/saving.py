@@ -73,6 +73,11 @@ class Generational(Protocol):
         until a person moves them (`Copying`)."""
         ...
 
+    def assert_pointable(self, generation: int) -> None:
+        """Raises Refused, as `point` would, where readers see what is not to be taken from them. Changes
+        nothing, and does not ask whether there is such a build."""
+        ...
+
     def point(self, generation: int) -> None:
         """Makes readers see this build, from one moment to the next: no read fails meanwhile, and none sees
         both or neither; where they see what it was made of, they stay there. Safe to repeat. TargetReplaced

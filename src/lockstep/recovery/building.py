@@ -260,7 +260,7 @@ class Builder:
         unless `fewer` says that this is meant.
         """
         if isinstance(self.target, Generational):
-            self.target.searched()  # what would not let itself be pointed elsewhere says so before
+            self.target.assert_pointable(build.number)  # before the wait; again when it is made live
         with self.working(build) as threads:
             self.catch_up(build, threads)
         records = self.records(build) or 0

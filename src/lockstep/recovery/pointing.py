@@ -27,7 +27,10 @@ class Pointing:
         self._target = target
 
     def make_live(self, build: Build, *, keep: bool) -> None:
-        """The build becomes the live one, and readers see it. Each step is safe to repeat."""
+        """The build becomes the live one, and readers see it. Each step is safe to repeat. Raises Refused,
+        with the books as they were, where readers see what is not to be taken from them."""
+        if isinstance(self._target, Generational):
+            self._target.assert_pointable(build.number)
         self._lease.under(lambda epoch: self._store.builds.make_live(epoch, build, keep=keep))
         passing("build-live")
         self.point()

@@ -50,6 +50,7 @@ class GenerationalLaw(WriterHooks):
         assert generational.searched() is None
         one, two = self.build(target, 1, "one"), self.build(target, 2, "two")
         for generation, texts in ((1, one), (2, two), (2, two), (1, one)):
+            generational.assert_pointable(generation)
             generational.point(generation)
             assert generational.searched() == generation
             assert sorted(self.seen(target)) == texts

@@ -143,6 +143,10 @@ class SearchIndex:
         with self._builds() as builds:
             return builds.searched()
 
+    def assert_pointable(self, generation: int) -> None:
+        with self._builds() as builds:
+            builds.assert_pointable(generation)
+
     def point(self, generation: int) -> None:
         with self._builds() as builds:
             builds.point(generation)

@@ -28,8 +28,12 @@ class Builds:
     def searched(self) -> int | None:
         """The generation that the public alias leads to; None where readers find what one was made of. Raises
         Refused where they find anything else that is not ours."""
-        there = self._standing(Layout(self._alias, 0))
-        if not there.searched or there.taken_over is not None:
+        names = Layout(self._alias, 0)
+        there = standing(self._client, names)
+        if there.taken_over is not None:
+            return None
+        self._assert_ours(names, there)
+        if not there.searched:
             return None
         found = generation_of(self._alias, there.searched[0])
         if len(there.searched) > 1 or found is None:
@@ -38,6 +42,10 @@ class Builds:
                 f"Take it from all but one generation of Lockstep's: DELETE /INDEX/_alias/{self._alias}",
             )
         return found
+
+    def assert_pointable(self, generation: int) -> None:
+        """Raises Refused where readers find what is not Lockstep's, and this build was not made of it."""
+        self._standing(Layout(self._alias, generation))
 
     def point(self, generation: int) -> None:
         """Moves the public alias, once all of the build can be searched. Where readers find what it was
@@ -52,7 +60,7 @@ class Builds:
                     "Restore it, or build it anew.",
                 )
             assert_answering(self._client, names.index, "readers are not sent there")
-            if there.taken_over is not None and there.made == names.index:
+            if names.index in there.made:
                 return  # a person moves them, when they have seen it: `moving`
             if self._leads(names) or self._moved(names, there):
                 return
@@ -128,12 +136,15 @@ class Builds:
         return bool(found) and all((one or "").startswith(f"lockstep-{self._alias}.") for one in found)
 
     def _standing(self, names: Layout) -> Standing:
-        """What stands there. Raises Refused where something that is not Lockstep's has the public name."""
+        """What stands there. Raises Refused where readers find what is not Lockstep's, and this generation
+        was not made of it."""
         there = standing(self._client, names)
-        if there.taken_over is not None:
-            return there
+        if names.index not in there.made:
+            self._assert_ours(names, there)
+        return there
+
+    def _assert_ours(self, names: Layout, there: Standing) -> None:
         if names.alias in there.indices or any(there.indices[name] is None for name in there.searched):
             problem = there.problem(names, self._client.flavour, creating=False)
             assert problem is not None
             raise Refused(problem.problem, problem.mend)
-        return there

@@ -13,36 +13,35 @@ from lockstep.values import Finding
 class Standing(NamedTuple):
     """The indices found under our names, each with its marker, or None where it is not Lockstep's.
 
-    `searched`: those that the public alias leads to. `taken_over`: the index of others that a generation was
-    made of, until readers are moved; `made`: that generation's index; `blocked`: a move of readers that was
-    broken off has left it without writes.
+    `searched`: those that the public alias leads to. `taken_over`: the index of others that readers find and
+    that Lockstep took over; `made`: the indices of the generations that were made of it, the newest last;
+    `broken_off`: a move of its readers was, and has left it without writes; `blocked`: it takes none, whoever
+    blocked it. `missed`: of what the generation was made, where readers find nothing at all.
+
+    A note of what a generation was made of may outlive the move of readers, in another build or in a saved
+    state: it counts only where it names the very index that readers find.
     """
 
     indices: dict[str, str | None]
     searched: tuple[str, ...]
     taken_over: str | None = None
-    made: str | None = None
+    made: tuple[str, ...] = ()
+    broken_off: bool = False
     blocked: bool = False
+    missed: str | None = None
 
     def problem(self, names: Layout, flavour: Flavour, *, creating: bool) -> Finding | None:
         """What stands in the way, with its mend."""
         alias, index = names.alias, names.index
         subject = f"{flavour.title.lower()}:{alias}"
-        if self.taken_over is not None and not creating and self.made not in self.searched:
-            if self.blocked:
-                return Finding(
-                    subject,
-                    f"the index {self.taken_over} takes no writes: moving its readers to {self.made} was "
-                    "broken off",
-                    "Run it again, and it goes on: `lockstep move-readers MAPPING`. To let applications "
-                    f'write until then: PUT /{self.taken_over}/_settings {{"index.blocks.write": null}}',
-                    blocks=False,
-                )
+        if self.taken_over is not None and not creating and not {*self.made} & {*self.searched}:
+            return self._elsewhere(subject, alias)
+        if self.missed is not None and not creating:
             return Finding(
                 subject,
-                f"applications that search {alias} still find the index {self.taken_over}, which was taken "
-                f"over into {self.made}",
-                "Move them when `lockstep verify` shows what you expect: `lockstep move-readers MAPPING`.",
+                f"applications that search {alias} find nothing: no index and no alias has that name",
+                f"See who removed it. POST /_aliases gives it back: to {self.missed}, which {index} was made "
+                "of, or to the index that is live where they were moved already.",
                 blocks=False,
             )
         if alias in self.indices:
@@ -74,6 +73,26 @@ class Standing(NamedTuple):
             )
         return None
 
+    def _elsewhere(self, subject: str, alias: str) -> Finding:
+        """Readers still find what was taken over."""
+        made, settings = " and ".join(self.made), f"/{self.taken_over}/_settings"
+        write = f'To let applications write until then: PUT {settings} {{"index.blocks.write": null}}'
+        if self.broken_off:
+            return Finding(
+                subject,
+                f"the index {self.taken_over} takes no writes: moving its readers to {made} was broken off",
+                f"Run it again, and it goes on: `lockstep move-readers MAPPING`. {write}",
+                blocks=False,
+            )
+        return Finding(
+            subject,
+            f"applications that search {alias} still find the index {self.taken_over}, which was taken over "
+            f"into {made}" + (", and takes no writes" if self.blocked else ""),
+            "Move them when `lockstep verify` shows what you expect: `lockstep move-readers MAPPING`."
+            + (f" {write}" if self.blocked else ""),
+            blocks=False,
+        )
+
 
 def standing(client: Client, names: Layout) -> Standing:
     """Asks what is there. A name that does not exist is no error."""
@@ -87,19 +106,27 @@ def standing(client: Client, names: Layout) -> Standing:
         for name, found in answer.items()
         if name in (names.alias, names.index, *searched)
     }
-    public = names.alias if names.alias in answer else next(iter(searched), "")
-    uuid = answer.get(public, {}).get("settings", {}).get("index", {}).get("uuid")
-    notes = {
-        name: note
-        for name, found in answer.items()
-        if generation_of(names.alias, name) is not None
-        and (note := adopted_of(found.get("mappings"))) is not None
-        and (note.uuid == uuid or name == names.index)
+    found_by = [names.alias] if names.alias in answer else list(searched)
+    settings = {
+        found.get("uuid"): found
+        for name in found_by
+        if (found := answer[name].get("settings", {}).get("index")) is not None
     }
-    made = next((name for name, note in notes.items() if note.uuid == uuid), next(iter(notes), None))
-    if made is None:
-        return Standing(indices, searched)
-    blocked = notes[made].blocked and answer.get(public, {}).get("settings", {}).get("index", {}).get(
-        "blocks"
-    )
-    return Standing(indices, searched, notes[made].name, made, bool(blocked))
+    notes = {
+        generation: note
+        for name, found in answer.items()
+        if (generation := generation_of(names.alias, name)) is not None
+        and (note := adopted_of(found.get("mappings"))) is not None
+    }
+    here = {  # 0 is a rehearsal's
+        generation: note for generation, note in sorted(notes.items()) if generation and note.uuid in settings
+    }
+    if not here:
+        own = notes.get(names.generation)
+        missed = own.name if own is not None and not found_by else None
+        return Standing(indices, searched, missed=missed)
+    first = next(iter(here.values()))
+    blocked = str(settings[first.uuid].get("blocks", {}).get("write")).lower() == "true"
+    made = tuple(Layout(names.alias, generation).index for generation in here)
+    broken_off = blocked and any(note.blocked for note in here.values())
+    return Standing(indices, searched, first.name, made, broken_off, blocked)

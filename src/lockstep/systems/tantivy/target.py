@@ -52,6 +52,9 @@ class TantivyTarget:
             return None
         return pointed
 
+    def assert_pointable(self, generation: int) -> None:
+        """Nothing of others can be what is searched."""
+
     def point(self, generation: int) -> None:
         """Makes a generation the one that is searched."""
         place = self._place(generation)

@@ -154,7 +154,15 @@ class ForeignIndex:
     def readers(self) -> str | None:
         ours = index_of(self._client, self._names.index)
         note = None if ours is None else adopted_of(ours.mappings)
-        return None if note is None else note.name
+        if note is None:
+            return None
+        origin = self._origin()
+        moved = origin is not None and marked(origin) is not None  # to another build: the note was left
+        return None if moved else note.name
+
+    def close(self) -> None:
+        if self._walk is not None:
+            self._walk.pages.close()
 
     def move(self) -> Moving:
         return Move(self._client, self._names)

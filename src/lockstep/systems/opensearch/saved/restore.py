@@ -140,12 +140,13 @@ class Restore:
         self._client.ask("PUT", f"/{self._names.index}/_mapping", body)
 
     def _taken_over(self, mappings: Any) -> dict[str, Any]:
-        """The note of what it was made of, where readers find that still."""
+        """The note of what it was made of, where readers find that still. That a move of readers had blocked
+        and cloned it was so at the saved moment: what is there by now may be another's, and is not undone."""
         note = layout.adopted_of(mappings)
         with contextlib.suppress(Declined):  # they find several: whoever moves them says so
             found = origin_of(self._client, self._names)
             if note is not None and found is not None and found.uuid == note.uuid:
-                return {"adopted": note._asdict()}
+                return {"adopted": note._replace(blocked=False, cloned=False)._asdict()}
         return {}
 
     def _open(self) -> None:
