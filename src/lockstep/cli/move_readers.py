@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     outcome: planned (--dry-run), moved, already, interrupted (all is as it
     was). before: what readers found; kept: its name from now on. aliases:
     other names that moved with it; left_behind: those that lead to it still.
-    returned: of those carried, whose source is gone: others wrote them again.
+    returned: records that stand again where Lockstep had removed them, as
+    their source went; null: the target did not answer that.
     """,
 )
 @click.argument("mapping", shell_complete=names.mappings)
@@ -79,10 +80,15 @@ def _print(done: Moved) -> None:
         out.print(
             f"  written by others since it was taken over: {done.carried:,} copied, {done.removed:,} removed"
         )
-    if done.returned:
+    if done.returned is None:
         out.print(
-            f"  of those {done.returned:,} have no source any more: Lockstep had removed them, and others "
-            f"wrote them again. `lockstep verify {done.mapping}` shows them, `lockstep repair "
+            "  the target did not say whether records stand again that Lockstep had removed; "
+            f"`lockstep verify {done.mapping}` does."
+        )
+    elif done.returned:
+        out.print(
+            f"  {done.returned:,} that have no source any more stand again: Lockstep had removed them, and "
+            f"others wrote them. `lockstep verify {done.mapping}` shows them, `lockstep repair "
             f"{done.mapping} --extras` removes them."
         )
     out.print(f"When nobody needs {done.kept} any more: DELETE /{done.kept}")

@@ -215,4 +215,8 @@ class Door:
             there.pass_over(changes)
 
     def close(self) -> None:
-        self._writer.close()
+        try:
+            if isinstance(self._foreign, Copying):
+                self._foreign.close()
+        finally:
+            self._writer.close()

@@ -17,7 +17,7 @@ from lockstep.engine import points
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.writing.opening import door_to
-from lockstep.errors import Declined
+from lockstep.errors import Declined, SystemError_
 from lockstep.guard.door import Door
 from lockstep.guard.policies import POLICIES, Closed
 from lockstep.limits import Numbers
@@ -40,7 +40,8 @@ class Moved(Struct, frozen=True):
     aliases      other names that were moved with it
     left_behind  other names that go on leading to what is kept
     carried, removed  records of others that were copied, or taken away, to catch up with later writes
-    returned     of those copied, whose source is gone: Lockstep had removed them, others wrote them again
+    returned     records of others that stand now where Lockstep had removed one, as its source went: what
+                 `repair --extras` takes away. None where the target did not answer that
     """
 
     mapping: str
@@ -53,7 +54,7 @@ class Moved(Struct, frozen=True):
     carried: int
     removed: int
     seconds: float
-    returned: int = 0
+    returned: int | None = 0
 
 
 def move_readers(
@@ -90,7 +91,6 @@ def _move(
     begun, done = time.time(), 0
     door.judge(Numbers())
     moving = door.move_readers()
-    stood = standing_again(declared, store, door)
 
     def note(more: int) -> None:
         nonlocal done
@@ -101,18 +101,26 @@ def _move(
     outcome = "already" if moving.before is None else "interrupted"
     with contextlib.closing(moving.steps(note, stop.is_set)) as steps:
         for step in steps:
-            passing("moving")
             if step == "moved":
                 outcome = "moved"
+                _tell(declared, store, moving)  # whatever fails from here on, they were moved
+            passing("moving")
     answer = _moved(declared, moving, outcome, begun)
     if outcome == "moved":
-        again = standing_again(declared, store, door) if answer.carried else stood
-        answer = structs.replace(answer, returned=max(again - stood, 0))
-        text = (
-            f"had readers of {declared.target.name} moved from {answer.before}, which stays as {answer.kept}"
-        )
-        store.events.note(Kind.ADOPTED, declared.name, text, who=user())
+        answer = structs.replace(answer, returned=_returned(declared, store, door))
     return answer
+
+
+def _tell(declared: Mapping, store: Store, moving: Moving) -> None:
+    text = f"had readers of {declared.target.name} moved from {moving.before}, which stays as {moving.kept}"
+    store.events.note(Kind.ADOPTED, declared.name, text, who=user())
+
+
+def _returned(declared: Mapping, store: Store, door: Door) -> int | None:
+    """How many records are back that Lockstep had removed; None where the target does not answer."""
+    with contextlib.suppress(SystemError_):
+        return standing_again(declared, store, door)
+    return None
 
 
 @contextlib.contextmanager

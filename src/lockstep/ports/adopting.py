@@ -107,6 +107,10 @@ class Copying(Foreign, Protocol):
         """To move readers. Raises Declined where what they find is not what was taken over."""
         ...
 
+    def close(self) -> None:
+        """A `scan` that was not read to its end leaves nothing open in the target."""
+        ...
+
 
 @runtime_checkable
 class AdoptingWriter(Protocol):
