@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -166,7 +167,7 @@ def test_one_that_was_emptied_comes_back_and_readers_stay(world: World, theirs: 
     theirs.put("902", {"email": "new"})
     theirs.ask("POST", f"/{theirs.index}/_refresh")
     before = theirs.untouched()
-    everything = {"query": {"match_all": {}}}
+    everything: dict[str, Any] = {"query": {"match_all": {}}}
     theirs.ask("POST", f"/{theirs.name}-g1/_delete_by_query?refresh=true", everything)
     done = ls.restore(world.pipeline(), "people")
     assert (done.live, done.generation) == (True, 2)
