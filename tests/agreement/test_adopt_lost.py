@@ -3,6 +3,7 @@ can be. Also where the first build still stands, so that two were made of what r
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import uuid
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 import lockstep as ls
 from lockstep.errors import Declined
 from lockstep.operations.opened import existing
+from lockstep.ports import Generational, Restorable
 from tests.agreement.test_adopt_search import Theirs, killed, still_elsewhere
 from tests.pairs.conftest import SEARCH
 from tests.pairs.world import SCHEMA, World
@@ -241,3 +243,20 @@ def test_a_block_that_came_after_the_saved_moment_is_not_lifted(world: World, th
     refused = theirs.http.put(f"/{theirs.index}/_doc/1", json={})
     assert "block" in refused.text, "nobody knows by now whose it is"
     assert ls.move_readers(world.pipeline(), "people").outcome == "moved"
+
+
+@pytest.mark.parametrize("world", ["opensearch"], indirect=True)
+def test_what_a_rehearsal_left_says_nothing_of_readers(world: World, theirs: Theirs) -> None:
+    saved(world, theirs, alias=True)
+    target = world.pipeline().named("people").target
+    assert isinstance(target, Restorable)
+    assert isinstance(target, Generational)
+    with contextlib.closing(target.repository()) as repository:
+        repository.restore(repository.saved()[-1].name, 0, "rehearsal")
+    (said,) = still_elsewhere(world)
+    assert f"taken over into {theirs.name}-g1" in said.problem
+    assert target.searched() is None
+    target.point(1)
+    assert read(theirs) == theirs.index
+    ls.move_readers(world.pipeline(), "people")
+    assert (target.searched(), still_elsewhere(world)) == (1, [])

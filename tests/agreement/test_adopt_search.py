@@ -270,6 +270,8 @@ def test_broken_off_readers_and_writers_go_on_as_before(world: World, theirs: Th
     theirs.ask("POST", "/_aliases", {"actions": [{"remove": {"index": theirs.index, "alias": theirs.name}}]})
     with pytest.raises(Declined, match="but find nothing"):
         ls.move_readers(world.pipeline(), "people")
+    said = [one for one in ls.check(world.pipeline()) if "find nothing" in one.problem]
+    assert [(theirs.index in one.mend, one.blocks) for one in said] == [(True, False)]
 
 
 @pytest.mark.parametrize("world", ["opensearch", "elasticsearch9"], indirect=True)
