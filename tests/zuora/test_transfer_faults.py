@@ -20,16 +20,19 @@ from tests.zuora.handing_over import (
     DONE,
     ORDERS,
     Batches,
+    account,
     begun,
     gone,
     kinds,
     left,
     on,
     opened,
+    subscription,
     taken,
     worked,
 )
 from tests.zuora.notes import MemoryNotes
+from tests.zuora.test_round_trip import change_of
 
 
 @pytest.fixture
@@ -188,3 +191,15 @@ def test_a_transfer_is_made_once_whatever_happens_to_its_request(
     zuora_twin.faults(Fault(kind=kind, method="POST", path=ORDERS, times=1))
     assert all(one.status in DONE for one in worked(writer, WAYS["together"]))
     assert_moved(api, notes)
+
+
+def test_what_is_noted_of_one_that_is_done_stays_while_others_of_its_batch_go_on(writer: ZuoraWriter) -> None:
+    """Its last request made one of its subscriptions as it should be, and not the one that came as it is."""
+    assert (
+        writer.write([change_of(account("A-3", subscription(number="S-3")), 1)])[0].status is Status.APPLIED
+    )
+    done = change_of(account("A-2", subscription(), subscription(9, "S-2")), 2)
+    longer = change_of(account("A-9", subscription(7, "S-3")), 2)
+    outcomes = writer.write([left(), done, change_of(account("A-3"), 2), longer])
+    assert {one.status for one in outcomes} <= set(DONE)
+    assert writer.read([done.key])[done.key].record == done.record

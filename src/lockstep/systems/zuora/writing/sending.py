@@ -108,7 +108,7 @@ class Sending:
         for key, one in self._asked.items():
             if one.outcome is not None and one.outcome.status in _DONE and not one.settled:
                 done[key] = one.done
-                one.settled = True
+                one.settled, one.sent = True, False  # all of it was sent: nothing less is noted after it
                 continue
             if one.only_waits and one.account is not None and one.before != one.account:
                 one.before, one.sent = one.account, True
