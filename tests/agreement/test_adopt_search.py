@@ -97,7 +97,7 @@ def theirs(world: World) -> Iterator[Theirs]:
 
 class Reading:
     """Somebody who searches all the while. `failed`: what found too little; `busy`: when it was told to come
-    again, which a cluster says while it removes an index."""
+    again, or that a shard had not answered, which a cluster says while it removes an index."""
 
     def __init__(self, theirs: Theirs) -> None:
         self._path = f"{theirs.url}/{theirs.name}/_search"
@@ -112,7 +112,7 @@ class Reading:
             while not self._stop.is_set():
                 answer = http.post(self._path, json={"size": 0, "track_total_hits": True})
                 self.searches += 1
-                if answer.status_code == 503:
+                if answer.status_code == 503 or answer.json().get("_shards", {}).get("failed"):
                     self.busy.append(time.monotonic())
                 elif answer.status_code != 200 or answer.json()["hits"]["total"]["value"] < 59:
                     self.failed.append(answer.text)

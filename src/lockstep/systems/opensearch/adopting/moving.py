@@ -8,7 +8,7 @@ In this order, each step repeatable, so that it can be cut off anywhere and aske
 4. one `_aliases` call: a search finds the old index or the new one
 
 Where the alias moves no search fails. Where an index gives its name away, a node that removes it answers 503
-for some hundredths of a second; never with less than there is, and never that there is no such index.
+for some hundredths of a second, or says that a shard failed; never that there is less, or no such index.
 
 The old index, or its clone, stays as it was, blocked for writing: who still writes to it is told so, rather
 than written where nobody reads.
