@@ -45,14 +45,19 @@ def test_stopped_between_two_pages_it_leaves_no_scroll_open(
     assert (left["scroll_total"] > 0, left["open_contexts"], left["scroll_current"]) == (True, 0, 0)
 
 
-@pytest.mark.parametrize("world", ["opensearch"], indirect=True)
-def test_what_is_back_is_counted_as_it_stands_also_when_asked_again(world: World, theirs: Theirs) -> None:
+def one_written_again(world: World, theirs: Theirs) -> None:
+    """Two records went with their sources, and others have written one of them again in their index."""
     theirs.fill(world, alias=True)
     ls.adopt(world.pipeline(), "people")
     world.do("DELETE FROM users WHERE id IN (10, 11)")
     world.run()
     theirs.put("11", {"email": "written again"})
     theirs.ask("POST", f"/{theirs.index}/_refresh")
+
+
+@pytest.mark.parametrize("world", ["opensearch"], indirect=True)
+def test_what_is_back_is_counted_as_it_stands_also_when_asked_again(world: World, theirs: Theirs) -> None:
+    one_written_again(world, theirs)
     killed(world, "move_readers", "moving:2")
     moved = ls.move_readers(world.pipeline(), "people")
     assert (moved.outcome, moved.returned) == ("moved", 1)
@@ -60,12 +65,7 @@ def test_what_is_back_is_counted_as_it_stands_also_when_asked_again(world: World
 
 @pytest.mark.parametrize("world", ["opensearch"], indirect=True)
 def test_moved_is_told_though_the_target_does_not_answer_afterwards(world: World, theirs: Theirs) -> None:
-    theirs.fill(world, alias=True)
-    ls.adopt(world.pipeline(), "people")
-    world.do("DELETE FROM users WHERE id IN (10, 11)")
-    world.run()
-    theirs.put("11", {"email": "written again"})
-    theirs.ask("POST", f"/{theirs.index}/_refresh")
+    one_written_again(world, theirs)
     kind, url, name = world.target.split("|")
     with HttpProxy(url) as proxy:
 

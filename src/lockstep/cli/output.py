@@ -52,6 +52,11 @@ def say(text: str = "") -> None:
     click.echo(visible(redacted(text)), err=True)
 
 
+def line(text: str) -> None:
+    """A line of a result that needs no drawing: standard output."""
+    click.echo(visible(redacted(text)))
+
+
 def error(problem: str, remedy: str) -> None:
     """What is wrong, then what to do."""
     out = console(stderr=True)

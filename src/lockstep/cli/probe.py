@@ -10,7 +10,6 @@ import click
 
 from lockstep.cli import output
 from lockstep.cli.verb import print_json, settings, verb
-from lockstep.cli.visible import visible
 from lockstep.errors import LockstepError, UsageError
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def _tell(probes: Probes, ended: int | None) -> None:
         print_json({**said, "counts": counted(found), "changes": found})
     else:
         for line in drawn(found, before, after):
-            click.echo(visible(output.redacted(line)))
+            output.line(line)
         output.say(f"Both trees are in {file}.")
     probes.over()
     if ended:

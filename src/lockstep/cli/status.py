@@ -10,7 +10,6 @@ import click
 from lockstep.cli import exits, output, standing
 from lockstep.cli.duration import Duration
 from lockstep.cli.verb import print_json, settings, verb
-from lockstep.cli.visible import visible
 from lockstep.place import Place
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def _probed(found: Status, probe: str) -> None:
     else:
         click.echo(f"{'' if well else 'not '}{probe}")
         for ill in ills:
-            click.echo(visible(output.redacted(f"{ill.subject}: {ill.problem}. {ill.remedy}")))
+            output.line(f"{ill.subject}: {ill.problem}. {ill.remedy}")
     if not well:
         click.get_current_context().exit(exits.NO)
 

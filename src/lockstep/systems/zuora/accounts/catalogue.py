@@ -10,11 +10,9 @@ from typing import Any
 import msgspec
 
 from lockstep.errors import DataError
+from lockstep.systems.zuora.accounts.expressed import assert_expressed
 from lockstep.systems.zuora.api.client import Client
 from lockstep.systems.zuora.models import Account, Rate, Rates
-
-PRICINGS = {"FlatFee": "FlatFee", "PerUnit": "PerUnit", "Tiered": "Tiered", "Volume": "Volume"}
-"""Charge models that are expressed, and what `pricing` of an order calls them."""
 
 _AGAIN = 30.0
 """Seconds after which a plan that was not there is looked for again."""
@@ -102,26 +100,11 @@ def assert_sold(account: Account, plans: Plans) -> None:
                     "Name it as the product rate plan's number says, or make it in Zuora.",
                 )
             for name, one in plans[number].items():  # an order of the plan makes them all, named or not
-                _assert_expressed(f"{where}: charge {name}", one)
+                if one.held or one.discount:
+                    assert_expressed(f"{where}: charge {name}", one.model, one.type, "what has it")
             charges = {name: one for name, one in plans[number].items() if one.held}
             for span in timeline:
                 _assert_rates(where, span.value, charges, account.currency)
-
-
-def _assert_expressed(where: str, charge: ProductCharge) -> None:
-    """As `folding` reads it: what it would refuse could never be read again once it was ordered."""
-    if not charge.held and not charge.discount:
-        return
-    if charge.model not in PRICINGS:
-        raise DataError(
-            f"{where} has the charge model {charge.model}",
-            f"Lockstep knows {', '.join(PRICINGS)}. Leave what has it out of the mapping.",
-        )
-    if charge.type == "Usage":
-        raise DataError(
-            f"{where} is a usage charge: what it costs hangs on what is used",
-            "Lockstep knows recurring charges. Leave what has it out of the mapping.",
-        )
 
 
 def _assert_rates(where: str, rates: Rates, charges: Mapping[str, ProductCharge], currency: str) -> None:

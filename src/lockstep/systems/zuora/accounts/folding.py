@@ -15,10 +15,9 @@ from msgspec.structs import replace
 
 from lockstep.effective import Span
 from lockstep.errors import DataError
+from lockstep.systems.zuora.accounts.expressed import assert_expressed
 from lockstep.systems.zuora.accounts.found import FoundPlan, FoundSubscription, Rows
 from lockstep.systems.zuora.models import Rate
-
-_EXPRESSED = {"FlatFee", "PerUnit", "Tiered", "Volume"}
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,20 +68,11 @@ def folded(subscription: FoundSubscription, version: int, rows: Iterable[Segment
 
 
 def _expressed(number: str, row: Segment) -> Segment:
-    if row.model not in _EXPRESSED:
-        raise DataError(
-            f"charge {row.number} ({row.charge}) of subscription {number} has the charge model {row.model}",
-            f"Lockstep knows {', '.join(sorted(_EXPRESSED))}. Leave its subscription out of the mapping.",
-        )
-    if row.type == "Usage":
-        raise DataError(
-            f"charge {row.number} ({row.charge}) of subscription {number} is a usage charge: what it costs "
-            "hangs on what is used",
-            "Lockstep knows recurring charges. Leave its subscription out of the mapping.",
-        )
+    what = f"charge {row.number} ({row.charge}) of subscription {number}"
+    assert_expressed(what, row.model, row.type, "its subscription")
     if row.start is None:
         raise DataError(
-            f"charge {row.number} ({row.charge}) of subscription {number} waits for a trigger date",
+            f"{what} waits for a trigger date",
             "Give the order its dates in Zuora: until then nobody knows from when on it counts.",
         )
     return row

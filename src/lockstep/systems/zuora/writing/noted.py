@@ -135,13 +135,8 @@ class Noted:
 
     def all_known(self, after: Key | None = None, limit: int = _PAGE) -> Iterator[tuple[Key, Known]]:
         """Of all accounts, in key order."""
-        while True:
-            page = self._notes.scan(_META, after, limit)
-            for key, body in page:
-                yield key, msgspec.json.decode(body, type=Known)
-            if len(page) < limit:
-                return
-            after = page[-1][0]
+        for key, body in self._all(_META, after, limit):
+            yield key, msgspec.json.decode(body, type=Known)
 
     def intend(self, intents: Mapping[Key, Intent], known: Mapping[Key, Known]) -> None:
         """Durable before anything is sent, with the subscriptions that are about to be Lockstep's.
@@ -197,15 +192,10 @@ class Noted:
 
     def leaving(self) -> dict[str, Leaving]:
         """By the number of the subscription: those that leave their accounts, or are returned by others."""
-        found: dict[str, Leaving] = {}
-        after: Key | None = None
-        while True:
-            page = self._notes.scan(_LEAVING, after, _PAGE)
-            for key, body in page:
-                found[str(key_bytes.decode(key)[0])] = msgspec.json.decode(body, type=Leaving)
-            if len(page) < _PAGE:
-                return found
-            after = page[-1][0]
+        return {
+            str(key_bytes.decode(key)[0]): msgspec.json.decode(body, type=Leaving)
+            for key, body in self._all(_LEAVING)
+        }
 
     def note_leaving(self, changes: Mapping[str, Leaving | None]) -> None:
         if changes:
@@ -220,6 +210,14 @@ class Noted:
         """What these accounts should be, where nothing more is sent for now."""
         if wished:
             self._notes.write([Note(_RECORD, key, account) for key, account in wished.items()])
+
+    def _all(self, kind: str, after: Key | None = None, limit: int = _PAGE) -> Iterator[tuple[Key, bytes]]:
+        while True:
+            page = self._notes.scan(kind, after, limit)
+            yield from page
+            if len(page) < limit:
+                return
+            after = page[-1][0]
 
 
 def note_of(account: Account | None) -> bytes | None:

@@ -7,7 +7,8 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from lockstep.systems.zuora.accounts.catalogue import PRICINGS, Plans
+from lockstep.systems.zuora.accounts.catalogue import Plans
+from lockstep.systems.zuora.accounts.expressed import PRICINGS
 from lockstep.systems.zuora.models import Rate, Tier
 from lockstep.systems.zuora.plans import own_fields
 from lockstep.systems.zuora.plans.actions import (
