@@ -152,7 +152,9 @@ class Tenant:
                 line.shorten(end)
             elif line.with_term:
                 for rows in line.rows.values():
-                    for row in [row for row in rows if row[0] < row[1] == old]:
+                    # a row that the old term left no day comes back, as long as nothing removed it
+                    some = [row for row in rows if row[0] < row[1]] or rows
+                    for row in [row for row in some if row[1] == old]:
                         if split:
                             rows.append([old, end, row[2]])
                         else:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lockstep.effective import Timeline
 from lockstep.errors import DataError
-from lockstep.systems.zuora.models import Rates, Subscription
+from lockstep.systems.zuora.models import Rate, Rates, Subscription, Term, plus_months
 from lockstep.systems.zuora.plans.orders import Planned, planned
 from tests.zuora.tenant import FOREVER, Tenant
 from tests.zuora.wishes import DAYS, LOOKS, NAMES, START, WISHES
 
 TODAY = dt.date(2026, 3, 5)
+RATES: Rates = {"A1": Rate(Decimal(9)), "A2": Rate(Decimal(9))}
 
 
 def ordered(tenant: Tenant, should: Subscription, **how: Any) -> Planned:
@@ -74,6 +77,28 @@ def test_any_history_of_wishes_is_met_and_what_was_billed_stays(data: st.DataObj
             )
         }
         tenant.bill(data.draw(st.sampled_from(DAYS)))
+
+
+@pytest.mark.parametrize("months", [3, 4])
+@pytest.mark.parametrize("paused", [None, START + dt.timedelta(days=150)])
+def test_what_begins_when_a_shorter_term_is_over_does_not_come_back(
+    months: int, paused: dt.date | None
+) -> None:
+    """Terms that end on the day on which the plan begins, and a month before. A resumption forbids earlier
+    changes."""
+    tenant = Tenant()
+    late = {"A": Timeline.from_events([(plus_months(START, 4), RATES)])}
+    pause = (
+        Timeline()
+        if paused is None
+        else Timeline.from_events([(paused, True), (plus_months(paused, 1), None)])
+    )
+    ordered(tenant, Subscription(key="S-1", term=Term(START), charges=late, paused=pause))
+    ordered(tenant, Subscription(key="S-1", term=Term(START, months), charges={}))
+    for term in (Term(START, 5), Term(START)):
+        plan = ordered(tenant, Subscription(key="S-1", term=term, charges={}))
+        assert plan.expected == {}
+        assert all(tenant.costs(day) == {} for day in LOOKS)
 
 
 def _wished(tenant: Tenant, should: Subscription, day: dt.date) -> dict[str, Rates]:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from lockstep.effective import Timeline
 from lockstep.forms.canonical import canonical, fingerprint
 from lockstep.forms.keys import encode
-from lockstep.systems.zuora.models import Account, Contact, Rate, Rates, Subscription
+from lockstep.systems.zuora.models import Account, Contact, Rate, Rates, Subscription, Term
 from lockstep.systems.zuora.records import record_of
 from lockstep.systems.zuora.writing.writer import ZuoraWriter
 from lockstep.testing.writer_hooks import DONE, same
@@ -73,6 +73,20 @@ def test_what_is_written_is_read_and_written_again_for_nothing(
             _bill(api, number, data.draw(st.sampled_from(DAYS)))
             held = writer.read([change.key])[change.key]
             assert same(held.record, change.record), "a bill is no change"
+
+
+def test_a_plan_that_begins_when_a_shorter_term_is_over_does_not_come_back(writer: ZuoraWriter) -> None:
+    rates: Rates = {"A1": Rate(Decimal("9.00")), "A2": Rate(Decimal("9.00"))}
+    late = Subscription(
+        key="S", term=Term(START), charges={"A": Timeline.from_events([(dt.date(2026, 5, 31), rates)])}
+    )
+    bare = Subscription(key="S", term=Term(START), charges={})
+    number = f"A-{next(_numbers)}"
+    for at, wish in enumerate([late, replace(bare, term=Term(START, 4)), bare]):
+        change = _change(number, [wish], at, itertools.cycle([{}]))
+        (outcome,) = writer.write([change])
+        assert outcome.status in DONE, outcome
+        assert same(writer.read([change.key])[change.key].record, change.record)
 
 
 OWN: st.SearchStrategy[dict[str, Any]] = st.sampled_from(

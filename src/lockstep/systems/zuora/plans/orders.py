@@ -33,7 +33,7 @@ from lockstep.systems.zuora.plans.days import in_days
 from lockstep.systems.zuora.plans.lines import worked_off
 from lockstep.systems.zuora.plans.own_fields import comparable
 from lockstep.systems.zuora.plans.pauses import pauses, resumed
-from lockstep.systems.zuora.plans.terms import Agreed, agreed
+from lockstep.systems.zuora.plans.terms import Agreed, agreed, outlived
 
 Plans = dict[str, Timeline[Rates]]
 """What each product rate plan costs when, by its number."""
@@ -76,7 +76,7 @@ def planned(
     changes = _changes(plans, aim.before_pauses, end.limit, found.number)
     owner = [] if found.account == account else [OwnerTransfer(date=today, account=account)]
     gone = [] if end.cancelled is None else [CancelSubscription(date=end.cancelled)]
-    actions = (*end.actions, *owner, *changes, *aim.pauses, *gone)
+    actions = (*outlived(found, end.end), *end.actions, *owner, *changes, *aim.pauses, *gone)
     _possible(found, since if back else None, [*changes, *aim.pauses], actions)
     return Planned(number=found.number, actions=(*back, *actions), expected=aim.expected, shifted=aim.shifted)
 

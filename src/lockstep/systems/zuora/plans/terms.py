@@ -8,7 +8,12 @@ import msgspec
 
 from lockstep.systems.zuora.accounts.found import FoundSubscription
 from lockstep.systems.zuora.models import Subscription, plus_months
-from lockstep.systems.zuora.plans.actions import Action, RenewSubscription, TermsAndConditions
+from lockstep.systems.zuora.plans.actions import (
+    Action,
+    RemoveProduct,
+    RenewSubscription,
+    TermsAndConditions,
+)
 
 
 class Agreed(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +56,25 @@ def agreed(
     if same and months and found.end is not None and end == plus_months(found.end, months):
         return Agreed(wished=want, end=end, actions=(RenewSubscription(date=found.end),))
     return Agreed(wished=want, end=end, actions=(_terms(found, should, end, today),))
+
+
+def outlived(found: FoundSubscription, end: dt.date | None) -> tuple[RemoveProduct, ...]:
+    """The removals of the plans that begin when a shorter term is over, to be ordered before it.
+
+    Such a plan keeps its row, without a day, and a longer term would give it days again.
+    """
+    if end is None or (found.end is not None and found.end <= end):
+        return ()
+    begins = {
+        one.line: min(span.start for rows in one.charges.values() for span in rows if span.start is not None)
+        for one in found.plans
+        if one.with_term and any(one.charges.values())
+    }
+    return tuple(
+        RemoveProduct(date=max(start, found.resumed or start), line=line)
+        for line, start in begins.items()
+        if start >= end
+    )
 
 
 def _cancelled(
