@@ -137,7 +137,7 @@ def test_cut_after_so_many_bytes(proxy: Proxy, octets: int, answers: bool) -> No
         proxy.cut_after(octets, answers=answers)
         got = 0
         try:
-            # answers are cut when all was asked: a line that breaks while we send may lose what we have not read
+            # answers are cut when all was asked: a line that breaks while we send may lose what was not read
             connection.sendall(b"x" * (octets if answers else 200_000))
             while data := connection.recv(65536):
                 got += len(data)
