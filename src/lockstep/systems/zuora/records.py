@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, get_args, get_origin
 
@@ -48,6 +49,27 @@ def encoded(account: Account) -> bytes:
 
 def decoded(note: bytes) -> Account:
     return _DECODER.decode(note)
+
+
+def as_noted(account: Account) -> Record | None:
+    """The record of it that a note brings back; None where it has what cannot be noted, or what is no value
+    of an own field: NaN, half of a character, a list."""
+    if any(isinstance(value, list | tuple | Mapping) for own in _customs(account) for value in own.values()):
+        return None
+    try:
+        return record_of(decoded(encoded(account)))
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        return None
+
+
+def _customs(account: Account) -> Iterator[Mapping[str, Any]]:
+    """The own fields of an account and of all that hangs on it."""
+    yield account.custom
+    for one in account.subscriptions:
+        yield one.custom
+        for timeline in one.charges.values():
+            for span in timeline:
+                yield from (rate.custom for rate in span.value.values())
 
 
 def _opened(value: Any) -> Any:

@@ -11,6 +11,7 @@ from lockstep.systems.zuora.accounts.subscriptions import subscription
 from lockstep.systems.zuora.accounts.tree import DETAIL, own_fields
 from lockstep.systems.zuora.api.client import Client
 from lockstep.systems.zuora.api.failures import Declined
+from lockstep.systems.zuora.api.paths import in_path
 
 
 class Located(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +27,7 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
 def located(client: Client, number: str) -> Located | None:
     """One call. Raises DataError where the subscription cannot be expressed."""
     try:
-        said = client.ask("GET", f"/v1/subscriptions/{number}", params=[DETAIL])
+        said = client.ask("GET", f"/v1/subscriptions/{in_path(number)}", params=[DETAIL])
     except Declined as error:
         if error.absent:
             return None

@@ -15,6 +15,7 @@ from lockstep.systems.zuora.accounts.stamps import Stamp, stamp_of
 from lockstep.systems.zuora.accounts.subscriptions import day, subscription
 from lockstep.systems.zuora.api.client import Client
 from lockstep.systems.zuora.api.object_query import Json, among, rows
+from lockstep.systems.zuora.api.paths import in_path
 from lockstep.systems.zuora.models import Contact
 
 DETAIL = ("charge-detail", "all-segments")
@@ -100,7 +101,7 @@ def whole(client: Client, account: FoundAccount) -> FoundAccount:
     page = 1
     while True:
         params = [DETAIL, ("page", str(page)), ("pageSize", "40")]
-        said = client.ask("GET", f"/v1/subscriptions/accounts/{account.number}", params=params)
+        said = client.ask("GET", f"/v1/subscriptions/accounts/{in_path(account.number)}", params=params)
         for one in said.get("subscriptions") or ():
             try:
                 made = subscription(one)
@@ -127,7 +128,9 @@ def _ended(said: Json) -> dt.date | None:
 def _before(client: Client, said: Json) -> FoundSubscription:
     """The version before the one that suspended it: what it had, and would have again."""
     number, version = said["subscriptionNumber"], int(said["version"]) - 1
-    return subscription(client.ask("GET", f"/v1/subscriptions/{number}/versions/{version}", params=[DETAIL]))
+    return subscription(
+        client.ask("GET", f"/v1/subscriptions/{in_path(number)}/versions/{version}", params=[DETAIL])
+    )
 
 
 def numbers(client: Client) -> Iterator[str]:

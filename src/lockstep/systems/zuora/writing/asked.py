@@ -14,7 +14,7 @@ from lockstep.systems.zuora.accounts.tree import FoundAccount
 from lockstep.systems.zuora.api.failures import Declined, Failed, Unsure
 from lockstep.systems.zuora.models import Account
 from lockstep.systems.zuora.plans.account_plan import Wait
-from lockstep.systems.zuora.records import account_of, decoded, encoded, record_of
+from lockstep.systems.zuora.records import account_of, as_noted
 from lockstep.systems.zuora.writing.delivery import Stale
 from lockstep.systems.zuora.writing.noted import Intent, Known, known_of, note_of
 from lockstep.systems.zuora.writing.requests import Request, numbered
@@ -227,8 +227,8 @@ def asked_of(change: Change) -> Asked:
             f"the record of key {number} is the account {account.key}",
             "Let the mapping's key be the account's: key=… of the mapping, or return ls.Keyed.",
         )
-    told = record_of(decoded(encoded(account)))
-    if fingerprint(change.key, canonical(told)) != change.meta.fingerprint:
+    told = as_noted(account)
+    if told is None or fingerprint(change.key, canonical(told)) != change.meta.fingerprint:
         raise DataError(
             f"the record of account {number} has fields that an account does not have, lacks some, or has "
             "own fields of a type that cannot be noted",

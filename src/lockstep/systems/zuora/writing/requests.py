@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from lockstep.systems.zuora.accounts.catalogue import Plans
+from lockstep.systems.zuora.api.paths import in_path
 from lockstep.systems.zuora.plans.account_plan import AccountPlan, Move, OnSubscription, portions
 from lockstep.systems.zuora.plans.actions import DateRules, OwnerTransfer
 from lockstep.systems.zuora.writing.delivery import body_of, fresh_key, order_number
@@ -65,11 +66,11 @@ def requests_of(
     if plan.new and not plan.subscriptions:
         return Requests([_opening(fields)], True)
     if fields and not plan.new:
-        some.append(Request("PUT", f"/v1/accounts/{account}", fields, makes=Makes(fields=True)))
+        some.append(Request("PUT", f"/v1/accounts/{in_path(account)}", fields, makes=Makes(fields=True)))
     ordered = [one for one in plan.subscriptions if one.actions]
     for one in plan.subscriptions:
         if not one.actions:  # an order without actions is none
-            path = f"/v1/subscriptions/{one.number}/customFields"
+            path = f"/v1/subscriptions/{in_path(one.number)}/customFields"
             makes = Makes(subscriptions=frozenset({one.number}))
             some.append(Request("PUT", path, {"customFields": one.custom}, makes=makes))
     long = {one.number for one in plan.subscriptions if len(one.actions) > MOST}
