@@ -196,7 +196,7 @@ def test_what_cannot_be_taken_over(world: World) -> None:
             path.stat().st_mtime_ns for path in sorted(theirs[0].parent.iterdir())
         ]
         return
-    assert ls.adopt(world.pipeline(), "people").outcome == "nothing"
+    assert ls.adopt(world.pipeline(), "people").outcome == "absent"
     assert not Path(world.state).exists()
     with table_of(world) as (do, name):
         do(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, email TEXT)")

@@ -40,8 +40,9 @@ _SAID = {
                    "fields": [{"path", "expected", "actual"}]}]}
     kind: equal, different, source-only, target-only, taken, failed; up to
     20 examples of each but equal. outcome: planned (--dry-run), adopted,
-    interrupted (ask again), nothing (no record stands there). readers: the
-    index that readers still find, see move-readers; null elsewhere.
+    interrupted (ask again), nothing (no record stands there), absent (no
+    table or index does). readers: the index that readers still find, see
+    move-readers; null elsewhere.
     """,
 )
 @click.argument("mapping", shell_complete=names.mappings)
@@ -76,6 +77,9 @@ def command(mapping: str, dry_run: bool, take: str | None, yes: bool) -> None:
 
 def _print(done: Adopted) -> None:
     out = output.console()
+    if done.outcome == "absent":
+        out.print(f"{done.target} is not there: there is nothing to adopt. `lockstep run` makes it.")
+        return
     if done.outcome == "nothing":
         out.print(f"{done.target} holds no records: there is nothing to adopt. Start with `lockstep run`.")
         return

@@ -18,18 +18,18 @@ from lockstep.declaration.pipeline import Pipeline, require_pipeline
 from lockstep.engine import points
 from lockstep.engine.consumers.beginning import begin_anew, begin_consumer
 from lockstep.engine.hints.addressed import addressed
+from lockstep.engine.holds.target_watch import identity_text
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.writing.opening import door_to
-from lockstep.errors import Declined
 from lockstep.guard.door import Door
 from lockstep.guard.policies import POLICIES, Closed
-from lockstep.operations.opened import closed_door, looking, opened
-from lockstep.operations.readers import lost
+from lockstep.operations.adoptable import Known, known_of, nothing_there
+from lockstep.operations.opened import looking, opened, state_of
 from lockstep.ports import ADOPTING, Reader
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
-from lockstep.state.store import Store
+from lockstep.state.store import Store, exists
 from lockstep.values import Key, Lane, Trust
 
 OnProgress = Callable[[Progress], None]
@@ -38,7 +38,8 @@ OnProgress = Callable[[Progress], None]
 class Adopted(Struct, frozen=True):
     """What was found, by kind (see `agreement.adoption.Adoption`), and what became of it.
 
-    outcome  planned, adopted, interrupted (ask again: it goes on), or nothing: no record stands there
+    outcome  planned, adopted, interrupted (ask again: it goes on); nothing: no record stands there; absent:
+             no table or index
     readers  what readers of the target still find, until `move_readers`; None where they find what is ours
     """
 
@@ -69,7 +70,8 @@ def adopt(
     changes it, or (`take_different`) is written by the next run. What the target alone holds is left.
     `stop`: set it to end after the page at hand. Safe to repeat, also after a crash.
 
-    Raises StateInUse while a run goes on, Declined where the target cannot be taken over.
+    Raises StateInUse while a run goes on, Declined where the target cannot be taken over, TargetReplaced
+    where one that was ours is gone.
     """
     require_pipeline(pipeline)
     declared = pipeline.named(mapping)
@@ -77,32 +79,26 @@ def adopt(
     if spec := os.environ.get("LOCKSTEP_CRASH"):
         points.die_at(spec)
     if dry_run:
-        return _plan(pipeline, declared, stopped, on_progress)
-    if not _stands(declared, 1):
-        return _nothing(declared)
+        with looking(pipeline) as looked:
+            return _plan(declared, looked, stopped, on_progress)
+    if not exists(state_of(pipeline)) and (why := _nothing_yet(declared)):
+        return _nothing(declared, why)
     with opened(pipeline) as store:
         store.lock.take()
         return _take(pipeline, declared, store, take_different, stopped, on_progress)
 
 
 def _plan(
-    pipeline: Pipeline, declared: Mapping, stopped: Callable[[], bool], on_progress: OnProgress | None
+    declared: Mapping, store: Store | None, stopped: Callable[[], bool], on_progress: OnProgress | None
 ) -> Adopted:
-    with looking(pipeline) as store:
-        consumer = None if store is None else store.generations.consumer(declared.name, declared.target.name)
-        live = None if store is None else store.generations.live(declared.target.name)
-        number, marker = (live[1], live[2]) if live else (1, None)
-        if live and _lost(declared, number, store):
-            number, marker, consumer = number + 1, None, None
-        rows = store.ledger.count(consumer.id) if store is not None and consumer is not None else 0
-        if not _stands(declared, number):
-            return _nothing(declared)
-        begun = time.time()
-        with _Open(declared, number, store, None) as (door, reader):
-            _may(declared, door, marker, rows)
-            adoption = Adoption(declared, reader, door, None, on_progress, stopped)
-            whole = adoption.over_source() and adoption.over_target()
-            return _answer(declared, adoption, "planned" if whole else "interrupted", begun)
+    known = known_of(declared, store)
+    begun = time.time()
+    with _Open(declared, known.number, store, None) as (door, reader):
+        if why := nothing_there(declared, door, known):
+            return _nothing(declared, why)
+        adoption = Adoption(declared, reader, door, None, on_progress, stopped)
+        whole = adoption.over_source() and adoption.over_target()
+        return _answer(declared, adoption, "planned" if whole else "interrupted", begun)
 
 
 def _take(
@@ -115,18 +111,21 @@ def _take(
 ) -> Adopted:
     begun = time.time()
     lease = Lease(store)
-    live = store.generations.live(declared.target.name)
-    if live and _lost(declared, live[1], store):
-        _anew(pipeline, declared, store, lease)
-    live = store.generations.live(declared.target.name)
-    known = store.generations.consumer(declared.name, declared.target.name)
-    with _Open(declared, live[1] if live else 1, store, lease) as (door, reader):
-        rows = 0 if known is None else store.ledger.count(known.id)
-        _may(declared, door, live[2] if live else None, rows)
-        consumer = known or begin_consumer(declared, store, lease)
+    known = known_of(declared, store)
+    if known.lost:
+        lease.under(lambda epoch: begin_anew(store, epoch, pipeline.filling(declared.target)))
+        number, marker = store.generations.all_live()[declared.target.name]
+        known = Known(number, marker)
+    with _Open(declared, known.number, store, lease) as (door, reader):
+        if why := nothing_there(declared, door, known):
+            return _nothing(declared, why)
+        consumer = store.generations.consumer(declared.name, declared.target.name)
+        consumer = consumer or begin_consumer(declared, store, lease)
         claims = pipeline.claims(declared)
-        door.leave(ADOPTING + consumer.marker)
+        left = door.leave(ADOPTING + consumer.marker)
         passing("created")
+        know = store.generations.know_identity
+        lease.under(partial(know, generation=consumer.generation, identity=identity_text(left)))
         lease.rise_above(door.contents().highest)
         lease.under(partial(store.generations.note_claims, consumer=consumer.id, claims=claims))
         lease.under(
@@ -155,40 +154,10 @@ def _take(
         return answer
 
 
-def _lost(declared: Mapping, number: int, store: Store | None) -> bool:
-    """Whether the build that an earlier adoption made is gone."""
-    with closed_door(declared, number, store) as door:
-        return lost(door)
-
-
-def _anew(pipeline: Pipeline, declared: Mapping, store: Store, lease: Lease) -> None:
-    """Another build takes the place of one that is gone: of that nothing is known any more."""
-    lease.under(lambda epoch: begin_anew(store, epoch, pipeline.filling(declared.target)))
-
-
-def _stands(declared: Mapping, number: int) -> bool:
-    """Whether any record stands there. Raises Declined where it could not be taken over."""
-    with _Open(declared, number, None, None) as (door, _):
-        return bool(door.foreign().records())
-
-
-def _may(declared: Mapping, door: Door, marker: str | None, rows: int) -> None:
-    """Raises Declined where what stands there is another state store's, or ours already."""
-    found = door.foreign().marker()
-    if found is None or found == ADOPTING + str(marker):
-        return
-    name = declared.target.name
-    if found != marker:
-        raise Declined(
-            f"{name} is kept by Lockstep already, from another state store (marker {found})",
-            "Run against the state that made it. Two state stores cannot keep one target.",
-        )
-    if rows:
-        raise Declined(
-            f"{name} is taken over already: the ledger of {declared.name} knows {rows:,} keys",
-            f"`lockstep verify {declared.name} --deep` shows what differs, `lockstep repair {declared.name}` "
-            "mends it.",
-        )
+def _nothing_yet(declared: Mapping) -> str | None:
+    """As `nothing_there`, where no state store was made yet: none is made for that."""
+    with _Open(declared, 1, None, None) as (door, _):
+        return nothing_there(declared, door, Known())
 
 
 class _Open:
@@ -207,8 +176,8 @@ class _Open:
         self._door.close()
 
 
-def _nothing(declared: Mapping) -> Adopted:
-    return Adopted(declared.name, declared.target.name, "nothing", {}, (), 0, 0, False, 0.0)
+def _nothing(declared: Mapping, outcome: str) -> Adopted:
+    return Adopted(declared.name, declared.target.name, outcome, {}, (), 0, 0, False, 0.0)
 
 
 def _answer(

@@ -42,7 +42,7 @@ class Lost(TargetReplaced):
     """A target is gone, another one, or emptied. `held`: what a person is asked."""
 
     def __init__(self, kind: Kind, problem: str, mapping: Mapping, numbers: Numbers, expected: int) -> None:
-        mend = _mend(mapping)
+        mend = mend_of_lost(mapping)
         super().__init__(problem, f"{mend}. Nothing is written until then.")
         verdict = Verdict(False, f"{problem}. {mend}", (REFILL,), expected)
         self.kind = kind
@@ -56,7 +56,7 @@ def built_anew(target: Target, mapping: str = "MAPPING") -> str:
     return f"`lockstep backfill {mapping} --rebuild`"
 
 
-def _mend(mapping: Mapping) -> str:
+def mend_of_lost(mapping: Mapping) -> str:
     """What a person does; a run may go on meanwhile, but for the last."""
     target, anew = mapping.target, built_anew(mapping.target, mapping.name)
     if isinstance(target, Restorable):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from lockstep.errors import Declined, Unreachable
 from lockstep.forms.canonical import canonical
-from lockstep.ports import Moving, Writer
+from lockstep.ports import ADOPTING, Moving, Writer
 from lockstep.systems.opensearch import bulk, documents, walk, wire
 from lockstep.systems.opensearch.adopting import likeness
 from lockstep.systems.opensearch.adopting.carrying import Carrier
@@ -49,6 +49,8 @@ class ForeignIndex:
             return None if origin is None else self._count(origin.name)
         if ours is not None and adopted_of(ours.mappings) is None:
             return self._count(self._names.index)  # ours, from the first
+        if origin is None and ours is not None and (marker_of(ours.mappings) or "").startswith(ADOPTING):
+            raise self._half(ours)
         if origin is None:
             return None
         if trouble := likeness.problem(self._client, origin, self._declared):
@@ -171,6 +173,14 @@ class ForeignIndex:
         mark = {"marker": marker, "adopted": Adopted(origin.name, origin.uuid)._asdict()}
         request = likeness.body(self._names, origin, mark, self._declared)
         create_index(self._client, self._names.index, request)
+
+    def _half(self, ours: Origin) -> Declined:
+        note = adopted_of(ours.mappings)
+        return Declined(
+            f"{note.name if note else self._names.alias} is gone, and {ours.name} is only half made of it",
+            f"Bring it back under its name and ask again, which goes on. Or DELETE /{ours.name} and build all of "
+            f"it from the source: `lockstep deploy {self._names.alias}`.",
+        )
 
     def _origin(self) -> Origin | None:
         self._known = origin_of(self._client, self._names)

@@ -1,0 +1,87 @@
+"""Whether what stands where a mapping's target would be can be taken over, in the words of a run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lockstep.declaration.mapping import Mapping
+from lockstep.engine.holds.target_watch import mend_of_lost
+from lockstep.errors import Declined, TargetReplaced
+from lockstep.guard.door import Door
+from lockstep.operations.opened import closed_door
+from lockstep.operations.readers import lost
+from lockstep.ports import ADOPTING
+from lockstep.state.store import Store
+
+
+class Known(NamedTuple):
+    """What a state store knows of the build that would be taken over. `rows`: the keys of this mapping in its
+    ledger; `stood`: that it was there once; `lost`: one that was made of records of others is gone, so that
+    another is begun in its place."""
+
+    number: int = 1
+    marker: str | None = None
+    rows: int = 0
+    stood: bool = False
+    lost: bool = False
+
+
+def known_of(declared: Mapping, store: Store | None) -> Known:
+    """`store` is None where nothing ever ran."""
+    live = None if store is None else store.generations.live(declared.target.name)
+    if store is None or live is None:
+        return Known()
+    _, number, marker, identity = live
+    consumer = store.generations.consumer(declared.name, declared.target.name)
+    rows = 0 if consumer is None else store.ledger.count(consumer.id)
+    stood = identity is not None or rows > 0
+    with closed_door(declared, number, store) as door:
+        if stood and lost(door):
+            return Known(number + 1, lost=True)
+    return Known(number, marker, rows, stood)
+
+
+def nothing_there(declared: Mapping, door: Door, known: Known) -> str | None:
+    """Why there is nothing to take over: "absent", as nothing stands there, or "nothing", as no record does.
+
+    Raises TargetReplaced where what stood there is gone, Declined where no run could make it either, or where
+    what stands there is another state store's, or ours already.
+    """
+    foreign = door.foreign()
+    marker = foreign.marker()
+    _assert_free(declared, marker, known)
+    records = foreign.records()
+    if records is None and known.stood:
+        raise TargetReplaced(
+            f"{declared.target.name} (generation {known.number}) is gone: there is nothing to adopt",
+            f"{mend_of_lost(declared)}.",
+        )
+    if records is None:
+        for finding in declared.target.check():
+            if finding.blocks:
+                raise Declined(f"{finding.subject}: {finding.problem}", finding.mend)
+        return "absent"
+    return None if records or marker == _half(known) else "nothing"
+
+
+def _assert_free(declared: Mapping, found: str | None, known: Known) -> None:
+    """Raises Declined where the marker is another state store's, or the mapping has written already."""
+    if found in (None, _half(known)):
+        return
+    name = declared.target.name
+    if found != known.marker:
+        raise Declined(
+            f"{name} is kept by Lockstep already, from another state store (marker {found})",
+            "Run against the state that made it. Two state stores cannot keep one target.",
+        )
+    if known.rows:
+        raise Declined(
+            f"{name} is taken over already: the ledger of {declared.name} knows {known.rows:,} keys",
+            f"`lockstep verify {declared.name} --deep` shows what differs, `lockstep repair {declared.name}` "
+            "mends it.",
+        )
+
+
+def _half(known: Known) -> str:
+    """The marker of an adoption that was broken off."""
+    return f"{ADOPTING}{known.marker}"
