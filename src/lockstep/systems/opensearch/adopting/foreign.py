@@ -178,8 +178,8 @@ class ForeignIndex:
         note = adopted_of(ours.mappings)
         return Declined(
             f"{note.name if note else self._names.alias} is gone, and {ours.name} is only half made of it",
-            f"Bring it back under its name and ask again, which goes on. Or DELETE /{ours.name} and build all of "
-            f"it from the source: `lockstep deploy {self._names.alias}`.",
+            f"Bring it back under its name and ask again, which goes on. Or DELETE /{ours.name}, and "
+            f"`lockstep deploy {self._names.alias}` builds all of it from the source.",
         )
 
     def _origin(self) -> Origin | None:
