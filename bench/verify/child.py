@@ -7,24 +7,28 @@ Prints a line of JSON: seconds, from after all was imported, peak memory, and wh
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import lockstep as ls
 from bench.follower import peak_mib
-from bench.verify.people import pipeline
 from lockstep.agreement.walk import source_keys
 from lockstep.engine.deriving.derive import Deriver
 from lockstep.operations.opened import closed_door
 from lockstep.operations.verify import verify
 
+PIPELINE = Path(__file__).with_name("pipeline.py")
+WHERE = "LOCKSTEP_BENCH_PEOPLE"
 _PAGE = 1_000
 
 
 def main() -> None:
-    database, target, state, job = sys.argv[1:]
-    made = pipeline(database, target, state)
+    *where, job = sys.argv[1:]
+    os.environ[WHERE] = " ".join(where)
+    made = ls.load(PIPELINE)
     begun = time.perf_counter()
     found = _done(made, job)
     print(json.dumps({"seconds": time.perf_counter() - begun, "peak_mib": peak_mib(), **found}))

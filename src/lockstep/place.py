@@ -19,10 +19,11 @@ class StateUrl:
     """A PostgreSQL database with a state store in it: `postgresql://user@host/db?schema=acme`.
 
     `schema` begins the names of its two schemas, `acme_ledger` and `acme_journal`; `lockstep` where the URL
-    names none. Prints without the password.
+    names none. Prints without the password, which `given` has.
     """
 
     def __init__(self, url: str) -> None:
+        self.given = url
         parts = urlsplit(re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", url))
         said = parse_qsl(parts.query, keep_blank_values=True)
         schema = dict(said).get("schema", "lockstep")

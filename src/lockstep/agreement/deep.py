@@ -14,18 +14,17 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 
 import msgspec
 
 from lockstep.agreement.bookmark import Bookmark, Reached
 from lockstep.agreement.fast import SPAN, SPANS
-from lockstep.agreement.looking import Comparison
+from lockstep.agreement.lookers import Lookers, Threads
 from lockstep.agreement.met import Met, together
 from lockstep.agreement.orphans import Orphans
 from lockstep.agreement.report import Progress, Report
 from lockstep.agreement.scope import Scope
-from lockstep.agreement.walk import PAGE, ahead, pages
+from lockstep.agreement.walk import PAGE, pages
 from lockstep.engine.deriving.derive import Deriver
 from lockstep.errors import StateError
 from lockstep.forms import keys
@@ -46,17 +45,24 @@ def deep(
     on_progress: OnProgress | None = None,
     *notes: str,
     bookmark: Bookmark | None = None,
+    lookers: Lookers | None = None,
 ) -> Report:
     """Compares everything, field by field, from where an earlier check came to, or from the beginning.
 
-    `bookmark`: where it is to be kept how far it comes.
+    `bookmark`: where it is to be kept how far it comes. `lookers`: who looks at the pages; by default threads
+    of this process.
     """
-    return _Deep(scope, reached, on_progress, bookmark).run(notes)
+    return _Deep(scope, reached, on_progress, bookmark, lookers).run(notes)
 
 
 class _Deep:
     def __init__(
-        self, scope: Scope, reached: Reached, on_progress: OnProgress | None, bookmark: Bookmark | None
+        self,
+        scope: Scope,
+        reached: Reached,
+        on_progress: OnProgress | None,
+        bookmark: Bookmark | None,
+        lookers: Lookers | None,
     ) -> None:
         self._scope = scope
         self._at = reached
@@ -64,7 +70,7 @@ class _Deep:
         self._bookmark = bookmark
         self._deriver = Deriver(scope.mapping, scope.reader)
         self._settler = scope.settler(self._deriver)
-        self._comparison = Comparison(scope.mapping, scope.door, scope.rows)
+        self._lookers = lookers or Threads(scope, reached.cuts)
 
     def run(self, notes: Sequence[str]) -> Report:
         at, found = self._at, self._scope.findings
@@ -111,37 +117,24 @@ class _Deep:
             self._progress("again", len(some), len(some))
 
     def _over_source(self) -> None:
-        """Three pages at a time: one is derived, of one the target is read, and one is looked at. A thread
-        for each system: what one thread may have of a target, the settler has in that thread too."""
-        with (
-            ThreadPoolExecutor(1, thread_name_prefix="lockstep-derive") as source,
-            ThreadPoolExecutor(1, thread_name_prefix="lockstep-target") as target,
-        ):
-            self._over_pages(source, target)
-
-    def _over_pages(self, source: Executor, target: Executor) -> None:
-        scope, comparison = self._scope, self._comparison
+        scope = self._scope
         total = scope.reader.estimate(scope.mapping.root.table)
-        maker = Deriver(scope.mapping, scope.reader)  # the settler has one of its own, for another thread
         left = pages(scope.reader, scope.mapping, PAGE, self._at.rest)
         if self._at.keys:
             self._progress("source", self._at.keys, total)
-        made = ahead(left, lambda page: maker.derive(page.keys, time.time()), source)
-        for (page, derived), found in ahead(made, lambda one: comparison.read(one[1]), target):
-            looked = comparison.look(derived, found)
-            suspects = {key: set[Key]() for key in looked.suspects}
-            differing = target.submit(self._settler.settle, suspects).result() if suspects else set()
-            self._at = self._counted(
-                msgspec.structs.replace(
-                    self._at,
-                    met=tuple(together(self._at.met, self._at.cuts, looked.met)),
-                    rest=page.rest,
-                    keys=self._at.keys + len(page.keys),
-                    compared=self._at.compared + looked.compared,
+        with contextlib.closing(self._lookers.over(left, self._settler)) as looks:
+            for look in looks:
+                self._at = self._counted(
+                    msgspec.structs.replace(
+                        self._at,
+                        met=together(self._at.met, look.found.met),
+                        rest=look.page.rest,
+                        keys=self._at.keys + len(look.page.keys),
+                        compared=self._at.compared + look.found.compared,
+                    )
                 )
-            )
-            self._reach(differing)
-            self._progress("source", self._at.keys, total)
+                self._reach(look.differing)
+                self._progress("source", self._at.keys, total)
 
     def _counted(self, at: Reached) -> Reached:
         found = self._scope.findings

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from lockstep.agreement.met import Record
+from lockstep.agreement.met import Met, Record, met_in
 from lockstep.agreement.suspects import Rows
 from lockstep.declaration.mapping import Mapping as Declared
 from lockstep.engine.deriving.derive import Derived
@@ -18,11 +18,11 @@ from lockstep.values import Held, Key
 
 class Looked(NamedTuple):
     """At some keys. `suspects`: on which the sides do not agree at first sight; `compared`: how many records
-    were; `met`: of these, those that the target holds as from these keys."""
+    were; `met`: of these, those that the target holds as from these keys, by their spans."""
 
     suspects: list[Key]
     compared: int
-    met: list[Record]
+    met: dict[int, Met]
 
 
 class Found(NamedTuple):
@@ -33,12 +33,14 @@ class Found(NamedTuple):
 
 
 class Comparison:
-    """Of one mapping: the source with the target, and the ledger with both."""
+    """Of one mapping: the source with the target, and the ledger with both. `cuts`: between spans of source
+    keys."""
 
-    def __init__(self, mapping: Declared, door: Door, rows: Rows) -> None:
+    def __init__(self, mapping: Declared, door: Door, rows: Rows, cuts: Sequence[Key] = ()) -> None:
         self._mapping = mapping
         self._door = door
         self._rows = rows
+        self._cuts = cuts
 
     def read(self, derived: Mapping[Key, Derived]) -> Found:
         """What there is of what was derived."""
@@ -54,7 +56,7 @@ class Comparison:
                 if there is not None and there.meta is not None and self._from(key, there):
                     met.append(Record(item.key, key, there.meta.fingerprint))
         suspects = [key for key, one in derived.items() if not self._agrees(one, held, rows.get(key))]
-        return Looked(suspects, sum(len(one.desired) for one in derived.values()), met)
+        return Looked(suspects, sum(len(one.desired) for one in derived.values()), met_in(self._cuts, met))
 
     def _agrees(self, one: Derived, held: Mapping[Key, Held], row: Row | None) -> bool:
         """Whether source and target agree on a key, and the ledger with them.

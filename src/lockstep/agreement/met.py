@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -43,17 +43,29 @@ def span_of(cuts: Sequence[Key], source: Key) -> int:
     return bisect_left(cuts, source)
 
 
-def together(before: Sequence[Met], cuts: Sequence[Key], records: Iterable[Record]) -> list[Met]:
-    """What was met before, and these; of `len(cuts) + 1` spans."""
+def met_in(cuts: Sequence[Key], records: Iterable[Record]) -> dict[int, Met]:
+    """These records, by the number of their span, of `len(cuts) + 1`."""
     spans: dict[int, list[Record]] = defaultdict(list)
     for one in records:
         spans[span_of(cuts, one.source)].append(one)
+    return {
+        at: Met(
+            len(some),
+            wrap64(sum(one.fingerprint for one in some)),
+            wrap64(sum(mark(one.target, one.source) for one in some)),
+        )
+        for at, some in spans.items()
+    }
+
+
+def together(before: Sequence[Met], some: Mapping[int, Met]) -> tuple[Met, ...]:
+    """What was met before in all spans, and what was in some."""
     after = list(before)
-    for at, some in spans.items():
+    for at, more in some.items():
         was = after[at]
         after[at] = Met(
-            was.records + len(some),
-            wrap64(was.fingerprints + sum(one.fingerprint for one in some)),
-            wrap64(was.marks + sum(mark(one.target, one.source) for one in some)),
+            was.records + more.records,
+            wrap64(was.fingerprints + more.fingerprints),
+            wrap64(was.marks + more.marks),
         )
-    return after
+    return tuple(after)

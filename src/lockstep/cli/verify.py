@@ -54,6 +54,13 @@ _KINDS = ("missing", "stale", "different", "extra", "failed", "unsettled", "ledg
 @click.option("--sample", type=Share(), metavar="SHARE", help="As --deep, for a share of the keys: 1%.")
 @click.option("--resume", is_flag=True, help="With --deep: go on where one was interrupted, however it was.")
 @click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, 64),
+    help="With --deep: compare in so many processes. By default one for each core, 4 at most, where there is "
+    "much to compare.",
+)
+@click.option(
     "--patience",
     metavar="SECONDS",
     type=Seconds(min=0),
@@ -70,7 +77,13 @@ _KINDS = ("missing", "stale", "different", "extra", "failed", "unsettled", "ledg
     help="Show at most so many divergences.",
 )
 def command(
-    mappings: tuple[str, ...], deep: bool, sample: float | None, resume: bool, patience: float, limit: int
+    mappings: tuple[str, ...],
+    deep: bool,
+    sample: float | None,
+    resume: bool,
+    jobs: int | None,
+    patience: float,
+    limit: int,
 ) -> None:
     """Are they the same? Compares source and target; writes nothing.
 
@@ -87,6 +100,8 @@ def command(
         raise click.UsageError("--deep looks at all keys, and --sample at some: give one of them.")
     if resume and not deep:
         raise click.UsageError("--resume goes on with a deep check: give --deep as well.")
+    if jobs is not None and not deep:
+        raise click.UsageError("--jobs is of a deep check: give --deep as well.")
     method = "deep" if deep else "fast" if sample is None else "sample"
     pipeline = settings().load()
     names = list(dict.fromkeys(mappings)) or list(pipeline.mappings)
@@ -103,6 +118,7 @@ def command(
                 share=sample or 1.0,
                 patience=patience,
                 resume=resume,
+                jobs=jobs,
                 on_progress=advance,
                 stop=stop,
             )

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import msgspec
@@ -68,6 +69,7 @@ class Pipeline:
         self.name = name
         self.keep = keep
         self.state = place_of(state) if state is not None else None
+        self.file: Path | None = None  # that it was loaded from
         self.mappings: dict[str, Mapping] = {}
         self.checks: dict[str, Checks] = {}
         self.invariants: dict[str, Invariant] = {}

@@ -47,6 +47,7 @@ def load(path: str | Path) -> Pipeline:
             "Define exactly one: pipeline = ls.Pipeline('acme').",
         )
     pipeline = found[0]
+    pipeline.file = path
     if not pipeline.mappings:
         raise DeclarationError(
             f"pipeline {pipeline.name} has no mapping", "Declare one with @pipeline.mapping(source, to=…)."

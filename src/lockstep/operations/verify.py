@@ -29,6 +29,7 @@ from lockstep.forms import keys
 from lockstep.operations.beside import Beside, OnProgress, Whereabouts
 from lockstep.operations.kept_report import kept_report
 from lockstep.operations.opened import closed_door, existing
+from lockstep.operations.processes import lookers
 from lockstep.operations.unfinished import Going, bookmark_of, going_on
 from lockstep.ports import Feed, Reader
 from lockstep.state.generations import Consumer
@@ -45,6 +46,7 @@ def verify(
     share: float = 0.01,
     patience: float = PATIENCE,
     resume: bool = False,
+    jobs: int | None = None,
     on_progress: OnProgress | None = None,
     stop: threading.Event | None = None,
 ) -> Report:
@@ -54,8 +56,9 @@ def verify(
     everything again, reads every target record and compares field by field; "sample" does so for a `share` of
     the keys. `patience`: seconds to wait at most for changes on their way. `stop`: set it to end the check;
     its report then says that it was cancelled, how far it came and what it had found. `resume`: a deep check
-    that was interrupted, however, goes on where it was; where none was, one begins. Raises NothingYet when
-    the mapping never ran.
+    that was interrupted, however, goes on where it was; where none was, one begins. `jobs`: how many
+    processes compare in a deep check of a pipeline that was loaded from a file; None: one for each core, four
+    at most, where the source has many rows. Raises NothingYet when the mapping never ran.
     """
     require_pipeline(pipeline)
     declared = pipeline.named(mapping)
@@ -63,6 +66,8 @@ def verify(
         raise DeclarationError(f"there is no method {method!r}", "Use fast, deep or sample.")
     if resume and method != "deep":
         raise DeclarationError(f"a {method} check is never resumed", "Resume a deep one, or begin anew.")
+    if jobs is not None and (jobs < 1 or method != "deep"):
+        raise DeclarationError(f"jobs={jobs} of a {method} check", "Give 1 or more to a deep one.")
     with existing(pipeline, Access.CHANGE) as store:
         consumer = store.generations.consumer(mapping, declared.target.name)
         if consumer is None:
@@ -70,7 +75,7 @@ def verify(
         place = Whereabouts(on_progress, stop)
         standing = Beside(store, place, lambda: store.lock.holder() is not None)
         going = Going.ON if resume else Going.KEPT
-        return _check(pipeline, declared, consumer, standing, method, share, patience, going)
+        return _check(pipeline, declared, consumer, standing, method, share, patience, going, jobs)
 
 
 def verify_build(
@@ -85,7 +90,7 @@ def verify_build(
 ) -> Report:
     """Checks a mapping on a build that this process works, beside the live one. See `verify`."""
     standing = Beside(store, Whereabouts(on_progress, stop), lambda: True)
-    return _check(pipeline, mapping, consumer, standing, method, 1.0, PATIENCE)
+    return _check(pipeline, mapping, consumer, standing, method, 1.0, PATIENCE, jobs=1)
 
 
 def _check(
@@ -97,6 +102,7 @@ def _check(
     share: float,
     patience: float,
     going: Going = Going.UNKEPT,
+    jobs: int | None = None,
 ) -> Report:
     store, place = standing.store, standing.place
 
@@ -125,13 +131,16 @@ def _check(
             if method == "sample":
                 report = sample(scope, share, place)
             elif doubt is not None:
-                report = deep(scope, begin(scope, position), place, doubt)
+                reached = begin(scope, position)
+                looking = lookers(pipeline, consumer, scope, reached.cuts, jobs)
+                report = deep(scope, reached, place, doubt, lookers=looking)
             elif method == "deep":
                 bookmark = None if going is Going.UNKEPT else bookmark_of(declared, consumer, store, door)
-                reached, notes = going_on(bookmark if going is Going.ON else None, consumer, store)
-                reached = reached or begin(scope, position)
+                found, notes = going_on(bookmark if going is Going.ON else None, consumer, store)
+                reached = found or begin(scope, position)
                 position = reached.position
-                report = deep(scope, reached, place, *notes, bookmark=bookmark)
+                looking = lookers(pipeline, consumer, scope, reached.cuts, jobs)
+                report = deep(scope, reached, place, *notes, bookmark=bookmark, lookers=looking)
             else:
                 report = fast(scope, place)
             barriers = [wait, *_barriers(pipeline, declared, consumer, standing, feed, patience)]
