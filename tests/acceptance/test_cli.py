@@ -129,10 +129,12 @@ def test_a_project_from_the_first_look_to_proof(project: Project) -> None:
 
     assert project.run("plan", "users").startswith("Nothing to write")
     assert "in agreement" in project.run("explain", "users", "1")
-    verdict = project.run("verify", "--deep")
-    assert verdict.startswith(
-        "✓ users is in agreement.\n  compared  3 records, derived from 3 source keys,\n"
-    )
+    for jobs in ((), ("--jobs", "2")):
+        verdict = project.run("verify", "--deep", *jobs)
+        assert verdict.startswith(
+            "✓ users is in agreement.\n  compared  3 records, derived from 3 source keys,\n"
+        )
+    assert "--sample looks at some" in project.run("verify", "--sample", "50%", "--jobs", "2", code=2)
 
 
 def test_changes_reach_the_target_and_are_planned_field_by_field_before(project: Project) -> None:

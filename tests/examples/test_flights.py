@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -45,9 +46,9 @@ class Airline:
         return {one.name: one.gauges for one in result.mappings}
 
     def assert_agreement(self) -> None:
-        for name in BOTH:
-            report = ls.verify(self.pipeline, name, method="deep")
-            assert report.agreement, (name, report.counts, report.divergences[:3])
+        for name, jobs in itertools.product(BOTH, (1, 2)):
+            report = ls.verify(self.pipeline, name, method="deep", jobs=jobs)
+            assert report.agreement, (name, jobs, report.counts, report.divergences[:3])
 
     def documents(self, key: int) -> list[dict[str, Any]]:
         """A flight's document in both targets, as JSON has it."""

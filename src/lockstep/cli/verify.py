@@ -57,7 +57,7 @@ _KINDS = ("missing", "stale", "different", "extra", "failed", "unsettled", "ledg
     "--jobs",
     metavar="N",
     type=click.IntRange(1, 64),
-    help="With --deep: compare in so many processes. By default one for each core, 4 at most, where there is "
+    help="Compare everything in so many processes. By default one for each core, 4 at most, where there is "
     "much to compare.",
 )
 @click.option(
@@ -100,8 +100,8 @@ def command(
         raise click.UsageError("--deep looks at all keys, and --sample at some: give one of them.")
     if resume and not deep:
         raise click.UsageError("--resume goes on with a deep check: give --deep as well.")
-    if jobs is not None and not deep:
-        raise click.UsageError("--jobs is of a deep check: give --deep as well.")
+    if jobs is not None and sample is not None:
+        raise click.UsageError("--jobs shares out all keys, and --sample looks at some: give one of them.")
     method = "deep" if deep else "fast" if sample is None else "sample"
     pipeline = settings().load()
     names = list(dict.fromkeys(mappings)) or list(pipeline.mappings)

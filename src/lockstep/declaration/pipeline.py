@@ -123,6 +123,7 @@ class Pipeline:
         share: float = 0.01,
         patience: float = 30.0,
         resume: bool = False,
+        jobs: int | None = None,
     ) -> tuple[Report, ...]:
         """Checks these mappings, or all: one report each, in the order in which they were named or declared.
 
@@ -134,7 +135,8 @@ class Pipeline:
         for name in names:
             self.named(name)
         return tuple(
-            verify(self, name, method=method, share=share, patience=patience, resume=resume) for name in names
+            verify(self, name, method=method, share=share, patience=patience, resume=resume, jobs=jobs)
+            for name in names
         )
 
     def invariant(

@@ -104,7 +104,7 @@ class Continuous(threading.Thread):
         return any(one.name == name and one.state == "running" and not one.waiting_bulk for one in statuses)
 
     def _check(self, name: str) -> None:
-        report = verify(self._pipeline, name, stop=self._halt)
+        report = verify(self._pipeline, name, jobs=1, stop=self._halt)
         if report.cancelled:
             return
         tried = self._tried[name]

@@ -1,7 +1,7 @@
 """A process that looks at pages of a deep check, beside others: `python -m lockstep.operations.looker`.
 
-What it is asked comes by its standard input, answers go by its standard output: see `frames`. It ends with its
-input, so it never outlives for long who asked, however that one ends.
+What it is asked comes by its standard input, answers go by its standard output: see `frames`. It ends with
+its input, so it never outlives for long who asked, however that one ends.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from lockstep.operations.opened import closed_door, existing
 from lockstep.place import place_of
 from lockstep.values import Key
 
-
 _GARBAGE = 200_000
-"""Objects more than before, until cycles are looked for: pages of records have none, and looking at theirs over
-and over took a sixth of the time."""
+"""Objects more than before, until cycles are looked for: pages of records have none, and looking at theirs
+over and over took a sixth of the time."""
 
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of a terminal: who asked ends this one
     asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)  # what a pipeline file prints is no answer
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)  # what a pipeline file prints is no answer, and who asked has printed it
     with contextlib.suppress(BrokenPipeError), answers:  # broken: nobody waits for it any more
         try:
             _look(asked, answers)

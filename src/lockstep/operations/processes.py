@@ -8,8 +8,8 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -24,7 +24,6 @@ from lockstep.declaration.pipeline import Pipeline
 from lockstep.errors import LockstepError
 from lockstep.operations.frames import Failed, Found, Task, receive, send
 from lockstep.operations.opened import state_of
-from lockstep.ports.summing import SummingSnapshot
 from lockstep.state.generations import Consumer
 from lockstep.values import Key
 
@@ -36,12 +35,18 @@ MOST = 4
 
 
 def lookers(
-    pipeline: Pipeline, consumer: Consumer, scope: Scope, cuts: tuple[Key, ...], jobs: int | None
+    pipeline: Pipeline,
+    consumer: Consumer,
+    scope: Scope,
+    cuts: tuple[Key, ...],
+    jobs: int | None,
+    goes_on: Callable[[], None],
 ) -> Lookers:
-    """Who is to look: so many processes, or threads of this one where one is enough, or no other process
-    could load the pipeline."""
+    """Who is to look: so many processes. Threads of this one where one is enough, where no other could
+    load the pipeline, and where the target is behind an API that counts its calls: it writes in portions.
+    `goes_on`: raises Cancelled once the check is to stop."""
     count = _worth(scope) if jobs is None else jobs
-    if count == 1 or pipeline.file is None:
+    if count == 1 or pipeline.file is None or scope.door.portion is not None:
         return Threads(scope, cuts)
     state = state_of(pipeline)
     task = Task(
@@ -53,26 +58,26 @@ def lookers(
         consumer.number,
         cuts,
     )
-    return Processes(task, count)
+    return Processes(task, count, goes_on)
 
 
 def _worth(scope: Scope) -> int:
-    """As many as there are cores. One where there is not much to look at, and where a system is behind an API
-    whose calls are counted: it sums nothing itself, or takes its writes in portions."""
-    reader = scope.reader
-    with reader.snapshot() as snapshot:
-        counted = not isinstance(snapshot, SummingSnapshot) or scope.door.portion is not None
-    if counted or reader.estimate(scope.mapping.root.table) < MANY:
-        return 1
-    return min(len(os.sched_getaffinity(0)), MOST)
+    """As many as there are cores; one where there is not much to look at."""
+    many = scope.reader.estimate(scope.mapping.root.table) >= MANY
+    return min(os.cpu_count() or 1, MOST) if many else 1
+
+
+_PATIENCE = 0.2
+"""Seconds after which a check that waits for a page asks whether it is to go on."""
 
 
 class Processes:
     """So many, for one pass over the pages. What they find suspect is settled here."""
 
-    def __init__(self, task: Task, count: int) -> None:
+    def __init__(self, task: Task, count: int, goes_on: Callable[[], None]) -> None:
         self._task = task
         self._count = count
+        self._goes_on = goes_on
 
     def over(self, pages: Iterator[Page], settler: Settler) -> Generator[Look]:
         started = [_Process(self._task) for _ in range(self._count)]
@@ -93,20 +98,21 @@ class Processes:
             for page in pages:
                 waiting.append((page, threads.submit(look, page.keys)))
                 if len(waiting) > 2 * self._count:  # the next ones are at hand when one is free
-                    yield _settled(*waiting.popleft(), settler)
+                    yield self._settled(*waiting.popleft(), settler)
             while waiting:
-                yield _settled(*waiting.popleft(), settler)
+                yield self._settled(*waiting.popleft(), settler)
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
             for one in started:
                 one.end()
             threads.shutdown()
 
-
-def _settled(page: Page, looking: Future[Looked], settler: Settler) -> Look:
-    found = looking.result()
-    suspects = {key: set[Key]() for key in found.suspects}
-    return Look(page, found, settler.settle(suspects) if suspects else set())
+    def _settled(self, page: Page, looking: Future[Looked], settler: Settler) -> Look:
+        while not wait([looking], timeout=_PATIENCE).done:
+            self._goes_on()
+        found = looking.result()
+        suspects = {key: set[Key]() for key in found.suspects}
+        return Look(page, found, settler.settle(suspects) if suspects else set())
 
 
 class _Process:

@@ -57,8 +57,9 @@ def verify(
     the keys. `patience`: seconds to wait at most for changes on their way. `stop`: set it to end the check;
     its report then says that it was cancelled, how far it came and what it had found. `resume`: a deep check
     that was interrupted, however, goes on where it was; where none was, one begins. `jobs`: how many
-    processes compare in a deep check of a pipeline that was loaded from a file; None: one for each core, four
-    at most, where the source has many rows. Raises NothingYet when the mapping never ran.
+    processes compare in a deep check, or a fast one that becomes one, of a pipeline that was loaded from a
+    file; None: one for each core, four at most, where the source has many rows. Raises NothingYet when the
+    mapping never ran.
     """
     require_pipeline(pipeline)
     declared = pipeline.named(mapping)
@@ -66,8 +67,8 @@ def verify(
         raise DeclarationError(f"there is no method {method!r}", "Use fast, deep or sample.")
     if resume and method != "deep":
         raise DeclarationError(f"a {method} check is never resumed", "Resume a deep one, or begin anew.")
-    if jobs is not None and (jobs < 1 or method != "deep"):
-        raise DeclarationError(f"jobs={jobs} of a {method} check", "Give 1 or more to a deep one.")
+    if jobs is not None and (jobs < 1 or method == "sample"):
+        raise DeclarationError(f"jobs={jobs} of a {method} check", "Give 1 or more to one that looks at all.")
     with existing(pipeline, Access.CHANGE) as store:
         consumer = store.generations.consumer(mapping, declared.target.name)
         if consumer is None:
@@ -132,14 +133,14 @@ def _check(
                 report = sample(scope, share, place)
             elif doubt is not None:
                 reached = begin(scope, position)
-                looking = lookers(pipeline, consumer, scope, reached.cuts, jobs)
+                looking = lookers(pipeline, consumer, scope, reached.cuts, jobs, place.check)
                 report = deep(scope, reached, place, doubt, lookers=looking)
             elif method == "deep":
                 bookmark = None if going is Going.UNKEPT else bookmark_of(declared, consumer, store, door)
                 found, notes = going_on(bookmark if going is Going.ON else None, consumer, store)
                 reached = found or begin(scope, position)
                 position = reached.position
-                looking = lookers(pipeline, consumer, scope, reached.cuts, jobs)
+                looking = lookers(pipeline, consumer, scope, reached.cuts, jobs, place.check)
                 report = deep(scope, reached, place, *notes, bookmark=bookmark, lookers=looking)
             else:
                 report = fast(scope, place)
