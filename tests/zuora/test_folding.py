@@ -15,10 +15,12 @@ from msgspec.structs import replace
 
 from lockstep.effective import Timeline
 from lockstep.errors import DataError
+from lockstep.systems.zuora.accounts.catalogue import ProductCharge, assert_sold
 from lockstep.systems.zuora.accounts.folding import Segment, folded
 from lockstep.systems.zuora.accounts.found import FoundPlan, FoundSubscription, rates_of
-from lockstep.systems.zuora.models import Rate
+from lockstep.systems.zuora.models import Rate, Subscription, Term
 from lockstep.systems.zuora.plans.orders import planned
+from tests.zuora.app import example
 from tests.zuora.tenant import FOREVER, Tenant
 from tests.zuora.wishes import START, WISHES
 
@@ -189,3 +191,30 @@ def _rows(tenant: Tenant, version: int) -> list[Segment]:
         for charge, segments in line.rows.items()
         for number, (start, end, rate) in enumerate(segments, 1)
     ]
+
+
+@pytest.mark.parametrize("spelt", ["OneTime", "One-Time"])
+def test_a_charge_for_once_is_no_part_of_a_timeline_nor_asked_of_the_mapping(spelt: str) -> None:
+    """One answer for both, or a plan that was ordered could never be read."""
+    setup = {"charge": "SETUP", "number": "C-2", "model": "FlatFee"}
+    rows = [
+        row(1, "2025-01-01", "2026-01-01", 5, 9),
+        row(1, "2025-01-01", "2025-01-02", None, 99, type=spelt, **setup),
+    ]
+    assert told(rows) == [("2025-01-01", "2026-01-01", "5 × 9")]
+    euro = frozenset({"EUR"})
+    sold = {
+        "SEAT": ProductCharge("SEAT", "Recurring", "PerUnit", euro),
+        "SETUP": ProductCharge("SETUP", spelt, "FlatFee", euro),
+    }
+    seats = Timeline.always({"SEAT": Rate(Decimal(9), Decimal(5))}, START)
+    assert_sold(
+        replace(example(), subscriptions=(Subscription(key="S", term=Term(START), charges={"PRO": seats}),)),
+        {"PRO": sold},
+    )
+
+
+@pytest.mark.parametrize("spelt", ["OneTime", "One-Time"])
+def test_a_discount_for_once_is_refused(spelt: str) -> None:
+    with pytest.raises(DataError, match="DiscountFixedAmount"):
+        told([row(1, "2025-01-01", "2025-01-02", None, 99, type=spelt, model="DiscountFixedAmount")])

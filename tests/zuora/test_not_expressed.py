@@ -170,7 +170,12 @@ def test_a_plan_of_the_catalogue_that_has_one_is_not_ordered(
 
 @pytest.mark.parametrize(
     ("type_", "model"),
-    [("OneTime", "DiscountFixedAmount"), ("Recurring", "DiscountPercentage"), ("Usage", "PerUnit")],
+    [
+        ("OneTime", "DiscountFixedAmount"),
+        ("One-Time", "DiscountFixedAmount"),
+        ("Recurring", "DiscountPercentage"),
+        ("Usage", "PerUnit"),
+    ],
 )
 def test_nor_is_one_beside_the_charges_that_the_mapping_names(
     type_: str,

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from lockstep.errors import DataError
-from lockstep.systems.zuora.accounts.expressed import assert_expressed
+from lockstep.systems.zuora.accounts.expressed import assert_expressed, counts
 from lockstep.systems.zuora.api.client import Client
 from lockstep.systems.zuora.models import Account, Rate, Rates
 
@@ -25,16 +25,6 @@ class ProductCharge(msgspec.Struct, frozen=True):
     type: str
     model: str
     currencies: frozenset[str]
-
-    @property
-    def held(self) -> bool:
-        """Whether it holds for a time: a one-time charge does not."""
-        return self.type not in ("OneTime", "One-Time")
-
-    @property
-    def discount(self) -> bool:
-        """Whether it makes others cheaper, if only once: what is held then costs less than its price."""
-        return self.model.startswith("Discount")
 
 
 Plans = Mapping[str, Mapping[str, ProductCharge]]
@@ -100,9 +90,9 @@ def assert_sold(account: Account, plans: Plans) -> None:
                     "Name it as the product rate plan's number says, or make it in Zuora.",
                 )
             for name, one in plans[number].items():  # an order of the plan makes them all, named or not
-                if one.held or one.discount:
+                if counts(one.model, one.type):
                     assert_expressed(f"{where}: charge {name}", one.model, one.type, "what has it")
-            charges = {name: one for name, one in plans[number].items() if one.held}
+            charges = {name: one for name, one in plans[number].items() if counts(one.model, one.type)}
             for span in timeline:
                 _assert_rates(where, span.value, charges, account.currency)
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from lockstep.effective import Span
 from lockstep.errors import DataError
-from lockstep.systems.zuora.accounts.expressed import assert_expressed
+from lockstep.systems.zuora.accounts.expressed import assert_expressed, counts
 from lockstep.systems.zuora.accounts.found import FoundPlan, FoundSubscription, Rows
 from lockstep.systems.zuora.models import Rate
 
@@ -61,7 +61,7 @@ def folded(subscription: FoundSubscription, version: int, rows: Iterable[Segment
             newest[name] = row
     lines: dict[str, list[Segment]] = {}
     for row in newest.values():
-        if row.type != "OneTime" or row.model.startswith("Discount"):
+        if counts(row.model, row.type):
             lines.setdefault(row.line, []).append(_expressed(subscription.number, row))
     plans = tuple(_plan(subscription, lines[line]) for line in sorted(lines))
     return replace(subscription, plans=plans)
