@@ -101,6 +101,21 @@ def test_what_begins_when_a_shorter_term_is_over_does_not_come_back(
         assert all(tenant.costs(day) == {} for day in LOOKS)
 
 
+def test_a_term_is_not_cut_over_a_plan_that_can_be_removed_no_more() -> None:
+    """All days of the plan lie before the last resumption. The term ended there, as they were billed."""
+    tenant = Tenant()
+    begins, paused = plus_months(START, 1), START + dt.timedelta(days=29)
+    late = Subscription(key="S-1", term=Term(START), charges={"A": Timeline.from_events([(begins, RATES)])})
+    ordered(tenant, late)
+    ordered(tenant, replace(late, paused=Timeline.from_events([(paused, True)])))
+    tenant.bill(paused)
+    short = Subscription(key="S-1", term=Term(START, 1), charges={})
+    ordered(tenant, short)
+    assert (tenant.end, tenant.resumed) == (paused, paused)
+    with pytest.raises(DataError, match="resumed on 2026-03-01: it cannot be changed before, on 2026-02-28"):
+        ordered(tenant, short, rewrite_billed=True)
+
+
 def _wished(tenant: Tenant, should: Subscription, day: dt.date) -> dict[str, Rates]:
     """What the wish says of a day: within the term, which may have renewed itself, and not cancelled."""
     end = should.term.end

@@ -76,8 +76,9 @@ def planned(
     changes = _changes(plans, aim.before_pauses, end.limit, found.number)
     owner = [] if found.account == account else [OwnerTransfer(date=today, account=account)]
     gone = [] if end.cancelled is None else [CancelSubscription(date=end.cancelled)]
-    actions = (*outlived(found, end.end), *end.actions, *owner, *changes, *aim.pauses, *gone)
-    _possible(found, since if back else None, [*changes, *aim.pauses], actions)
+    before = outlived(found, end.end)
+    actions = (*before, *end.actions, *owner, *changes, *aim.pauses, *gone)
+    _possible(found, since if back else None, [*before, *changes, *aim.pauses], actions)
     return Planned(number=found.number, actions=(*back, *actions), expected=aim.expected, shifted=aim.shifted)
 
 

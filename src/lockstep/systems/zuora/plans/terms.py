@@ -61,7 +61,8 @@ def agreed(
 def outlived(found: FoundSubscription, end: dt.date | None) -> tuple[RemoveProduct, ...]:
     """The removals of the plans that begin when a shorter term is over, to be ordered before it.
 
-    Such a plan keeps its row, without a day, and a longer term would give it days again.
+    Such a plan keeps its row, without a day, and a longer term would give it days again. It is removed on its
+    first day that can still be changed; where it has none left, on its first, and that is refused.
     """
     if end is None or (found.end is not None and found.end <= end):
         return ()
@@ -70,10 +71,12 @@ def outlived(found: FoundSubscription, end: dt.date | None) -> tuple[RemoveProdu
         for one in found.plans
         if one.with_term and any(one.charges.values())
     }
+    days = {one.line: one.rates for one in found.plans}
     return tuple(
-        RemoveProduct(date=max(start, found.resumed or start), line=line)
+        RemoveProduct(date=day if days[line].at(day) is not None else start, line=line)
         for line, start in begins.items()
         if start >= end
+        for day in [max(start, found.resumed or start)]
     )
 
 
