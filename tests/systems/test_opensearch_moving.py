@@ -12,7 +12,7 @@ import pytest
 
 from lockstep.errors import Declined, SystemError_, TargetReplaced, Unreachable
 from lockstep.forms import keys
-from lockstep.ports import ADOPTING
+from lockstep.ports import adopting
 from lockstep.systems.opensearch import OpenSearch
 from lockstep.systems.opensearch.adopting.foreign import ForeignIndex
 from lockstep.systems.opensearch.client import Client
@@ -52,7 +52,7 @@ class Place:
     def adopt(self) -> None:
         """As `adopt` does where nothing is equal."""
         foreign = self.foreign
-        foreign.leave(f"{ADOPTING}m")
+        foreign.leave(adopting("m", "people"))
         assert foreign.carry_over(_nothing, _never)
         foreign.leave("m")
 
@@ -100,7 +100,7 @@ def _before(monkeypatch: pytest.MonkeyPatch, method: str, path: str, do: Callabl
 
 def test_the_alias_for_writing_goes_while_documents_are_copied(place: Place) -> None:
     foreign = place.foreign
-    foreign.leave(f"{ADOPTING}m")
+    foreign.leave(adopting("m", "people"))
     place.real.delete(f"/{place.name}-g1/_alias/{place.name}-g1-WRITE").raise_for_status()
     with pytest.raises(TargetReplaced):
         foreign.carry_over(_nothing, _never)

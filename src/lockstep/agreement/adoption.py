@@ -181,6 +181,7 @@ class Adoption:
             key: [one for one in some if one.kind in ("equal", "different")] for key, some in found.items()
         }
         intents = [Intent(key, [one.item.key for one in some], ()) for key, some in matched.items() if some]
+        self._forget(writing, [key for key, some in matched.items() if not some])
         if not intents:
             return found
         refused = writing.lease.under(
@@ -238,6 +239,21 @@ class Adoption:
         done = Settlement(writing.consumer, version, rows, (), (), (), (), {}, 0)
         writing.lease.under(lambda epoch: writing.ledger.settle(epoch, writing.generation, done))
         passing("settled")
+
+    def _forget(self, writing: Writing, keys: Sequence[Key]) -> None:
+        """What an adoption that was broken off took over, and is not as it was any more: it is compared with
+        the target by the next run."""
+        known = writing.ledger.rows(writing.consumer, keys)
+        if not known:
+            return
+        writing.hint(list(known))
+        found: dict[Key, tuple[Key, ...]] = dict.fromkeys(known, ())
+        default = self._mapping.default_key
+        writing.lease.under(
+            lambda epoch: writing.ledger.adopt(
+                epoch, writing.generation, writing.consumer, found, default, claiming=False
+            )
+        )
 
     def _note(self, key: Key, sign: int) -> None:
         at = _bucket(key)

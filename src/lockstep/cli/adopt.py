@@ -35,14 +35,15 @@ _SAID = {
     """,
     answer="""
     {"mapping", "target", "outcome", "counts": {KIND: 1}, "source_keys",
-     "target_records", "taken_over", "seconds", "readers",
+     "target_records", "taken_over", "seconds", "readers", "left_out": [NAME],
      "examples": [{"kind", "key", "target_key", "reason",
                    "fields": [{"path", "expected", "actual"}]}]}
     kind: equal, different, source-only, target-only, taken, failed; up to
     20 examples of each but equal. outcome: planned (--dry-run), adopted,
     interrupted (ask again), nothing (no record stands there), absent (no
     table or index does). readers: the index that readers still find, see
-    move-readers; null elsewhere.
+    move-readers; null elsewhere. left_out: mappings of the same target that
+    have taken over nothing; the next run writes over what stands there.
     """,
 )
 @click.argument("mapping", shell_complete=names.mappings)
@@ -105,6 +106,12 @@ def _print(done: Adopted) -> None:
         out.print(f"Broken off.{again}")
     else:
         out.print(f"{done.target} is taken over. `lockstep run` writes what is missing, and follows.")
+    if done.left_out:
+        out.print(
+            f"{', '.join(done.left_out)} writes there too, and has taken over nothing: the next run writes "
+            "what it means over what stands. Adopt it before, where that is to be left.",
+            style="yellow",
+        )
     if done.readers is not None:
         out.print(
             f"Readers still find {done.readers}, which was only read. When `lockstep verify` shows what you "

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lockstep.agreement.adoption import Adoption, Writing
 from lockstep.agreement.matched import Example
@@ -24,9 +25,9 @@ from lockstep.engine.points import passing
 from lockstep.engine.writing.opening import door_to
 from lockstep.guard.door import Door
 from lockstep.guard.policies import POLICIES, Closed
-from lockstep.operations.adoptable import Known, known_of, nothing_there
+from lockstep.operations.adoptable import Known, known_of, left_out, nothing_there
 from lockstep.operations.opened import looking, opened, state_of
-from lockstep.ports import ADOPTING, Reader
+from lockstep.ports import Reader, adopting
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
 from lockstep.state.store import Store, exists
@@ -41,6 +42,8 @@ class Adopted(Struct, frozen=True):
     outcome  planned, adopted, interrupted (ask again: it goes on); nothing: no record stands there; absent:
              no table or index
     readers  what readers of the target still find, until `move_readers`; None where they find what is ours
+    left_out  mappings that write to the same target and have taken over nothing yet: the next run writes what
+             they mean over what stands there
     """
 
     mapping: str
@@ -53,6 +56,7 @@ class Adopted(Struct, frozen=True):
     taken_over: bool
     seconds: float
     readers: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def adopt(
@@ -80,8 +84,8 @@ def adopt(
         points.die_at(spec)
     if dry_run:
         with looking(pipeline) as looked:
-            return _plan(declared, looked, stopped, on_progress)
-    if not exists(state_of(pipeline)) and (why := _nothing_yet(declared)):
+            return _plan(pipeline, declared, looked, stopped, on_progress)
+    if not exists(state_of(pipeline)) and (why := _nothing_yet(pipeline, declared)):
         return _nothing(declared, why)
     with opened(pipeline) as store:
         store.lock.take()
@@ -89,9 +93,13 @@ def adopt(
 
 
 def _plan(
-    declared: Mapping, store: Store | None, stopped: Callable[[], bool], on_progress: OnProgress | None
+    pipeline: Pipeline,
+    declared: Mapping,
+    store: Store | None,
+    stopped: Callable[[], bool],
+    on_progress: OnProgress | None,
 ) -> Adopted:
-    known = known_of(declared, store)
+    known = known_of(pipeline, declared, store)
     begun = time.time()
     with _Open(declared, known.number, store, None) as (door, reader):
         if why := nothing_there(declared, door, known):
@@ -111,18 +119,18 @@ def _take(
 ) -> Adopted:
     begun = time.time()
     lease = Lease(store)
-    known = known_of(declared, store)
+    known = known_of(pipeline, declared, store)
     if known.lost:
         lease.under(lambda epoch: begin_anew(store, epoch, pipeline.filling(declared.target)))
         number, marker = store.generations.all_live()[declared.target.name]
-        known = Known(number, marker)
+        known = Known(number, marker, others=known.others)
     with _Open(declared, known.number, store, lease) as (door, reader):
         if why := nothing_there(declared, door, known):
             return _nothing(declared, why)
         consumer = store.generations.consumer(declared.name, declared.target.name)
         consumer = consumer or begin_consumer(declared, store, lease)
         claims = pipeline.claims(declared)
-        left = door.leave(ADOPTING + consumer.marker)
+        left = door.leave(adopting(consumer.marker, declared.name))
         passing("created")
         know = store.generations.know_identity
         lease.under(partial(know, generation=consumer.generation, identity=identity_text(left)))
@@ -148,16 +156,17 @@ def _take(
             door.leave(consumer.marker)
             outcome = "adopted"
         answer = _answer(declared, adoption, outcome, begun, taken_over=True, readers=door.readers())
+        answer = replace(answer, left_out=left_out(declared, known, store))
         said = ", ".join(f"{count:,} {kind}" for kind, count in answer.counts.items())
         text = f"had {declared.target.name} taken over ({outcome}): {said}"
         store.events.note(Kind.ADOPTED, declared.name, text, who=user(), numbers=dict(answer.counts))
         return answer
 
 
-def _nothing_yet(declared: Mapping) -> str | None:
+def _nothing_yet(pipeline: Pipeline, declared: Mapping) -> str | None:
     """As `nothing_there`, where no state store was made yet: none is made for that."""
     with _Open(declared, 1, None, None) as (door, _):
-        return nothing_there(declared, door, Known())
+        return nothing_there(declared, door, known_of(pipeline, declared, None))
 
 
 class _Open:

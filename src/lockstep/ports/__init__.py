@@ -8,7 +8,16 @@ Connectors raise `Unreachable` for what automation may retry, `Refused` for what
 
 from __future__ import annotations
 
-from lockstep.ports.adopting import ADOPTING, AdoptingWriter, ByMeaning, Copying, Foreign, Moving
+from lockstep.ports.adopting import (
+    AdoptingWriter,
+    ByMeaning,
+    Copying,
+    Foreign,
+    Moving,
+    adopting,
+    assert_same_build,
+    half_taken,
+)
 from lockstep.ports.declared import AmountsTarget, Source, Target
 from lockstep.ports.following import Capture, Caught, Feed, FeedLag, WakingFeed
 from lockstep.ports.holding import HoldingTarget, Loss
@@ -20,7 +29,6 @@ from lockstep.ports.summing import GroupingSnapshot, GroupingWriter, SummingSnap
 from lockstep.ports.writing import EstimatingWriter, Features, ListingWriter, Writer
 
 __all__ = [
-    "ADOPTING",
     "MOST_BYTES",
     "MOST_ROWS",
     "AdoptingWriter",
@@ -54,4 +62,7 @@ __all__ = [
     "Target",
     "WakingFeed",
     "Writer",
+    "adopting",
+    "assert_same_build",
+    "half_taken",
 ]

@@ -5,10 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Protocol, runtime_checkable
 
+from lockstep.errors import Declined
 from lockstep.values import Change, Held, Identity, Key, Outcome, Record
 
-ADOPTING = "adopting:"
-"""What a marker begins with while its target is being taken over: no run writes to it until that is done."""
+_ADOPTING = "adopting:"
+
+
+def adopting(marker: str, mapping: str) -> str:
+    """The marker of a build while a mapping takes it over: no run writes to it until that is done."""
+    return f"{_ADOPTING}{marker}:{mapping}"
+
+
+def half_taken(found: str | None, marker: str | None = None) -> str | None:
+    """For which mapping a build was being taken over when that was broken off, by the marker that was found;
+    "" where that is not said. None where it is not so, or not the build of this marker."""
+    if found is None or not found.startswith(_ADOPTING):
+        return None
+    build, _, mapping = found.removeprefix(_ADOPTING).partition(":")
+    return mapping if marker in (None, build) else None
+
+
+def assert_same_build(name: str, found: str, marker: str | None) -> None:
+    """Raises Declined where the marker that was found is not of the build that this one is of."""
+    if marker is None or _build(found) != _build(marker):
+        raise Declined(
+            f"{name} is kept by Lockstep already, from another state store (marker {found})",
+            "Run against the state that made it. Two state stores cannot keep one target.",
+        )
+
+
+def _build(marker: str) -> str:
+    """The same while it is taken over and after that."""
+    return marker.removeprefix(_ADOPTING).partition(":")[0]
 
 
 class Foreign(Protocol):
@@ -35,8 +63,8 @@ class Foreign(Protocol):
         ...
 
     def leave(self, marker: str) -> Identity:
-        """Makes what Lockstep keeps beside the records, and leaves a marker, in place of an older one. No
-        record changes. Safe to repeat."""
+        """Makes what Lockstep keeps beside the records, and leaves a marker, in place of one of the same
+        build. No record changes. Safe to repeat. Raises Declined where another build's stands."""
         ...
 
     def own(self, changes: Sequence[Change]) -> list[Outcome]:

@@ -19,7 +19,7 @@ from lockstep.guard.door import Door
 from lockstep.guard.policies import FEW, emptied
 from lockstep.guard.policy import HeldBack, Verdict
 from lockstep.limits import REFILL, Numbers
-from lockstep.ports import ADOPTING, Generational, Restorable, Target
+from lockstep.ports import Generational, Restorable, Target, half_taken
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
@@ -91,10 +91,11 @@ class TargetWatch:
             passing("created")
         if found is None:
             raise self._lost(Kind.TARGET_GONE, f"{self._name} (generation {self.consumer.number}) is gone")
-        if found.marker == ADOPTING + marker:
+        if (half := half_taken(found.marker, marker)) is not None:
             raise Declined(
                 f"{self._mapping.target.name} is half taken over: `lockstep adopt` was broken off",
-                f"Run `lockstep adopt {self._mapping.name}` again, which goes on. Nothing is written.",
+                f"Run `lockstep adopt {half or self._mapping.name}` again, which goes on. "
+                "Nothing is written.",
             )
         if found.marker != marker and (known is None or refill):
             raise TargetReplaced(

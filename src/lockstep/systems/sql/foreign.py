@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from lockstep.errors import DataError, Declined
 from lockstep.forms.canonical import canonical
+from lockstep.ports import assert_same_build
 from lockstep.systems.sql import standing
 from lockstep.systems.sql.batch import Proof, note, read_companion, record_of
 from lockstep.systems.sql.columns import Columns
@@ -93,12 +94,14 @@ class ForeignTable:
             self._require(connection, columns)
             own.targets.create(connection, checkfirst=True)
             mine = own.targets.c.name == self._bare
-            if connection.execute(sa.select(own.targets.c.id).where(mine)).first() is None:
+            there = connection.scalar(sa.select(own.targets.c.marker).where(mine))
+            if there is None:
                 own.rows.drop(connection, checkfirst=True)  # of a table that was dropped
                 connection.execute(
                     own.targets.insert().values(name=self._bare, id=uuid4().hex, marker=marker, highest=0)
                 )
             else:
+                assert_same_build(self._table, there, marker)
                 connection.execute(own.targets.update().where(mine).values(marker=marker))
             own.rows.create(connection, checkfirst=True)
             make_room(connection, own)

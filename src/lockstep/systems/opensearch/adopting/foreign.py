@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from lockstep.errors import Declined, Unreachable
 from lockstep.forms.canonical import canonical
-from lockstep.ports import ADOPTING, Moving, Writer
+from lockstep.ports import Moving, Writer, assert_same_build, half_taken
 from lockstep.systems.opensearch import bulk, documents, walk, wire
 from lockstep.systems.opensearch.adopting import likeness
 from lockstep.systems.opensearch.adopting.carrying import Carrier
@@ -49,7 +49,7 @@ class ForeignIndex:
             return None if origin is None else self._count(origin.name)
         if ours is not None and adopted_of(ours.mappings) is None:
             return self._count(self._names.index)  # ours, from the first
-        if origin is None and ours is not None and (marker_of(ours.mappings) or "").startswith(ADOPTING):
+        if origin is None and ours is not None and half_taken(marker_of(ours.mappings)) is not None:
             raise self._half(ours)
         if origin is None:
             return None
@@ -107,7 +107,8 @@ class ForeignIndex:
         if ours is None:
             self._make(origin, marker)
         else:
-            note = adopted_of(ours.mappings)
+            note, there = adopted_of(ours.mappings), str(marker_of(ours.mappings))
+            assert_same_build(ours.name, there, marker)
             if note is None or note.uuid != origin.uuid:
                 raise Declined(
                     f"{self._names.index} was made of another index than {origin.name} that stands there now",
