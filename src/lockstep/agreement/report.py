@@ -148,6 +148,11 @@ class Findings:
             **more,
         )
 
+    @property
+    def room(self) -> bool:
+        """Whether another divergence would be shown, not only counted."""
+        return len(self.shown) < SHOWN
+
     def unowned(self, target_key: Key) -> None:
         """A record of nobody's stands where a source key means another one, which was added: it is no
         stranger besides."""
@@ -173,5 +178,5 @@ class Findings:
         if len(self._added) < _REMEMBERED:
             self._added.add(mark)
         self.counts[divergence.kind] = self.counts.get(divergence.kind, 0) + 1
-        if len(self.shown) < SHOWN:
+        if self.room:
             self.shown.append(divergence)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -74,7 +75,7 @@ class Settler:
 
     def _some(self, suspects: Suspects) -> set[Key]:
         left = dict(suspects)
-        found: dict[Key, list[Divergence]] = {}
+        found: dict[Key, list[_Doubt]] = {}
         now = self._deriver.derive(list(left), time.time())
         before: dict[Key, Derived] = {}
         settled: dict[Key, Row] = {}
@@ -110,10 +111,9 @@ class Settler:
             waits = self._barrier()  # not before the first look: most suspects agree by then
         self._findings.moving += len(left)
         for key in sorted(found):
-            for divergence in found[key]:
-                certain = divergence if waits is None else _unsettled(divergence, waits)
-                source = key if certain.key is not None else None
-                self._findings.add(msgspec.structs.replace(certain, source=source))
+            for doubt in found[key]:
+                divergence = doubt.told(fields=doubt.fields() if self._findings.room else ())
+                self._findings.add(divergence if waits is None else _unsettled(divergence, waits))
         return {*found, *left}
 
     def _held(
@@ -129,62 +129,58 @@ class Settler:
 
     def _judge(
         self, one: Derived, row: Row | None, held: Mapping[Key, Held], seen: set[Key]
-    ) -> Iterator[Divergence]:
-        source = keys.text(one.key)
+    ) -> Iterator[_Doubt]:
         if one.error is not None:
-            yield Divergence("failed", source, None, reason=str(one.error))
+            yield _Doubt("failed", one.key, None, str(one.error))
             return
         known = owned(row, self._mapping.default_key)
         wanted = {item.key: item for item in one.desired}
         agrees = True
         for target_key, item in wanted.items():
             found = held.get(target_key)
-            divergence = self._differs(one, item, found, known.get(target_key))
-            if divergence is not None:
+            doubt = self._differs(one, item, found, known.get(target_key))
+            if doubt is not None:
                 agrees = False
-                yield divergence
+                yield doubt
         for target_key in {*known, *seen}.difference(wanted):
             found = held.get(target_key)
             if found is not None and self._mine(one.key, found):
                 agrees = False
-                yield Divergence("extra", source, keys.text(target_key), target=target_key)
+                yield _Doubt("extra", one.key, target_key, remove=target_key)
             elif found is not None and found.meta is None and target_key in seen:
                 agrees = False
-                yield Divergence("extra", None, keys.text(target_key), reason=COPY, target=target_key)
+                yield _Doubt("extra", None, target_key, COPY, remove=target_key)
         if agrees and (row is None or not row.void):
             said = {key: item.sent for key, item in known.items()}
             if said != {key: item.fingerprint for key, item in wanted.items()}:
                 reason = (
                     "the ledger says something else was written" if said else "the ledger does not know it"
                 )
-                yield Divergence("ledger", source, None, reason=reason)
+                yield _Doubt("ledger", one.key, None, reason)
 
-    def _differs(
-        self, one: Derived, item: Desired, found: Held | None, known: Owned | None
-    ) -> Divergence | None:
-        source, target = keys.text(one.key), keys.text(item.key)
+    def _differs(self, one: Derived, item: Desired, found: Held | None, known: Owned | None) -> _Doubt | None:
         sent = known is not None and known.sent == item.fingerprint
         if found is None:
-            return Divergence("missing", source, target, sent=sent)
+            return _Doubt("missing", one.key, item.key, sent=sent)
         actual = fingerprint(item.key, canonical(found.record))
+        records = item.record, found.record
         if not self._mine(one.key, found):
             reason = "it does not say it is from here"
             if known is not None and known.left:
                 reason = "it differed when it was taken over, and was left"
-            fields = tuple(_differing(item.record, found.record))
-            return Divergence("different", source, target, fields, reason=reason, sent=sent)
+            return _Doubt("different", one.key, item.key, reason, sent, records, _differing)
         meta = found.meta
         assert meta is not None
         if actual == item.fingerprint:
             if meta.fingerprint == item.fingerprint:
                 return None
             reason = "it carries another record's fingerprint"
-            return Divergence("different", source, target, reason=reason, sent=sent)
+            return _Doubt("different", one.key, item.key, reason, sent)
         if known is not None and sent and known.held == actual:
             return None  # sent as it is derived now; the target made this of it
         intact = actual == meta.fingerprint or (known is not None and known.held == actual)
         kind = "stale" if intact and meta.sum != one.sum else "different"
-        return Divergence(kind, source, target, tuple(diff(item.record, found.record)), sent=sent)
+        return _Doubt(kind, one.key, item.key, sent=sent, records=records)
 
     def _nobodys(self, found: Held | None) -> bool:
         """Whether a record is there that no mapping of this target wrote."""
@@ -192,6 +188,41 @@ class Settler:
 
     def _mine(self, key: Key, found: Held) -> bool:
         return found.meta is not None and (found.meta.mapping, found.meta.key) == (self._mapping.name, key)
+
+
+class _Doubt(NamedTuple):
+    """What may be a divergence: made into one, with its fields, once it is certain.
+
+    source   None: somebody copied it
+    records  as the source means it and as the target holds it, for `differ` to say in which fields they are
+             not alike; None: that says nothing
+    remove   the target key of a record that should not be there
+    """
+
+    kind: str
+    source: Key | None
+    at: Key | None
+    reason: str | None = None
+    sent: bool = False
+    records: tuple[Record, Record] | None = None
+    differ: Callable[[Record, Record], list[FieldDiff]] = diff
+    remove: Key | None = None
+
+    def fields(self) -> tuple[FieldDiff, ...]:
+        """Where the records differ. Costs more than all that led here: for those that are shown."""
+        return () if self.records is None else tuple(self.differ(*self.records))
+
+    def told(self, fields: tuple[FieldDiff, ...]) -> Divergence:
+        return Divergence(
+            self.kind,
+            None if self.source is None else keys.text(self.source),
+            None if self.at is None else keys.text(self.at),
+            fields,
+            reason=self.reason,
+            sent=self.sent,
+            target=self.remove,
+            source=self.source,
+        )
 
 
 def _differing(expected: Record, actual: Record) -> list[FieldDiff]:
