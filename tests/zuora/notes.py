@@ -19,7 +19,7 @@ class MemoryNotes:
         return {key: self.kept[kind, key] for key in keys if (kind, key) in self.kept}
 
     def scan(self, kind: str, after: Key | None, limit: int) -> list[tuple[Key, bytes]]:
-        found = sorted((key, body) for (of, key), body in self.kept.items() if of == kind)
+        found = sorted((key, body) for (of, key), body in list(self.kept.items()) if of == kind)
         return [one for one in found if after is None or one[0] > after][:limit]
 
     def write(self, notes: Sequence[Note], amended: Sequence[Amendment] = ()) -> None:

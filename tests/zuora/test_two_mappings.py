@@ -15,6 +15,7 @@ from lockstep.ports.notes import Amendment, Note
 from lockstep.state.store import Store
 from lockstep.systems.zuora.writing.noted import Answer, Intent, Known, Moved, Noted, key_of
 from lockstep.systems.zuora.writing.sending import Sending
+from lockstep.systems.zuora.writing.turns import Turns
 from lockstep.values import Key
 
 A, B = key_of("A-1"), key_of("A-2")
@@ -80,7 +81,7 @@ def closing(notes: StoredNotes, *accounts: Key, when: Callable[[], None]) -> Non
     """Another mapping's batch closes what is open of these accounts; `when`: once it has the answers."""
     answering = cast(Any, Answering())
     interrupted = Noted(Interrupted(notes, when))
-    Sending(interrupted, answering, lambda _: None, {}, answering).close(accounts)
+    Sending(interrupted, answering, lambda _: None, {}, answering, Turns()).close(accounts)
 
 
 def test_a_move_does_not_put_back_what_its_old_account_was_noted_as(notes: StoredNotes) -> None:

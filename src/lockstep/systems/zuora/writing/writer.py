@@ -29,6 +29,7 @@ from lockstep.systems.zuora.writing.moving import Moves
 from lockstep.systems.zuora.writing.noted import Intent, Noted
 from lockstep.systems.zuora.writing.planning import Planning
 from lockstep.systems.zuora.writing.sending import Sending
+from lockstep.systems.zuora.writing.turns import turns_of
 from lockstep.values import (
     Change,
     Contents,
@@ -187,7 +188,7 @@ class ZuoraWriter:
             except DataError as error:
                 outcomes[place] = rejected(error)
         moves = self._planning.moves(asked)
-        sending = Sending(self._noted, self._several, self._delivered, asked, moves)
+        sending = Sending(self._noted, self._several, self._delivered, asked, moves, turns_of(self._system))
         sending.close(asked)
         self._planning.know(asked)
         moves.claim()
