@@ -6,70 +6,27 @@
         @pytest.fixture
         def world(self, tmp_path: Path) -> Iterator[World]: ...   # see lockstep.testing.source_world
 
-Each of `WAYS` and of the connector's own is a test: what it changed must be hinted.
+Each of `WAYS` and of the connector's own is a test: what it changed must be hinted. So are those of
+`lockstep.testing.following_law`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from typing import ClassVar
-
-import pytest
 
 from lockstep.forms import keys
 from lockstep.testing.following import Following
+from lockstep.testing.following_law import FollowingLaw
 from lockstep.testing.source_world import World
-from lockstep.testing.ways import WAYS, Way, assert_covered, differing
+from lockstep.testing.ways import WAYS, assert_covered, differing
 from lockstep.values import FeedMark, Hint, Table
 
 
-class FeedLaw:
+class FeedLaw(FollowingLaw):
     """What every `Feed` must do, against its real server."""
 
-    own_ways: ClassVar[tuple[Way, ...]] = ()
-
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        if "way" in metafunc.fixturenames:
-            ways = [*WAYS, *self.own_ways]
-            metafunc.parametrize("way", ways, ids=[way.name for way in ways])
-
-    @pytest.fixture
-    def world(self) -> Iterator[World]:
-        raise NotImplementedError("a fixture `world` is needed")
-
-    @pytest.fixture
-    def following(self, world: World) -> Iterator[Following]:
-        following = Following(world)
-        yield following
-        following.close()
-
-    @contextlib.contextmanager
-    def again(
-        self, world: World, mark: FeedMark | None, tables: Sequence[Table] | None = None
-    ) -> Iterator[Following]:
-        """A new feed, as after a restart."""
-        following = Following(world, tables, mark)
-        try:
-            yield following
-        finally:
-            following.close()
-
-    # every way to change a row
-
-    def test_every_way_to_change_a_row_yields_a_hint(self, world: World, way: Way) -> None:
-        if way.first:
-            world.execute(*way.first)
-        with self.again(world, None) as following:
-            before = world.state()
-            world.execute(*way.statements)
-            after = world.state()
-            changed = {table.name for table, *_ in differing(world, before, after)}
-            expected = {world.prefix + name for name in way.changes}
-            assert changed == expected, "the way does what it says"
-            assert_covered(world, before, after, following.catch())
+    shared_ways = WAYS
 
     def test_a_key_change_hints_both_keys_apart(self, world: World, following: Following) -> None:
         world.execute("UPDATE messages SET id = 7, conversation_id = 13 WHERE id = 100")
@@ -266,27 +223,3 @@ class FeedLaw:
             assert second.capture.identity == first.capture.identity
             world.execute("INSERT INTO tags(id, name) VALUES (4, 'x')")
             assert len([hint for hint in second.catch() if hint.key is not None]) == 1
-
-    # while nothing happens
-
-    def test_a_quiet_feed_still_answers(self, following: Following) -> None:
-        start = time.monotonic()
-        stream = following.feed.follow(following.position)
-        with contextlib.closing(stream):  # type: ignore[type-var]
-            assert next(stream).hints == []
-            assert next(stream).hints == []
-        assert time.monotonic() - start < 10
-
-    def test_positions_come_to_the_end(self, world: World, following: Following) -> None:
-        start = following.feed.reached()
-        assert following.feed.passed(start, start)
-        world.execute("INSERT INTO tags(id, name) VALUES (4, 'x')")
-        end = following.feed.reached()
-        assert following.feed.passed(end, start)
-        assert not following.feed.passed(start, end)
-
-    def test_lag_is_said(self, world: World, following: Following) -> None:
-        assert following.feed.lag().unit
-        world.execute("INSERT INTO tags(id, name) VALUES (4, 'x')")
-        lag = following.feed.lag()
-        assert lag.retained is None or lag.retained > 0

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from itertools import chain, pairwise
 
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lockstep.errors import DataError
 from lockstep.forms import keys
 from lockstep.ports import Reader, Source
 from lockstep.testing.source_world import World, joins_of, rows_of, walk
-from lockstep.values import EVERYTHING, Key, Span
+from lockstep.testing.tables_law import FEW, TablesLaw
+from lockstep.values import Key, Span
 
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
-
-class KeysLaw:
+class KeysLaw(TablesLaw):
     """Every key is seen once, in whichever way it is asked for."""
-
-    @pytest.fixture
-    def world(self) -> Iterator[World]:
-        raise NotImplementedError("a fixture `world` is needed")
-
-    @pytest.fixture
-    def reader(self, world: World) -> Iterator[Reader]:
-        reader = world.source.reader()
-        yield reader
-        reader.close()
 
     def unusual(self, world: World) -> Source | None:
         """The same source under other session settings; None where there are none."""
@@ -38,27 +25,12 @@ class KeysLaw:
 
     # keys
 
-    def test_a_walk_sees_every_key_once(self, world: World, reader: Reader) -> None:
-        for limit in (1, 2, 3, 1000):
-            with reader.snapshot() as snapshot:
-                for table in world.tables:
-                    every = walk(snapshot, table, limit=limit)
-                    assert len(every) == len(set(every)) == len(rows_of(snapshot, table)), table.name
-
     def test_keys_are_those_of_the_values(self, world: World, reader: Reader) -> None:
         with reader.snapshot() as snapshot:
             regions = {keys.decode(key) for key in walk(snapshot, world.table("regions"))}
             users = [keys.decode(key) for key in walk(snapshot, world.table("users"))]
         assert regions == {("de", 1), ("de", 2), ("DE", 1), ("fr", 1), ("é", 1), ("", 0)}
         assert sorted(users) == [(1,), (2,), (3,), (4,)]
-
-    def test_typed_keys_are_those_of_the_rows(self, world: World, reader: Reader) -> None:
-        for table in world.tables:
-            with reader.snapshot() as snapshot:
-                there = walk(snapshot, table)
-            typed = [keys.split_text(keys.text(key)) for key in there]
-            assert world.source.parse_keys(table, typed) == there, table.name
-            assert world.source.parse_keys(table, []) == []
 
     def test_what_is_no_key_is_said_in_its_place(self, world: World) -> None:
         typed = [("de", "1"), ("de", "one"), ("fr",), ("é", "-7"), ("a", "b", "c"), ("", "0")]
@@ -81,16 +53,6 @@ class KeysLaw:
         assert time.monotonic() - begun < 8, "one question for each takes longer"
         assert [n for n, one in enumerate(found) if isinstance(one, DataError)] == [2_345]
         assert found[-1] == keys.encode(("country 4999", 4_999))
-
-    def test_ordered_pages_are_in_key_order(self, world: World, reader: Reader) -> None:
-        with reader.snapshot() as snapshot:
-            for table in world.tables:
-                page = snapshot.keys(table, EVERYTHING, 1000)
-                if page.ordered:
-                    assert page.keys == sorted(page.keys), table.name
-                    assert page.rest is None
-                else:
-                    assert sorted(page.keys) == sorted(walk(snapshot, table, limit=2)), table.name
 
     def test_an_empty_table_has_no_keys(self, world: World, reader: Reader) -> None:
         world.execute("DELETE FROM messages")

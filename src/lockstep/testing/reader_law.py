@@ -7,7 +7,7 @@
         def unusual(self, world: World) -> Source | None:
             return a source with other session settings (time zone, date style, digits of floats)
 
-Those of `lockstep.testing.keys_law` are among them.
+Those of `lockstep.testing.keys_law` and `lockstep.testing.tables_law` are among them.
 """
 
 from __future__ import annotations
@@ -232,18 +232,3 @@ class ReaderLaw(KeysLaw):
             thread.join()
             assert len(walk(first, tags)) == 3
         assert seen == [4]
-
-    def test_nothing_is_waited_for_without_tokens(self, reader: Reader) -> None:
-        assert reader.visible([]) is None
-
-    def test_an_estimate_is_a_number(self, world: World, reader: Reader) -> None:
-        for table in world.tables:
-            assert reader.estimate(table) >= 0
-
-    def test_rows_are_counted_up_to_a_number(self, world: World, reader: Reader) -> None:
-        for table in (world.table("users"), world.table("tags")):
-            with reader.snapshot() as snapshot:
-                there = len(walk(snapshot, table))
-            assert there > 1
-            assert reader.count(table, 1_000) == there
-            assert reader.count(table, there - 1) == there - 1
