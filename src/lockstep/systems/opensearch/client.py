@@ -141,7 +141,7 @@ class Client:
         except httpx.HTTPError as error:
             raise Unreachable(
                 f"{self._name} did not answer in full: {type(error).__name__} {error}".rstrip(),
-                "See the cluster's log and load; Lockstep tries again by itself.",
+                "See the cluster's log and load; a run tries again by itself.",
             ) from error
         found = answer.status_code, answer.content
         del answer.stream  # it and the answer hold each other, and with them the megabytes that were sent
@@ -191,7 +191,7 @@ class Client:
                 said, "Bring it back, or build it anew: `lockstep backfill MAPPING --rebuild`."
             )
         if status in BUSY or status >= 500:
-            return Unreachable(said, "See the cluster's health; Lockstep tries again by itself.")
+            return Unreachable(said, "See the cluster's health; a run tries again by itself.")
         return Refused(said, "Change what the cluster names; if it names nothing of yours, report this.")
 
     @property

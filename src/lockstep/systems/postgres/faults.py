@@ -15,7 +15,7 @@ import psycopg
 
 from lockstep.errors import DataError, LockstepError, Refused, TimedOut, Unreachable
 
-_AGAIN = "Lockstep tries again by itself; look at the server and the network if it lasts."
+_AGAIN = "A run tries again by itself; look at the server and the network if it lasts."
 _LOG = "Look into the PostgreSQL server's log."
 
 
@@ -47,33 +47,31 @@ _KINDS: dict[str, _Kind] = {
     ),
     "42704": _Kind(Refused, "Run `lockstep check`: something that Lockstep needs is not there any more."),
     "53": _Kind(
-        Unreachable, "The server is short of connections, memory or disk; Lockstep tries again by itself."
+        Unreachable, "The server is short of connections, memory or disk; a run tries again by itself."
     ),
     "53300": _Kind(
         Unreachable,
-        "All connections of the server (max_connections), of the database or of the user are taken. Lockstep "
+        "All connections of the server (max_connections), of the database or of the user are taken. A run "
         "tries again by itself; end sessions that nobody needs, or raise the limit.",
     ),
     "53301": _Kind(
         Unreachable,
-        "All WAL senders of the server are taken. Lockstep tries again by itself; end one that nobody needs "
+        "All WAL senders of the server are taken. A run tries again by itself; end one that nobody needs "
         "(SELECT * FROM pg_stat_replication;), or raise max_wal_senders and restart the server.",
     ),
     "53400": _Kind(
         Unreachable,
-        "All replication slots of the server are taken. Lockstep tries again by itself; drop one that nobody "
+        "All replication slots of the server are taken. A run tries again by itself; drop one that nobody "
         "needs (SELECT * FROM pg_replication_slots;), or raise max_replication_slots and restart the server.",
     ),
     "55006": _Kind(
-        Unreachable, "Somebody else uses it: stop the other process. Lockstep tries again by itself."
+        Unreachable, "Somebody else uses it: stop the other process. A run tries again by itself."
     ),
     "55P03": _Kind(
         Unreachable, "A lock was not to be had in time, as when a table is altered; Lockstep tries again."
     ),
     "57": _PASSING,
-    "57014": _Kind(
-        TimedOut, "The server is slow, or a session holds a lock; Lockstep tries again by itself."
-    ),
+    "57014": _Kind(TimedOut, "The server is slow, or a session holds a lock; a run tries again by itself."),
     "57P04": _Kind(Refused, "The database was dropped: correct the URL."),
     "58": _PASSING,
     "58P01": _Kind(Refused, _LOG),

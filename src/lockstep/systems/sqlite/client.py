@@ -114,7 +114,7 @@ def error_of(error: Exception, path: Path) -> LockstepError:
         return DataError(f"{path}:{where} a text that is no UTF-8", "Correct the text in the source.")
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in _AGAIN:
-        return Unreachable(f"{path}: {_AGAIN[code]} ({text})", "Lockstep tries again by itself.")
+        return Unreachable(f"{path}: {_AGAIN[code]} ({text})", "A run tries again by itself.")
     return Refused(f"{path}: {text}", _NEVER.get(code, "Correct what SQLite names."))
 
 

@@ -143,7 +143,7 @@ class SnapshotRepository:
         if "primary shard" in why:
             return Unreachable(
                 f"{self._alias} cannot be saved, as a part of it is not there: {why}",
-                "See GET /_cluster/allocation/explain; Lockstep tries again by itself.",
+                "See GET /_cluster/allocation/explain; a run tries again by itself.",
             )
         return self._shelf.refusal(Answer(200, None, Reason("", why)))
 

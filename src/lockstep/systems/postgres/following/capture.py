@@ -111,7 +111,7 @@ def _make_slot(connection: Connection, name: str, *, failover: bool) -> None:
         oldest = visibility.oldest(connection) or "they have just ended"
         raise Unreachable(
             f"making the replication slot {name} waits for all open transactions of the server; {oldest}",
-            "End that session if nobody needs it. Lockstep tries again by itself.",
+            "End that session if nobody needs it. A run tries again by itself.",
         ) from error
 
 

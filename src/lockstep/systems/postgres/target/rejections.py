@@ -30,7 +30,7 @@ def meaning(error: DBAPIError, system: str) -> LockstepError:
     if state is None:
         if isinstance(orig, psycopg.DataError):
             return DataError(_said(orig), "Correct the mapping.")
-        return translated(orig, f"writing to {system}")
+        return translated(orig, f"asking the target {system}")
     said = f"{system}: {_said(orig)}"
     if state == "25006":
         return Refused(said, _READ_ONLY)
@@ -45,7 +45,7 @@ def meaning(error: DBAPIError, system: str) -> LockstepError:
     if state == "0A000" and "cached plan" in str(orig):
         return Unreachable(said, "The table was altered; Lockstep looks at it again.")
     if state[:2] in _SERVERS:
-        return translated(orig, f"writing to {system}")
+        return translated(orig, f"asking the target {system}")
     return DataError(f"{_said(orig)}", "Correct the mapping, or the constraint.")
 
 
