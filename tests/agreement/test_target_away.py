@@ -151,10 +151,10 @@ def test_at_whatever_question_it_goes_that_is_told_and_nothing_is_missing(
         if method == "deep":
             assert cable.check("deep", resume=True).counts == wanted, at
     assert len(failures) == len(tried) or fault is half
-    for error in failures:
-        assert exits.code_of(error) == exits.FAILED
-        assert str(cable.proxy.port) in str(error)
-        assert "writing" not in str(error), "it only reads"
-        assert error.remedy
-        assert "Lockstep tries again" not in error.remedy, "a check does not"
+    for failure in failures:
+        assert exits.code_of(failure) == exits.FAILED
+        assert str(cable.proxy.port) in str(failure)
+        assert "writing" not in str(failure), "it only reads"
+        assert failure.remedy
+        assert "Lockstep tries again" not in failure.remedy, "a check does not"
     assert cable.check(method).counts == wanted
