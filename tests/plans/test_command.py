@@ -79,6 +79,12 @@ def test_what_is_no_plan_is_never_allowed(tmp_path: Path, given: Any, words: str
     assert words in guard(tmp_path, "terraform", given, code=2)
 
 
+def test_what_is_no_list_of_hosts_is_told_as_that(tmp_path: Path) -> None:
+    said = guard(tmp_path, "fleet", b"{", code=2)
+    assert "guard-plans" in said
+    assert "terraform" not in said
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     ran = CliRunner().invoke(cli, ["guard", "terraform", str(tmp_path / "no.json"), "--json"])
     assert ran.exit_code == 2

@@ -127,6 +127,21 @@ def test_from_a_position_of_the_log(world: World) -> None:
     assert "offset:N" in wrong.value.remedy
 
 
+def test_from_a_position_that_lies_ahead(world: World) -> None:
+    """Of a log that has not come there, or a mistyped one: nothing hinted would say that nothing was lost."""
+    world.do("UPDATE users SET email = 'first@x' WHERE id = 1")
+    world.run()
+    now = world.position()
+    number, _, log = now.partition("-")
+    with pytest.raises(
+        UsageError, match=f"has come to {now}, and {int(number) + 7}-{log} lies ahead"
+    ) as wrong:
+        redrive(world.pipeline(), since=f"{int(number) + 7}-{log}")
+    assert "--since" in wrong.value.remedy
+    (done,) = redrive(world.pipeline(), since=now, dry_run=True)
+    assert done.related == 1, "where it is now does not"
+
+
 def test_from_a_position_before_following_began(tmp_path: Path) -> None:
     """Changes came before the first run, and nobody has recorded which. With the first pass in the window it
     is all keys; without, it is told."""

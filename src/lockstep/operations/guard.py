@@ -50,7 +50,7 @@ def guard_terraform(plan: Given, *, most: float = MOST, approved: Collection[str
     lets pass; a refusal stays. Raises PlanUnreadable, and DeclarationError for a share out of range.
     """
     _share("most", most)
-    read = read_terraform(_decoded(plan))
+    read = read_terraform(_decoded(plan, "A plan is made with: terraform show -json PLAN > plan.json"))
     findings = judge_terraform(read, most=most, approved=_names(approved))
     return _judgement("terraform", len(read.changes), findings, _names(approved))
 
@@ -70,7 +70,7 @@ def guard_fleet(
     """
     _share("most", most)
     _share("most_unreachable", most_unreachable)
-    hosts = read_fleet(_decoded(actions))
+    hosts = read_fleet(_decoded(actions, "What is read is a healer's list of hosts: see docs/guard-plans.md"))
     names = _names(approved)
     findings = judge_fleet(hosts, most=most, most_unreachable=most_unreachable, approved=names)
     return _judgement("fleet", len(hosts), findings, names)
@@ -92,8 +92,8 @@ def _judgement(kind: Kind, judged: int, findings: list[Finding], approved: Colle
     return Judgement(kind, verdict(findings), judged, findings, sorted(set(approved) - met))
 
 
-def _decoded(given: Given) -> Any:
-    """The JSON of a file, in whichever UTF it is written (PowerShell's ">" writes UTF-16)."""
+def _decoded(given: Given, how: str) -> Any:
+    """The JSON of a file, in whichever UTF (PowerShell's ">" writes UTF-16). `how`: what to make it with."""
     if not isinstance(given, Path | str):
         return given
     path = Path(given)
@@ -103,8 +103,8 @@ def _decoded(given: Given) -> Any:
         raise PlanUnreadable(f"{path} cannot be read: {error.strerror}", "Check the path.") from error
     if data.startswith(b"PK"):
         raise PlanUnreadable(
-            f"{path} is a plan in Terraform's own form",
-            f"Make it JSON: terraform show -json {path} > plan.json",
+            f"{path} is no JSON: it is packed, as a plan in Terraform's own form is",
+            how.replace("PLAN", str(path)),
         )
     try:
         return json.loads(data)
@@ -118,6 +118,5 @@ def _decoded(given: Given) -> Any:
         )
         raise PlanUnreadable(
             f"{path} is no JSON: {lines}",
-            "It may have been cut off. A plan of Terraform is made with: terraform show -json PLAN > "
-            "plan.json",
+            f"It may have been cut off. {how}",
         ) from None

@@ -130,6 +130,13 @@ class _Window:
             if self._early:  # the first pass, which is all keys, may be kept
                 return 0
             first = self._store.journal.window.first_at(self._source, lambda one: passed(one, since))
+            mark = self._store.journal.mark(self._mapping.source.name)
+            if first is None and mark is not None and not passed(mark.position, since):
+                name = self._mapping.source.name
+                raise UsageError(
+                    f"the log of {name} has come to {mark.position}, and {since} lies ahead",
+                    "Name an earlier --since: a position that `lockstep status` has shown, or a time.",
+                )
         return self._store.journal.end() if first is None else first - 1
 
     def _ends(self, until: float | str | None) -> int:
