@@ -1,3 +1,20 @@
-from tests.pairs.conftest import target_url, world
+from pathlib import Path
 
-__all__ = ["target_url", "world"]
+import pytest
+
+from lockstep.agreement import bookmark, deep
+from tests.pairs.conftest import target_url, world
+from tests.support.world import World
+
+__all__ = ["small", "target_url", "world"]
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """200 users, in agreement; a deep check looks at 10 of them at a time, and keeps its place after each."""
+    monkeypatch.setattr(deep, "PAGE", 10)
+    monkeypatch.setattr(bookmark, "EVERY", 0.0)
+    made = World(tmp_path, claims=False)
+    made.do(*(f"INSERT INTO users VALUES ({n}, NULL, NULL, 'u{n}', NULL)" for n in range(1, 201)))
+    made.run()
+    return made

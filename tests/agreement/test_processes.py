@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 import lockstep as ls
-from lockstep.agreement import bookmark, deep
 from lockstep.agreement.report import Progress, Report
 from lockstep.declaration.pipeline import Pipeline
 from lockstep.operations import processes
@@ -41,13 +40,8 @@ pipeline = World(Path({world!r}), claims=False).pipeline()
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(deep, "PAGE", PAGE)
-    monkeypatch.setattr(bookmark, "EVERY", 0.0)
-    made = World(tmp_path, claims=False)
-    made.do(*(f"INSERT INTO users VALUES ({n}, NULL, NULL, 'u{n}', NULL)" for n in range(1, USERS + 1)))
-    made.run()
-    return made
+def world(small: World) -> World:
+    return small
 
 
 def pipeline(world: World, more: str = "") -> Pipeline:
@@ -130,7 +124,7 @@ def test_where_nobody_says_how_many_the_size_decides(world: World, monkeypatch: 
     check(pipeline(world), None, on_progress=lambda _: seen.append(len(lookers())))
     assert max(seen) == 0, "200 keys are not worth a process"
     monkeypatch.setattr(processes, "MANY", USERS)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(processes, "cores", lambda: 2)
     seen.clear()
     check(pipeline(world), None, on_progress=lambda _: seen.append(len(lookers())))
     assert max(seen) == 2

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from lockstep.declaration.modules import make_way
 from lockstep.declaration.pipeline import Pipeline
 from lockstep.errors import DeclarationError
 from lockstep.place import place_of
@@ -28,7 +29,7 @@ def load(path: str | Path) -> Pipeline:
     if spec is None or spec.loader is None:
         raise DeclarationError(f"{path.name} is no Python file", "Name one that ends in .py.")
     module = importlib.util.module_from_spec(spec)
-    _make_way(path.parent)
+    make_way(path.parent)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
@@ -57,21 +58,6 @@ def load(path: str | Path) -> Pipeline:
     elif pipeline.state is None:
         pipeline.state = path.parent / ".lockstep"
     return pipeline
-
-
-_loaded_from: set[Path] = set()
-
-
-def _make_way(directory: Path) -> None:
-    """Imports find this directory's files, not those of the same name beside another pipeline."""
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file and Path(file).parent in _loaded_from - {directory} and (directory / f"{name}.py").is_file():
-            del sys.modules[name]
-    _loaded_from.add(directory)
-    if str(directory) in sys.path:
-        sys.path.remove(str(directory))
-    sys.path.insert(0, str(directory))
 
 
 def _line(error: BaseException, path: Path) -> str:

@@ -9,7 +9,9 @@ import msgspec
 
 from lockstep import errors
 from lockstep.agreement.looking import Looked
+from lockstep.declaration.mapping import Mapping
 from lockstep.errors import LockstepError
+from lockstep.guard.door import Door
 from lockstep.values import Key
 
 _LENGTH = 4
@@ -18,19 +20,31 @@ _LENGTH = 4
 class Task(msgspec.Struct, frozen=True):
     """What to look at, once, as the first frame: a mapping of a pipeline file on one build of its target.
 
-    state       the place of the state store, as a person writes it
-    version     of the mapping, as who asks has it
+    file        of the pipeline, and `state`, the place of the state store, as the system writes them
+    version     of the mapping, as who asks has it; `leads`: from where to where, likewise
     consumer    in the state store; `generation` of the target
     cuts        between spans of source keys: see `Looked`
+    level       from which on lines of the log are wanted
+    arguments   of the command line, which a pipeline file may read
     """
 
-    file: str
-    state: str
+    file: bytes
+    state: bytes
     mapping: str
     version: str
+    leads: str
     consumer: int
     generation: int
     cuts: tuple[Key, ...]
+    level: int
+    arguments: tuple[bytes, ...]
+
+
+def leads(mapping: Mapping, door: Door) -> str:
+    """From where a mapping leads to where, in one line."""
+    there = door.identity()
+    which = "not there" if there is None else f"{there.system} {there.target} {there.marker}"
+    return sendable(f"{mapping.source.name} → {mapping.target.name} ({which})")
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -54,11 +68,30 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     kind: str
     message: str
     remedy: str
+    said: list[Said]
+
+    @classmethod
+    def of(cls, error: LockstepError, said: list[Said]) -> Failed:
+        return cls(_kind(error), sendable(str(error)), sendable(error.remedy), said)
 
     def error(self) -> LockstepError:
         """What it failed with, to be raised by who asked."""
         kind: type[LockstepError] = getattr(errors, self.kind, LockstepError)
         return kind(self.message, self.remedy)
+
+
+def _kind(error: LockstepError) -> str:
+    """Of the tree: a connector has kinds of its own, each of one of these."""
+    return next(one for one in map(_name, type(error).__mro__) if one)
+
+
+def _name(kind: type) -> str:
+    return kind.__name__ if getattr(errors, kind.__name__, None) is kind else ""
+
+
+def sendable(text: str) -> str:
+    """Half characters, of names that are no UTF-8, have no place in a frame."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def send(stream: IO[bytes], message: object) -> None:

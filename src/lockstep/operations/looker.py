@@ -1,7 +1,7 @@
-"""A process that looks at pages of a deep check, beside others: `python -m lockstep.operations.looker`.
+"""A process that looks at pages of a deep check, beside others: see `processes`, which begins it.
 
 What it is asked comes by its standard input, answers go by its standard output: see `frames`. It ends with
-its input, so it never outlives for long who asked, however that one ends.
+its input, in the middle of a page too, so it never outlives who asked, however that one ends.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ import contextlib
 import gc
 import logging
 import os
-import signal
+import select
+import sys
+import threading
 import time
+from pathlib import Path
 from typing import IO
 
 import msgspec
@@ -21,7 +24,7 @@ from lockstep.declaration.mapping import Mapping
 from lockstep.declaration.pipeline_file import load
 from lockstep.engine.deriving.derive import Deriver
 from lockstep.errors import DeclarationError, LockstepError
-from lockstep.operations.frames import Failed, Found, Said, Task, receive, send
+from lockstep.operations.frames import Failed, Found, Said, Task, leads, receive, send, sendable
 from lockstep.operations.opened import closed_door, existing
 from lockstep.place import place_of
 from lockstep.values import Key
@@ -32,40 +35,52 @@ over and over took a sixth of the time."""
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of a terminal: who asked ends this one
     asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     os.dup2(nowhere, 1)  # what a pipeline file prints is no answer, and who asked has printed it
-    with contextlib.suppress(BrokenPipeError), answers:  # broken: nobody waits for it any more
-        try:
-            _look(asked, answers)
-        except LockstepError as error:
-            send(answers, Failed(type(error).__name__, str(error), error.remedy))
-        except BrokenPipeError:
-            raise
-        except Exception as error:
-            logging.getLogger("lockstep").exception("a process that looked at pages of a deep check failed")
-            defect = LockstepError.defect(error)
-            send(answers, Failed("LockstepError", str(defect), defect.remedy))
+    threading.Thread(target=_end_with, args=(asked.fileno(),), daemon=True).start()
+    log = _Log()
+    try:
+        _look(asked, answers, log)
+    except (Exception, SystemExit) as error:
+        known = error if isinstance(error, LockstepError) else LockstepError.defect(error)
+        if known is not error:
+            log.logger.exception("a process that looked at pages of a deep check failed")
+        # Who asks on would wait until it is read, and never read the answer.
+        threading.Thread(target=asked.read, daemon=True).start()
+        with contextlib.suppress(OSError):  # nobody waits for it any more
+            send(answers, Failed.of(known, log.taken()))
+    os._exit(0)  # threads that a pipeline file began would keep it
 
 
-def _look(asked: IO[bytes], answers: IO[bytes]) -> None:
+def _end_with(asked: int) -> None:
+    """Ends this process once nobody can ask it any more: a statement may wait for a lock for hours."""
+    poll = select.poll()
+    poll.register(asked, select.POLLHUP)
+    while not any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll()):
+        pass
+    os._exit(0)
+
+
+def _look(asked: IO[bytes], answers: IO[bytes], log: _Log) -> None:
     first = receive(asked)
     if first is None:
         return
     task = msgspec.msgpack.decode(first, type=Task)
-    log = _Log()
-    logging.getLogger("lockstep").addHandler(log)
+    sys.argv = [os.fsdecode(one) for one in task.arguments]
     mapping = _mapping(task)
+    log.listen(task.level)  # anew: a pipeline file may set up the log
+    log.taken()  # what it logs was said by who asked
     gc.freeze()
     gc.set_threshold(_GARBAGE)
     reader = mapping.source.reader()
     try:
         with (
-            existing(place_of(task.state)) as store,
+            existing(place_of(os.fsdecode(task.state))) as store,
             closed_door(mapping, task.generation, store) as door,
         ):
+            _same(task, leads(mapping, door))
             deriver = Deriver(mapping, reader)
             comparison = Comparison(
                 mapping, door, lambda keys: store.ledger.rows(task.consumer, keys), task.cuts
@@ -78,29 +93,45 @@ def _look(asked: IO[bytes], answers: IO[bytes]) -> None:
 
 
 def _mapping(task: Task) -> Mapping:
-    mapping = load(task.file).named(task.mapping)
+    file = Path(os.fsdecode(task.file))
+    mapping = load(file).named(task.mapping)
     if mapping.version != task.version:
         raise DeclarationError(
-            f"mapping {task.mapping} is another one in {task.file} than when the check began",
+            f"mapping {task.mapping} is another one in {file} than when the check began",
             "Check again, with the file as it is now.",
         )
     return mapping
 
 
+def _same(task: Task, found: str) -> None:
+    """A file that asks for the day, or where it is, may mean other systems here."""
+    if found != task.leads:
+        raise DeclarationError(
+            f"in another process mapping {task.mapping} leads elsewhere: {found}, not {task.leads}",
+            "Let the pipeline file name the same systems each time it is imported.",
+        )
+
+
 class _Log(logging.Handler):
-    """Keeps what is logged for the next answer."""
+    """Keeps what is logged for the next answer: who asked says it."""
 
     def __init__(self) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.DEBUG)
+        self.logger = logging.getLogger("lockstep")
         self._said: list[Said] = []
+        self.listen(logging.WARNING)
+
+    def listen(self, level: int) -> None:
+        self.logger.handlers = [self]
+        self.logger.propagate = False
+        self.logger.setLevel(level)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._said.append(Said(record.name, record.levelno, record.getMessage()))
+        try:
+            self._said.append(Said(record.name, record.levelno, sendable(self.format(record))))
+        except Exception:  # as other handlers: a line that cannot be made must not end who wrote it
+            self.handleError(record)
 
     def taken(self) -> list[Said]:
         said, self._said = self._said, []
         return said
-
-
-if __name__ == "__main__":
-    main()

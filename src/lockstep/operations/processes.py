@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections import deque
@@ -20,9 +21,10 @@ from lockstep.agreement.looking import Looked
 from lockstep.agreement.scope import Scope
 from lockstep.agreement.suspects import Settler
 from lockstep.agreement.walk import Page
+from lockstep.declaration.modules import module_path
 from lockstep.declaration.pipeline import Pipeline
 from lockstep.errors import LockstepError
-from lockstep.operations.frames import Failed, Found, Task, receive, send
+from lockstep.operations.frames import Failed, Found, Task, leads, receive, send
 from lockstep.operations.opened import state_of
 from lockstep.state.generations import Consumer
 from lockstep.values import Key
@@ -46,17 +48,21 @@ def lookers(
     load the pipeline, and where the target is behind an API that counts its calls: it writes in portions.
     `goes_on`: raises Cancelled once the check is to stop."""
     count = _worth(scope) if jobs is None else jobs
-    if count == 1 or pipeline.file is None or scope.door.portion is not None:
+    alone = pipeline.file is None or not sys.executable or hasattr(sys, "frozen")  # that is no Python
+    if count == 1 or alone or scope.door.portion is not None:
         return Threads(scope, cuts)
     state = state_of(pipeline)
     task = Task(
-        str(pipeline.file),
-        str(state.resolve()) if isinstance(state, Path) else state.given,
+        os.fsencode(pipeline.file or ""),
+        os.fsencode(state.resolve() if isinstance(state, Path) else state.given),
         consumer.mapping,
         scope.mapping.version,
+        leads(scope.mapping, scope.door),
         consumer.id,
         consumer.number,
         cuts,
+        logging.getLogger("lockstep").getEffectiveLevel(),
+        tuple(os.fsencode(one) for one in sys.argv),
     )
     return Processes(task, count, goes_on)
 
@@ -64,7 +70,12 @@ def lookers(
 def _worth(scope: Scope) -> int:
     """As many as there are cores; one where there is not much to look at."""
     many = scope.reader.estimate(scope.mapping.root.table) >= MANY
-    return min(os.cpu_count() or 1, MOST) if many else 1
+    return min(cores(), MOST) if many else 1
+
+
+def cores() -> int:
+    """That this process may use: where it is confined, the machine has more."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _PATIENCE = 0.2
@@ -80,10 +91,8 @@ class Processes:
         self._goes_on = goes_on
 
     def over(self, pages: Iterator[Page], settler: Settler) -> Generator[Look]:
-        started = [_Process(self._task) for _ in range(self._count)]
+        started: list[_Process] = []
         free: SimpleQueue[_Process] = SimpleQueue()
-        for one in started:
-            free.put(one)
 
         def look(keys: list[Key]) -> Looked:
             one = free.get()
@@ -95,6 +104,9 @@ class Processes:
         threads = ThreadPoolExecutor(self._count, thread_name_prefix="lockstep-look")
         waiting: deque[tuple[Page, Future[Looked]]] = deque()
         try:
+            for _ in range(self._count):
+                started.append(_Process(self._task))
+                free.put(started[-1])
             for page in pages:
                 waiting.append((page, threads.submit(look, page.keys)))
                 if len(waiting) > 2 * self._count:  # the next ones are at hand when one is free
@@ -110,38 +122,70 @@ class Processes:
     def _settled(self, page: Page, looking: Future[Looked], settler: Settler) -> Look:
         while not wait([looking], timeout=_PATIENCE).done:
             self._goes_on()
+        if looking.exception() is not None:
+            self._goes_on()  # who stops all that a service has stops those that look as well
         found = looking.result()
         suspects = {key: set[Key]() for key in found.suspects}
         return Look(page, found, settler.settle(suspects) if suspects else set())
 
 
+_BEGIN = """'lockstep.operations.looker'
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+sys.path[:] = sys.argv[1:]
+from lockstep.operations.looker import main
+main()
+"""
+"""Who asked ends it, and nobody else: what stops a whole service, or a terminal, stops who asked."""
+
+
+def _command() -> list[str]:
+    """This interpreter, as it was started itself, which finds modules where this one does."""
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return [sys.executable, *flags, "-c", _BEGIN, *module_path()]
+
+
 class _Process:
     def __init__(self, task: Task) -> None:
         self._name = task.mapping
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "lockstep.operations.looker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        self._ask(task)
+        self._task: Task | None = task  # to be sent; then None
+        self._begun = False
+        try:
+            self._process = subprocess.Popen(
+                _command(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # a terminal's signals are for who asked, and so are its questions
+            )
+        except OSError as error:
+            raise LockstepError(
+                f"no process can be started to look at pages of {self._name}: {error}", self._alone()
+            ) from error
 
     def look(self, keys: list[Key]) -> Looked:
         """What it found of a page. Raises what it failed with."""
+        if self._task is not None:
+            self._ask(self._task)
+            self._task = None
         self._ask(keys)
         assert self._process.stdout is not None
         body = receive(self._process.stdout)
         if body is None:
             raise self._gone()
         answer = msgspec.msgpack.decode(body, type=Found | Failed)
-        if isinstance(answer, Failed):
-            raise answer.error()
         for line in answer.said:
             logging.getLogger(line.logger).log(line.level, "%s", line.text)
+        if isinstance(answer, Failed):
+            raise self._failed(answer.error())
+        self._begun = True
         return answer.looked
 
     def end(self) -> None:
-        """At once: it holds nothing that could be lost."""
-        self._process.kill()
+        """At once, and with whatever it began: it holds nothing that could be lost."""
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
@@ -153,10 +197,19 @@ class _Process:
         with contextlib.suppress(BrokenPipeError):  # it ended; why, is among its answers
             send(self._process.stdin, message)
 
+    def _failed(self, error: LockstepError) -> LockstepError:
+        """Before its first answer it may have been too many, or a file that is imported only once."""
+        if not self._begun:
+            error.remedy = f"{error.remedy} {self._alone()}".strip()
+        return error
+
     def _gone(self) -> LockstepError:
         code = self._process.wait()
         how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         return LockstepError(
             f"a process that looked at pages of {self._name} ended before its time ({how})",
-            "Where memory was short, let fewer look at once: `lockstep verify --deep --jobs 1`.",
+            f"Memory may have been short. {self._alone()}",
         )
+
+    def _alone(self) -> str:
+        return f"One process looks alone by `lockstep verify {self._name} --deep --jobs 1`."

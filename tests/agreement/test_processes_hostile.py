@@ -1,0 +1,198 @@
+"""Processes that look at pages of a deep check, where things go wrong around them: what they say arrives as
+what it is, nobody waits for ever, and none of them outlives who asked."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lockstep as ls
+from lockstep.operations import processes
+from lockstep.operations.frames import Task
+from lockstep.values import Key
+from tests.agreement.test_processes import IN_A_PROCESS, PAGE, ROOT, USERS, check, pipeline
+from tests.support.world import World
+
+
+def at_each_page(*lines: str) -> str:
+    """Lines of a pipeline file: what a process that looks does before it looks at a page."""
+    within = "".join(f"\n        {line}" for line in lines)
+    return (
+        f"{IN_A_PROCESS}\n    from lockstep.agreement.looking import Comparison\n    look = Comparison.look\n"
+        f"    def instead(*some):{within}\n        return look(*some)\n    Comparison.look = instead"
+    )
+
+
+def test_where_no_more_can_be_started_those_that_were_end(
+    small: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, start = pipeline(small), subprocess.Popen
+    begun: list[Any] = []
+
+    def scarce(*some: Any, **more: Any) -> Any:
+        if begun:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        begun.append(start(*some, **more))
+        return begun[0]
+
+    monkeypatch.setattr("lockstep.operations.processes.subprocess.Popen", scarce)
+    with pytest.raises(ls.LockstepError, match="no process can be started to look") as told:
+        check(made, 2)
+    assert "--jobs 1" in told.value.remedy
+    assert begun[0].poll() is not None
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        ("from lockstep.systems.opensearch.client import NotSent as E", ls.Unreachable),
+        (
+            "from lockstep.systems.zuora.api.failures import Declined as E; E.__init__ = Exception.__init__; "
+            "E.remedy = 'Do.'",
+            ls.Refused,
+        ),
+        ("from lockstep.systems.opensearch.saved.places import Full as E", ls.Refused),
+    ],
+)
+def test_errors_of_a_connector_stay_of_their_kind(
+    small: World, raised: str, kind: type[ls.LockstepError]
+) -> None:
+    with pytest.raises(kind, match="no answer") as told:
+        check(pipeline(small, at_each_page(raised, "raise E('no answer')")), 2)
+    assert told.value.retriable == kind.retriable
+
+
+def test_the_trace_of_a_defect_is_in_the_log(small: World, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ls.LockstepError, match="a defect of Lockstep"):
+        check(pipeline(small, at_each_page("1 / 0")), 2)
+    assert "Traceback" in caplog.text
+    assert "in instead" in caplog.text
+
+
+def test_a_text_that_is_no_utf8_is_told(small: World) -> None:
+    lines = at_each_page(r"raise ls.Unreachable('no \udcff answer', 'Mend \udcff.')")
+    with pytest.raises(ls.Unreachable, match=r"no \\udcff answer"):
+        check(pipeline(small, f"import lockstep as ls\n{lines}"), 2)
+
+
+def test_a_log_line_that_is_no_utf8_is_logged(small: World, caplog: pytest.LogCaptureFixture) -> None:
+    said = r"import logging; logging.getLogger('lockstep').warning('row \udcff')"
+    assert check(pipeline(small, at_each_page(said)), 2).agreement
+    assert r"row \udcff" in caplog.messages
+
+
+def test_a_directory_whose_name_is_no_utf8(small: World, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff"))
+    odd.mkdir()
+    file = pipeline(small).file
+    assert file is not None
+    moved = file.rename(odd / "pipeline.py")
+    assert check(ls.load(moved), 2).agreement
+
+
+def test_a_long_error_meets_a_long_page(small: World) -> None:
+    """Each fills a pipe, and neither side may wait until the other has read."""
+    file = pipeline(small, f"{IN_A_PROCESS}\n    raise KeyError('x' * 300_000)").file
+    task = _task(file)
+    one, said = processes._Process(task), []
+
+    def look() -> None:
+        try:
+            one.look([Key(bytes(1_000))] * 1_000)
+        except ls.DeclarationError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(30)
+    stuck = thread.is_alive()
+    one.end()
+    assert not stuck
+    assert "x" * 300_000 in said[0]
+
+
+def _task(file: Path | None) -> Task:
+    return Task(os.fsencode(file or ""), b"/nowhere", "people", "1", "", 1, 1, (), logging.INFO, (b"here",))
+
+
+@pytest.mark.parametrize("name", ["calendar", "msgspec"])
+def test_what_lies_beside_the_file_takes_no_modules_place(
+    small: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (small.root / f"{name}.py").write_text("raise RuntimeError('not me')")
+    monkeypatch.chdir(small.root)
+    assert check(pipeline(small), 2).agreement
+
+
+def test_they_find_modules_where_who_asked_does(
+    small: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "only_here.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path / "more"))
+    assert check(pipeline(small, "import only_here"), 2).agreement
+
+
+def test_a_file_reads_the_same_command_line(small: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["asked", "for-this"])
+    assert check(pipeline(small, "assert sys.argv == ['asked', 'for-this']"), 2).agreement
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        f"{IN_A_PROCESS}\n    import lockstep as ls; ls.SQLite.name = 'sqlite:of today'",
+        f"{IN_A_PROCESS}\n    from lockstep.systems.sql.writer import SQLWriter\n"
+        "    SQLWriter.identity = lambda self: None",
+    ],
+    ids=["named", "there"],
+)
+def test_a_file_that_leads_elsewhere_in_each_process_is_refused(small: World, more: str) -> None:
+    """What one of them looks at would say nothing of what was asked."""
+    with pytest.raises(ls.DeclarationError, match="leads elsewhere") as told:
+        check(pipeline(small, more), 2)
+    assert "--jobs 1" in told.value.remedy
+
+
+def test_a_file_that_can_be_imported_only_once_is_told_what_to_do(small: World) -> None:
+    with pytest.raises(ls.DeclarationError, match="Address already in use") as told:
+        check(pipeline(small, f"{IN_A_PROCESS}\n    raise OSError(98, 'Address already in use')"), 2)
+    assert "`lockstep verify people --deep --jobs 1`" in told.value.remedy
+
+
+def test_what_the_log_says_is_said_once(small: World) -> None:
+    """Also where the pipeline file lets the log print, in each process."""
+    said = "import logging; logging.getLogger('lockstep').warning('said of a page')"
+    log = "import logging; logging.basicConfig(level=logging.INFO)"
+    file = pipeline(small, f"{log}\n{at_each_page(said)}").file
+    code = BEGUN.format(root=str(ROOT), file=str(file)) + "ls.verify(made, 'people', method='deep', jobs=2)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stderr.count("said of a page") == USERS // PAGE
+
+
+def test_what_is_logged_below_warnings_is_logged_where_that_is_wanted(
+    small: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = "import logging; logging.getLogger('lockstep').info('of a page')"
+    made = pipeline(small, at_each_page(said))
+    with caplog.at_level(logging.INFO, "lockstep"):
+        check(made, 2)
+    assert caplog.messages.count("of a page") == USERS // PAGE
+
+
+BEGUN = """
+import subprocess, sys, threading, time, os
+sys.path.insert(0, {root!r})
+import lockstep as ls
+from lockstep.agreement import deep
+deep.PAGE = 10
+made = ls.load({file!r})
+sys.stdout.flush()
+"""
