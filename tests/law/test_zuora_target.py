@@ -1,7 +1,7 @@
 """Zuora's accounts as a target keep the laws of `Writer`, against the stand-in.
 
-A record of the law travels as the own fields of an account (`text` as `text__c`). What the laws ask and such
-a target cannot do, and which hook says so:
+A record of the law travels as the own fields of an account (`text` as `text__c`), of its subscription, or of
+its charges. What the laws ask and such a target cannot do, and which hook says so:
 
 - An own field is a text, a number, a boolean, or none: `cannot_hold` is all other kinds.
 - An account's number is a part of a path: `awkward_keys` has none with a slash.
@@ -13,8 +13,8 @@ a target cannot do, and which hook says so:
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from msgspec.structs import replace
@@ -25,10 +25,11 @@ from lockstep.errors import DataError
 from lockstep.forms.canonical import canonical, fingerprint
 from lockstep.forms.keys import decode
 from lockstep.ports import Target, Writer
-from lockstep.systems import zuora
 from lockstep.systems.zuora.records import record_of
 from lockstep.systems.zuora.target import ZuoraAccounts
+from lockstep.testing.writer_hooks import WriterHooks
 from lockstep.testing.writer_law import WriterLaw
+from lockstep.testing.writer_records import RecordsLaw
 from lockstep.testing.writer_values import AWKWARD_KEYS, KINDS
 from lockstep.twins.zuora.faults import Fault
 from lockstep.twins.zuora.server import ZuoraTwin
@@ -38,11 +39,26 @@ from lockstep.values import Change, Contents, Fingerprint, Held, Identity, Key, 
 OWN_FIELDS = {"text", "text_nul", "integer", "big_integer", "decimal", "boolean", "null"}
 
 
+class Parts(NamedTuple):
+    """`of`: which parts of a record have the values of the law as their own fields; `subscribed`: the account
+    has a subscription, with two prices."""
+
+    subscribed: bool
+    of: Callable[[Record], list[Any]]
+
+
+ACCOUNT = Parts(False, lambda record: [record])
+SUBSCRIPTION = Parts(True, lambda record: record["subscriptions"])
+CHARGES = Parts(
+    True, lambda record: [one["value"]["Pro-seat"] for one in record["subscriptions"][0]["charges"]["Pro"]]
+)
+
+
 class LawAccounts:
     """The accounts of a tenant, for records of the law."""
 
-    def __init__(self, accounts: ZuoraAccounts, notes: MemoryNotes) -> None:
-        self.notes = notes
+    def __init__(self, accounts: ZuoraAccounts, notes: MemoryNotes, parts: Parts) -> None:
+        self.notes, self._parts = notes, parts
         self._accounts = accounts.noting(notes)
         self._told: dict[tuple[Key, int], Fingerprint] = {}
 
@@ -54,7 +70,7 @@ class LawAccounts:
         return self._accounts.key(values)
 
     def open(self, generation: int) -> Writer:
-        return LawWriter(self._accounts.open(generation), self._told)
+        return LawWriter(self._accounts.open(generation), self._told, self._parts)
 
     def check(self) -> list[Any]:
         return self._accounts.check()
@@ -63,8 +79,8 @@ class LawAccounts:
 class LawWriter:
     """`told`: the fingerprints of the law's own records. The writer asks for that of the account."""
 
-    def __init__(self, writer: Writer, told: dict[tuple[Key, int], Fingerprint]) -> None:
-        self._writer, self._told = writer, told
+    def __init__(self, writer: Writer, told: dict[tuple[Key, int], Fingerprint], parts: Parts) -> None:
+        self._writer, self._told, self._parts = writer, told, parts
         self.features = writer.features
 
     def identity(self) -> Identity | None:
@@ -91,32 +107,33 @@ class LawWriter:
     def _sent(self, change: Change) -> Change:
         if change.record is None:
             return change
-        record = account_of_law(str(decode(change.key)[0]), change.record)
+        record = self._account(str(decode(change.key)[0]), change.record)
         with contextlib.suppress(DataError):
             self._told[change.key, change.meta.version] = change.meta.fingerprint
             mark = fingerprint(change.key, canonical(record))
             change = replace(change, meta=replace(change.meta, fingerprint=mark))
         return replace(change, record=record)
 
+    def _account(self, number: str, own: Record) -> Record:
+        plain = app.example()
+        one = replace(plain.subscriptions[0], key=f"S-{number}")
+        subscriptions = (one,) if self._parts.subscribed else ()
+        record = record_of(replace(plain, key=number, subscriptions=subscriptions))
+        for part in self._parts.of(record):
+            part["custom"] = {f"{name}__c": value for name, value in own.items()}
+        return record
+
     def _held(self, held: Held) -> Held:
-        own = {name.removesuffix("__c"): value for name, value in held.record["custom"].items()}
+        fields = self._parts.of(held.record)[0]["custom"]
+        own = {name.removesuffix("__c"): value for name, value in fields.items()}
         return replace(held, record=own, meta=None if held.meta is None else self._meta(held.key, held.meta))
 
     def _meta(self, key: Key, meta: Meta) -> Meta:
         return replace(meta, fingerprint=self._told[key, meta.version])
 
 
-def account_of_law(number: str, record: Record) -> Record:
-    account = zuora.Account(
-        key=number,
-        name="of the law",
-        currency="EUR",
-        bill_to=zuora.Contact(first_name="Ada", last_name="Byron", country="Spain"),
-    )
-    return {**record_of(account), "custom": {f"{name}__c": value for name, value in record.items()}}
-
-
-class TestZuoraAccounts(WriterLaw):
+class ZuoraHooks(WriterHooks):
+    parts: ClassVar[Parts]
     cannot_hold = frozenset(KINDS.keys() - OWN_FIELDS)
     awkward_keys = tuple(one for one in AWKWARD_KEYS if "/" not in one)
     generational = False
@@ -128,7 +145,7 @@ class TestZuoraAccounts(WriterLaw):
         app.stocked(zuora_twin).http.close()
         self.tenant = zuora_twin.tenant
         tenant = app.tenant_of(zuora_twin)
-        return LawAccounts(tenant.accounts(today=lambda: app.TODAY), MemoryNotes())
+        return LawAccounts(tenant.accounts(today=lambda: app.TODAY), MemoryNotes(), self.parts)
 
     def drop(self, target: Target) -> bool:
         assert isinstance(target, LawAccounts)
@@ -143,3 +160,18 @@ class TestZuoraAccounts(WriterLaw):
         self.tenant.faults.set([Fault(kind="503")])
         yield
         self.tenant.faults.set([])
+
+
+class TestZuoraAccounts(ZuoraHooks, WriterLaw):
+    parts = ACCOUNT
+
+
+class TestZuoraSubscriptions(ZuoraHooks, RecordsLaw):
+    """A cancelled subscription stays so where its account is removed and comes back: the laws of versions,
+    which do that, are for accounts alone."""
+
+    parts = SUBSCRIPTION
+
+
+class TestZuoraCharges(ZuoraHooks, RecordsLaw):
+    parts = CHARGES
