@@ -214,3 +214,29 @@ def test_a_check_of_what_was_never_written_says_that(world: World) -> None:
         with pytest.raises(NothingYet, match=r"nothing was written .* yet") as raised:
             ls.verify(world.pipeline(), "people", method=method)
         assert "lockstep check" in raised.value.remedy
+
+
+class Person(ls.Model, table="people"):
+    id: int = ls.key()
+    email: str
+
+
+def test_it_can_be_checked_before_the_first_run_follows_its_source(tmp_path: Path) -> None:
+    for name in ("app.db", "out.db"):
+        with contextlib.closing(sqlite3.connect(tmp_path / name)) as connection, connection:
+            connection.execute("CREATE TABLE people (id INTEGER PRIMARY KEY, email TEXT NOT NULL)")
+            connection.executemany("INSERT INTO people VALUES (?, ?)", [(n, f"u{n}") for n in range(1, 61)])
+    with contextlib.closing(sqlite3.connect(tmp_path / "out.db")) as connection, connection:
+        connection.execute("UPDATE people SET email = 'wrong' WHERE id = 7")
+    pipeline = ls.Pipeline("early", state=tmp_path / "state")
+
+    def person(one: Person) -> dict[str, object]:
+        return {"email": one.email}
+
+    target = ls.SQLite(tmp_path / "out.db").table("people", key=("id",))
+    pipeline.mapping(ls.SQLite(tmp_path / "app.db"), to=target, name="people", version="1")(person)
+    assert ls.adopt(pipeline, "people").counts == {"equal": 59, "different": 1}
+    for method in ("fast", "deep"):
+        assert ls.verify(pipeline, "people", method=method).counts == {"different": 1}
+    ls.run(pipeline, once=True)
+    assert ls.verify(pipeline, "people").counts == {"different": 1}

@@ -120,7 +120,8 @@ class SQLiteFeed:
 
     def reached(self) -> str:
         with self._connection() as connection, mapped(self._path):
-            return positions.end(connection).text
+            found = positions.end(connection) if positions.made(connection) else positions.BEGINNING
+            return found.text
 
     def passed(self, position: str, goal: str) -> bool:
         return positions.place_of(position).n >= positions.place_of(goal).n

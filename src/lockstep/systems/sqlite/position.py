@@ -24,6 +24,15 @@ def place_of(position: str) -> Place:
     return Place(int(n), number - (1 << 64) if number >= 1 << 63 else number)
 
 
+BEGINNING = Place(0, 0)
+"""Before every change of a log: where one ends that was not made yet."""
+
+
+def made(connection: sqlite3.Connection) -> bool:
+    """Whether the database has a log."""
+    return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (LOG,)).fetchone())
+
+
 def end(connection: sqlite3.Connection) -> Place:
     """The last change of the log, which always has one."""
     return Place(*connection.execute(f"SELECT n, token FROM {LOG} ORDER BY n DESC LIMIT 1").fetchone())
