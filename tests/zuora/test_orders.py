@@ -116,6 +116,22 @@ def test_a_term_is_not_cut_over_a_plan_that_can_be_removed_no_more() -> None:
         ordered(tenant, short, rewrite_billed=True)
 
 
+def test_what_was_cancelled_where_its_term_ends_does_not_renew_itself() -> None:
+    tenant = Tenant()
+    end = plus_months(START, 2)
+    going = Subscription(
+        key="S-1", term=Term(START, 2, renews=True), charges={"A": Timeline.always(RATES, START)}
+    )
+    ordered(tenant, going)
+    ordered(tenant, replace(going, cancelled=end))
+    assert tenant.cancelled == end
+    with pytest.raises(DataError, match="cancelled on 2026-03-31 in Zuora, and rate plan A should be other"):
+        ordered(tenant, going)
+    over = {"A": Timeline.always(RATES, START, end)}
+    assert ordered(tenant, replace(going, charges=over)).actions == (), "it would renew itself for nothing"
+    assert ordered(tenant, replace(going, term=Term(START, 2))).actions == ()
+
+
 def _wished(tenant: Tenant, should: Subscription, day: dt.date) -> dict[str, Rates]:
     """What the wish says of a day: within the term, which may have renewed itself, and not cancelled."""
     end = should.term.end

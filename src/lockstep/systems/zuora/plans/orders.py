@@ -153,13 +153,16 @@ def _created(should: Subscription, account: str, today: dt.date) -> Planned:
 
 def _cancelled(found: FoundSubscription, should: Subscription, rewrite_billed: bool) -> Planned:
     """What is cancelled stays as it is: either that is right, or nothing can make it so."""
+    assert found.cancelled is not None
     billed = {} if rewrite_billed else _billed(found.plans)
     held = rates_of(found.plans, found.number)
     end = agreed(found, should, max(billed.values(), default=None), found.start)
     aim = _aim(found, should, list(found.plans), billed, end)
     expected = aim.expected
-    if expected != {plan: one for plan, one in held.items() if one}:
-        plan = next(name for name in {**held, **expected} if held.get(name) != expected.get(name))
+    missed = _renewing(should, found.cancelled)
+    if missed or expected != {plan: one for plan, one in held.items() if one}:
+        differ = (name for name in {**held, **expected} if held.get(name) != expected.get(name))
+        plan = missed[0] if missed else next(differ)
         raise DataError(
             f"subscription {found.number} was cancelled on {found.cancelled} in Zuora, and rate plan {plan} "
             "should be otherwise",
@@ -167,6 +170,15 @@ def _cancelled(found: FoundSubscription, should: Subscription, rewrite_billed: b
             "give what should go on a key of its own.",
         )
     return Planned(number=found.number, actions=(), expected=expected, shifted=aim.shifted)
+
+
+def _renewing(should: Subscription, since: dt.date) -> list[str]:
+    """The plans that are charged from a day on, if only in terms that begin by themselves. What is cancelled
+    has none."""
+    if not should.term.renews or should.cancelled is not None:
+        return []
+    charged = _paused(should.charges, should.paused)
+    return sorted(plan for plan, timeline in charged.items() if timeline.between(since, None))
 
 
 def _changes(plans: Iterable[FoundPlan], expected: Plans, limit: dt.date | None, number: str) -> list[Action]:
