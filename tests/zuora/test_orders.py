@@ -137,7 +137,8 @@ def _wished(tenant: Tenant, should: Subscription, day: dt.date) -> dict[str, Rat
     end = should.term.end
     if should.term.renews and end is not None and tenant.number:
         end = end if tenant.end == FOREVER else max(end, tenant.end)
-        if should.cancelled is not None:
-            end = max(end, should.cancelled)  # it renews itself until then
+        until = should.cancelled or tenant.cancelled
+        if until is not None:
+            end = max(end, until)  # it renews itself until then
     over = (end is not None and day >= end) or (should.cancelled is not None and day >= should.cancelled)
     return {} if over or should.paused.at(day) else costs(should.charges, day)
