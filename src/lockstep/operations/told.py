@@ -127,7 +127,8 @@ def _check(check: CheckSpan) -> Happening:
 
 def _pass(one: PassSpan) -> Iterator[Happening]:
     if one.reason != "asked":  # that somebody asked is an event, with who it was
-        text = f"over about {one.total:,} keys: {one.reason}"
+        keys = f"about {one.total:,} keys" if one.total else "no keys"
+        text = f"over {keys}: {one.reason}"
         yield Happening(one.started_at, Told.PASS_BEGAN, one.mapping, text, numbers={"keys": one.total})
     if one.finished_at is not None:
         seconds = _lasted(one.started_at, one.finished_at)
