@@ -167,6 +167,18 @@ def test_a_file_that_can_be_imported_only_once_is_told_what_to_do(small: World) 
     assert "`lockstep verify people --deep --jobs 1`" in told.value.remedy
 
 
+def test_what_a_file_warns_of_is_said_once(small: World) -> None:
+    warns = "import warnings; warnings.warn('an old name', stacklevel=1); print('and more', file=sys.stderr)"
+    page = at_each_page("print('a page', file=sys.stderr)")
+    with pytest.warns(UserWarning, match="an old name"):
+        file = pipeline(small, f"{warns}\n{page}").file
+    code = BEGUN.format(root=str(ROOT), file=str(file)) + "ls.verify(made, 'people', method='deep', jobs=2)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stderr.count("UserWarning: an old name") == 1
+    assert found.stderr.count("and more\n") == 1
+    assert found.stderr.count("a page") == USERS // PAGE, "what comes of the pages is new"
+
+
 def test_what_the_log_says_is_said_once(small: World) -> None:
     """Also where the pipeline file lets the log print, in each process."""
     said = "import logging; logging.getLogger('lockstep').warning('said of a page')"

@@ -14,6 +14,7 @@ import select
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -39,9 +40,9 @@ def main() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     os.dup2(nowhere, 1)  # what a pipeline file prints is no answer, and who asked has printed it
-    threading.Thread(target=_end_with, args=(asked.fileno(),), daemon=True).start()
     log = _Log()
     try:
+        threading.Thread(target=_end_with, args=(asked.fileno(),), daemon=True).start()
         _look(asked, answers, log)
     except (Exception, SystemExit) as error:
         known = error if isinstance(error, LockstepError) else LockstepError.defect(error)
@@ -94,13 +95,33 @@ def _look(asked: IO[bytes], answers: IO[bytes], log: _Log) -> None:
 
 def _mapping(task: Task) -> Mapping:
     file = Path(os.fsdecode(task.file))
-    mapping = load(file).named(task.mapping)
+    with _unheard():
+        mapping = load(file).named(task.mapping)
     if mapping.version != task.version:
         raise DeclarationError(
             f"mapping {task.mapping} is another one in {file} than when the check began",
             "Check again, with the file as it is now.",
         )
     return mapping
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Warnings and the like that come while a file is imported were printed by who asked."""
+    try:
+        before = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, 2)
+        os.close(before)
 
 
 def _same(task: Task, found: str) -> None:
