@@ -140,14 +140,19 @@ def strangers(
     mappings: Sequence[str],
     limit: int,
 ) -> tuple[int, list[Key]]:
-    """See `SummingWriter`. A row whose key is none counts, and is not named."""
+    """See `SummingWriter`. A row whose key is none counts, and is not named.
+
+    They are named in order: of tables that were never analyzed, a limit alone has PostgreSQL compare each row
+    with each until it has found some, since it expects the companion to be empty.
+    """
     known, table = own.rows, rows.table.alias("t")
     key = dialect.key_bytes(connection, rows, "t")
     ours = sa.and_(known.c.key == key, known.c.buried.is_(None), known.c.mapping.in_(list(mappings)))
     unknown = table.outerjoin(known, ours)
     where = [known.c.key.is_(None), *(table.c[name].is_not(None) for name in rows.key)]
     count = connection.execute(sa.select(sa.func.count()).select_from(unknown).where(*where)).scalar_one()
-    some = connection.execute(sa.select(key).select_from(unknown).where(*where).limit(limit)) if count else ()
+    query = sa.select(key).select_from(unknown).where(*where).order_by(key).limit(limit)
+    some = connection.execute(query) if count else ()
     return int(count), sorted(Key(bytes(one)) for (one,) in some if one is not None)
 
 
