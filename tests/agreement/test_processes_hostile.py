@@ -11,13 +11,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import lockstep as ls
 from lockstep.operations import processes
 from lockstep.operations.frames import Task
 from lockstep.values import Key
-from tests.agreement.test_processes import IN_A_PROCESS, PAGE, ROOT, USERS, check, pipeline
+from tests.agreement.test_processes import IN_A_PROCESS, PAGE, ROOT, USERS, check, lookers, pipeline
 from tests.support.world import World
 
 
@@ -97,15 +98,15 @@ def test_a_directory_whose_name_is_no_utf8(small: World, tmp_path: Path) -> None
     assert check(ls.load(moved), 2).agreement
 
 
-def test_a_long_error_meets_a_long_page(small: World) -> None:
+def test_a_long_error_meets_a_long_task(small: World) -> None:
     """Each fills a pipe, and neither side may wait until the other has read."""
     file = pipeline(small, f"{IN_A_PROCESS}\n    raise KeyError('x' * 300_000)").file
-    task = _task(file)
+    task = msgspec.structs.replace(_task(file), cuts=(Key(bytes(1_000)),) * 1_000)
     one, said = processes._Process(task), []
 
     def look() -> None:
         try:
-            one.look([Key(bytes(1_000))] * 1_000)
+            one.begin()
         except ls.DeclarationError as error:
             said.append(str(error))
 
@@ -165,6 +166,28 @@ def test_a_file_that_can_be_imported_only_once_is_told_what_to_do(small: World) 
     with pytest.raises(ls.DeclarationError, match="Address already in use") as told:
         check(pipeline(small, f"{IN_A_PROCESS}\n    raise OSError(98, 'Address already in use')"), 2)
     assert "`lockstep verify people --deep --jobs 1`" in told.value.remedy
+
+
+@pytest.mark.parametrize(
+    "more", ["raise OSError(98, 'Address already in use')", "os._exit(7)", "os.kill(os.getpid(), 9)"]
+)
+def test_where_nobody_asked_for_them_one_is_enough(
+    small: World, more: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(processes, "MANY", 1)
+    monkeypatch.setattr(processes, "cores", lambda: 2)
+    assert check(pipeline(small, f"{IN_A_PROCESS}\n    {more}"), None).agreement
+    assert [one for one in caplog.messages if one.startswith("one process compares alone")]
+    assert lookers() == []
+
+
+def test_what_they_fail_with_later_is_told_all_the_same(
+    small: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "MANY", 1)
+    monkeypatch.setattr(processes, "cores", lambda: 2)
+    with pytest.raises(ls.LockstepError, match="killed by signal 9"):
+        check(pipeline(small, at_each_page("os.kill(os.getpid(), 9)")), None)
 
 
 def test_what_a_file_warns_of_is_said_once(small: World) -> None:

@@ -55,6 +55,12 @@ class Said(msgspec.Struct, frozen=True):
     text: str
 
 
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """It has loaded the pipeline, and reached all systems."""
+
+    said: list[Said]
+
+
 class Found(msgspec.Struct, frozen=True, tag=True):
     """Of a page."""
 
@@ -63,7 +69,7 @@ class Found(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """In place of `Found`; no other answer follows."""
+    """In place of another answer; none follows."""
 
     kind: str
     message: str

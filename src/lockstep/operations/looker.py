@@ -25,7 +25,7 @@ from lockstep.declaration.mapping import Mapping
 from lockstep.declaration.pipeline_file import load
 from lockstep.engine.deriving.derive import Deriver
 from lockstep.errors import DeclarationError, LockstepError
-from lockstep.operations.frames import Failed, Found, Said, Task, leads, receive, send, sendable
+from lockstep.operations.frames import Failed, Found, Ready, Said, Task, leads, receive, send, sendable
 from lockstep.operations.opened import closed_door, existing
 from lockstep.place import place_of
 from lockstep.values import Key
@@ -48,8 +48,6 @@ def main() -> None:
         known = error if isinstance(error, LockstepError) else LockstepError.defect(error)
         if known is not error:
             log.logger.exception("a process that looked at pages of a deep check failed")
-        # Who asks on would wait until it is read, and never read the answer.
-        threading.Thread(target=asked.read, daemon=True).start()
         with contextlib.suppress(OSError):  # nobody waits for it any more
             send(answers, Failed.of(known, log.taken()))
     os._exit(0)  # threads that a pipeline file began would keep it
@@ -82,6 +80,7 @@ def _look(asked: IO[bytes], answers: IO[bytes], log: _Log) -> None:
             closed_door(mapping, task.generation, store) as door,
         ):
             _same(task, leads(mapping, door))
+            send(answers, Ready(log.taken()))
             deriver = Deriver(mapping, reader)
             comparison = Comparison(
                 mapping, door, lambda keys: store.ledger.rows(task.consumer, keys), task.cuts

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from queue import SimpleQueue
+from typing import TypeVar
 
 import msgspec
 
@@ -23,11 +24,16 @@ from lockstep.agreement.suspects import Settler
 from lockstep.agreement.walk import Page
 from lockstep.declaration.modules import module_path
 from lockstep.declaration.pipeline import Pipeline
-from lockstep.errors import LockstepError
-from lockstep.operations.frames import Failed, Found, Task, leads, receive, send
+from lockstep.errors import Cancelled, LockstepError
+from lockstep.operations.frames import Failed, Found, Ready, Task, leads, receive, send
 from lockstep.operations.opened import state_of
 from lockstep.state.generations import Consumer
 from lockstep.values import Key
+
+log = logging.getLogger("lockstep")
+
+T = TypeVar("T")
+A = TypeVar("A", Ready, Found)
 
 MANY = 50_000
 """Source keys from which on more processes than one pay for their start."""
@@ -64,7 +70,8 @@ def lookers(
         logging.getLogger("lockstep").getEffectiveLevel(),
         tuple(os.fsencode(one) for one in sys.argv),
     )
-    return Processes(task, count, goes_on)
+    processes = Processes(task, count, goes_on)
+    return processes if jobs is not None else IfTheyCan(processes, Threads(scope, cuts))
 
 
 def _worth(scope: Scope) -> int:
@@ -82,6 +89,25 @@ _PATIENCE = 0.2
 """Seconds after which a check that waits for a page asks whether it is to go on."""
 
 
+class IfTheyCan:
+    """Processes, which nobody asked for; where they cannot begin, threads look as well."""
+
+    def __init__(self, processes: Processes, threads: Threads) -> None:
+        self._processes = processes
+        self._threads = threads
+
+    def over(self, pages: Iterator[Page], settler: Settler) -> Generator[Look]:
+        try:
+            self._processes.begin()
+        except Cancelled:
+            raise
+        except LockstepError as error:
+            log.warning("one process compares alone, which takes longer: %s", error)
+            yield from self._threads.over(pages, settler)
+        else:
+            yield from self._processes.over(pages, settler)
+
+
 class Processes:
     """So many, for one pass over the pages. What they find suspect is settled here."""
 
@@ -89,10 +115,29 @@ class Processes:
         self._task = task
         self._count = count
         self._goes_on = goes_on
+        self._started: list[_Process] = []
+
+    def begin(self) -> None:
+        """Starts them, until all are ready. Raises what the first of them fails with, or Cancelled; then none
+        is left."""
+        threads = ThreadPoolExecutor(self._count, thread_name_prefix="lockstep-begin")
+        try:
+            for _ in range(self._count):
+                self._started.append(_Process(self._task))
+            for one in [threads.submit(one.begin) for one in self._started]:
+                self._awaited(one)
+        except BaseException:
+            self._end()
+            raise
+        finally:
+            threads.shutdown()
 
     def over(self, pages: Iterator[Page], settler: Settler) -> Generator[Look]:
-        started: list[_Process] = []
+        if not self._started:
+            self.begin()
         free: SimpleQueue[_Process] = SimpleQueue()
+        for one in self._started:
+            free.put(one)
 
         def look(keys: list[Key]) -> Looked:
             one = free.get()
@@ -104,9 +149,6 @@ class Processes:
         threads = ThreadPoolExecutor(self._count, thread_name_prefix="lockstep-look")
         waiting: deque[tuple[Page, Future[Looked]]] = deque()
         try:
-            for _ in range(self._count):
-                started.append(_Process(self._task))
-                free.put(started[-1])
             for page in pages:
                 waiting.append((page, threads.submit(look, page.keys)))
                 if len(waiting) > 2 * self._count:  # the next ones are at hand when one is free
@@ -115,16 +157,23 @@ class Processes:
                 yield self._settled(*waiting.popleft(), settler)
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
-            for one in started:
-                one.end()
+            self._end()
             threads.shutdown()
 
-    def _settled(self, page: Page, looking: Future[Looked], settler: Settler) -> Look:
-        while not wait([looking], timeout=_PATIENCE).done:
+    def _end(self) -> None:
+        started, self._started = self._started, []
+        for one in started:
+            one.end()
+
+    def _awaited(self, answer: Future[T]) -> T:
+        while not wait([answer], timeout=_PATIENCE).done:
             self._goes_on()
-        if looking.exception() is not None:
+        if answer.exception() is not None:
             self._goes_on()  # who stops all that a service has stops those that look as well
-        found = looking.result()
+        return answer.result()
+
+    def _settled(self, page: Page, looking: Future[Looked], settler: Settler) -> Look:
+        found = self._awaited(looking)
         suspects = {key: set[Key]() for key in found.suspects}
         return Look(page, found, settler.settle(suspects) if suspects else set())
 
@@ -149,7 +198,7 @@ def _command() -> list[str]:
 class _Process:
     def __init__(self, task: Task) -> None:
         self._name = task.mapping
-        self._task: Task | None = task  # to be sent; then None
+        self._task = task
         self._begun = False
         try:
             self._process = subprocess.Popen(
@@ -163,23 +212,29 @@ class _Process:
                 f"no process can be started to look at pages of {self._name}: {error}", self._alone()
             ) from error
 
+    def begin(self) -> None:
+        """Returns once it is ready. Raises what it failed with."""
+        self._ask(self._task)
+        self._answer(Ready)
+        self._begun = True
+
     def look(self, keys: list[Key]) -> Looked:
         """What it found of a page. Raises what it failed with."""
-        if self._task is not None:
-            self._ask(self._task)
-            self._task = None
         self._ask(keys)
+        return self._answer(Found).looked
+
+    def _answer(self, kind: type[A]) -> A:
         assert self._process.stdout is not None
         body = receive(self._process.stdout)
         if body is None:
             raise self._gone()
-        answer = msgspec.msgpack.decode(body, type=Found | Failed)
+        answer = msgspec.msgpack.decode(body, type=Ready | Found | Failed)
         for line in answer.said:
             logging.getLogger(line.logger).log(line.level, "%s", line.text)
         if isinstance(answer, Failed):
             raise self._failed(answer.error())
-        self._begun = True
-        return answer.looked
+        assert isinstance(answer, kind)
+        return answer
 
     def end(self) -> None:
         """At once, and with whatever it began: it holds nothing that could be lost."""
@@ -198,7 +253,7 @@ class _Process:
             send(self._process.stdin, message)
 
     def _failed(self, error: LockstepError) -> LockstepError:
-        """Before its first answer it may have been too many, or a file that is imported only once."""
+        """Before it was ready it may have been too many, or a file that is imported only once."""
         if not self._begun:
             error.remedy = f"{error.remedy} {self._alone()}".strip()
         return error
