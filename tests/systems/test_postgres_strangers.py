@@ -14,7 +14,7 @@ from lockstep.ports import SummingWriter
 from lockstep.systems.postgres import client
 from lockstep.values import Change, Key, Meta, Version
 
-ROWS = 30_000
+ROWS = 60_000
 
 
 def written(n: int) -> Change:
@@ -22,7 +22,10 @@ def written(n: int) -> Change:
     return Change(key, record, Meta("users", key, fingerprint(key, canonical(record)), n, Version(1)))
 
 
-def test_strangers_are_named_in_a_moment(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_strangers_are_named_in_a_moment(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
     """Each row compared with each would take a minute."""
     monkeypatch.setattr(client, "WRITING_SECONDS", 10.0)
     target = ls.Postgres(postgres_url).table("people", columns={"id": "bigint", "name": "text"})
@@ -30,7 +33,8 @@ def test_strangers_are_named_in_a_moment(postgres_url: str, monkeypatch: pytest.
         writer.create("marker")
         with psycopg.connect(postgres_url, autocommit=True) as theirs:
             for name in ("people", "_lockstep_people"):
-                theirs.execute(f"ALTER TABLE {name} SET (autovacuum_enabled = false)".encode())
+                settings = f"autovacuum_enabled = false, parallel_workers = {workers}"
+                theirs.execute(f"ALTER TABLE {name} SET ({settings})".encode())
             for first in range(0, ROWS, 5_000):
                 writer.write([written(n) for n in range(first, first + 5_000)])
             theirs.execute("INSERT INTO people VALUES (900000, 'stranger')")

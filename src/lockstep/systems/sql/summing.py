@@ -142,8 +142,8 @@ def strangers(
 ) -> tuple[int, list[Key]]:
     """See `SummingWriter`. A row whose key is none counts, and is not named.
 
-    They are named in order: of tables that were never analyzed, a limit alone has PostgreSQL compare each row
-    with each until it has found some, since it expects the companion to be empty.
+    All are found before some are named: of tables that were never analyzed, a limit has PostgreSQL compare
+    each row with each until it has found some, in order or not, since it expects the companion to be empty.
     """
     known, table = own.rows, rows.table.alias("t")
     key = dialect.key_bytes(connection, rows, "t")
@@ -151,7 +151,9 @@ def strangers(
     unknown = table.outerjoin(known, ours)
     where = [known.c.key.is_(None), *(table.c[name].is_not(None) for name in rows.key)]
     count = connection.execute(sa.select(sa.func.count()).select_from(unknown).where(*where)).scalar_one()
-    query = sa.select(key).select_from(unknown).where(*where).order_by(key).limit(limit)
+    found = sa.select(key.label("key")).select_from(unknown).where(*where).cte("found")
+    found = found.prefix_with("MATERIALIZED", dialect="postgresql")
+    query = sa.select(found.c.key).order_by(found.c.key).limit(limit)
     some = connection.execute(query) if count else ()
     return int(count), sorted(Key(bytes(one)) for (one,) in some if one is not None)
 
