@@ -142,11 +142,14 @@ def test_while_one_goes_on_another_is_told_who_and_the_rest_goes_on_when_it_is_k
         for ask in (lambda: ls.adopt(world.pipeline(), "people"), world.run):
             with pytest.raises(ls.StateInUse, match=f"process {process}"):
                 ask()
+        with pytest.raises(ls.Refused, match="half taken over: `lockstep adopt` is at work"):
+            ls.verify(world.pipeline(), "people", patience=0.1)
         another = Adopting(world, state=str(world.root / "another")).said()
         assert another.startswith("Declined"), another
         assert "from another state store" in another
-    with pytest.raises(ls.Refused, match="half taken over"):
-        world.run()
+    for ask in (world.run, lambda: ls.verify(world.pipeline(), "people", method="deep")):
+        with pytest.raises(ls.Refused, match="half taken over"):
+            ask()
     assert ls.adopt(world.pipeline(), "people").counts == {
         "equal": equal,
         "different": 2,

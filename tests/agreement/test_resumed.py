@@ -235,6 +235,19 @@ def test_ctrl_c_and_an_error_keep_the_place(
     assert len(derivations.all()) <= USERS + 5 * PAGE
 
 
+def test_where_no_page_was_kept_it_does_not_promise_to_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: object) -> looking.Looked:
+        raise Unreachable("the target does not answer", "Mend it.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(looking.Comparison, "look", cut)
+        with pytest.raises(Unreachable) as error:
+            check(world)
+    assert error.value.remedy == "Mend it."
+
+
 def test_where_nothing_can_be_resumed_it_begins_anew_and_says_why(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

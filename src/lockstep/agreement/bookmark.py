@@ -60,6 +60,11 @@ class Bookmark:
         self._open: set[Key] = set()
         self._next = time.monotonic() + EVERY
 
+    @property
+    def kept(self) -> bool:
+        """Whether there is a place of ours at which another check could go on."""
+        return self._mine and not self._lost
+
     def resume(self, doubted: Collection[Key]) -> Reached | str:
         """Where an earlier check was interrupted, which is ours from now on; or why there is no such place.
 

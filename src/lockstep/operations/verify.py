@@ -24,14 +24,15 @@ from lockstep.declaration.mapping import Mapping
 from lockstep.declaration.pipeline import Pipeline, require_pipeline
 from lockstep.engine.holds.sample import changed_meaning, passing_over
 from lockstep.engine.recipe import recipe
-from lockstep.errors import Cancelled, DeclarationError, LockstepError, NothingYet
+from lockstep.errors import Cancelled, DeclarationError, Declined, LockstepError, NothingYet
 from lockstep.forms import keys
+from lockstep.guard.door import Door
 from lockstep.operations.beside import Beside, OnProgress, Whereabouts
 from lockstep.operations.kept_report import kept_report
 from lockstep.operations.opened import closed_door, existing
 from lockstep.operations.processes import lookers
 from lockstep.operations.unfinished import Going, bookmark_of, going_on
-from lockstep.ports import Feed, Reader
+from lockstep.ports import Feed, Reader, half_taken
 from lockstep.state.generations import Consumer
 from lockstep.state.rows import Row
 from lockstep.state.store import Store
@@ -119,11 +120,7 @@ def _check(
     reader, feed = declared.source.reader(), declared.source.feed()
     try:
         with closed_door(declared, consumer.number, store) as door:
-            if door.identity() is None and not store.ledger.count(consumer.id):
-                raise NothingYet(
-                    f"nothing was written to {declared.target.name} yet, and it is not there",
-                    "`lockstep check` says what is in the way; `lockstep run` begins.",
-                )
+            _assert_begun(declared, consumer, store, door)
             wait = barrier(standing, feed, consumer, patience)
             spans = store.spans(consumer.id)
             scope = Scope(declared, reader, door, spans, rows, intended, sharing, wait, findings)
@@ -150,13 +147,13 @@ def _check(
             report = _with_invariants(report, pipeline.invariants_of(declared), by_date, between)
     except Cancelled as cancelled:
         notes = (str(cancelled),)
-        if bookmark is not None:
+        if bookmark is not None and bookmark.kept:
             notes += (f"it goes on there by `lockstep verify {declared.name} --deep --resume`",)
         report = findings.report(declared.name, method, started, 0, 0, 0, notes=notes, cancelled=True)
         position, report = None, msgspec.structs.replace(report, agreement=False)
     except LockstepError as error:
         error.remedy = error.remedy.replace("MAPPING", declared.name)
-        if bookmark is not None:
+        if bookmark is not None and bookmark.kept:
             error.remedy += f" Then `lockstep verify {declared.name} --deep --resume` goes on where it was."
         raise
     finally:
@@ -164,6 +161,23 @@ def _check(
         reader.close()
     report = msgspec.structs.replace(report, position=position)
     return kept_report(report, store, consumer, changed=consumer.version != declared.version)
+
+
+def _assert_begun(declared: Mapping, consumer: Consumer, store: Store, door: Door) -> None:
+    """Raises NothingYet where nothing was written yet, Declined where what stands there is being taken over:
+    what is not yet taken over would be told as missing in the ledger."""
+    found = door.identity()
+    if found is None and not store.ledger.count(consumer.id):
+        raise NothingYet(
+            f"nothing was written to {declared.target.name} yet, and it is not there",
+            "`lockstep check` says what is in the way; `lockstep run` begins.",
+        )
+    half = None if found is None else half_taken(found.marker, consumer.marker)
+    if half is not None:
+        raise Declined(
+            f"{declared.target.name} is half taken over: `lockstep adopt` is at work, or was broken off",
+            f"Let it end, or run `lockstep adopt {half or declared.name}` again, which goes on; then check.",
+        )
 
 
 def _barriers(
