@@ -123,6 +123,33 @@ def test_without_a_saved_state_it_is_taken_over_again(world: World, theirs: Thei
 
 
 @pytest.mark.parametrize("world", ["opensearch"], indirect=True)
+def test_nothing_is_begun_in_its_place_where_nothing_can_be_taken_over(world: World, theirs: Theirs) -> None:
+    theirs.fill(world, alias=True)
+    ls.adopt(world.pipeline(), "people")
+    world.run()
+    before = books(world)
+    theirs.ask("DELETE", f"/{theirs.name}-g1")
+    theirs.ask("PUT", f"/{theirs.index}/_doc/routed?routing=a&refresh=true", {"email": "x"})
+    with pytest.raises(Declined, match="a routing of their own"):
+        ls.adopt(world.pipeline(), "people")
+    assert books(world) == before
+    everything: dict[str, Any] = {"query": {"match_all": {}}}
+    theirs.ask("POST", f"/{theirs.index}/_delete_by_query?refresh=true", everything)
+    assert ls.adopt(world.pipeline(), "people", dry_run=True).outcome == "nothing"
+    assert ls.adopt(world.pipeline(), "people").outcome == "nothing"
+    assert books(world) == before, "the ledger of what is gone is not given up for nothing"
+
+
+def books(world: World) -> tuple[int, int]:
+    """Which generation is the live one, and how many keys its ledger knows."""
+    target = world.pipeline().named("people").target.name
+    with existing(world.pipeline()) as store:
+        consumer = store.generations.consumer("people", target)
+        assert consumer is not None
+        return consumer.number, store.ledger.count(consumer.id)
+
+
+@pytest.mark.parametrize("world", ["opensearch"], indirect=True)
 def test_broken_off_after_the_old_index_was_cloned_it_is_finished(world: World, theirs: Theirs) -> None:
     theirs.fill(world, alias=False)
     ls.adopt(world.pipeline(), "people")

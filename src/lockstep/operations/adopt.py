@@ -25,7 +25,7 @@ from lockstep.engine.points import passing
 from lockstep.engine.writing.opening import door_to
 from lockstep.guard.door import Door
 from lockstep.guard.policies import POLICIES, Closed
-from lockstep.operations.adoptable import Known, known_of, left_out, nothing_there
+from lockstep.operations.adoptable import known_of, left_out, nothing_there
 from lockstep.operations.opened import looking, opened, state_of
 from lockstep.ports import Reader, adopting
 from lockstep.state.events import Kind
@@ -120,13 +120,11 @@ def _take(
     begun = time.time()
     lease = Lease(store)
     known = known_of(pipeline, declared, store)
-    if known.lost:
-        lease.under(lambda epoch: begin_anew(store, epoch, pipeline.filling(declared.target)))
-        number, marker = store.generations.all_live()[declared.target.name]
-        known = Known(number, marker, others=known.others)
     with _Open(declared, known.number, store, lease) as (door, reader):
         if why := nothing_there(declared, door, known):
             return _nothing(declared, why)
+        if known.lost:  # and there is something in its place: not before is its ledger given up
+            lease.under(lambda epoch: begin_anew(store, epoch, pipeline.filling(declared.target)))
         consumer = store.generations.consumer(declared.name, declared.target.name)
         consumer = consumer or begin_consumer(declared, store, lease)
         claims = pipeline.claims(declared)

@@ -40,7 +40,7 @@ def known_of(pipeline: Pipeline, declared: Mapping, store: Store | None) -> Know
     stood = identity is not None or rows > 0
     with closed_door(declared, number, store) as door:
         if stood and lost(door):
-            return Known(number + 1, lost=True, others=others)
+            return Known(store.generations.next(declared.target.name), lost=True, others=others)
     return Known(number, marker, rows, stood, others=others)
 
 

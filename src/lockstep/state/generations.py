@@ -139,9 +139,7 @@ class Generations:
         """A new live generation of a target, in place of an older one: (id, number, marker)."""
         table = schema.generations
         with self._database.under(epoch) as connection:
-            number = (
-                connection.scalar(sa.select(sa.func.max(table.c.number)).where(table.c.target == target)) or 0
-            ) + 1
+            number = _next(connection, target)
             connection.execute(
                 table.update()
                 .where(table.c.target == target, table.c.state == "live")
@@ -149,6 +147,11 @@ class Generations:
             )
             marker = uuid4().hex
             return _inserted(connection, target, number, marker), number, marker
+
+    def next(self, target: str) -> int:
+        """The number of the generation of a target that would be begun now."""
+        with self._database.reading() as connection:
+            return _next(connection, target)
 
     def adopt(self, epoch: int, target: str, number: int, marker: str) -> tuple[int, int, str]:
         """A target's live generation that a lost ledger knew. What it holds is still to be found."""
@@ -233,6 +236,12 @@ class Generations:
         """Records whether a consumer claims its target keys."""
         with self._database.under(epoch) as connection:
             upsert(connection, schema.meta, [{"name": f"claims:{consumer}", "value": str(int(claims))}])
+
+
+def _next(connection: sa.Connection, target: str) -> int:
+    numbers = schema.generations.c.number
+    newest = sa.select(sa.func.max(numbers)).where(schema.generations.c.target == target)
+    return (connection.scalar(newest) or 0) + 1
 
 
 def _inserted(connection: sa.Connection, target: str, number: int, marker: str) -> int:
