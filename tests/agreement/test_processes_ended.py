@@ -106,6 +106,37 @@ def test_they_end_with_who_asked_whatever_they_do(small: World, more: str) -> No
             os.kill(one, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("how", ["who asked is killed", "one ends", "one fails"])
+def test_what_a_file_began_ends_with_them(small: World, how: str) -> None:
+    """A tunnel, a proxy: each process begins its own."""
+    length = f"36{os.getpid()}.{time.monotonic_ns()}"
+    begins = f"    import subprocess; subprocess.Popen(['sleep', '{length}'])"
+    ends = {"one ends": "os._exit(7)", "one fails": "1 / 0"}.get(how, "import time; time.sleep(3600)")
+    file = pipeline(small, f"{at_each_page(ends)}\n{begins}").file
+    begun = subprocess.Popen(
+        [sys.executable, "-c", _UNTIL_KILLED.format(root=str(ROOT), file=str(file))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert begun.stdout is not None
+    begun.stdout.readline()  # of the pipeline file
+    if how == "who asked is killed":
+        assert len(begun.stdout.readline().split()) == 2
+        assert sleeping(length)
+        begun.kill()
+    begun.wait(60)
+    begun.stdout.close()
+    deadline = time.monotonic() + 10
+    while left := sleeping(length):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def sleeping(length: str) -> list[str]:
+    return subprocess.run(["pgrep", "-f", f"sleep {length}"], capture_output=True, text=True).stdout.split()
+
+
 _UNTIL_KILLED = f"""{BEGUN}
 def told():
     time.sleep(2)

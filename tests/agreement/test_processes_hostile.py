@@ -15,8 +15,11 @@ import msgspec
 import pytest
 
 import lockstep as ls
-from lockstep.operations import processes
+from lockstep.operations import process, processes
 from lockstep.operations.frames import Task
+from lockstep.ports.reading import MeteredReader
+from lockstep.systems.sqlite.reader import SQLiteReader
+from lockstep.systems.zuora.tables.reader import ZuoraReader
 from lockstep.values import Key
 from tests.agreement.test_processes import IN_A_PROCESS, PAGE, ROOT, USERS, check, lookers, pipeline
 from tests.support.world import World
@@ -43,7 +46,7 @@ def test_where_no_more_can_be_started_those_that_were_end(
         begun.append(start(*some, **more))
         return begun[0]
 
-    monkeypatch.setattr("lockstep.operations.processes.subprocess.Popen", scarce)
+    monkeypatch.setattr("lockstep.operations.process.subprocess.Popen", scarce)
     with pytest.raises(ls.LockstepError, match="no process can be started to look") as told:
         check(made, 2)
     assert "--jobs 1" in told.value.remedy
@@ -102,7 +105,7 @@ def test_a_long_error_meets_a_long_task(small: World) -> None:
     """Each fills a pipe, and neither side may wait until the other has read."""
     file = pipeline(small, f"{IN_A_PROCESS}\n    raise KeyError('x' * 300_000)").file
     task = msgspec.structs.replace(_task(file), cuts=(Key(bytes(1_000)),) * 1_000)
-    one, said = processes._Process(task), []
+    one, said = process.Process(task), []
 
     def look() -> None:
         try:
@@ -123,7 +126,7 @@ def _task(file: Path | None) -> Task:
     return Task(os.fsencode(file or ""), b"/nowhere", "people", "1", "", 1, 1, (), logging.INFO, (b"here",))
 
 
-@pytest.mark.parametrize("name", ["calendar", "msgspec"])
+@pytest.mark.parametrize("name", ["calendar", "msgspec", "types", "enum", "signal", "operator", "site"])
 def test_what_lies_beside_the_file_takes_no_modules_place(
     small: World, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,8 +155,9 @@ def test_a_file_reads_the_same_command_line(small: World, monkeypatch: pytest.Mo
         f"{IN_A_PROCESS}\n    import lockstep as ls; ls.SQLite.name = 'sqlite:of today'",
         f"{IN_A_PROCESS}\n    from lockstep.systems.sql.writer import SQLWriter\n"
         "    SQLWriter.identity = lambda self: None",
+        f"{IN_A_PROCESS}\n    os.chdir('..')",
     ],
-    ids=["named", "there"],
+    ids=["named", "there", "from"],
 )
 def test_a_file_that_leads_elsewhere_in_each_process_is_refused(small: World, more: str) -> None:
     """What one of them looks at would say nothing of what was asked."""
@@ -169,16 +173,58 @@ def test_a_file_that_can_be_imported_only_once_is_told_what_to_do(small: World) 
 
 
 @pytest.mark.parametrize(
-    "more", ["raise OSError(98, 'Address already in use')", "os._exit(7)", "os.kill(os.getpid(), 9)"]
+    "more",
+    [
+        "raise OSError(98, 'Address already in use')",
+        "os._exit(7)",
+        "os.kill(os.getpid(), 9)",
+        "import time; time.sleep(3600)",
+        "from lockstep.systems.sqlite.reader import SQLiteReader as One; One.snapshot = lambda self: 1 / 0",
+    ],
+    ids=["imported once", "ended", "killed", "waits", "no source"],
 )
 def test_where_nobody_asked_for_them_one_is_enough(
     small: World, more: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(processes, "MANY", 1)
     monkeypatch.setattr(processes, "cores", lambda: 2)
+    monkeypatch.setattr(processes, "READY", 3.0)
     assert check(pipeline(small, f"{IN_A_PROCESS}\n    {more}"), None).agreement
     assert [one for one in caplog.messages if one.startswith("one process compares alone")]
     assert lookers() == []
+
+
+def test_those_that_were_asked_for_and_are_never_ready_are_told(
+    small: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "READY", 1.0)
+    with pytest.raises(ls.LockstepError, match="is not ready after 1 s") as told:
+        check(pipeline(small, f"{IN_A_PROCESS}\n    import time; time.sleep(3600)"), 2)
+    assert "--jobs 1" in told.value.remedy
+    assert lookers() == []
+
+
+def test_why_one_compares_alone_though_more_were_asked_for(
+    small: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert check(small.pipeline(), 2).agreement
+    assert (
+        "one process compares alone: no other could load the pipeline, which no file declares" in caplog.text
+    )
+
+
+def test_a_system_that_limits_what_is_asked_of_it_is_asked_by_one() -> None:
+    assert isinstance(ZuoraReader.__new__(ZuoraReader), MeteredReader)
+    assert not isinstance(SQLiteReader.__new__(SQLiteReader), MeteredReader)
+
+
+@pytest.mark.parametrize(
+    ("end", "why"), [("os.kill(os.getpid(), 9)", "Memory"), ("os._exit(7)", "it printed")]
+)
+def test_why_one_may_have_ended(small: World, end: str, why: str) -> None:
+    with pytest.raises(ls.LockstepError, match="ended before its time") as told:
+        check(pipeline(small, at_each_page(end)), 2)
+    assert why in told.value.remedy
 
 
 def test_what_they_fail_with_later_is_told_all_the_same(

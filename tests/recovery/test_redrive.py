@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -29,6 +30,7 @@ from lockstep.operations.run import run
 from lockstep.operations.status import status
 from lockstep.recovery.restore import restore
 from lockstep.recovery.snapshot import snapshot
+from lockstep.state.runs import Runs
 from lockstep.state.store import Store
 from lockstep.systems.sqlite.install import remove
 from lockstep.values import consumer_stream
@@ -140,6 +142,22 @@ def test_from_a_position_that_lies_ahead(world: World) -> None:
     assert "--since" in wrong.value.remedy
     (done,) = redrive(world.pipeline(), since=now, dry_run=True)
     assert done.related == 1, "where it is now does not"
+
+
+def test_from_the_position_that_status_shows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a source at rest the run is ahead of the journal, which is told at intervals."""
+    world.do("UPDATE users SET email = 'first@x' WHERE id = 1")
+    world.run()
+    now = world.position()
+    number, _, log = now.partition("-")
+    shown = f"{int(number) + 7}-{log}"
+    gauges = {"sources": {next(iter(world.pipeline().sources())): {"position": shown}}}
+    with existing(world.pipeline(), Access.RUN) as store:
+        last = store.runs.last()
+    assert last is not None
+    monkeypatch.setattr(Runs, "last", lambda self: msgspec.structs.replace(last, gauges=gauges))
+    (done,) = redrive(world.pipeline(), since=shown, dry_run=True)
+    assert done.hints == 0
 
 
 def test_from_a_position_before_following_began(tmp_path: Path) -> None:

@@ -35,6 +35,14 @@ class Whereabouts:
             raise Cancelled(f"cancelled ({stage}: {done:,} of {total:,})")
 
 
+def followed(store: Store, source: str) -> tuple[str, ...]:
+    """How far a source's log is followed: as the journal has it, and as the run says, which is newer when
+    nothing changes."""
+    mark, run = store.journal.mark(source), store.runs.last()
+    shown = run.gauges.get("sources", {}).get(source, {}).get("position") if run else None
+    return tuple(one for one in (mark and mark.position, shown) if one)
+
+
 class Beside:
     """What the state store says of the work that goes on. A check that waits asks it again and again, and may
     end."""
@@ -53,10 +61,7 @@ class Beside:
         return self._worked()
 
     def followed(self, source: str) -> tuple[str, ...]:
-        """As the journal has it, and as the run says, which is newer when nothing changes."""
-        mark, run = self.store.journal.mark(source), self.store.runs.last()
-        shown = run.gauges.get("sources", {}).get(source, {}).get("position") if run else None
-        return tuple(one for one in (mark and mark.position, shown) if one)
+        return followed(self.store, source)
 
     def settled(self, consumer: int) -> dict[tuple[Stream, Lane], dict[int, int]]:
         return self.store.positions.of(consumer)

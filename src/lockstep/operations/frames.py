@@ -3,6 +3,7 @@ length, then MessagePack."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import IO
 
 import msgspec
@@ -41,10 +42,11 @@ class Task(msgspec.Struct, frozen=True):
 
 
 def leads(mapping: Mapping, door: Door) -> str:
-    """From where a mapping leads to where, in one line."""
+    """From where a mapping leads to where, in one line. A file may go elsewhere when it is imported, and name
+    what lies there."""
     there = door.identity()
     which = "not there" if there is None else f"{there.system} {there.target} {there.marker}"
-    return sendable(f"{mapping.source.name} → {mapping.target.name} ({which})")
+    return sendable(f"{mapping.source.name} → {mapping.target.name} ({which}), from {Path.cwd()}")
 
 
 class Said(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -28,7 +29,7 @@ from lockstep.errors import DeclarationError, LockstepError
 from lockstep.operations.frames import Failed, Found, Ready, Said, Task, leads, receive, send, sendable
 from lockstep.operations.opened import closed_door, existing
 from lockstep.place import place_of
-from lockstep.values import Key
+from lockstep.values import EVERYTHING, Key
 
 _GARBAGE = 200_000
 """Objects more than before, until cycles are looked for: pages of records have none, and looking at theirs
@@ -50,7 +51,14 @@ def main() -> None:
             log.logger.exception("a process that looked at pages of a deep check failed")
         with contextlib.suppress(OSError):  # nobody waits for it any more
             send(answers, Failed.of(known, log.taken()))
-    os._exit(0)  # threads that a pipeline file began would keep it
+    _end()
+
+
+def _end() -> None:
+    """With whatever a pipeline file began: threads would keep it, and processes outlive it."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(0)
 
 
 def _end_with(asked: int) -> None:
@@ -59,7 +67,7 @@ def _end_with(asked: int) -> None:
     poll.register(asked, select.POLLHUP)
     while not any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll()):
         pass
-    os._exit(0)
+    _end()
 
 
 def _look(asked: IO[bytes], answers: IO[bytes], log: _Log) -> None:
@@ -80,6 +88,8 @@ def _look(asked: IO[bytes], answers: IO[bytes], log: _Log) -> None:
             closed_door(mapping, task.generation, store) as door,
         ):
             _same(task, leads(mapping, door))
+            with reader.snapshot() as snapshot:  # else the first page would find that there is none
+                snapshot.keys(mapping.root.table, EVERYTHING, 1)
             send(answers, Ready(log.taken()))
             deriver = Deriver(mapping, reader)
             comparison = Comparison(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import signal
-import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -15,25 +13,23 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
-import msgspec
-
 from lockstep.agreement.lookers import Look, Lookers, Threads
 from lockstep.agreement.looking import Looked
 from lockstep.agreement.scope import Scope
 from lockstep.agreement.suspects import Settler
 from lockstep.agreement.walk import Page
-from lockstep.declaration.modules import module_path
 from lockstep.declaration.pipeline import Pipeline
 from lockstep.errors import Cancelled, LockstepError
-from lockstep.operations.frames import Failed, Found, Ready, Task, leads, receive, send
+from lockstep.operations.frames import Task, leads
 from lockstep.operations.opened import state_of
+from lockstep.operations.process import Process
+from lockstep.ports.reading import MeteredReader
 from lockstep.state.generations import Consumer
 from lockstep.values import Key
 
 log = logging.getLogger("lockstep")
 
 T = TypeVar("T")
-A = TypeVar("A", Ready, Found)
 
 MANY = 50_000
 """Source keys from which on more processes than one pay for their start."""
@@ -50,12 +46,13 @@ def lookers(
     jobs: int | None,
     goes_on: Callable[[], None],
 ) -> Lookers:
-    """Who is to look: so many processes. Threads of this one where one is enough, where no other could
-    load the pipeline, and where the target is behind an API that counts its calls: it writes in portions.
-    `goes_on`: raises Cancelled once the check is to stop."""
+    """Who is to look: so many processes, or threads of this one. `goes_on`: raises Cancelled once the check
+    is to stop."""
     count = _worth(scope) if jobs is None else jobs
-    alone = pipeline.file is None or not sys.executable or hasattr(sys, "frozen")  # that is no Python
-    if count == 1 or alone or scope.door.portion is not None:
+    why = _why_alone(pipeline, scope)
+    if why is not None and jobs is not None and count > 1:
+        log.warning("one process compares alone: %s", why)
+    if count == 1 or why is not None:
         return Threads(scope, cuts)
     state = state_of(pipeline)
     task = Task(
@@ -74,6 +71,17 @@ def lookers(
     return processes if jobs is not None else IfTheyCan(processes, Threads(scope, cuts))
 
 
+def _why_alone(pipeline: Pipeline, scope: Scope) -> str | None:
+    """Why no other process can look, or should."""
+    if pipeline.file is None:
+        return "no other could load the pipeline, which no file declares"
+    if not sys.executable or hasattr(sys, "frozen"):
+        return "no other could be started by a program that holds its own Python"
+    if isinstance(scope.reader, MeteredReader) or scope.door.portion is not None:
+        return "a system limits what is asked of it, and two would not know of each other's"
+    return None
+
+
 def _worth(scope: Scope) -> int:
     """As many as there are cores; one where there is not much to look at."""
     many = scope.reader.estimate(scope.mapping.root.table) >= MANY
@@ -84,6 +92,9 @@ def cores() -> int:
     """That this process may use: where it is confined, the machine has more."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
+
+READY = 60.0
+"""Seconds after which those that are not ready never will be: a file may wait for what this process has."""
 
 _PATIENCE = 0.2
 """Seconds after which a check that waits for a page asks whether it is to go on."""
@@ -115,7 +126,7 @@ class Processes:
         self._task = task
         self._count = count
         self._goes_on = goes_on
-        self._started: list[_Process] = []
+        self._started: list[Process] = []
 
     def begin(self) -> None:
         """Starts them, until all are ready. Raises what the first of them fails with, or Cancelled; then none
@@ -123,9 +134,14 @@ class Processes:
         threads = ThreadPoolExecutor(self._count, thread_name_prefix="lockstep-begin")
         try:
             for _ in range(self._count):
-                self._started.append(_Process(self._task))
-            for one in [threads.submit(one.begin) for one in self._started]:
-                self._awaited(one)
+                self._started.append(Process(self._task))
+            late = time.monotonic() + READY
+            for one, ready in [(one, threads.submit(one.begin)) for one in self._started]:
+                while not wait([ready], timeout=_PATIENCE).done:
+                    self._goes_on()
+                    if time.monotonic() > late:
+                        raise one.late(READY)
+                self._awaited(ready)
         except BaseException:
             self._end()
             raise
@@ -135,7 +151,7 @@ class Processes:
     def over(self, pages: Iterator[Page], settler: Settler) -> Generator[Look]:
         if not self._started:
             self.begin()
-        free: SimpleQueue[_Process] = SimpleQueue()
+        free: SimpleQueue[Process] = SimpleQueue()
         for one in self._started:
             free.put(one)
 
@@ -176,95 +192,3 @@ class Processes:
         found = self._awaited(looking)
         suspects = {key: set[Key]() for key in found.suspects}
         return Look(page, found, settler.settle(suspects) if suspects else set())
-
-
-_BEGIN = """'lockstep.operations.looker'
-import signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-sys.path[:] = sys.argv[1:]
-from lockstep.operations.looker import main
-main()
-"""
-"""Who asked ends it, and nobody else: what stops a whole service, or a terminal, stops who asked."""
-
-
-def _command() -> list[str]:
-    """This interpreter, as it was started itself, which finds modules where this one does."""
-    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    return [sys.executable, *flags, "-c", _BEGIN, *module_path()]
-
-
-class _Process:
-    def __init__(self, task: Task) -> None:
-        self._name = task.mapping
-        self._task = task
-        self._begun = False
-        try:
-            self._process = subprocess.Popen(
-                _command(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                start_new_session=True,  # a terminal's signals are for who asked, and so are its questions
-            )
-        except OSError as error:
-            raise LockstepError(
-                f"no process can be started to look at pages of {self._name}: {error}", self._alone()
-            ) from error
-
-    def begin(self) -> None:
-        """Returns once it is ready. Raises what it failed with."""
-        self._ask(self._task)
-        self._answer(Ready)
-        self._begun = True
-
-    def look(self, keys: list[Key]) -> Looked:
-        """What it found of a page. Raises what it failed with."""
-        self._ask(keys)
-        return self._answer(Found).looked
-
-    def _answer(self, kind: type[A]) -> A:
-        assert self._process.stdout is not None
-        body = receive(self._process.stdout)
-        if body is None:
-            raise self._gone()
-        answer = msgspec.msgpack.decode(body, type=Ready | Found | Failed)
-        for line in answer.said:
-            logging.getLogger(line.logger).log(line.level, "%s", line.text)
-        if isinstance(answer, Failed):
-            raise self._failed(answer.error())
-        assert isinstance(answer, kind)
-        return answer
-
-    def end(self) -> None:
-        """At once, and with whatever it began: it holds nothing that could be lost."""
-        if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            with contextlib.suppress(BrokenPipeError):  # half a frame was waiting for it
-                pipe.close()
-
-    def _ask(self, message: object) -> None:
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it ended; why, is among its answers
-            send(self._process.stdin, message)
-
-    def _failed(self, error: LockstepError) -> LockstepError:
-        """Before it was ready it may have been too many, or a file that is imported only once."""
-        if not self._begun:
-            error.remedy = f"{error.remedy} {self._alone()}".strip()
-        return error
-
-    def _gone(self) -> LockstepError:
-        code = self._process.wait()
-        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        return LockstepError(
-            f"a process that looked at pages of {self._name} ended before its time ({how})",
-            f"Memory may have been short. {self._alone()}",
-        )
-
-    def _alone(self) -> str:
-        return f"One process looks alone by `lockstep verify {self._name} --deep --jobs 1`."

@@ -15,6 +15,7 @@ from lockstep.declaration.pipeline import Pipeline, require_pipeline
 from lockstep.engine.hints.expand import Expander
 from lockstep.errors import DeclarationError, Declined, UsageError
 from lockstep.journal.window import Gathered
+from lockstep.operations.beside import followed
 from lockstep.operations.hinted_again import append, entries_of
 from lockstep.operations.opened import consumer_of, existing
 from lockstep.state.store import Store
@@ -130,11 +131,11 @@ class _Window:
             if self._early:  # the first pass, which is all keys, may be kept
                 return 0
             first = self._store.journal.window.first_at(self._source, lambda one: passed(one, since))
-            mark = self._store.journal.mark(self._mapping.source.name)
-            if first is None and mark is not None and not passed(mark.position, since):
-                name = self._mapping.source.name
+            name = self._mapping.source.name
+            reached = followed(self._store, name)
+            if first is None and reached and not any(passed(one, since) for one in reached):
                 raise UsageError(
-                    f"the log of {name} has come to {mark.position}, and {since} lies ahead",
+                    f"the log of {name} has come to {reached[-1]}, and {since} lies ahead",
                     "Name an earlier --since: a position that `lockstep status` has shown, or a time.",
                 )
         return self._store.journal.end() if first is None else first - 1

@@ -68,3 +68,11 @@ class Reader(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class MeteredReader(Protocol):
+    """A reader of a system that counts what is asked of it, and limits it: one process asks at a time."""
+
+    counted: str
+    """What: "calls of its API"."""

@@ -100,6 +100,8 @@ class ZuoraSnapshot:
 class ZuoraReader:
     """See `lockstep.ports.Reader`."""
 
+    counted = "calls of its API"
+
     def __init__(self, client: Client, objects: Objects) -> None:
         self._client = client
         self._objects = objects
