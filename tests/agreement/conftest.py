@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """200 users, in agreement; a deep check looks at 10 of them at a time, and keeps its place after each."""
     monkeypatch.setattr(deep, "PAGE", 10)
     monkeypatch.setattr(bookmark, "EVERY", 0.0)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # a file that is loaded adds its directory
     made = World(tmp_path, claims=False)
     made.do(*(f"INSERT INTO users VALUES ({n}, NULL, NULL, 'u{n}', NULL)" for n in range(1, 201)))
     made.run()
