@@ -48,16 +48,16 @@ SELECT set_config('search_path', %s, false), set_config('statement_timeout', '30
             THEN set_config('synchronous_commit', 'on', false) END"""
 _PASSING = ("08", "53", "57", "40", "55")
 _REMEDIES = {
-    "08": "Lockstep tries again by itself; look at the server and the network if it lasts.",
+    "08": "A run tries again by itself; look at the server and the network if it lasts.",
     "25006": "Name the primary in the URL: a standby or a read-only session cannot keep state.",
     "28": "Correct the user or the password in the URL, or the server's pg_hba.conf.",
     "3D": "Correct the database's name in the URL.",
-    "40": "Lockstep tries again by itself.",
+    "40": "A run tries again by itself.",
     "42501": "GRANT CREATE ON DATABASE … TO the user in the URL, or name the owner of the schemas there.",
-    "53": "The server is short of connections, memory or disk; nothing committed is lost, and Lockstep tries "
+    "53": "The server is short of connections, memory or disk; nothing committed is lost, and a run tries "
     "again by itself.",
-    "55": "Something holds a lock; Lockstep tries again by itself.",
-    "57": "The server is stopping, starting or slow; Lockstep tries again by itself.",
+    "55": "Something holds a lock; a run tries again by itself.",
+    "57": "The server is stopping, starting or slow; a run tries again by itself.",
     "XX": "Look into the PostgreSQL server's log: data or an index may be damaged.",
 }
 _WORDS = ((r"authentication failed|no password|pg_hba", "28"), (r'database ".*" does not exist', "3D"))

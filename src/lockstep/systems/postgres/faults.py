@@ -68,7 +68,8 @@ _KINDS: dict[str, _Kind] = {
         Unreachable, "Somebody else uses it: stop the other process. A run tries again by itself."
     ),
     "55P03": _Kind(
-        Unreachable, "A lock was not to be had in time, as when a table is altered; Lockstep tries again."
+        Unreachable,
+        "A lock was not to be had in time, as when a table is altered; a run tries again by itself.",
     ),
     "57": _PASSING,
     "57014": _Kind(TimedOut, "The server is slow, or a session holds a lock; a run tries again by itself."),

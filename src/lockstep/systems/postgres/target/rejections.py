@@ -41,9 +41,9 @@ def meaning(error: DBAPIError, system: str) -> LockstepError:
     if state == "42P01":
         return TargetReplaced(said, "Bring it back, or build it anew: `lockstep backfill MAPPING --rebuild`.")
     if state == "42703":
-        return Unreachable(said, "The table was altered; Lockstep looks at it again.")
+        return Unreachable(said, "The table was altered; a run tries again by itself.")
     if state == "0A000" and "cached plan" in str(orig):
-        return Unreachable(said, "The table was altered; Lockstep looks at it again.")
+        return Unreachable(said, "The table was altered; a run tries again by itself.")
     if state[:2] in _SERVERS:
         return translated(orig, f"asking the target {system}")
     return DataError(f"{_said(orig)}", "Correct the mapping, or the constraint.")
