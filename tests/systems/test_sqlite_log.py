@@ -62,10 +62,11 @@ class TestHoles:
         assert hole is not None
         assert "begins after" in hole
 
-    def test_a_log_that_was_taken_out(self, one: Captured) -> None:
+    @pytest.mark.parametrize("table", ["_lockstep_changes", "_lockstep_meta"])
+    def test_a_log_that_was_taken_out(self, one: Captured, table: str) -> None:
         change(one)
         one.catch()
-        one.app.execute("DROP TABLE _lockstep_changes")
+        one.app.execute(f"DROP TABLE {table}")
         capture = prepared(one.path, one.mark)
         assert capture.hole is not None
         assert capture.identity != one.capture.identity

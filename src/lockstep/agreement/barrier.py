@@ -39,7 +39,15 @@ def barrier(standing: Standing, feed: Feed, consumer: Consumer, patience: float 
 
     def wait() -> str | None:
         deadline = time.monotonic() + patience
-        goal = feed.reached()
+        goal = ""
+
+        def whole() -> bool:
+            """Whether the log reaches as far as it was followed. One that was taken out or put back does not:
+            its end says nothing of what is on its way, until a run has found that and begun anew."""
+            nonlocal goal
+            known = standing.followed(consumer.source)  # before the log, which only grows
+            goal = feed.reached()
+            return not known or any(feed.passed(goal, one) for one in known)
 
         def until(done: Callable[[], bool]) -> bool:
             while not done():
@@ -51,8 +59,12 @@ def barrier(standing: Standing, feed: Feed, consumer: Consumer, patience: float 
         def journalled() -> bool:
             return any(feed.passed(one, goal) for one in standing.followed(consumer.source))
 
+        ends = whole()
         if not standing.working():
             return None
+        if not (ends or until(whole)):
+            what = "the source's log ends before what was followed of it, so it was taken out or put back"
+            return _why(standing, what, patience)
         if not until(journalled):
             return _why(standing, "the source's log is not followed to its end", patience)
         end = standing.journal.end()

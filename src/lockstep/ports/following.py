@@ -83,7 +83,7 @@ class Feed(Protocol):
         ...
 
     def reached(self) -> str:
-        """The end of the source's log right now, as a position."""
+        """The end of the source's log right now, as a position: before every change where there is no log."""
         ...
 
     def passed(self, position: str, goal: str) -> bool:

@@ -38,6 +38,7 @@ class SQLiteFeed:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._wanted: dict[str, install.Wanted] = {}
+        self._identity = ""  # of the log that was prepared
         self._announced = 0  # markers up to here were told by `prepare`
         self._closed = threading.Event()
         self._woken = threading.Event()
@@ -49,7 +50,7 @@ class SQLiteFeed:
         with self._connection() as connection, mapped(self._path):
             install.install(connection, wanted.values())
             self._wanted = wanted
-            identity = install.identity(connection)
+            self._identity = identity = install.identity(connection)
             end = positions.end(connection)
             self._announced = end.n
             hole = None if mark is None else positions.hole(connection, identity, mark)
@@ -86,7 +87,8 @@ class SQLiteFeed:
         with self._connection() as connection:
             # Not before it is open, which has no second try: a look has one every few milliseconds.
             connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
-            follower = Follower(connection, self._wanted, positions.place_of(after), self._announced)
+            place = positions.place_of(after)
+            follower = Follower(connection, self._wanted, place, self._announced, self._identity)
             spoke = looked = time.monotonic()
             told = ""  # the first look is answered at once, even if it finds nothing
             while not self._closed.is_set():
@@ -102,12 +104,12 @@ class SQLiteFeed:
                 except sqlite3.Error as error:
                     if not is_busy(error) or time.monotonic() - looked > LOCKED_SECONDS:
                         raise error_of(error, self._path) from error
-                place = follower.place.text
+                at = follower.place.text
                 due = self._woken.is_set() or time.monotonic() - spoke >= IDLE_SECONDS
-                if hints or place != told or due:
+                if hints or at != told or due:
                     self._woken.clear()
-                    self._followed = told = place
-                    yield Caught(hints, place)
+                    self._followed = told = at
+                    yield Caught(hints, at)
                     spoke = time.monotonic()
                 elif not follower.behind:
                     self._closed.wait(POLL_SECONDS)

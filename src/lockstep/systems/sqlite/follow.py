@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Mapping
 
+from lockstep.errors import Unreachable
 from lockstep.systems.sqlite import install
 from lockstep.systems.sqlite.changes import Decoder, decoder
 from lockstep.systems.sqlite.position import Place
@@ -17,7 +18,7 @@ BATCH = 5000
 
 
 class Follower:
-    """`announced`: the markers up to this change were told by `prepare`.
+    """`announced`: the markers up to this change were told by `prepare`. `identity`: of the log.
 
     `behind` is set while a further look may find more without a further commit.
     """
@@ -28,6 +29,7 @@ class Follower:
         wanted: Mapping[str, install.Wanted],
         place: Place,
         announced: int,
+        identity: str,
     ) -> None:
         connection.text_factory = lenient_text
         self._connection = connection
@@ -35,6 +37,7 @@ class Follower:
         self.place = place
         self.behind = True
         self._announced = announced
+        self._identity = identity
         self._version: object = None
         self._schema: object = None
         self._decoders: dict[int, Decoder | None] = {}
@@ -56,9 +59,15 @@ class Follower:
     def _reinstall(self) -> list[Hint]:
         """Makes triggers anew where a table changed; a marker in the log hints it.
 
-        A table that went has no log any more, so it is hinted here.
+        A table that went has no log any more, so it is hinted here. Raises Unreachable where the log was
+        taken out: another one stands in its place, which counts from the beginning.
         """
         install.install(self._connection, self._wanted.values(), missing_ok=True)
+        if install.identity(self._connection) != self._identity:
+            raise Unreachable(
+                f"the capture log {LOG}, or its identity, was taken out while it was followed",
+                "Lockstep has made it anew, and compares everything by itself.",
+            )
         there = {
             name
             for (name,) in self._connection.execute(

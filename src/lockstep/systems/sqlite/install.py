@@ -144,7 +144,8 @@ def _create(connection: sqlite3.Connection) -> None:
         f"CREATE TABLE IF NOT EXISTS {LAYOUTS}(id INTEGER PRIMARY KEY, name TEXT NOT NULL,"
         " layout TEXT NOT NULL, definition TEXT NOT NULL)"
     )
-    if _is_there(connection, LOG):
+    if _is_there(connection, LOG):  # which somebody may have left without its identity
+        connection.execute(f"INSERT OR IGNORE INTO {META} VALUES ('identity', ?)", (secrets.token_hex(16),))
         return
     columns = "".join(f", {side}{at}" for at in range(_LEAST_COLUMNS) for side in "ba")
     connection.execute(

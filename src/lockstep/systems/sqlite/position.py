@@ -25,7 +25,7 @@ def place_of(position: str) -> Place:
 
 
 BEGINNING = Place(0, 0)
-"""Before every change of a log: where one ends that was not made yet."""
+"""Before every change of a log: where one ends that was not made yet, or was taken out."""
 
 
 def made(connection: sqlite3.Connection) -> bool:
