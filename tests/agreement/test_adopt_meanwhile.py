@@ -171,7 +171,8 @@ def test_of_two_that_begin_at_once_one_takes_over(world: World) -> None:
     both = [Adopting(world), Adopting(world)]
     said = sorted(one.said() for one in both)
     assert said[1] == "adopted", said
-    assert said[0].startswith("StateInUse") or "taken over already" in said[0], said
+    # as the other is at work, or done, or as both make the state store
+    assert said[0].startswith("State") or "taken over" in said[0], said
     with pytest.raises(Declined, match="taken over already"):
         ls.adopt(world.pipeline(), "people")
     world.run()
