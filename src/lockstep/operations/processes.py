@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
@@ -137,11 +138,7 @@ class Processes:
                 self._started.append(Process(self._task))
             late = time.monotonic() + READY
             for one, ready in [(one, threads.submit(one.begin)) for one in self._started]:
-                while not wait([ready], timeout=_PATIENCE).done:
-                    self._goes_on()
-                    if time.monotonic() > late:
-                        raise one.late(READY)
-                self._awaited(ready)
+                self._awaited(ready, partial(self._not_late, one, late))
         except BaseException:
             self._end()
             raise
@@ -181,14 +178,19 @@ class Processes:
         for one in started:
             one.end()
 
-    def _awaited(self, answer: Future[T]) -> T:
+    def _not_late(self, one: Process, late: float) -> None:
+        self._goes_on()
+        if time.monotonic() > late:
+            raise one.late(READY)
+
+    def _awaited(self, answer: Future[T], goes_on: Callable[[], None]) -> T:
         while not wait([answer], timeout=_PATIENCE).done:
-            self._goes_on()
+            goes_on()
         if answer.exception() is not None:
             self._goes_on()  # who stops all that a service has stops those that look as well
         return answer.result()
 
     def _settled(self, page: Page, looking: Future[Looked], settler: Settler) -> Look:
-        found = self._awaited(looking)
+        found = self._awaited(looking, self._goes_on)
         suspects = {key: set[Key]() for key in found.suspects}
         return Look(page, found, settler.settle(suspects) if suspects else set())
