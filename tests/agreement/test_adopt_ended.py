@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,13 +13,6 @@ from lockstep.operations.opened import existing
 from lockstep.testing.http_proxy import HttpProxy
 from tests.agreement.test_adopt_search import Theirs, killed
 from tests.pairs.world import World
-
-
-@pytest.fixture
-def theirs(world: World) -> Iterator[Theirs]:
-    made = Theirs(world)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,6 @@ from tests.agreement.test_adopt_search import Theirs, killed
 from tests.pairs.world import World, document
 
 TABLES = ["sql", "postgres"]
-
-
-@pytest.fixture
-def theirs(world: World) -> Iterator[Theirs]:
-    made = Theirs(world)
-    yield made
-    made.close()
 
 
 def dropped(world: World) -> None:

@@ -22,17 +22,19 @@ from tests.pairs.world import World, until
 TABLES = ["sql", "postgres"]
 
 
-@pytest.fixture
-def theirs(world: World) -> Iterator[Theirs]:
-    made = Theirs(world)
-    yield made
-    made.close()
-
-
 def agreed_but(world: World, *left: str) -> None:
     """All is as it should be, but what was left as it was found."""
     expected = {key: one for key, one in world.expected().items() if key not in left}
     assert {key: one for key, one in world.actual().items() if key not in left} == expected
+
+
+def taken_over(world: World, theirs: Theirs | None) -> None:
+    """But for the two that differ; of a table only the rows that it lacked were written."""
+    agreed_but(world, "5", "6")
+    if theirs is None:
+        assert touched(world) == [7, 8, 9]
+    else:
+        theirs.close()
 
 
 @pytest.mark.parametrize("world", TABLES, indirect=True)
@@ -157,11 +159,7 @@ def test_while_one_goes_on_another_is_told_who_and_the_rest_goes_on_when_it_is_k
         "target-only": 2,
     }
     world.run()
-    agreed_but(world, "5", "6")
-    if theirs is None:
-        assert touched(world) == [7, 8, 9]
-    else:
-        theirs.close()
+    taken_over(world, theirs)
 
 
 @pytest.mark.parametrize("world", [*TABLES, "opensearch"], indirect=True)
@@ -177,11 +175,7 @@ def test_of_two_that_begin_at_once_one_takes_over(world: World) -> None:
         ls.adopt(world.pipeline(), "people")
     world.run()
     assert len(world.actual()) == equal + 3
-    agreed_but(world, "5", "6")
-    if theirs is None:
-        assert touched(world) == [7, 8, 9]
-    else:
-        theirs.close()
+    taken_over(world, theirs)
 
 
 @pytest.mark.parametrize("world", [*TABLES, "opensearch"], indirect=True)
@@ -200,11 +194,7 @@ def test_beside_a_run_it_is_told_and_after_that_run_it_takes_over(world: World) 
         run.wait(60)
     assert ls.adopt(world.pipeline(), "people").outcome == "adopted"
     world.run()
-    agreed_but(world, "5", "6")
-    if theirs is None:
-        assert touched(world) == [7, 8, 9]
-    else:
-        theirs.close()
+    taken_over(world, theirs)
 
 
 @pytest.mark.parametrize("world", TABLES, indirect=True)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -86,13 +85,6 @@ class Theirs:
         for name in ("", "-g1", "-theirs", "-before-lockstep"):
             self.http.delete(f"/{self.name}{name}?ignore_unavailable=true")
         self.http.close()
-
-
-@pytest.fixture
-def theirs(world: World) -> Iterator[Theirs]:
-    made = Theirs(world)
-    yield made
-    made.close()
 
 
 class Reading:
