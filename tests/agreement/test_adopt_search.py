@@ -104,7 +104,8 @@ class Reading:
             while not self._stop.is_set():
                 answer = http.post(self._path, json={"size": 0, "track_total_hits": True})
                 self.searches += 1
-                if answer.status_code == 503 or answer.json().get("_shards", {}).get("failed"):
+                shards = answer.json().get("_shards", {"total": 0, "successful": 0})
+                if answer.status_code == 503 or shards["successful"] < shards["total"]:
                     self.busy.append(time.monotonic())
                 elif answer.status_code != 200 or answer.json()["hits"]["total"]["value"] < 59:
                     self.failed.append(answer.text)

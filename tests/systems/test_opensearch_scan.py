@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from lockstep.errors import DataError
-from lockstep.ports import Writer
+from lockstep.errors import DataError, Unreachable
+from lockstep.ports import SummingWriter, Writer
 from lockstep.systems.opensearch import OpenSearch, SearchIndex, scan
 from lockstep.systems.opensearch import walk as everything
 from lockstep.testing.servers import OpenSearchHandle
-from lockstep.values import Change, Fingerprint, Held, Meta, version
+from lockstep.values import EVERYTHING, Change, Fingerprint, Held, Meta, version
 
 
 @pytest.fixture
@@ -157,3 +158,42 @@ def test_a_reading_left_half_way_is_forgotten_without_the_client(
     assert len(next(pages)) == 3
     client.close()
     pages.close()
+
+
+def test_a_part_that_is_nowhere_is_never_taken_for_an_empty_one(
+    target: SearchIndex, writer: Writer, real: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _short_of_one(real, f"{target.index}-g1")
+    monkeypatch.setattr(scan.Scanner, "refresh", lambda _: None)  # it waits a minute for the part
+    said = real.post(f"/{target.index}-g1/_search", json={}).json()["_shards"]
+    assert (said["total"], said["successful"], said["failed"]) == (3, 2, 0), "answered in part, unasked"
+    assert isinstance(writer, SummingWriter)
+    reads: dict[str, Callable[[], object]] = {
+        "scan": lambda: writer.scan(None, 1000),
+        "contents": writer.contents,
+        "sums": lambda: writer.sums("m", []),
+        "marks": lambda: list(writer.marks("m", EVERYTHING)),
+        "strangers": lambda: writer.strangers(["m"], 10),
+    }
+    answered = set()
+    for name, read in reads.items():
+        with contextlib.suppress(Unreachable):
+            read()
+            answered.add(name)
+    assert answered == set()
+
+
+def _short_of_one(real: httpx.Client, index: str) -> None:
+    """The same index once more, where its node may have two of its three shards."""
+    mappings = real.get(f"/{index}").json()[index]["mappings"]
+    real.delete(f"/{index}")
+    settings = {
+        "number_of_shards": 3,
+        "number_of_replicas": 0,
+        "routing.allocation.total_shards_per_node": 2,
+    }
+    body = {"mappings": mappings, "settings": {"index": settings}}
+    made = real.put(f"/{index}?wait_for_active_shards=0", json=body)
+    assert made.status_code == 200, made.text
+    while [one["state"] for one in real.get(f"/_cat/shards/{index}?format=json").json()].count("STARTED") < 2:
+        time.sleep(0.05)

@@ -1,8 +1,11 @@
-"""Whether all of an index can be searched at this moment, and shows what was acknowledged."""
+"""Whether all of an index can be searched at this moment, shows what was acknowledged, and has answered."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from lockstep.errors import Refused, Unreachable
+from lockstep.systems.opensearch import wire
 from lockstep.systems.opensearch.client import Client
 
 _WAIT = "10s"
@@ -31,3 +34,11 @@ def assert_answering(client: Client, index: str, lest: str) -> None:
     refreshed = client.ask("POST", f"/{index}/_refresh")
     if refreshed is not None and refreshed.get("_shards", {}).get("failed", 1):
         raise client.rubbish(repr(refreshed).encode())
+
+
+def assert_whole(client: Client, answer: dict[str, Any]) -> None:
+    """Raises Unreachable where a shard is missing in the answer to a search: one that did not answer is
+    `failed`, one that is nowhere just now is only not among the `successful`."""
+    shards = answer["_shards"]
+    if answer.get("timed_out") or shards["failed"] or shards["successful"] < shards["total"]:
+        raise client.failure(503, wire.plain({"error": shards}))

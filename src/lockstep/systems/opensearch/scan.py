@@ -15,6 +15,7 @@ from typing import Any
 
 from lockstep.errors import DataError, Refused, SystemError_, TargetReplaced
 from lockstep.systems.opensearch import bulk, documents, wire
+from lockstep.systems.opensearch.answering import assert_whole
 from lockstep.systems.opensearch.client import Client
 from lockstep.values import Contents, Held, Key, Version
 
@@ -181,8 +182,7 @@ class Scanner:
         if answer is None:
             raise self.gone()
         try:
-            if answer["timed_out"] or answer["_shards"]["failed"]:
-                raise self._client.failure(503, wire.plain({"error": answer["_shards"]}))
+            assert_whole(self._client, answer)
             hits = answer["hits"]
             if not isinstance(hits["hits"], list):
                 raise self._client.rubbish(repr(answer).encode())

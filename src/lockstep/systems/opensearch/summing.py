@@ -14,6 +14,7 @@ from typing import Any
 
 from lockstep.forms.canonical import joined64
 from lockstep.systems.opensearch import bulk, wire
+from lockstep.systems.opensearch.answering import assert_whole
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.scan import Scanner
 from lockstep.values import Key, Mark, Meta, Span, Tallies, Tally, Version
@@ -55,8 +56,7 @@ class Summing:
         if (error := answer.get("error")) is not None:
             raise self._client.failure(503, wire.plain({"error": error}))
         try:
-            if answer["timed_out"] or answer["_shards"]["failed"]:
-                raise self._client.failure(503, wire.plain({"error": answer["_shards"]}))
+            assert_whole(self._client, answer)
             high, low = (int(answer["aggregations"][half]["value"]) for half in _HALVES)
             return Tally(answer["hits"]["total"]["value"], joined64(high, low))
         except (KeyError, TypeError) as error:

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import Any
 
 from lockstep.errors import SystemError_, Unreachable
-from lockstep.systems.opensearch import wire
+from lockstep.systems.opensearch.answering import assert_whole
 from lockstep.systems.opensearch.client import Client
 
 _KEPT = "10m"
@@ -50,8 +50,7 @@ def _hits(client: Client, index: str, answer: Any) -> tuple[list[dict[str, Any]]
     if answer is None:
         raise Unreachable(f"the index {index} is not there", "See who removes it, and ask again.")
     try:
-        if answer["timed_out"] or answer["_shards"]["failed"]:
-            raise client.failure(503, wire.plain({"error": answer["_shards"]}))
+        assert_whole(client, answer)
         return answer["hits"]["hits"], answer["_scroll_id"]
     except (KeyError, TypeError) as error:
         raise client.rubbish(repr(answer).encode()) from error

@@ -18,6 +18,7 @@ from lockstep.systems.opensearch.adopting import likeness
 from lockstep.systems.opensearch.adopting.carrying import Carrier
 from lockstep.systems.opensearch.adopting.indices import Origin, index_of, marked, origin_of
 from lockstep.systems.opensearch.adopting.moving import Move, put_mark
+from lockstep.systems.opensearch.answering import assert_whole
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.creating import create_index
 from lockstep.systems.opensearch.layout import Adopted, Layout, adopted_of, marker_of
@@ -213,4 +214,7 @@ class ForeignIndex:
 
     def _count(self, index: str) -> int:
         answer = self._client.ask("GET", f"/{index}/_count")
-        return 0 if answer is None else int(answer["count"])
+        if answer is None:
+            return 0
+        assert_whole(self._client, answer)
+        return int(answer["count"])

@@ -12,6 +12,7 @@ from typing import Any
 from lockstep.errors import Declined
 from lockstep.systems.opensearch import layout
 from lockstep.systems.opensearch.adopting.indices import Origin
+from lockstep.systems.opensearch.answering import assert_whole
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.layout import Layout
 from lockstep.systems.opensearch.mappings import conflicts
@@ -58,7 +59,8 @@ def problem(client: Client, origin: Origin, declared: Mapping[str, Any]) -> tupl
         )
     search = f"/{origin.name}/_search?size=0&terminate_after=1&ignore_unavailable=false"
     asked = {"query": {"exists": {"field": "_routing"}}, "track_total_hits": True}
-    answer = client.ask("POST", search, asked)
+    if answer := client.ask("POST", search, asked):
+        assert_whole(client, answer)
     if live.get("_routing", {}).get("required") or (answer and answer["hits"]["total"]["value"]):
         return (
             f"documents of {origin.name} have a routing of their own; Lockstep finds a document by its id",
