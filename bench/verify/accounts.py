@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import Any
 
 import lockstep as ls
-from lockstep.operations.verify import verify
 
 _COLUMNS = {"id": "integer", "name": "text", "email": "text", "score": "numeric(10, 2)"}
 
@@ -42,7 +41,7 @@ def job(database: str, state: str, name: str) -> dict[str, Any]:
     if name == "fill":
         ls.run(made, once=True)
         return {}
-    report = verify(made, "accounts", method="fast")
+    report = ls.verify(made, "accounts", method="fast")
     return {"counts": report.counts, "notes": report.notes}
 
 

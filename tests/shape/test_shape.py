@@ -59,11 +59,31 @@ def test_ports_are_small() -> None:
         assert len(re.findall(r"^    def ", body, flags=re.M)) <= 7, name
 
 
-def test_importing_lockstep_needs_no_driver() -> None:
-    heavy = "psycopg httpx tantivy sqlalchemy pytest rich"
-    code = f"import sys, lockstep; print([m for m in {heavy.split()!r} if m in sys.modules])"
+_DRIVERS = "psycopg httpx tantivy starlette uvicorn pytest hypothesis multiprocessing"
+_SLOW = f"{_DRIVERS} sqlalchemy sqlite3 asyncio ssl rich lockstep.operations lockstep.systems"
+_CONNECTORS = "lockstep.systems.opensearch lockstep.systems.tantivy lockstep.systems.zuora"
+
+
+@pytest.mark.parametrize(
+    ("code", "heavy"),
+    [
+        ("import lockstep", f"{_SLOW} click email logging subprocess threading"),
+        ("from lockstep.cli.main import cli; cli.main(['--version'], standalone_mode=False)", _SLOW),
+        (
+            "import lockstep as ls; ls.SQLite, ls.verify",
+            f"{_DRIVERS} rich click lockstep.systems.postgres {_CONNECTORS}",
+        ),
+        (
+            "import lockstep as ls; ls.Postgres, ls.verify",
+            f"{_DRIVERS.replace('psycopg ', '')} rich click lockstep.systems.sqlite {_CONNECTORS}",
+        ),
+    ],
+    ids=["library", "version", "sqlite", "postgres"],
+)
+def test_what_a_start_does_not_import(code: str, heavy: str) -> None:
+    code += f"; import sys; print([m for m in {heavy.split()!r} if m in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert printed.stdout.strip() == "[]"
+    assert printed.stdout.splitlines()[-1] == "[]"
 
 
 def test_every_error_is_drawn_in_the_tree() -> None:

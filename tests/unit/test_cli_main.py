@@ -201,6 +201,16 @@ def test_help_imports_no_verb_and_nothing_slow() -> None:
     assert ran.stderr.strip() == "[]"
 
 
+def test_the_end_looks_for_no_garbage() -> None:
+    code = (
+        "import atexit, gc; atexit.register(lambda: print(len(gc.get_objects()) < gc.get_freeze_count()));"
+        "from lockstep.cli.main import main; main()"
+    )
+    for typed in (["--version"], ["--help"], ["nonsense"]):
+        ran = subprocess.run([sys.executable, "-c", code, *typed], capture_output=True, text=True)
+        assert ran.stdout.splitlines()[-1] == "True"
+
+
 def test_every_verb_has_its_file() -> None:
     for section in SECTIONS.values():
         for name in section:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import json
 import os
@@ -222,8 +223,11 @@ def main() -> NoReturn:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:  # a terminal without the sign shows "?", and nothing fails
             reconfigure(errors="replace")
-    cli.main(prog_name="lockstep")
-    sys.exit(exits.DONE)
+    try:
+        cli.main(prog_name="lockstep")
+        sys.exit(exits.DONE)
+    finally:
+        gc.freeze()  # the process ends: Python would look through all modules for garbage, a fifth of a check
 
 
 if __name__ == "__main__":
