@@ -118,7 +118,7 @@ class _Fast:
         for mark in marks:
             if bisect_left(cuts, mark.meta.key) in spans:
                 suspects.setdefault(mark.meta.key, set()).add(mark.key)
-        self._settler.settle(suspects)
+        self._settler.settle_edited(suspects)
 
     # Sums, or where a system has none, what is read
 
