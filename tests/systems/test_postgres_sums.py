@@ -169,6 +169,8 @@ def assert_summed(db: Db, shape: type[ls.Model]) -> None:
                     for key, number in known.items()
                     if (not after or key > after) and (not upto or key <= upto)
                 }
+                narrow = [cut for cut in cuts if cut not in (after, upto)]
+                assert snapshot.sums(root, narrow, Span(after, upto)) == tallies(listed, narrow), shape
 
 
 @pytest.mark.parametrize("shape", [Alone, InTeam, Whole, Bill, Paid])
@@ -245,7 +247,9 @@ def test_what_is_joined_and_summed_is_so_by_several_processes(db: Db) -> None:
     with db.reader().snapshot() as snapshot:
         assert isinstance(snapshot, PostgresSnapshot)
         infos = snapshot._infos(root)
-        statements = summing.sums_sql(infos, snapshot._references(infos), root, sorted(known)[::40])
+        statements = summing.sums_sql(
+            infos, snapshot._references(infos), root, sorted(known)[::40], EVERYTHING
+        )
     assert len(statements) > 1
     for statement in statements:
         plan = "\n".join(row[0] for row in db.app.execute(f"EXPLAIN {statement}".encode()))

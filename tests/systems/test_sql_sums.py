@@ -18,7 +18,7 @@ from lockstep.systems.sql import totals
 from lockstep.systems.sql.target import SQLTarget
 from lockstep.systems.sqlite import SQLite
 from lockstep.testing.writer_hooks import write
-from lockstep.values import EVERYTHING, Change, Fingerprint, Key, Meta, Tally, version
+from lockstep.values import EVERYTHING, Change, Fingerprint, Key, Meta, Span, Tally, version
 
 _EDGES = sorted(
     {sign * (1 << bits) + by for bits in range(8, 63, 8) for sign in (1, -1) for by in (-1, 0, 1)}
@@ -61,10 +61,17 @@ def _summed(target: SQLTarget, values: Sequence[tuple[Any, ...]]) -> Iterator[No
             given = connection, writer._dialect, rows, writer._own
             made = totals._only_hash(*given)
             assert made is not None
-            said = totals._written(connection, writer._own, "m", sorted(keys), made)
+            said = totals._written(connection, writer._own, "m", sorted(keys), EVERYTHING, made)
             assert said is not None
             assert said.alike
-            assert totals._found(connection, rows, made, sorted(keys)) == (said.held, True), "one order"
+            cuts = sorted(keys)
+            assert totals._found(connection, rows, made, cuts, EVERYTHING) == (said.held, True), "one order"
+            low, high = len(cuts) // 3, 2 * len(cuts) // 3
+            part = cuts[low + 1 : high], Span(cuts[low], cuts[high])
+            inside = totals._written(connection, writer._own, "m", *part, made)
+            assert inside is not None
+            assert inside.held == said.held[low + 1 : high + 1]
+            assert totals._found(connection, rows, made, *part) == (inside.held, True), "one order"
         assert {mark.key for page in writer.marks("m", EVERYTHING) for mark in page} == set(keys)
         assert writer.strangers(["m"], 10) == (0, [])
         assert writer.strangers(["other"], count) == (count, sorted(keys))

@@ -17,7 +17,7 @@ from lockstep.systems.sql import summing, totals
 from lockstep.systems.sql.target import SQLTarget
 from lockstep.systems.sqlite import SQLite
 from lockstep.testing.writer_hooks import write
-from lockstep.values import Change, Fingerprint, Key, Meta, Tallies, Tally, version
+from lockstep.values import EVERYTHING, Change, Fingerprint, Key, Meta, Span, Tallies, Tally, version
 
 Do = Callable[[str], Any]
 COLUMNS = {"id": "integer", "a": "text", "b": "numeric"}
@@ -79,21 +79,27 @@ def summed(target: SQLTarget) -> tuple[Tallies | None, Tallies, set[Key]]:
         rows = writer._rows(connection)
         given = (connection, writer._dialect, rows, writer._own)
         edited = summing.edited(*given, "m", 100)
-        return totals.sums(*given, "m", CUTS), summing.sums(*given, "m", CUTS), {one.key for one in edited}
+        alone = totals.sums(*given, "m", CUTS, EVERYTHING)
+        return alone, summing.sums(*given, "m", CUTS), {one.key for one in edited}
 
 
-@pytest.mark.parametrize("found", ["in their spans", "by their hashes"])
+@pytest.mark.parametrize("found", ["in their spans", "in many spans", "of all"])
 @pytest.mark.parametrize("what", BEFALLS)
 def test_they_say_what_the_join_says(
     table: tuple[SQLTarget, Do], what: str, found: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target, do = table
-    if found == "in their spans":  # which are told where the mapping is alone
+    if found != "of all":  # spans are told where the mapping is alone
         do("DELETE FROM t WHERE id BETWEEN 41 AND 45")
         do("DELETE FROM _lockstep_t WHERE mapping = 'other'")
-        monkeypatch.delattr(totals, "_unlike")
-    else:
-        monkeypatch.setattr(totals, "LOOKED_AT", 0)
+        monkeypatch.setattr(totals, "APART", 3 if found == "in their spans" else 0)
+    unlike, places = totals._unlike, list[Span]()
+
+    def spied(*given: Any) -> Any:
+        places.append(given[-1])
+        return unlike(*given)
+
+    monkeypatch.setattr(totals, "_unlike", spied)
     for statement in BEFALLS[what]:
         do(statement)
     alone, joined, edited = summed(target)
@@ -106,6 +112,8 @@ def test_they_say_what_the_join_says(
         what not in ("nothing", "a row is added", "a removed row is there again") and "other" not in what
     )
     assert (alone.spans != EQUAL) == changed
+    assert all((place == EVERYTHING) == (found != "in their spans") for place in places)
+    assert places or not changed
 
 
 def test_more_than_are_told_one_by_one_are_joined(

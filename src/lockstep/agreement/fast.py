@@ -14,21 +14,21 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from lockstep.agreement.branches import branch
 from lockstep.agreement.listing import Listing
 from lockstep.agreement.report import Progress, Report
 from lockstep.agreement.scope import Scope
+from lockstep.agreement.sides import Sides, spans
 from lockstep.agreement.walk import target_records
 from lockstep.engine.deriving.derive import Deriver
 from lockstep.errors import CannotSum
 from lockstep.forms import keys
 from lockstep.forms.canonical import wrap64
-from lockstep.ports import SummingSnapshot
 from lockstep.state.spans import Sums
-from lockstep.values import EVERYTHING, Key, Mark, Span, Tallies, Tally
+from lockstep.values import Key, Mark, Span, Tallies, Tally
 
 SPAN = 1_000
 """Keys in a span."""
@@ -36,11 +36,21 @@ SPAN = 1_000
 SPANS = 1_000
 """Spans at most; with more keys they are wider."""
 
+WIDE = 64
+"""Into so many, each of several spans, all is summed first: what a sum costs a system grows with the spans.
+Those that differ are summed again by their spans, which is little where they are few."""
+
+APART = 16
+"""Places with wide spans that differ which are summed one by one; more of them are summed in one."""
+
 LISTED = 50_000
 """Keys that are listed together, about: what a listing has in memory."""
 
 _PAGE = 5_000
 _STRANGERS = 1_000
+
+_Unlike = tuple[bool, bool]
+"""Whether the source, and whether the target, does not add up to the ledger."""
 
 
 def fast(scope: Scope, on_progress: Callable[[Progress], None] | None = None) -> Report:
@@ -50,34 +60,40 @@ def fast(scope: Scope, on_progress: Callable[[Progress], None] | None = None) ->
 
 class _Fast:
     def __init__(self, scope: Scope, on_progress: Callable[[Progress], None] | None) -> None:
+        root = branch(scope.mapping.root)
+        deriver = Deriver(scope.mapping, scope.reader)
         self._scope = scope
         self._mapping = scope.mapping
-        self._root = branch(scope.mapping.root)
         self._on_progress = on_progress
-        self._deriver = Deriver(scope.mapping, scope.reader)
         self._findings = scope.findings
-        self._listing = Listing(scope, self._root, self._deriver)
-        self._settler = scope.settler(self._deriver)
-        self._notes: list[str] = []
+        self._listing = Listing(scope, root, deriver)
+        self._settler = scope.settler(deriver)
+        self._cuts = [cut for cut in scope.ledger.cuts(SPAN, SPANS) if keys.readable(cut)]
+        self._each = -(-(len(self._cuts) + 1) // WIDE)  # spans in a wide one
+        self._sides = Sides(scope, root, self._listing, self._cuts)
 
     def run(self) -> Report:
         started = time.time()
-        cuts = [cut for cut in self._scope.ledger.cuts(SPAN, SPANS) if keys.readable(cut)]
-        self._progress("sums", 0, len(cuts) + 1)
+        wide = self._cuts[self._each - 1 :: self._each]
+        self._progress("sums", 0, len(self._cuts) + 1)
         with ThreadPoolExecutor(2, thread_name_prefix="lockstep-sums") as pool:
-            sources, targets = pool.submit(self._source, cuts), pool.submit(self._target, cuts)
-            ledger = self._scope.ledger.sums(list(_spans(cuts)))
+            sources, targets = pool.submit(self._sides.source, wide), pool.submit(self._sides.target, wide)
+            ledger = self._scope.ledger.sums(list(spans(self._cuts)))
             source, target = sources.result(), targets.result()
-        unlike = [_unlike(*three) for three in zip(ledger, source, target.spans, strict=True)]
+        together = [_together(ledger[n : n + self._each]) for n in range(0, len(ledger), self._each)]
+        unlike = [_unlike(*three) for three in zip(together, source, target.spans, strict=True)]
         edited = {n for n, tally in enumerate(target.spans) if tally.edited}
-        few = sum(ledger[n].rows for n in edited) <= LISTED
-        if few or (target.edited is None and _edits(target) > LISTED):
-            unlike = [(one, other or n in edited) for n, (one, other) in enumerate(unlike)]
-        edited -= self._list(cuts, ledger, unlike)
-        if edited:  # in more spans than are worth listing
-            self._edited(cuts, edited, target.edited)
+        if target.edited is None and edited:
+            few = sum(together[n].rows for n in edited) <= LISTED
+            if few or sum(tally.edited for tally in target.spans) > LISTED:
+                unlike = [(one, other or n in edited) for n, (one, other) in enumerate(unlike)]
+                edited = set()
+        narrow = self._narrowed(ledger, unlike)
+        listed = self._list(ledger, narrow)
+        differing = set(narrow)
+        if edited:
+            differing |= self._edited(listed, target.edited)
         strangers = self._strangers() if target.others != 0 else 0
-        differing = {n for n, sides in enumerate(unlike) if any(sides)} | edited
         records = sum(tally.records for tally in target.spans)
         return self._findings.report(
             self._mapping.name,
@@ -88,68 +104,68 @@ class _Fast:
             records,
             spans=len(ledger),
             differing=len(differing),
-            notes=tuple(sorted(self._notes)),
+            notes=tuple(sorted((*self._sides.notes, *_unproved(target)))),
         )
 
     # Spans that differ
 
-    def _list(
-        self, cuts: Sequence[Key], ledger: Sequence[Sums], unlike: Sequence[tuple[bool, bool]]
-    ) -> set[int]:
+    def _narrowed(self, ledger: Sequence[Sums], unlike: Sequence[_Unlike]) -> dict[int, _Unlike]:
+        """Those of all spans that differ, of the wide ones that do."""
+        if self._each == 1:
+            return {n: sides for n, sides in enumerate(unlike) if any(sides)}
+        found: dict[int, _Unlike] = {}
+        for first, last in _places([n for n, sides in enumerate(unlike) if any(sides)]):
+            low, high = first * self._each, min((last + 1) * self._each, len(ledger))
+            by_source, by_target = (any(one[side] for one in unlike[first : last + 1]) for side in (0, 1))
+            found |= self._summed(ledger, low, high, by_source=by_source, by_target=by_target)
+        return found
+
+    def _summed(
+        self, ledger: Sequence[Sums], low: int, high: int, *, by_source: bool, by_target: bool
+    ) -> dict[int, _Unlike]:
+        """Which of the spans from `low` to before `high` differ, of the sides that do."""
+        bounds = [None, *self._cuts, None]
+        within, cuts = Span(bounds[low], bounds[high]), self._cuts[low : high - 1]
+        known = ledger[low:high]
+        wrong, amiss = [False] * len(known), [False] * len(known)
+        if by_source:
+            tallies = self._sides.source(cuts, within)
+            wrong = [_source_unlike(*two) for two in zip(known, tallies, strict=True)]
+        if by_target:
+            try:
+                tallies = self._sides.target(cuts, within).spans
+                amiss = [
+                    _target_unlike(*two) or two[1].edited > 0 for two in zip(known, tallies, strict=True)
+                ]
+            except CannotSum:
+                amiss = [True] * len(known)
+        return {low + n: two for n, two in enumerate(zip(wrong, amiss, strict=True)) if any(two)}
+
+    def _list(self, ledger: Sequence[Sums], unlike: Mapping[int, _Unlike]) -> set[int]:
         """Settles them; returns those whose records were listed."""
-        spans, listed = list(_spans(cuts)), set[int]()
-        differing = [n for n, sides in enumerate(unlike) if any(sides)]
-        for done, some in enumerate(_gathered(differing, ledger)):
+        bounds, listed = [None, *self._cuts, None], set[int]()
+        for done, some in enumerate(_gathered(sorted(unlike), ledger)):
             by_source, by_target = (any(unlike[n][side] for n in some) for side in (0, 1))
-            span = Span(spans[some[0]].after, spans[some[-1]].upto)
+            span = Span(bounds[some[0]], bounds[some[-1] + 1])
             known = sum(ledger[n].rows for n in some)
             self._settler.settle(
                 self._listing.suspects(span, known, by_source=by_source, by_target=by_target)
             )
             if by_target:
                 listed |= set(some)
-            self._progress("spans", done, len(differing))
+            self._progress("spans", done, len(unlike))
         return listed
 
-    def _edited(self, cuts: Sequence[Key], spans: Collection[int], named: Sequence[Mark] | None) -> None:
-        """Settles what the target says was edited in these spans; it is asked where it was not `named`."""
+    def _edited(self, listed: Collection[int], named: Sequence[Mark] | None) -> set[int]:
+        """Settles what the target says was edited, beside what was listed; it is asked where it was not
+        `named`. Returns the spans it is in."""
         suspects: dict[Key, set[Key]] = {}
         marks = self._scope.door.edited(self._mapping.name, LISTED) if named is None else named
         for mark in marks:
-            if bisect_left(cuts, mark.meta.key) in spans:
+            if bisect_left(self._cuts, mark.meta.key) not in listed:
                 suspects.setdefault(mark.meta.key, set()).add(mark.key)
-        self._settler.settle_edited(suspects)
-
-    # Sums, or where a system has none, what is read
-
-    def _source(self, cuts: Sequence[Key]) -> list[Tally]:
-        with self._scope.reader.snapshot() as snapshot:
-            if isinstance(snapshot, SummingSnapshot):
-                try:
-                    return snapshot.sums(self._root, cuts)
-                except CannotSum as error:
-                    self._notes.append(f"the source was read: {error}")
-            else:
-                self._notes.append("the source was read: it does not sum by itself")
-        return _tallied(self._listing.numbers_read(EVERYTHING), cuts)
-
-    def _target(self, cuts: Sequence[Key]) -> Tallies:
-        try:
-            found = self._scope.door.sums(self._mapping.name, cuts)
-            if unproved := sum(tally.unproved for tally in found.spans):
-                self._notes.append(
-                    f"{unproved} records of the target carry no hash of what they hold, as they were written "
-                    "by an earlier version, or their columns have changed since: whether they were edited is "
-                    "seen by the deep check only, until they are written again"
-                )
-            return found
-        except CannotSum as error:
-            self._notes.append(f"the target was read: {error}")
-        marks = (
-            [(mark.meta.key, mark.meta.fingerprint) for mark in page]
-            for page in self._listing.marks(EVERYTHING)
-        )
-        return Tallies(_tallied(marks, cuts))
+        self._settler.settle(suspects)
+        return {bisect_left(self._cuts, key) for key in suspects}
 
     def _strangers(self) -> int:
         """Records that no mapping of this target wrote: how many there are."""
@@ -177,21 +193,49 @@ class _Fast:
             self._on_progress(Progress(stage, done, total))
 
 
-def _spans(cuts: Sequence[Key]) -> Iterator[Span]:
-    """The spans between cuts, the first and the last open."""
-    for after, upto in zip([None, *cuts], [*cuts, None], strict=True):
-        yield Span(after, upto)
+def _together(some: Sequence[Sums]) -> Sums:
+    """What neighbouring spans add up to."""
+    counts = [one.records for one in some if one.records is not None]
+    return Sums(
+        sum(one.rows for one in some),
+        wrap64(sum(one.numbers for one in some)),
+        sum(counts) if len(counts) == len(some) else None,
+        wrap64(sum(one.sent for one in some)),
+        sum(one.unknown for one in some),
+    )
 
 
-def _edits(target: Tallies) -> int:
-    return sum(tally.edited for tally in target.spans)
+def _unlike(ledger: Sums, source: Tally, target: Tally) -> _Unlike:
+    return _source_unlike(ledger, source), _target_unlike(ledger, target)
 
 
-def _unlike(ledger: Sums, source: Tally, target: Tally) -> tuple[bool, bool]:
-    """Whether the source, and whether the target, does not add up to the ledger."""
-    by_source = (ledger.rows, ledger.numbers) != (source.records, source.total) or ledger.unknown > 0
-    by_target = ledger.sent != target.total or ledger.records not in (None, target.records)
-    return by_source, by_target
+def _source_unlike(ledger: Sums, source: Tally) -> bool:
+    return (ledger.rows, ledger.numbers) != (source.records, source.total) or ledger.unknown > 0
+
+
+def _target_unlike(ledger: Sums, target: Tally) -> bool:
+    return ledger.sent != target.total or ledger.records not in (None, target.records)
+
+
+def _unproved(target: Tallies) -> list[str]:
+    if not (unproved := sum(tally.unproved for tally in target.spans)):
+        return []
+    return [
+        f"{unproved} records of the target carry no hash of what they hold, as they were written "
+        "by an earlier version, or their columns have changed since: whether they were edited is "
+        "seen by the deep check only, until they are written again"
+    ]
+
+
+def _places(differing: Sequence[int]) -> list[tuple[int, int]]:
+    """The first and the last of neighbours; of all in one where there are many."""
+    found: list[tuple[int, int]] = []
+    for n in differing:
+        if found and n == found[-1][1] + 1:
+            found[-1] = (found[-1][0], n)
+        else:
+            found.append((n, n))
+    return found if len(found) <= APART else [(differing[0], differing[-1])]
 
 
 def _gathered(differing: Sequence[int], ledger: Sequence[Sums]) -> Iterator[list[int]]:
@@ -205,13 +249,3 @@ def _gathered(differing: Sequence[int], ledger: Sequence[Sums]) -> Iterator[list
         some.append(n)
     if some:
         yield some
-
-
-def _tallied(pages: Iterable[Sequence[tuple[Key, int]]], cuts: Sequence[Key]) -> list[Tally]:
-    counts, totals = [0] * (len(cuts) + 1), [0] * (len(cuts) + 1)
-    for page in pages:
-        for key, number in page:
-            at = bisect_left(cuts, key)
-            counts[at] += 1
-            totals[at] += number
-    return [Tally(count, wrap64(total)) for count, total in zip(counts, totals, strict=True)]

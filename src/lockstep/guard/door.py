@@ -29,6 +29,7 @@ from lockstep.ports import (
 )
 from lockstep.ports.steps import PreviewingWriter, SteppingWriter, Steps
 from lockstep.values import (
+    EVERYTHING,
     Change,
     Contents,
     Estimate,
@@ -111,9 +112,9 @@ class Door:
             return self._writer.listed(after, limit)
         return [Listed(held.key, held.meta) for held in self._writer.scan(after, limit)]
 
-    def sums(self, mapping: str, cuts: Sequence[Key]) -> Tallies:
+    def sums(self, mapping: str, cuts: Sequence[Key], within: Span = EVERYTHING) -> Tallies:
         """See `SummingWriter`; so with the three below. Raises CannotSum."""
-        return self._summing().sums(mapping, cuts)
+        return self._summing().sums(mapping, cuts, within)
 
     def marks(self, mapping: str, span: Span) -> Iterator[list[Mark]]:
         return self._summing().marks(mapping, span)

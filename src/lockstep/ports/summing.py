@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from lockstep.values import Branch, Key, Mark, Span, Table, Tallies, Tally
+from lockstep.values import EVERYTHING, Branch, Key, Mark, Span, Table, Tallies, Tally
 
 
 @runtime_checkable
@@ -17,11 +17,12 @@ class SummingSnapshot(Protocol):
     derived. Raises CannotSum, with the reason, where it can't for this shape or these keys.
     """
 
-    def sums(self, root: Branch, cuts: Sequence[Key]) -> list[Tally]:
+    def sums(self, root: Branch, cuts: Sequence[Key], within: Span = EVERYTHING) -> list[Tally]:
         """How many roots each of `len(cuts) + 1` spans holds, and the sum of their numbers.
 
-        `cuts` ascend; span n holds the keys k with cuts[n - 1] < k <= cuts[n], the first and the last are
-        open. The tables are read once, however many spans there are.
+        `cuts` ascend, inside of `within`; span n holds the keys k with cuts[n - 1] < k <= cuts[n], the first
+        and the last end where `within` does. The tables are read once, however many spans there are, and by
+        an index where that is a small part of them.
         """
         ...
 
@@ -65,9 +66,10 @@ class SummingWriter(Protocol):
     Where the target can tell that a record is *edited*, not as it was written, it is counted as that, and
     listed with the complement of its fingerprint, ~fingerprint."""
 
-    def sums(self, mapping: str, cuts: Sequence[Key]) -> Tallies:
+    def sums(self, mapping: str, cuts: Sequence[Key], within: Span = EVERYTHING) -> Tallies:
         """Of a mapping's records: how many there are, and the sum of their stored fingerprints, for each of
-        `len(cuts) + 1` spans of *source* keys. Spans are as in `SummingSnapshot.sums`."""
+        `len(cuts) + 1` spans of *source* keys. Spans are as in `SummingSnapshot.sums`. A target that finds a
+        part of its records by nothing but reading all may refuse to sum `within` less than everything."""
         ...
 
     def marks(self, mapping: str, span: Span) -> Iterator[list[Mark]]:

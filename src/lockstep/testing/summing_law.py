@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from lockstep.errors import CannotSum
 from lockstep.forms import keys
 from lockstep.forms.canonical import wrap64
 from lockstep.ports import SummingWriter, Target, Writer
@@ -56,6 +58,14 @@ class SummingLaw(WriterHooks):
             ]
             for span, wanted in list(zip(spans(some), inside, strict=True))[:3]:
                 assert by_key(marks(writer, "law", span)) == by_key(wanted)
+                if some == outside:
+                    continue  # no keys
+                within = sorted({mark.meta.key for mark in wanted})[:1]
+                parts = [[m for m in wanted if (m.meta.key in within) == first] for first in (True, False)]
+                with suppress(CannotSum):  # of a part
+                    assert assert_summing(writer).sums("law", within, span).spans == [
+                        tally(m.meta.fingerprint for m in one) for one in parts[: len(within) + 1]
+                    ]
 
     def _said(self, target: Target, mapping: str = "law", more: int = 0) -> list[Change]:
         """Changes whose metadata varies as it may."""

@@ -41,9 +41,9 @@ class Summing:
         self._scanner = scanner
         self._header = {"index": index, **dict([client.flavour.copies.split("=")])}
 
-    def sums(self, mapping: str, cuts: Sequence[Key]) -> Tallies:
+    def sums(self, mapping: str, cuts: Sequence[Key], within: Span) -> Tallies:
         self._scanner.refresh()
-        spans = [Span(*pair) for pair in zip([None, *cuts], [*cuts, None], strict=True)]
+        spans = [Span(*pair) for pair in zip([within.after, *cuts], [*cuts, within.upto], strict=True)]
         found: list[Tally] = []
         for start in range(0, len(spans), _TOGETHER):
             requests: list[Any] = []

@@ -18,6 +18,7 @@ from lockstep.systems.opensearch.scan import Scanner
 from lockstep.systems.opensearch.standing import Standing, standing
 from lockstep.systems.opensearch.summing import Summing
 from lockstep.values import (
+    EVERYTHING,
     Change,
     Contents,
     Estimate,
@@ -251,8 +252,8 @@ class IndexWriter:
     def scan(self, after: Key | None, limit: int) -> list[Held]:
         return self._scanner.page(after, limit)
 
-    def sums(self, mapping: str, cuts: Sequence[Key]) -> Tallies:
-        return self._summing.sums(mapping, cuts)
+    def sums(self, mapping: str, cuts: Sequence[Key], within: Span = EVERYTHING) -> Tallies:
+        return self._summing.sums(mapping, cuts, within)
 
     def marks(self, mapping: str, span: Span) -> Iterator[list[Mark]]:
         return self._summing.marks(mapping, span)

@@ -4,8 +4,8 @@ The companion has the hash that each row had when it was written, made of its ke
 when the hashes of all rows, made again, add up to those in the companion, every row is there, as it was, and
 no other: then the companion alone says what there is. A join by the bytes of keys takes several times longer.
 
-When they do not, rows of the companion are found that are edited or gone: among those of the spans that do
-not add up, or where that would be many, those whose hash no row has. What else the table holds are strangers.
+When they do not, rows of the companion are found that are edited or gone: those whose hash no row has, of
+the spans that do not add up, or where these are many, of all. What else the table holds are strangers.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from lockstep.systems.sql.items import key_cells
 from lockstep.systems.sql.proof import Hash, has_proof, hashed
 from lockstep.systems.sql.rows import Rows
 from lockstep.systems.sql.summing import ONCE, added, branched, halves, span_of, there
-from lockstep.values import Fingerprint, Key, Mark, Meta, Tallies, Tally, Version
+from lockstep.values import EVERYTHING, Fingerprint, Key, Mark, Meta, Span, Tallies, Tally, Version
 
 NAMED = 50_000
 """Rows that are told one by one; with more, the tables are joined."""
 
-LOOKED_AT = 20_000
-"""Rows of spans that are looked at one by one, to find those that differ."""
+APART = 8
+"""Spans that are looked at one after another, to find what differs in them; with more, all is looked at."""
 
 
 def sums(
@@ -44,28 +44,36 @@ def sums(
     own: Companion,
     mapping: str,
     cuts: Sequence[Key],
+    within: Span,
 ) -> Tallies | None:
     """See `SummingWriter`. None where this cannot be told without a join."""
     made = _only_hash(connection, dialect, rows, own)
     if made is None:
         return None
-    written = _written(connection, own, mapping, cuts, made)
+    written = _written(connection, own, mapping, cuts, within, made)
     if written is None:
         return None
-    found, narrow = _found(connection, rows, made, cuts if written.alike else ())
-    count = sum(span.records for span in found)
+    found, narrow = _found(connection, rows, made, cuts, within) if written.alike else (None, False)
+    if within != EVERYTHING and not narrow:
+        return None
+    if found is None:
+        found, _ = _found(connection, rows, made, (), EVERYTHING)
     wanted = written.held if narrow else [_total(written.held)]
     differing = [n for n, (one, other) in enumerate(zip(found, wanted, strict=True)) if one != other]
-    if not differing:
-        return Tallies(written.spans, count - sum(tally.records for tally in written.spans), ())
-    if narrow and sum(written.spans[n].records for n in differing) <= LOOKED_AT:
-        suspects = _within(connection, own, cuts, differing)
-    else:
-        suspects = _unlike(connection, own, rows, made)
-    if len(suspects) > NAMED:
-        return None
-    present = _present(connection, dialect, rows, suspects)
-    return _without(written.spans, count, suspects, present, mapping, cuts)
+    spans = written.spans
+    marks: tuple[Mark, ...] = ()
+    if differing:
+        apart = narrow and len(differing) <= APART
+        bounds = [within.after, *cuts, within.upto]
+        places = [Span(bounds[n], bounds[n + 1]) for n in differing] if apart else [within]
+        suspects: dict[Key, _Suspect] = {}
+        for place in places:
+            suspects |= _unlike(connection, own, rows, made, place)
+        if len(suspects) > NAMED:
+            return None
+        spans, marks = _without(spans, suspects, _present(connection, dialect, rows, suspects), mapping, cuts)
+    others = sum(one.records for one in found) - sum(one.records for one in spans)
+    return Tallies(spans, others if within == EVERYTHING else None, marks)
 
 
 class _Written(NamedTuple):
@@ -105,7 +113,7 @@ def _only_hash(connection: sa.Connection, dialect: Dialect, rows: Rows, own: Com
 
 
 def _written(
-    connection: sa.Connection, own: Companion, mapping: str, cuts: Sequence[Key], made: Hash
+    connection: sa.Connection, own: Companion, mapping: str, cuts: Sequence[Key], within: Span, made: Hash
 ) -> _Written | None:
     """None where some record was hashed in another way."""
     known = own.rows
@@ -121,7 +129,7 @@ def _written(
             other.label("other"),
             elsewhere.label("elsewhere"),
         )
-        .where(known.c.buried.is_(None))
+        .where(known.c.buried.is_(None), *_between(known.c.source, within))
         .offset(ONCE)
         .subquery()
     )
@@ -144,24 +152,28 @@ def _written(
 
 
 def _found(
-    connection: sa.Connection, rows: Rows, made: Hash, cuts: Sequence[Key]
+    connection: sa.Connection, rows: Rows, made: Hash, cuts: Sequence[Key], within: Span
 ) -> tuple[list[Tally], bool]:
     """How many rows the table has and what their hashes add up to, span after span; or of all, and False."""
     try:
         upto = [rows.upto(key_cells(rows, cut)) for cut in cuts]
+        inside = _inside(rows, within)
     except DataError:  # a key that the table does not hold as it is
-        upto = []
-    if upto:
+        upto, inside = [], []
+    if upto or inside:
         # The ledger has keys of the source that the table's key cannot be: of a domain, or in its encoding.
         with suppress(sa.exc.DataError, sa.exc.IntegrityError), connection.begin_nested():
-            return _added_up(connection, rows, made, upto), True
-    return _added_up(connection, rows, made, ()), False
+            return _added_up(connection, rows, made, upto, inside), True
+    return _added_up(connection, rows, made, (), ()), False
+
+
+_Conditions = Sequence[sa.ColumnElement[bool]]
 
 
 def _added_up(
-    connection: sa.Connection, rows: Rows, made: Hash, upto: Sequence[sa.ColumnElement[bool]]
+    connection: sa.Connection, rows: Rows, made: Hash, upto: _Conditions, inside: _Conditions
 ) -> list[Tally]:
-    hashes = _hashes(rows, made, branched(upto))
+    hashes = _hashes(rows, made, branched(upto), inside)
     query = sa.select(hashes.c.span, sa.func.count(), *halves(hashes.c.made)).group_by(hashes.c.span)
     found = [Tally(0, 0)] * (len(upto) + 1)
     for at, count, high, low in connection.execute(query):
@@ -169,37 +181,35 @@ def _added_up(
     return found
 
 
-def _hashes(rows: Rows, made: Hash, span: sa.ColumnElement[int]) -> sa.Subquery:
-    """What every row of the user's table is hashed to."""
+def _hashes(rows: Rows, made: Hash, span: sa.ColumnElement[int], inside: _Conditions) -> sa.Subquery:
+    """What rows of the user's table are hashed to."""
     there = [rows.table.c[name].is_not(None) for name in rows.key]
     number: sa.ColumnElement[int] = sa.literal_column(made.sql, sa.BigInteger)
-    each = sa.select(number.label("made"), span.label("span")).select_from(rows.table).where(*there)
-    return each.offset(ONCE).subquery()
+    each = sa.select(number.label("made"), span.label("span")).select_from(rows.table)
+    return each.where(*there, *inside).offset(ONCE).subquery()
 
 
-def _within(
-    connection: sa.Connection, own: Companion, cuts: Sequence[Key], spans: Sequence[int]
+def _inside(rows: Rows, span: Span) -> list[sa.ColumnElement[bool]]:
+    """Whether a row's key is in a span. Raises DataError for a bound that is no key of the table."""
+    after = [] if span.after is None else [~rows.upto(key_cells(rows, span.after))]
+    return after + ([] if span.upto is None else [rows.upto(key_cells(rows, span.upto))])
+
+
+def _between(key: sa.ColumnElement[Any], span: Span) -> list[sa.ColumnElement[bool]]:
+    """Whether a key of the companion is in a span."""
+    after = [] if span.after is None else [key > bytes(span.after)]
+    return after + ([] if span.upto is None else [key <= bytes(span.upto)])
+
+
+def _unlike(
+    connection: sa.Connection, own: Companion, rows: Rows, made: Hash, place: Span
 ) -> dict[Key, _Suspect]:
-    """All of some spans, by target key, which is the source's too."""
-    known, bounds = own.rows, [None, *cuts, None]
-    found: dict[Key, _Suspect] = {}
-    for n in spans:
-        where: list[sa.ColumnElement[bool]] = [known.c.buried.is_(None)]
-        after, upto = bounds[n], bounds[n + 1]
-        where += [known.c.key > bytes(after)] if after is not None else []
-        where += [known.c.key <= bytes(upto)] if upto is not None else []
-        query = sa.select(*(known.c[name] for name in _SUSPECT)).where(*where)
-        found |= _suspects(connection.execute(query))
-    return found
-
-
-def _unlike(connection: sa.Connection, own: Companion, rows: Rows, made: Hash) -> dict[Key, _Suspect]:
     """Whose hash no row has, by target key, of all mappings; one more than `NAMED` at most."""
-    known, hashes = own.rows, _hashes(rows, made, sa.literal_column("0"))
+    known, hashes = own.rows, _hashes(rows, made, sa.literal_column("0"), _inside(rows, place))
     query = (
         sa.select(*(known.c[name] for name in _SUSPECT))
         .select_from(known.outerjoin(hashes, hashes.c.made == known.c.held))
-        .where(known.c.buried.is_(None), hashes.c.made.is_(None))
+        .where(known.c.buried.is_(None), hashes.c.made.is_(None), *_between(known.c.key, place))
         .limit(NAMED + 1)
     )
     return dict(_suspects(connection.execute(query)))
@@ -223,13 +233,12 @@ def _present(
 
 def _without(
     written: Sequence[Tally],
-    count: int,
     suspects: Mapping[Key, _Suspect],
     present: Mapping[Key, bool],
     mapping: str,
     cuts: Sequence[Key],
-) -> Tallies:
-    """What was written, without what is gone. `count`: of rows in the table."""
+) -> tuple[list[Tally], tuple[Mark, ...]]:
+    """What was written, without what is gone; and what the edited rows say."""
     spans = list(written)
     edited: list[Mark] = []
     for key, one in suspects.items():
@@ -243,7 +252,7 @@ def _without(
         else:
             total = wrap64(tally.total - one.meta.fingerprint)
             spans[at] = replace(tally, records=tally.records - 1, total=total)
-    return Tallies(spans, count - sum(tally.records for tally in spans), tuple(edited))
+    return spans, tuple(edited)
 
 
 def _total(spans: Sequence[Tally]) -> Tally:

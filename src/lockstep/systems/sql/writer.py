@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from lockstep.errors import DataError, TargetReplaced, Unreachable
+from lockstep.errors import CannotSum, DataError, TargetReplaced, Unreachable
 from lockstep.ports import Features
 from lockstep.systems.sql import grouping, proof, standing, summing, totals
 from lockstep.systems.sql.batch import apply, read_companion, record_of
@@ -25,7 +25,19 @@ from lockstep.systems.sql.foreign import ForeignTable
 from lockstep.systems.sql.items import Item, item_of, key_cells
 from lockstep.systems.sql.moment import Moment
 from lockstep.systems.sql.rows import Cells, Rows
-from lockstep.values import Change, Contents, Held, Identity, Key, Mark, Outcome, Span, Status, Tallies
+from lockstep.values import (
+    EVERYTHING,
+    Change,
+    Contents,
+    Held,
+    Identity,
+    Key,
+    Mark,
+    Outcome,
+    Span,
+    Status,
+    Tallies,
+)
 
 _Placed = list[tuple[int, Outcome]]
 _Attempt = Callable[[Sequence[tuple[int, Change]]], _Placed]
@@ -203,10 +215,12 @@ class SQLWriter:
             out.append(Held(key, record_of(rows, mine, [cells[place[name]] for name in mine]), old.meta))
         return out
 
-    def sums(self, mapping: str, cuts: Sequence[Key]) -> Tallies:
+    def sums(self, mapping: str, cuts: Sequence[Key], within: Span = EVERYTHING) -> Tallies:
         with self._moment() as connection:
             rows = self._rows(connection)
-            found = totals.sums(connection, self._dialect, rows, self._own, mapping, cuts)
+            found = totals.sums(connection, self._dialect, rows, self._own, mapping, cuts, within)
+            if found is None and within != EVERYTHING:
+                raise CannotSum("the records of some source keys are found by reading all records")
             if found is None:
                 found = summing.sums(connection, self._dialect, rows, self._own, mapping, cuts)
             return found

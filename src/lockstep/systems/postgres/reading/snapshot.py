@@ -22,7 +22,7 @@ from lockstep.systems.postgres.faults import mapped
 from lockstep.systems.postgres.reading import grouping, lookup, summing, walk
 from lockstep.systems.postgres.reading.values import decoded, slowly
 from lockstep.systems.postgres.tables import TableInfo
-from lockstep.values import Branch, Fetch, Key, Span, Table, Tally
+from lockstep.values import EVERYTHING, Branch, Fetch, Key, Span, Table, Tally
 
 CHUNK = 5_000
 _LIMIT = f" LIMIT {MOST_ROWS + 1}"
@@ -92,11 +92,11 @@ class PostgresSnapshot:
 
         return walk.page(query, way, span, limit)
 
-    def sums(self, root: Branch, cuts: Sequence[Key]) -> list[Tally]:
+    def sums(self, root: Branch, cuts: Sequence[Key], within: Span = EVERYTHING) -> list[Tally]:
         infos = self._infos(root)
         found: list[Row] = []
         with _summed(root), self._connection.cursor(binary=True) as cursor:
-            for text in summing.sums_sql(infos, self._references(infos), root, cuts):
+            for text in summing.sums_sql(infos, self._references(infos), root, cuts, within):
                 cursor.execute(text.encode())
                 found += cursor.fetchall()
         return summing.tallied(found, len(cuts) + 1)

@@ -69,7 +69,7 @@ class _Run:
     key: tuple[str, ...]
 
 
-def sums_sql(infos: Infos, named: References, root: Branch, cuts: Sequence[Key]) -> list[str]:
+def sums_sql(infos: Infos, named: References, root: Branch, cuts: Sequence[Key], within: Span) -> list[str]:
     """Statements for (span, roots, sum of numbers), spans without rows left out. What all say adds up."""
     made = []
     for run in _runs(infos, named, root):
@@ -77,7 +77,8 @@ def sums_sql(infos: Infos, named: References, root: Branch, cuts: Sequence[Key])
         span = _span_of(key, [_bound(key, cut) for cut in cuts], 0, len(cuts))
         count = "count(*)" if run.parts[0].branch is root and run.parts[0].counts else "0::int8"
         total = " + ".join(f"sum({one})" for one in _mixed(run))
-        made.append(f"SELECT b, {count}, {total} FROM {_from(infos, run, f'{span} AS b')} GROUP BY b")
+        rows = _from(infos, run, f"{span} AS b", _inside(infos, run, within))
+        made.append(f"SELECT b, {count}, {total} FROM {rows} GROUP BY b")
     return made
 
 
