@@ -103,7 +103,7 @@ def test_a_check_that_is_cancelled_says_how_far_it_came_and_proves_nothing(tmp_p
     report = ls.verify(pipeline, "copied", method="deep", on_progress=advance, stop=stop)
     assert (report.cancelled, report.agreement, report.counts) == (True, False, {"missing": 1})
     assert report.notes == (
-        "cancelled (source: 1,000 of 2,500)",
+        "cancelled (source: 2,000 of 2,500)",
         "it goes on there by `lockstep verify copied --deep --resume`",
     )
     assert next(one.verdict for one in ls.reports(tmp_path / "state", "copied")) == "cancelled; 1 missing"

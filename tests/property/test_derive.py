@@ -55,6 +55,23 @@ def test_shapes_and_sums(shape: type[Any], data: dict[str, list[Row]], dice: ran
             assert one.sum == total
 
 
+@settings(deadline=None)
+@given(st.sampled_from(SHAPES), DATA)
+def test_without_sums_the_same_is_shown_and_no_row_is_hashed(
+    shape: type[Any], data: dict[str, list[Row]]
+) -> None:
+    source = copied(data)
+    wanted = sorted(meaning(shape, data))
+    summed = Deriver(mapping_of(shape, source), source).derive(wanted, 0.0)
+    source.hashed = 0
+    derived = Deriver(mapping_of(shape, source), source, summed=False).derive(wanted, 0.0)
+    assert source.hashed == 0
+    assert {key: (one.root, one.desired, str(one.error)) for key, one in derived.items()} == {
+        key: (one.root, one.desired, str(one.error)) for key, one in summed.items()
+    }
+    assert not any(one.sum for one in derived.values())
+
+
 def _some(table: Table, number: int) -> list[Any]:
     return [number if name != "country" else "a" for name in table.key]
 

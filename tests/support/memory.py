@@ -56,6 +56,7 @@ class MemorySnapshot:
                     raise DataError("a value that cannot be read", "Mend it.")
                 own = tuple(row[name] for name in fetch.columns)
                 hashes = tuple(row_hash([row[name] for name in group]) for group in fetch.hashes)
+                self._source.hashed += len(hashes)
                 found.append(own + hashes)
         return self._source.shuffle(found)
 
@@ -98,6 +99,7 @@ class MemorySource:
         self.ordered = True
         self.invisible: set[str] = set()
         self.snapshots = 0
+        self.hashed = 0
         self.on_snapshot: Callable[[], None] = lambda: None
         self.shuffle: Callable[[list[tuple[Any, ...]]], list[tuple[Any, ...]]] = lambda rows: rows[::-1]
 

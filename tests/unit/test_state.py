@@ -231,6 +231,24 @@ def test_of_many_keys_those_that_are_known(store: Store, known: list[int]) -> No
     assert store.ledger.rows(1, []) == {}
 
 
+@pytest.mark.parametrize("step", [1, 4, 40])
+def test_keys_that_lie_beside_each_other_and_far_apart(store: Store, step: int) -> None:
+    """Few keys between those that are asked for, or many: only what was asked for is answered."""
+    long = (Owned(K("t"), Fingerprint(5)), Owned(K("u"), None, Fingerprint(6), True))
+    rows = {
+        K(number): Row(
+            K(number), number, -number, long if number % 7 else None, 2, Version(3), not number % 5
+        )
+        for number in range(40_000, 0, -13)
+    }
+    store.ledger.settle(1, 1, settlement(1, rows=list(rows.values())))
+    store.ledger.settle(1, 1, settlement(2, rows=[Row(K(number)) for number in range(2_000)]))
+    asked = [key for at, key in enumerate(rows) if at % step == 0 or (step < 10 and at % step != 1)]
+    asked += [K(number) for number in range(700)]
+
+    assert store.ledger.rows(1, asked) == {key: rows[key] for key in asked if key in rows}
+
+
 def test_what_a_replaced_generation_left_is_forgotten(store: Store) -> None:
     epoch = store.draw_epoch()
     rows = [Row(K(number), 1) for number in range(6_000)]

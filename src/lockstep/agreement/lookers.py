@@ -34,7 +34,8 @@ class Threads:
     each system: what one thread may have of a target, the settler has in that thread too."""
 
     def __init__(self, scope: Scope, cuts: Sequence[Key]) -> None:
-        self._deriver = Deriver(scope.mapping, scope.reader)  # not the settler's: it is for another thread
+        # Not the settler's: it is for another thread, and no sums are looked at.
+        self._deriver = Deriver(scope.mapping, scope.reader, summed=False)
         self._comparison = Comparison(scope.mapping, scope.door, scope.rows, cuts)
 
     def over(self, pages: Iterator[Page], settler: Settler) -> Generator[Look]:

@@ -91,7 +91,7 @@ def _look(asked: IO[bytes], answers: IO[bytes], log: _Log) -> None:
             with reader.snapshot() as snapshot:  # else the first page would find that there is none
                 snapshot.keys(mapping.root.table, EVERYTHING, 1)
             send(answers, Ready(log.taken()))
-            deriver = Deriver(mapping, reader)
+            deriver = Deriver(mapping, reader, summed=False)
             comparison = Comparison(
                 mapping, door, lambda keys: store.ledger.rows(task.consumer, keys), task.cuts
             )

@@ -8,12 +8,13 @@ from operator import attrgetter
 
 import sqlalchemy as sa
 
-from lockstep.database import among, picked, upsert, upsert_rows
+from lockstep.database import among, upsert, upsert_rows
 from lockstep.state import counted, schema
 from lockstep.state.books import Books, Unfenced
 from lockstep.state.counted import FREE, Reserved, Window
 from lockstep.state.inherit import covered_by
 from lockstep.state.intents import noted, touched, void
+from lockstep.state.lookup import rows_of
 from lockstep.state.places import evenly
 from lockstep.state.positions import position_rows
 from lockstep.state.rows import (
@@ -42,10 +43,6 @@ _PAGE = 5_000
 Reserve = Callable[[Window], Reserved]
 """Judges a batch by what was counted lately, within the transaction of its intent: what it counts as."""
 
-_MANY = 500
-"""Keys for which it is worth to ask first whether any between the least and the greatest is known: in a first
-load none is."""
-
 _RUN = 5
 """Rows after each place of a sample."""
 
@@ -58,17 +55,8 @@ class Ledger:
 
     def rows(self, consumer: int, keys: Sequence[Key]) -> dict[Key, Row]:
         """What the ledger says of these keys; a key it does not know is not in the answer."""
-        found: dict[Key, Row] = {}
-        columns = ", ".join(COLUMNS)
         with self._database.reading() as connection:
-            if len(keys) >= _MANY and not _any_within(connection, consumer, min(keys), max(keys)):
-                return {}
-            for some, given in picked(connection, "key", keys):
-                statement = f"SELECT {columns} FROM ledger WHERE {some} AND consumer = {consumer:d}"
-                for values in connection.exec_driver_sql(statement, given):
-                    row = from_columns(values)
-                    found[row.key] = row
-        return found
+            return rows_of(connection, consumer, keys)
 
     def keys(self, consumer: int, after: Key | None, upto: Key | None, limit: int) -> list[Key]:
         """The keys it knows with after < key <= upto, in order."""
@@ -288,10 +276,3 @@ class Ledger:
                         .values(due=now + 600)  # should the hint be lost, it comes again
                     )
         return keys
-
-
-def _any_within(connection: sa.Connection, consumer: int, least: Key, greatest: Key) -> bool:
-    """Whether the ledger knows a key from one to another, both included."""
-    key = schema.ledger.c.key
-    within = (schema.ledger.c.consumer == consumer) & key.between(least, greatest)
-    return connection.execute(sa.select(sa.true()).where(within).limit(1)).first() is not None

@@ -34,12 +34,13 @@ class Derived(Struct):
 
 
 class Deriver:
-    """Derives for one mapping. Compiled once from its shape."""
+    """Derives for one mapping. Compiled once from its shape. Not `summed`: for who compares records alone;
+    the source then hashes no rows, and all sums are 0."""
 
-    def __init__(self, mapping: Mapping, reader: Reader) -> None:
+    def __init__(self, mapping: Mapping, reader: Reader, *, summed: bool = True) -> None:
         self._mapping = mapping
         self._reader = reader
-        self._plan = Plan(mapping.root, root=True)
+        self._plan = Plan(mapping.root, root=True, summed=summed)
         self._portions = Portions(mapping.name)
 
     def derive(self, wanted: Sequence[Key], now: float) -> dict[Key, Derived]:

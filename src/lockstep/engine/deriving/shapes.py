@@ -19,6 +19,7 @@ from lockstep.declaration.described import Column
 from lockstep.declaration.shape import Node
 from lockstep.engine.deriving.columns import (
     Built,
+    Columns,
     Found,
     Row,
     Sums,
@@ -50,21 +51,24 @@ class Roots(NamedTuple):
 
 
 class Plan:
-    """How to read one node of a shape for given parents, and how to build its instances."""
+    """How to read one node of a shape for given parents, and how to build its instances. Not `summed`: the
+    source hashes no rows, and all sums are 0."""
 
-    def __init__(self, node: Node, *, root: bool = False) -> None:
+    def __init__(self, node: Node, *, root: bool = False, summed: bool = True) -> None:
         self.node = node
         columns = node.table.columns
         hashes = (columns, node.table.key) if root else (columns,)
         up = node.table.key if root else node.up
-        self._fetch = Fetch(node.table.name, columns, up, hashes)
+        self._fetch = Fetch(node.table.name, columns, up, hashes if summed else ())
         self._key = of_columns(columns, node.table.key)
         self._row_key = itemgetter(*map(columns.index, node.table.key))
         self._up = of_columns(columns, up)
-        self._kids = [(Plan(child), of_columns(columns, child.down)) for child in node.children]
+        self._kids = [
+            (Plan(child, summed=summed), of_columns(columns, child.down)) for child in node.children
+        ]
         self._width = len(columns)
         self._order = self._arguments()
-        self._constants = [halves(path_constant(below.path)) for below in node.walk()]
+        self._constants = [halves(path_constant(below.path)) for below in node.walk()] if summed else []
 
     def roots(self, snapshot: Snapshot, wanted: Sequence[Row], bad: Bad) -> Roots:
         """The roots that have these key values; of those that cannot be read, the reason."""
@@ -75,15 +79,18 @@ class Plan:
         built = self._build(snapshot, rows, bad)
         own = self._key(built.columns)
         found = [(value,) for value in own] if len(self.node.table.key) == 1 else list(own)
-        sums = self._totals(built.sums, built.columns[self._width + 1])
+        sums = self._totals(built)
         return Roots(found + values, built.shown + errors, sums + [0] * len(errors))
 
-    def _totals(self, sums: list[Sums], key_hashes: Sequence[int]) -> list[int]:
+    def _totals(self, built: Built) -> list[int]:
         """Per root the sum over all paths of `mix(row, root ^ path)`: see `canonical.mix`."""
+        if not self._constants:
+            return [0] * len(built.shown)
+        key_hashes = built.columns[self._width + 1]
         highs = [key_hash >> 32 & MASK31 for key_hash in key_hashes]
         lows = [key_hash & MASK31 for key_hash in key_hashes]
         totals = [0] * len(key_hashes)
-        for (path_high, path_low), path in zip(self._constants, sums, strict=True):
+        for (path_high, path_low), path in zip(self._constants, built.sums, strict=True):
             totals = [
                 total + (high ^ path_high) * row_low + (low ^ path_low) * row_high
                 for total, high, low, row_high, row_low in zip(
@@ -144,8 +151,7 @@ class Plan:
         if not rows:
             return Built((), [], [Sums([], []) for _ in self._constants], False)
         columns = list(zip(*rows, strict=True))
-        hashes = columns[self._width]
-        sums = [Sums([value >> 32 & MASK31 for value in hashes], [value & MASK31 for value in hashes])]
+        sums = self._own(columns)
         relations: list[list[Any]] = []
         wrong: dict[int, DataError] = {}
         for kid, down in self._kids:
@@ -179,6 +185,13 @@ class Plan:
             instances[place] = error
         return Built(columns, instances, sums, bool(wrong))
 
+    def _own(self, columns: Columns) -> list[Sums]:
+        """The sums of the rows themselves, one each."""
+        if not self._constants:
+            return []
+        hashes = columns[self._width]
+        return [Sums([value >> 32 & MASK31 for value in hashes], [value & MASK31 for value in hashes])]
+
     def _linked(self, snapshot: Snapshot, wanted: Sequence[Row], bad: Bad) -> Found:
         """A link table's rows give what they link to, in its key order; each link once.
 
@@ -193,19 +206,18 @@ class Plan:
         for place, value in enumerate(linked):
             places.setdefault(value, []).append(place)
         entries: dict[Any, int] = {}
-        own: list[tuple[int, int]] = []
+        links: list[list[int]] = []
         targets: list[list[int]] = []
-        for up, down, row_hash in zip(self._up(columns), downs, columns[self._width], strict=True):
-            entry = entries.setdefault(up, len(own))
-            if entry == len(own):
-                own.append((0, 0))
+        for place, (up, down) in enumerate(zip(self._up(columns), downs, strict=True)):
+            entry = entries.setdefault(up, len(links))
+            if entry == len(links):
+                links.append([])
                 targets.append([])
-            high, low = halves(row_hash)
-            own[entry] = (own[entry][0] + high, own[entry][1] + low)
+            links[entry].append(place)
             targets[entry] += places.get(down, ())
         for group in targets:
             group.sort()
-        sums = [Sums([high for high, _ in own], [low for _, low in own]), *summed(built.sums, targets)]
+        sums = [*summed(self._own(columns), links), *summed(built.sums, targets)]
         made = Built((), grouped(built, targets), sums, built.failed)
         for value, error in unreadable.items():
             entries[value if len(self.node.up) > 1 else value[0]] = len(made.shown)

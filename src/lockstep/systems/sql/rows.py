@@ -27,6 +27,7 @@ class Rows:
         self.table = sa.table(self.bare, *(sa.column(name) for name in columns), schema=schema)
         self._key_columns = [self._compared(name) for name in self.key]
         self._decoders = [columns[name].decode for name in self.key]
+        self.own = [columns[name].own for name in self.key]
         self._each = max(1, _AT_ONCE // len(self.key))
 
     def _compared(self, name: str) -> Any:

@@ -50,6 +50,7 @@ class SQLTarget:
         self._system, self._place = closed.system, closed.place
         standing.validate(closed, table, self._key_columns, self._declared)
         self._codecs = [closed.codec(self._declared[name]) for name in self._key_columns if self._declared]
+        self._own = [codec.own for codec in self._codecs]
 
     @property
     def name(self) -> str:
@@ -57,7 +58,7 @@ class SQLTarget:
 
     def key(self, values: Sequence[Any]) -> Key:
         """With declared columns, as they will hold it: a number in a text column becomes its text."""
-        if not self._codecs or len(values) != len(self._codecs):
+        if len(values) != len(self._codecs) or list(map(type, values)) == self._own:
             return encode(values)
         normal = []
         for codec, value in zip(self._codecs, values, strict=True):

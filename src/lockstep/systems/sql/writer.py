@@ -188,8 +188,8 @@ class SQLWriter:
                 except DataError:  # a key that the table cannot hold is not there
                     continue
             found = [
-                (wanted.get(tuple(cells[:width])) or rows.key_of(cells[:width]), tuple(cells))
-                for *cells, _ in rows.select(connection, list(wanted), list(rows.columns))
+                (wanted.get(cells[:width]) or rows.key_of(cells[:width]), cells[:-1])
+                for cells in rows.select(connection, list(wanted), list(rows.columns))
             ]
             return {held.key: held for held in self._held(connection, rows, found)}
 

@@ -30,7 +30,7 @@ def codec(declared: str) -> Codec:
     kind = types.kind_of(bare)
     name = "Any?" if kind is types.UNKNOWN else kind.python
     encode, decode, orders = _DIGITS if kind is types.DIGITS else _FORMS[name]
-    return Codec(declared, encode, decode, orders, text=encode is as_text)
+    return Codec(declared, encode, decode, orders, text=encode is as_text, own=_OWN.get(name))
 
 
 def _integer(value: Any) -> int:
@@ -173,3 +173,5 @@ _FORMS: dict[str, _Form] = {
     "dt.time": (_time, _reads(types.TIME), False),
     "Any?": (_any, _as_is, False),
 }
+_OWN: dict[str, type] = {"int": int, "str": str}
+"""See `Codec`."""

@@ -46,6 +46,7 @@ class _Kind(NamedTuple):
     orders: bool = False
     text: bool = False
     key: str | None = None
+    own: type | None = None
 
 
 _AS_TEXT = "{}::pg_catalog.text"
@@ -53,16 +54,16 @@ _AS_TEXT = "{}::pg_catalog.text"
 _OTHER = _Kind(encoders.text, None, "CASE WHEN {} IS NOT NULL THEN pg_catalog.format('%%s', {}) END")
 _KINDS: dict[str, _Kind] = {
     "bool": _Kind(encoders.boolean, "true".__eq__, orders=True),
-    "int2": _Kind(encoders.whole(-(1 << 15), (1 << 15) - 1), int, orders=True, key=keybytes.WHOLE),
-    "int4": _Kind(encoders.whole(-(1 << 31), (1 << 31) - 1), int, orders=True, key=keybytes.WHOLE),
-    "int8": _Kind(encoders.whole(-(1 << 63), (1 << 63) - 1), int, orders=True, key=keybytes.WHOLE),
+    "int2": _Kind(encoders.whole(-(1 << 15), (1 << 15) - 1), int, orders=True, key=keybytes.WHOLE, own=int),
+    "int4": _Kind(encoders.whole(-(1 << 31), (1 << 31) - 1), int, orders=True, key=keybytes.WHOLE, own=int),
+    "int8": _Kind(encoders.whole(-(1 << 63), (1 << 63) - 1), int, orders=True, key=keybytes.WHOLE, own=int),
     "numeric": _Kind(encoders.numeric, Decimal, orders=True),
     "float4": _Kind(encoders.floating, float, "{}::pg_catalog.text::pg_catalog.float8"),
     "float8": _Kind(encoders.floating, float),
-    "text": _Kind(encoders.text, orders=True, text=True, key=keybytes.TEXT),
-    "varchar": _Kind(encoders.text, orders=True, text=True, key=keybytes.TEXT),
+    "text": _Kind(encoders.text, orders=True, text=True, key=keybytes.TEXT, own=str),
+    "varchar": _Kind(encoders.text, orders=True, text=True, key=keybytes.TEXT, own=str),
     "bpchar": _Kind(encoders.char, texts.char, _AS_TEXT, orders=True, text=True),
-    "uuid": _Kind(encoders.uuid, UUID, orders=True, key=keybytes.UUID),
+    "uuid": _Kind(encoders.uuid, UUID, orders=True, key=keybytes.UUID, own=UUID),
     "bytea": _Kind(encoders.blob, lambda text: bytes.fromhex(text.removeprefix("\\x")), orders=True),
     "date": _Kind(encoders.date, texts.date, _AS_TEXT, orders=True),
     "time": _Kind(encoders.time, texts.time, _AS_TEXT, orders=True),
@@ -118,7 +119,7 @@ def codec(type_: str, label: str, *, cast: str, bytewise: bool = False) -> Codec
         return Codec(label, _array(kind), _array_reader(kind), False, False, write, _array_sql(kind))
     orders = kind.orders and not (element in _ROUNDED and "(" in label)  # rounded, it is another key
     text = kind.text and not bytewise
-    return Codec(label, kind.encode, _reader(kind), orders, text, write, kind.read, kind.key)
+    return Codec(label, kind.encode, _reader(kind), orders, text, write, kind.read, kind.key, kind.own)
 
 
 @cache
