@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,7 +18,7 @@ from lockstep.systems.sql.rows import Cells, Rows
 from lockstep.values import Key, Outcome, Record, Status
 
 _APPLIED = Outcome(Status.APPLIED)
-_AT_ONCE = 400
+_AT_ONCE = 2_000
 Proof = tuple[int | None, int | None]  # a row's hash, and its recipe
 
 
@@ -26,11 +27,11 @@ def read_companion(
 ) -> dict[Key, Before]:
     """What the companion knows of these keys."""
     found: dict[Key, Before] = {}
-    columns = [own.rows.c[name] for name in KNOWN]
+    columns: list[Any] = [sa.column(name) for name in KNOWN]  # without types: values as the driver has them
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
-        query = sa.select(*columns).where(dialect.among(own.rows.c.key, some))
-        found.update((Key(bytes(row[0])), before(row)) for row in connection.execute(query))
+        query = sa.select(*columns).select_from(own.rows).where(dialect.among(own.rows.c.key, some))
+        found.update((row[0], before(row)) for row in connection.execute(query).all())
     return found
 
 

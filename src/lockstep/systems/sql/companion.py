@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from lockstep.values import Change, Fingerprint, Key, Meta, Version
+from lockstep.values import Change, Meta
 
 TARGETS = "_lockstep_targets"
 
@@ -103,11 +104,10 @@ class Before(NamedTuple):
     there: bool
 
 
-def before(row: sa.Row[Any]) -> Before:
+def before(row: Sequence[Any]) -> Before:
     """The `KNOWN` columns of a companion row as values."""
-    _, mapping, source, mark, total, version, names, buried = tuple(row)
-    meta = Meta(mapping, Key(bytes(source)), Fingerprint(mark), total, Version(version))
-    return Before(meta, _named(names), buried is None)
+    _, mapping, source, mark, total, version, names, buried = row
+    return Before(Meta(mapping, source, mark, total, version), _named(names), buried is None)
 
 
 @lru_cache(maxsize=1_000)
