@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 import lockstep as ls
+from lockstep import Postgres, verify  # now: `check` is without what a start imports
 
 _COLUMNS = {"id": "integer", "name": "text", "email": "text", "score": "numeric(10, 2)"}
 
@@ -26,9 +27,9 @@ class Account(ls.Model, table="public.accounts"):
 
 def pipeline(database: str, state: str) -> ls.Pipeline:
     made = ls.Pipeline("bench", state=state)
-    source = ls.Postgres(database, slot="bench_tables", publication="bench_tables")
+    source = Postgres(database, slot="bench_tables", publication="bench_tables")
 
-    @made.mapping(source, to=ls.Postgres(database).table("out.accounts", columns=_COLUMNS), name="accounts")
+    @made.mapping(source, to=Postgres(database).table("out.accounts", columns=_COLUMNS), name="accounts")
     def account(one: Account) -> dict[str, object]:
         return {"name": one.name, "email": one.email, "score": one.score}
 
@@ -41,7 +42,7 @@ def job(database: str, state: str, name: str) -> dict[str, Any]:
     if name == "fill":
         ls.run(made, once=True)
         return {}
-    report = ls.verify(made, "accounts", method="fast")
+    report = verify(made, "accounts", method="fast")
     return {"counts": report.counts, "notes": report.notes}
 
 

@@ -164,7 +164,7 @@ class _Fast:
         for mark in marks:
             if bisect_left(self._cuts, mark.meta.key) not in listed:
                 suspects.setdefault(mark.meta.key, set()).add(mark.key)
-        self._settler.settle(suspects)
+        self._settler.settle_edited(suspects)
         return {bisect_left(self._cuts, key) for key in suspects}
 
     def _strangers(self) -> int:
