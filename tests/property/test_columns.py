@@ -37,6 +37,7 @@ def test_of_a_columns_own_type_values_come_back_as_they_are(made: Codec, data: s
     if made.own is None:
         return
     value = data.draw(_VALUES[made.own])
+    assert made.decode(value) is value
     try:
         cell = made.encode(value)
     except ValueError:

@@ -21,8 +21,8 @@ class Codec(NamedTuple):
     put there and is no such value comes back as it is, and so reads as different.
     `orders` says whether the database orders the column as key bytes do; `text` whether by a collation.
     `write` and `read` are SQL around a cell on its way in and around the column on its way out; `key` is SQL
-    that makes a key's bytes of the column, where the database can. Of the values of the type `own` all
-    are decoded from their cells as they are.
+    that makes a key's bytes of the column, where the database can. Values of the type `own` come back as
+    they are, and cells of that type are the values.
     """
 
     declared: str

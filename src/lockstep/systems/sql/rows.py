@@ -37,6 +37,8 @@ class Rows:
     def key_of(self, cells: Sequence[Any]) -> Key:
         """The target key of a row's key columns."""
         try:
+            if list(map(type, cells)) == self.own:
+                return encode(cells)
             return encode([decode(cell) for decode, cell in zip(self._decoders, cells, strict=True)])
         except Exception as error:
             raise Refused(

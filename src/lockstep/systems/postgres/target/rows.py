@@ -33,7 +33,7 @@ class PostgresRows(Rows):
         columns = f"{self._read((*self.key, *names))}, {made.replace('%', '%%')}"
         for some in _portions(keys):
             statement = f"SELECT {columns} FROM {self._sql} WHERE {self._is_given()}"
-            yield from map(tuple, connection.exec_driver_sql(statement, _arrays(some)))
+            yield from map(tuple, connection.exec_driver_sql(statement, _arrays(some)).all())
 
     def page(self, connection: sa.Connection, after: Cells | None, limit: int) -> list[Cells]:
         ordered = [self._ordered(name) for name in self.key]
