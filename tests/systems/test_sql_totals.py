@@ -13,7 +13,7 @@ import pytest
 
 from lockstep.forms import keys
 from lockstep.systems.postgres import Postgres
-from lockstep.systems.sql import summing, totals
+from lockstep.systems.sql import differing, summing, totals
 from lockstep.systems.sql.target import SQLTarget
 from lockstep.systems.sqlite import SQLite
 from lockstep.testing.writer_hooks import write
@@ -93,13 +93,13 @@ def test_they_say_what_the_join_says(
         do("DELETE FROM t WHERE id BETWEEN 41 AND 45")
         do("DELETE FROM _lockstep_t WHERE mapping = 'other'")
         monkeypatch.setattr(totals, "APART", 3 if found == "in their spans" else 0)
-    unlike, places = totals._unlike, list[Span]()
+    differs, places = differing.differing, list[Span]()
 
     def spied(*given: Any) -> Any:
         places.append(given[-1])
-        return unlike(*given)
+        return differs(*given)
 
-    monkeypatch.setattr(totals, "_unlike", spied)
+    monkeypatch.setattr(totals, "differing", spied)
     for statement in BEFALLS[what]:
         do(statement)
     alone, joined, edited = summed(target)
@@ -120,7 +120,8 @@ def test_more_than_are_told_one_by_one_are_joined(
     table: tuple[SQLTarget, Do], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target, do = table
-    monkeypatch.setattr(totals, "NAMED", 39)
+    for module in (totals, differing):
+        monkeypatch.setattr(module, "NAMED", 39)
     do("UPDATE t SET b = b + 1 WHERE id <= 39")
     assert summed(target)[0] is not None
     do("UPDATE t SET b = b + 1 WHERE id = 40")

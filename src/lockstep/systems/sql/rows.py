@@ -60,6 +60,10 @@ class Rows:
                 where = sa.tuple_(*self._key_columns).in_(some)
             yield from map(tuple, connection.execute(sa.select(*columns).where(where)))
 
+    def cells(self, names: Sequence[str]) -> list[sa.ColumnElement[Any]]:
+        """Columns of a row, as they are read."""
+        return [self.table.c[name] for name in names]
+
     def page(self, connection: sa.Connection, after: Cells | None, limit: int) -> list[Cells]:
         """The next rows in key order: the key columns, then all columns."""
         columns = [self.table.c[name] for name in (*self.key, *self.columns)]

@@ -4,18 +4,17 @@ The companion has the hash that each row had when it was written, made of its ke
 when the hashes of all rows, made again, add up to those in the companion, every row is there, as it was, and
 no other: then the companion alone says what there is. A join by the bytes of keys takes several times longer.
 
-When they do not, rows of the companion are found that are edited or gone: those whose hash no row has, of
-the spans that do not add up, or where these are many, of all. What else the table holds are strangers.
+When they do not, rows of the companion are found that are edited or gone (`differing`): of the spans that do
+not add up, or where these are many, of all. What else the table holds are strangers.
 """
 
 from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from msgspec.structs import replace
@@ -24,14 +23,12 @@ from lockstep.errors import DataError
 from lockstep.forms.canonical import wrap64
 from lockstep.systems.sql.companion import Companion
 from lockstep.systems.sql.dialect import Dialect
+from lockstep.systems.sql.differing import NAMED, Suspect, differing, hashes, noted_in, rows_in
 from lockstep.systems.sql.items import key_cells
 from lockstep.systems.sql.proof import Hash, has_proof, hashed
 from lockstep.systems.sql.rows import Rows
-from lockstep.systems.sql.summing import ONCE, added, branched, halves, span_of, there
-from lockstep.values import EVERYTHING, Fingerprint, Key, Mark, Meta, Span, Tallies, Tally, Version
-
-NAMED = 50_000
-"""Rows that are told one by one; with more, the tables are joined."""
+from lockstep.systems.sql.summing import ONCE, added, branched, halves, span_of
+from lockstep.values import EVERYTHING, Fingerprint, Key, Mark, Span, Tallies, Tally
 
 APART = 8
 """Spans that are looked at one after another, to find what differs in them; with more, all is looked at."""
@@ -59,19 +56,24 @@ def sums(
     if found is None:
         found, _ = _found(connection, rows, made, (), EVERYTHING)
     wanted = written.held if narrow else [_total(written.held)]
-    differing = [n for n, (one, other) in enumerate(zip(found, wanted, strict=True)) if one != other]
+    unlike = [n for n, (one, other) in enumerate(zip(found, wanted, strict=True)) if one != other]
     spans = written.spans
     marks: tuple[Mark, ...] = ()
-    if differing:
-        apart = narrow and len(differing) <= APART
+    if unlike:
+        lacking = [other.records - one.records for one, other in zip(found, wanted, strict=True)]
         bounds = [within.after, *cuts, within.upto]
-        places = [Span(bounds[n], bounds[n + 1]) for n in differing] if apart else [within]
-        suspects: dict[Key, _Suspect] = {}
-        for place in places:
-            suspects |= _unlike(connection, own, rows, made, place)
-        if len(suspects) > NAMED:
-            return None
-        spans, marks = _without(spans, suspects, _present(connection, dialect, rows, suspects), mapping, cuts)
+        places = [(within, sum(lacking))]
+        if narrow and len(unlike) <= APART:
+            places = [(Span(bounds[n], bounds[n + 1]), lacking[n]) for n in unlike]
+        suspects: dict[Key, Suspect] = {}
+        present: dict[Key, bool] = {}
+        for place, missing in places:
+            there = differing(connection, dialect, rows, own, made, missing, place)
+            if there is None or len(suspects) + len(there.suspects) > NAMED:
+                return None
+            suspects |= there.suspects
+            present |= there.present
+        spans, marks = _without(spans, suspects, present, mapping, cuts)
     others = sum(one.records for one in found) - sum(one.records for one in spans)
     return Tallies(spans, others if within == EVERYTHING else None, marks)
 
@@ -83,19 +85,6 @@ class _Written(NamedTuple):
     spans: list[Tally]
     held: list[Tally]
     alike: bool
-
-
-class _Suspect(NamedTuple):
-    """A row of the companion whose row of the table may be edited or gone."""
-
-    mapping: str
-    meta: Meta
-    names: str
-    held: int
-    recipe: int
-
-
-_SUSPECT = ("key", "mapping", "source", "fingerprint", "sum", "version", "names", "held", "recipe")
 
 
 def _only_hash(connection: sa.Connection, dialect: Dialect, rows: Rows, own: Companion) -> Hash | None:
@@ -129,7 +118,7 @@ def _written(
             other.label("other"),
             elsewhere.label("elsewhere"),
         )
-        .where(known.c.buried.is_(None), *_between(known.c.source, within))
+        .where(known.c.buried.is_(None), *noted_in(known.c.source, within))
         .offset(ONCE)
         .subquery()
     )
@@ -157,7 +146,7 @@ def _found(
     """How many rows the table has and what their hashes add up to, span after span; or of all, and False."""
     try:
         upto = [rows.upto(key_cells(rows, cut)) for cut in cuts]
-        inside = _inside(rows, within)
+        inside = rows_in(rows, within)
     except DataError:  # a key that the table does not hold as it is
         upto, inside = [], []
     if upto or inside:
@@ -173,67 +162,17 @@ _Conditions = Sequence[sa.ColumnElement[bool]]
 def _added_up(
     connection: sa.Connection, rows: Rows, made: Hash, upto: _Conditions, inside: _Conditions
 ) -> list[Tally]:
-    hashes = _hashes(rows, made, branched(upto), inside)
-    query = sa.select(hashes.c.span, sa.func.count(), *halves(hashes.c.made)).group_by(hashes.c.span)
+    each = hashes(rows, made, inside, [branched(upto).label("span")])
+    query = sa.select(each.c.span, sa.func.count(), *halves(each.c.made)).group_by(each.c.span)
     found = [Tally(0, 0)] * (len(upto) + 1)
     for at, count, high, low in connection.execute(query):
         found[at] = Tally(count, added(high, low))
     return found
 
 
-def _hashes(rows: Rows, made: Hash, span: sa.ColumnElement[int], inside: _Conditions) -> sa.Subquery:
-    """What rows of the user's table are hashed to."""
-    there = [rows.table.c[name].is_not(None) for name in rows.key]
-    number: sa.ColumnElement[int] = sa.literal_column(made.sql, sa.BigInteger)
-    each = sa.select(number.label("made"), span.label("span")).select_from(rows.table)
-    return each.where(*there, *inside).offset(ONCE).subquery()
-
-
-def _inside(rows: Rows, span: Span) -> list[sa.ColumnElement[bool]]:
-    """Whether a row's key is in a span. Raises DataError for a bound that is no key of the table."""
-    after = [] if span.after is None else [~rows.upto(key_cells(rows, span.after))]
-    return after + ([] if span.upto is None else [rows.upto(key_cells(rows, span.upto))])
-
-
-def _between(key: sa.ColumnElement[Any], span: Span) -> list[sa.ColumnElement[bool]]:
-    """Whether a key of the companion is in a span."""
-    after = [] if span.after is None else [key > bytes(span.after)]
-    return after + ([] if span.upto is None else [key <= bytes(span.upto)])
-
-
-def _unlike(
-    connection: sa.Connection, own: Companion, rows: Rows, made: Hash, place: Span
-) -> dict[Key, _Suspect]:
-    """Whose hash no row has, by target key, of all mappings; one more than `NAMED` at most."""
-    known, hashes = own.rows, _hashes(rows, made, sa.literal_column("0"), _inside(rows, place))
-    query = (
-        sa.select(*(known.c[name] for name in _SUSPECT))
-        .select_from(known.outerjoin(hashes, hashes.c.made == known.c.held))
-        .where(known.c.buried.is_(None), hashes.c.made.is_(None), *_between(known.c.key, place))
-        .limit(NAMED + 1)
-    )
-    return dict(_suspects(connection.execute(query)))
-
-
-def _suspects(found: Iterable[Any]) -> Iterator[tuple[Key, _Suspect]]:
-    for key, mapping, source, mark, total, version, names, held, recipe in found:
-        meta = Meta(mapping, Key(bytes(source)), Fingerprint(mark), total, Version(version))
-        yield Key(bytes(key)), _Suspect(mapping, meta, names, held, recipe)
-
-
-def _present(
-    connection: sa.Connection, dialect: Dialect, rows: Rows, suspects: Mapping[Key, _Suspect]
-) -> dict[Key, bool]:
-    """Those whose rows are there, and whether they are edited."""
-    noted: dict[str, dict[Key, tuple[int, int] | tuple[()]]] = defaultdict(dict)
-    for key, one in suspects.items():
-        noted[one.names][key] = (one.held, one.recipe)
-    return dict(one for some in noted.items() for one in there(connection, dialect, rows, *some))
-
-
 def _without(
     written: Sequence[Tally],
-    suspects: Mapping[Key, _Suspect],
+    suspects: Mapping[Key, Suspect],
     present: Mapping[Key, bool],
     mapping: str,
     cuts: Sequence[Key],

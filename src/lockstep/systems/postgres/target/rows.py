@@ -35,6 +35,10 @@ class PostgresRows(Rows):
             statement = f"SELECT {columns} FROM {self._sql} WHERE {self._is_given()}"
             yield from map(tuple, connection.exec_driver_sql(statement, _arrays(some)).all())
 
+    def cells(self, names: Sequence[str]) -> list[sa.ColumnElement[Any]]:
+        reads = (self.columns[name].read.replace("{}", quoted(name)) for name in names)
+        return [sa.literal_column(sql) for sql in reads]
+
     def page(self, connection: sa.Connection, after: Cells | None, limit: int) -> list[Cells]:
         ordered = [self._ordered(name) for name in self.key]
         where = [f"{_name(name)} IS NOT NULL" for name in self.key]
