@@ -16,6 +16,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import compress
 
 from lockstep.agreement.branches import branch
 from lockstep.agreement.listing import Listing
@@ -41,7 +42,8 @@ WIDE = 64
 Those that differ are summed again by their spans, which is little where they are few."""
 
 APART = 16
-"""Places with wide spans that differ which are summed one by one; more of them are summed in one."""
+"""Places with wide spans that differ which are summed one by one; more of them are summed in one. So is the
+source at once where its shape has tables below: for each place, it may have to read all of these."""
 
 LISTED = 50_000
 """Keys that are listed together, about: what a listing has in memory."""
@@ -70,6 +72,7 @@ class _Fast:
         self._settler = scope.settler(deriver)
         self._cuts = [cut for cut in scope.ledger.cuts(SPAN, SPANS) if keys.readable(cut)]
         self._each = -(-(len(self._cuts) + 1) // WIDE)  # spans in a wide one
+        self._apart = 1 if root.below else APART
         self._sides = Sides(scope, root, self._listing, self._cuts)
 
     def run(self) -> Report:
@@ -110,36 +113,52 @@ class _Fast:
     # Spans that differ
 
     def _narrowed(self, ledger: Sequence[Sums], unlike: Sequence[_Unlike]) -> dict[int, _Unlike]:
-        """Those of all spans that differ, of the wide ones that do."""
+        """Those of all spans that differ, of the wide ones that do. Each side is summed where it differs."""
         if self._each == 1:
             return {n: sides for n, sides in enumerate(unlike) if any(sides)}
-        found: dict[int, _Unlike] = {}
-        for first, last in _places([n for n, sides in enumerate(unlike) if any(sides)]):
-            low, high = first * self._each, min((last + 1) * self._each, len(ledger))
-            by_source, by_target = (any(one[side] for one in unlike[first : last + 1]) for side in (0, 1))
-            found |= self._summed(ledger, low, high, by_source=by_source, by_target=by_target)
-        return found
+        by_source = self._places([wrong for wrong, _ in unlike], self._apart, len(ledger))
+        by_target = self._places([amiss for _, amiss in unlike], APART, len(ledger))
+        many = sum(one.rows for low, high in by_target for one in ledger[low:high]) > LISTED
+        wrong = {n for low, high in by_source for n in self._wrong(ledger, low, high)}
+        amiss = {n for low, high in by_target for n in self._amiss(ledger, low, high, many=many)}
+        return {n: (n in wrong, n in amiss) for n in wrong | amiss}
 
-    def _summed(
-        self, ledger: Sequence[Sums], low: int, high: int, *, by_source: bool, by_target: bool
-    ) -> dict[int, _Unlike]:
-        """Which of the spans from `low` to before `high` differ, of the sides that do."""
+    def _places(self, differing: Sequence[bool], apart: int, spans: int) -> list[tuple[int, int]]:
+        """The spans, from one to before another, of neighbouring wide ones that differ; all in one where
+        there are more such places than `apart`."""
+        found: list[tuple[int, int]] = []
+        for n in compress(range(len(differing)), differing):
+            low, high = n * self._each, min((n + 1) * self._each, spans)
+            if found and found[-1][1] == low:
+                low, _ = found.pop()
+            found.append((low, high))
+        return found if len(found) <= apart else [(found[0][0], found[-1][1])]
+
+    def _wrong(self, ledger: Sequence[Sums], low: int, high: int) -> Iterator[int]:
+        """Which of the spans from `low` to before `high` the source does not add up to."""
+        tallies = self._sides.source(*self._part(low, high))
+        for n, known, tally in zip(range(low, high), ledger[low:high], tallies, strict=True):
+            if _source_unlike(known, tally):
+                yield n
+
+    def _amiss(self, ledger: Sequence[Sums], low: int, high: int, *, many: bool) -> Iterator[int]:
+        """So of the target. One that refuses a part is listed there, or where that is `many` keys, summed
+        as a whole."""
+        try:
+            tallies = self._sides.target(*self._part(low, high)).spans
+        except CannotSum:
+            if not many:
+                yield from range(low, high)
+                return
+            tallies = self._sides.target_whole()[low:high]
+        for n, known, tally in zip(range(low, high), ledger[low:high], tallies, strict=True):
+            if _target_unlike(known, tally) or tally.edited > 0:
+                yield n
+
+    def _part(self, low: int, high: int) -> tuple[list[Key], Span]:
+        """The cuts of these spans, and what they are within."""
         bounds = [None, *self._cuts, None]
-        within, cuts = Span(bounds[low], bounds[high]), self._cuts[low : high - 1]
-        known = ledger[low:high]
-        wrong, amiss = [False] * len(known), [False] * len(known)
-        if by_source:
-            tallies = self._sides.source(cuts, within)
-            wrong = [_source_unlike(*two) for two in zip(known, tallies, strict=True)]
-        if by_target:
-            try:
-                tallies = self._sides.target(cuts, within).spans
-                amiss = [
-                    _target_unlike(*two) or two[1].edited > 0 for two in zip(known, tallies, strict=True)
-                ]
-            except CannotSum:
-                amiss = [True] * len(known)
-        return {low + n: two for n, two in enumerate(zip(wrong, amiss, strict=True)) if any(two)}
+        return self._cuts[low : high - 1], Span(bounds[low], bounds[high])
 
     def _list(self, ledger: Sequence[Sums], unlike: Mapping[int, _Unlike]) -> set[int]:
         """Settles them; returns those whose records were listed."""
@@ -225,17 +244,6 @@ def _unproved(target: Tallies) -> list[str]:
         "by an earlier version, or their columns have changed since: whether they were edited is "
         "seen by the deep check only, until they are written again"
     ]
-
-
-def _places(differing: Sequence[int]) -> list[tuple[int, int]]:
-    """The first and the last of neighbours; of all in one where there are many."""
-    found: list[tuple[int, int]] = []
-    for n in differing:
-        if found and n == found[-1][1] + 1:
-            found[-1] = (found[-1][0], n)
-        else:
-            found.append((n, n))
-    return found if len(found) <= APART else [(differing[0], differing[-1])]
 
 
 def _gathered(differing: Sequence[int], ledger: Sequence[Sums]) -> Iterator[list[int]]:

@@ -64,6 +64,12 @@ class Sides:
             self._target_read = _tallied(marks, self._cuts)
         return Tallies(self._joined(self._target_read, cuts, within))
 
+    def target_whole(self) -> list[Tally]:
+        """All of its spans, for who was refused a part of them. It is asked once."""
+        if self._target_read is None:
+            self._target_read = self.target(self._cuts).spans
+        return self._target_read
+
     def _joined(self, read: Sequence[Tally], cuts: Sequence[Key], within: Span) -> list[Tally]:
         """Of spans that each are some of those that were read."""
         found = []
@@ -71,7 +77,13 @@ class Sides:
             first = 0 if span.after is None else bisect_left(self._cuts, span.after) + 1
             last = len(self._cuts) if span.upto is None else bisect_left(self._cuts, span.upto)
             some = read[first : last + 1]
-            found.append(Tally(sum(one.records for one in some), wrap64(sum(one.total for one in some))))
+            found.append(
+                Tally(
+                    sum(one.records for one in some),
+                    wrap64(sum(one.total for one in some)),
+                    sum(one.edited for one in some),
+                )
+            )
         return found
 
 

@@ -21,8 +21,8 @@ class SummingSnapshot(Protocol):
         """How many roots each of `len(cuts) + 1` spans holds, and the sum of their numbers.
 
         `cuts` ascend, inside of `within`; span n holds the keys k with cuts[n - 1] < k <= cuts[n], the first
-        and the last end where `within` does. The tables are read once, however many spans there are, and by
-        an index where that is a small part of them.
+        and the last end where `within` does. The tables are read once, however many spans there are. Of a
+        part, the root's table is read by an index where there is one; tables below it may be read whole.
         """
         ...
 
