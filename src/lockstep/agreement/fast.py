@@ -25,6 +25,7 @@ from lockstep.agreement.scope import Scope
 from lockstep.agreement.sides import Sides, spans
 from lockstep.agreement.walk import target_records
 from lockstep.engine.deriving.derive import Deriver
+from lockstep.engine.garbage import collecting_seldom
 from lockstep.errors import CannotSum
 from lockstep.forms import keys
 from lockstep.forms.canonical import wrap64
@@ -57,7 +58,8 @@ _Unlike = tuple[bool, bool]
 
 def fast(scope: Scope, on_progress: Callable[[Progress], None] | None = None) -> Report:
     """Compares everything with the ledger. Raises Unreachable or Refused when a system does not answer."""
-    return _Fast(scope, on_progress).run()
+    with collecting_seldom():
+        return _Fast(scope, on_progress).run()
 
 
 class _Fast:

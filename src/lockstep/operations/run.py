@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
 
 from lockstep.declaration.pipeline import Pipeline
 from lockstep.engine import points
+from lockstep.engine.garbage import collecting_seldom
 from lockstep.engine.service import Service
 from lockstep.errors import DeclarationError
 from lockstep.operations.continuous import SHARE, continuous
@@ -32,24 +31,6 @@ class RunResult(Struct, frozen=True):
     outcome: str
     mappings: tuple[MappingStatus, ...]
     stopped: dict[str, str]
-
-
-_GARBAGE = (100_000, 10, 10)
-"""A batch makes a hundred thousand small objects, none of them in a cycle. Looked through each 700 of them,
-as Python does by itself, they cost a fourth of all time of a load (17 of 67 µs a document, measured).
-
-Each 500,000 was 2 to 3 µs less where it was tried; that the peak of memory stays flat then was not shown."""
-
-
-@contextlib.contextmanager
-def _collecting_seldom() -> Iterator[None]:
-    """Cycles are looked for about once a batch while a run goes on."""
-    before = gc.get_threshold()
-    gc.set_threshold(*_GARBAGE)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def run(
@@ -80,7 +61,7 @@ def run(
     stop = stop or threading.Event()
     if spec := os.environ.get("LOCKSTEP_CRASH"):
         points.die_at(spec)
-    with _collecting_seldom(), opened(pipeline) as store:
+    with collecting_seldom(), opened(pipeline) as store:
         service = Service(pipeline, store)
         watcher = threading.Thread(
             target=_watch, args=(service, store, stop, on_progress, every), name="lockstep-watch", daemon=True
