@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from lockstep.errors import CannotSum
 from lockstep.forms import keys
 from lockstep.systems.postgres import Postgres
 from lockstep.systems.sql import differing, summing, totals
@@ -158,3 +159,20 @@ def test_keys_of_the_source_that_the_table_cannot_hold_narrow_nothing(postgres_u
                 sum(n <= cut for n in names),
                 sum(n > cut for n in names),
             ]
+
+
+@pytest.mark.parametrize("mapping", ["m", "other"])
+def test_a_part_with_a_row_from_elsewhere_is_not_summed_alone(
+    table: tuple[SQLTarget, Do], mapping: str
+) -> None:
+    """Its source key is of another part: it would stand for the row that is gone."""
+    target, do = table
+    with contextlib.closing(target.open(1)) as writer:
+        write(writer, change(target, 7, "m", batch=2, removed=True))
+        meta = Meta(mapping, keys.encode((5000,)), Fingerprint(7), 0, version(1, 3))
+        write(writer, Change(target.key((7,)), {"a": "a7", "b": 7}, meta))
+        do("DELETE FROM t WHERE id = 3")
+        with pytest.raises(CannotSum):
+            writer.sums("m", CUTS[:1], Span(None, CUTS[1]))
+        part = Span(CUTS[0], CUTS[1])
+        assert writer.sums("m", [], part).spans == [EQUAL[1]], "where all is its own"

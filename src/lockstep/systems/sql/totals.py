@@ -110,6 +110,8 @@ def _written(
     hashed_so = known.c.recipe == sa.literal_column(str(made.recipe))
     other = sa.case((sa.and_(hashed_so, known.c.held.is_not(None)), 0), else_=1)
     elsewhere = sa.case((known.c.key == known.c.source, 0), else_=1)
+    # Of a part also what lies in it and is of another part's source: it would stand for a row that is gone.
+    inside = [sa.and_(sa.true(), *noted_in(key, within)) for key in (known.c.source, known.c.key)]
     each = (
         sa.select(
             span.label("span"),
@@ -118,7 +120,7 @@ def _written(
             other.label("other"),
             elsewhere.label("elsewhere"),
         )
-        .where(known.c.buried.is_(None), *noted_in(known.c.source, within))
+        .where(known.c.buried.is_(None), sa.or_(*inside))
         .offset(ONCE)
         .subquery()
     )
