@@ -18,7 +18,7 @@ def test_nothing_has_changed(name: str) -> None:
 
 
 def test_the_formats_are_of_this_version() -> None:
-    assert f"v{keys.FORMAT}" == f"v{canonical.FORMAT}" == f"v{canonical.SUM_RECIPE}" == VERSION
+    assert f"v{keys.FORMAT}" == f"v{canonical.FORMAT}" == VERSION
 
 
 def test_hints_of_old_journals_can_be_read() -> None:

@@ -38,11 +38,11 @@ SPAN = 1_000
 SPANS = 1_000
 """Spans at most; with more keys they are wider."""
 
-WIDE = 64
+WIDE = 32
 """Into so many, each of several spans, all is summed first: what a sum costs a system grows with the spans.
 Those that differ are summed again by their spans, which is little where they are few."""
 
-APART = 16
+APART = 8
 """Places with wide spans that differ which are summed one by one; more of them are summed in one. So is the
 source at once where its shape has tables below: for each place, it may have to read all of these."""
 

@@ -91,10 +91,13 @@ class LedgerSpans:
 
     def cuts(self, each: int, most: int) -> list[Key]:
         """Keys that divide the rows into spans of `each`, into `most` spans where there are more rows."""
-        table = schema.ledger
+        table, count = schema.ledger, sa.select(sa.func.count())
         with self._database.reading() as connection:
-            count = connection.scalar(sa.select(sa.func.count()).where(table.c.consumer == self._consumer))
-        each = max(each, -(-(count or 0) // most))
+            # All rows are counted by the pages they fill, those of one consumer by reading them.
+            rows = connection.scalar(count.select_from(table)) or 0
+            if rows > each * most:
+                rows = connection.scalar(count.where(table.c.consumer == self._consumer)) or 0
+        each = max(each, -(-rows // most))
         found: list[Key] = []
         while True:
             with self._database.reading() as connection:

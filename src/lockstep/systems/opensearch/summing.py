@@ -17,7 +17,7 @@ from lockstep.systems.opensearch import bulk, wire
 from lockstep.systems.opensearch.answering import assert_whole
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.scan import Scanner
-from lockstep.values import Key, Mark, Meta, Span, Tallies, Tally, Version
+from lockstep.values import EVERYTHING, Key, Mark, Meta, Span, Tallies, Tally, Version
 
 _TOGETHER = 100
 """Spans in one request."""
@@ -50,7 +50,8 @@ class Summing:
             for span in spans[start : start + _TOGETHER]:
                 requests += [self._header, _summed(_within(mapping, span))]
             found += map(self._tally, self._client.ask_many(f"/_msearch?filter_path={_REPLY}", requests))
-        return Tallies(found)
+        others = self._besides([mapping], 0)["total"]["value"] if within == EVERYTHING else None
+        return Tallies(found, others)
 
     def _tally(self, answer: dict[str, Any]) -> Tally:
         if (error := answer.get("error")) is not None:
@@ -87,10 +88,15 @@ class Summing:
 
     def strangers(self, mappings: Sequence[str], limit: int) -> tuple[int, list[Key]]:
         self._scanner.refresh()
+        hits = self._besides(mappings, limit)
+        return hits["total"]["value"], sorted(bulk.key_of(hit["_id"]) for hit in hits["hits"])
+
+    def _besides(self, mappings: Sequence[str], limit: int) -> dict[str, Any]:
+        """How many documents are of none of these mappings, and some of them."""
         ours = {"terms": {f"{wire.META}.mapping": list(mappings)}}
         request = {"query": {"bool": {"must_not": [ours]}}, "size": limit, "track_total_hits": True}
-        hits = self._scanner.answer(request | {"_source": False, "sort": ["_doc"]})
-        return hits["total"]["value"], sorted(bulk.key_of(hit["_id"]) for hit in hits["hits"])
+        hits: dict[str, Any] = self._scanner.answer(request | {"_source": False, "sort": ["_doc"]})
+        return hits
 
 
 def _within(mapping: str, span: Span) -> dict[str, Any]:

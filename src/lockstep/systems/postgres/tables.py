@@ -17,6 +17,7 @@ from lockstep.systems.postgres.types import Type
 from lockstep.values import Table
 
 _BARE = frozenset({"int2", "int4", "int8", "uuid"})
+_HASHES = {"int2": "hashint2extended", "int4": "hashint4extended", "uuid": "uuid_hash_extended"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class Column:
     def bare(self) -> bool:
         """Whether its text in that of a row is always there and just that of its value."""
         return self.not_null and self.known.name in _BARE
+
+    @property
+    def own_hash(self) -> str | None:
+        """The server's function for the hash of its values, where that is made of every bit of them."""
+        return _HASHES.get(self.known.name)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The hash of a row's columns, in SQL.  FORMAT, version 1.
+"""The hash of a row's columns, in SQL.  FORMAT, version 2.
 
     hashtextextended(ROW(column, …)::text COLLATE "C", 0)
 
@@ -17,7 +17,12 @@ The text of a type may change with a major version of the server, so the server'
 recipe: with another, sums are taken anew and differences mean nothing.
 
 A row of columns that are never null and never quoted (`bare`) is put together by hand, to the same text: the
-server takes two thirds of the time for it. Keys mostly are such rows.
+server takes two thirds of the time for it.
+
+A row of one column of a type whose own hash is made of every bit of a value is hashed by that, not as text,
+and null as 0: int2, int4 and uuid, as most keys are, in a tenth of the time. (That of int8 folds the halves
+of the value, so that 1 and 2^32 have one hash.) Whether the column may be null has no part in it: a foreign
+key is hashed as the key that it names.
 """
 
 from __future__ import annotations
@@ -25,20 +30,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-FORMAT = 1
-
 
 class _Column(Protocol):
     @property
     def sum_sql(self) -> str: ...
 
     @property
+    def not_null(self) -> bool: ...
+
+    @property
     def bare(self) -> bool: ...
+
+    @property
+    def own_hash(self) -> str | None: ...
 
 
 def row_hash(columns: Sequence[_Column]) -> str:
     """SQL for the signed 64-bit hash of some columns of a row."""
     parts = [column.sum_sql for column in columns]
+    if len(columns) == 1 and columns[0].own_hash:
+        own = f"{columns[0].own_hash}({parts[0]}, 0)"
+        return own if columns[0].not_null else f"coalesce({own}, 0)"
     if columns and all(column.bare for column in columns):
         text = "('(' || " + " || ',' || ".join(parts) + " || ')')"
     else:
