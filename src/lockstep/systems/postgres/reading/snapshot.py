@@ -169,7 +169,7 @@ class PostgresSnapshot:
         if rewritten:
             raise Unreachable(
                 f"{name} was truncated or rewritten just when it was to be read",
-                "Lockstep reads it again by itself.",
+                "A run reads it again by itself; of anything else, ask again.",
             )
         self._known[name] = self.learnt[name] = info
         return info
