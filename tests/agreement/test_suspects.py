@@ -114,6 +114,27 @@ def test_a_change_that_comes_once_it_was_waited_is_waited_for(edited: World, mea
     assert (meanwhile.derived, meanwhile.waited) == ([5, 1], 2)
 
 
+def test_a_change_that_cannot_be_waited_for_is_unsettled(
+    edited: World, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told as moving, after one look, it would be in agreement."""
+    monkeypatch.setattr("lockstep.operations.verify.barrier", lambda *_: lambda: "hints wait")
+    meanwhile.before.append(change(edited, "new"))
+    report = checked(edited)
+    assert (report.counts, report.moving) == ({"unsettled": 5}, 0)
+    assert meanwhile.derived == [5, 1]
+
+
+def test_what_was_certain_stays_so_where_another_key_cannot_be_waited_for(
+    edited: World, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([None, "hints wait"])
+    monkeypatch.setattr("lockstep.operations.verify.barrier", lambda *_: lambda: next(answers))
+    meanwhile.before.append(change(edited, "new"))
+    report = checked(edited)
+    assert report.counts == {"different": 4, "unsettled": 1}
+
+
 def test_a_change_that_went_and_came_back_is_none(edited: World, meanwhile: Meanwhile) -> None:
     """The target is read as it was written in between; then the source means again what it meant before."""
     meanwhile.waiting += [worked(edited, "other"), edited.run]

@@ -129,6 +129,23 @@ def test_more_than_are_told_one_by_one_are_joined(
     assert summed(target)[0] is None
 
 
+def test_what_is_gone_is_found_beside_many_that_are_edited(
+    table: tuple[SQLTarget, Do], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more than are told one by one some are looked at: as few strangers may be among these as rows are
+    gone, by chance, and all would seem to be there."""
+    target, do = table
+    do("INSERT INTO t (id, a) SELECT id + 100, 'theirs' FROM t WHERE id <= 6")  # after those that are edited
+    do("DELETE FROM t WHERE id IN (39, 40)")
+    for edited in range(6, 12):
+        with monkeypatch.context() as few:
+            for module in (totals, differing):
+                few.setattr(module, "NAMED", 9)
+            do(f"UPDATE t SET b = b + 1 WHERE id <= {edited}")
+            alone, joined, _ = summed(target)
+            assert alone is None or (alone.spans, alone.others) == (joined.spans, joined.others)
+
+
 def test_rows_of_several_forms_are_joined(table: tuple[SQLTarget, Do]) -> None:
     target, do = table
     with contextlib.closing(target.open(1)) as writer:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
@@ -98,9 +99,9 @@ class Settler:
 
     def _some(self, left: dict[Key, set[Key]], before: dict[Key, _Seen]) -> set[Key]:
         """`before`: what was seen of them by now; nothing, where nobody has looked yet."""
-        found: dict[Key, list[Doubt]] = {}
+        found: dict[Key, tuple[list[Doubt], str | None]] = {}  # and why it could not be waited for it, if so
         waits = self._barrier() if before else None
-        for _ in range(_ROUNDS):
+        for looked in range(_ROUNDS):
             look = self._look(left, before)
             seen: dict[Key, _Seen] = {}
             for key, one in look.derived.items():
@@ -111,22 +112,22 @@ class Settler:
                     self._findings.settled += 1
                     self._findings.behind += _behind(one, row)
                 elif key not in look.flying and before.get(key) == _Seen(row, meant):
-                    found[key] = doubted
+                    found[key] = doubted, waits
                     for item in one.desired:
                         if self._nobodys(look.held.get(item.key)):
                             self._findings.unowned(item.key)
                 else:
                     seen[key] = _Seen(look.earlier.get(key), meant)
             left = {key: left[key] for key in seen}
-            if not left or waits is not None:
+            if not left or (waits is not None and looked):  # at least twice: else nobody knows that it moves
                 break
             before = seen
-            waits = self._barrier()  # not before the first look: most suspects agree by then
+            waits = waits or self._barrier()  # not before the first look: most suspects agree by then
         self._findings.moving += len(left)
-        for key in sorted(found):
-            for doubt in found[key]:
+        for _, (doubted, unwaited) in sorted(found.items(), key=itemgetter(0)):
+            for doubt in doubted:
                 divergence = doubt.told(fields=doubt.fields() if self._findings.room else ())
-                self._findings.add(divergence if waits is None else _unsettled(divergence, waits))
+                self._findings.add(divergence if unwaited is None else _unsettled(divergence, unwaited))
         return {*found, *left}
 
     def _look(self, left: Suspects, before: Mapping[Key, _Seen]) -> _Look:

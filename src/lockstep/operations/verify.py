@@ -224,7 +224,7 @@ def _doubt(mapping: Mapping, consumer: Consumer, store: Store, reader: Reader) -
     if consumer.version != mapping.version:
         return "everything was derived again: the mapping is not the one that the ledger speaks of"
     if consumer.recipe != recipe(mapping):
-        return "everything was derived again: the ledger's sums are of other columns"
+        return "everything was derived again: the ledger's sums are of other columns, or made in another way"
     other = None if passing_over(consumer, store) else changed_meaning(mapping, consumer, store, reader)
     if other is not None:
         key = keys.text(other.first.key)

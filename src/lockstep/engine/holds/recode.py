@@ -86,15 +86,28 @@ class Recoding:
         verdict = ChangedMapping().judge(numbers, mapping.guard)
         key = keys.text(changed.first.key)
         why = f"key {key} is as it was and means something else now: the code has changed"
+        reason = verdict.reason
+        if self._columns:
+            why = f"key {key} means something else than was written: the code has changed, or its rows have"
+            reason = _either(numbers)
         if verdict.go:
             return Recode(why, self._code)
         fields = _fields(mapping, consumer, changed, store)
         said = (
-            f"{verdict.reason}, such as key {key} ({fields}). `lockstep deploy {mapping.name}` "
+            f"{reason}, such as key {key} ({fields}). `lockstep deploy {mapping.name}` "
             "builds it anew beside, so that nobody sees both; approved, it is derived in place"
         )
         held = HeldBack(ChangedMapping.name, verdict._replace(reason=said), numbers)
         return Recode(why, self._code, held)
+
+
+def _either(numbers: Numbers) -> str:
+    """Of keys of which nobody can say whether they are as they were."""
+    return (
+        "the code has changed, or their rows have (nobody can say which, as the ledger's sums are of other "
+        f"columns, or made in another way): {numbers.failed:,} of {numbers.tried:,} keys mean something else "
+        "than was written"
+    )
 
 
 def _fields(mapping: Declared, consumer: Consumer, changed: Changed, store: Store) -> str:

@@ -57,7 +57,10 @@ def differing(
     the companion has there than the table."""
     if -NAMED <= lacking <= 0:
         edited, strangers = _edited(connection, dialect, rows, own, made, place)
-        if lacking + strangers == 0:  # else some are gone, or not all are here
+        if len(edited) > NAMED:
+            return None
+        all_told = len(edited) + strangers <= NAMED
+        if all_told and lacking + strangers == 0:  # else some are gone
             return Differing(edited, dict.fromkeys(edited, True))
     suspects = _unlike(connection, own, rows, made, place)
     if len(suspects) > NAMED:
