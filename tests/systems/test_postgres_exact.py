@@ -129,17 +129,42 @@ def test_hashes_do_not_depend_on_settings(db: Db) -> None:
 
 
 def test_hashes_are_a_format(db: Db) -> None:
-    """They are functions of the text or the number alone, so these hold on every server and platform."""
+    """They are functions of the value alone, so these hold on every server and platform."""
     db.execute(
-        "CREATE TABLE x(id int PRIMARY KEY, t text, e text, n numeric, f float8, z timestamptz, b bytea,"
-        " q int)",
-        "INSERT INTO x VALUES (1, 'a,b', '', 1.50, 0.1, '2000-01-01 00:00:01+00', '\\x00ff', NULL)",
+        "CREATE TABLE x(id int PRIMARY KEY, t text, e varchar(5), n numeric, f float8, z timestamptz,"
+        " b bytea, q int, s int2, l bigint, o bool, u uuid, j jsonb, a int[], m mood, p plus, i inet)",
+        "INSERT INTO x VALUES (1, 'a,b', '', 1.50, 0.1, '2000-01-01 00:00:01+00', '\\x00ff', NULL, -2,"
+        " 4294967296, true, '00000000-0000-0000-0000-000000000005', '{\"a\": [1.0, null]}', '{1,NULL}', 'ok',"
+        " 7, '10.0.0.1/8')",
     )
-    groups = (("id",), ("id", "t", "e", "n", "f", "z", "b", "q"), ())
+    names = ("id", *"tenfzbqsloujampi")
     reader = db.reader()
     with reader.snapshot() as snapshot:
-        (row,) = snapshot.rows(Fetch("public.x", (), ("id",), groups), [(1,)])
-    texts = ['(1,"a,b","",1.50,3fb999999999999a,00000000000f4240,00ff,)', "()"]
-    theirs = [db.ask(f"SELECT hashtextextended('{text}' COLLATE \"C\", 0)") for text in texts]
-    assert row == (db.ask("SELECT hashint4extended(1, 0)"), *theirs)
-    assert row == (-3670598878359251130, -8099545902504889221, 2733329281101762124)
+        (row,) = snapshot.rows(Fetch("public.x", (), ("id",), (("id",), names, ())), [(1,)])
+
+    def text(value: str, seed: int) -> str:
+        return f"hashtextextended('{value}' COLLATE \"C\", {seed})"
+
+    parts = [
+        "hashint4extended(1, 1)",
+        text("a,b", 2),
+        text("", 3),
+        text("1.50", 4),
+        text("3fb999999999999a", 5),
+        text("00000000000f4240", 6),
+        text("00ff", 7),
+        "0",
+        "hashint2extended(-2::int2, 9)",
+        "hashint8extended(4294967296, hashint4extended(1, 10))",
+        "hashint4extended(1, 11)",
+        "uuid_hash_extended('00000000-0000-0000-0000-000000000005', 12)",
+        text('{"a": [1.0, null]}', 13),
+        text('("{1,NULL}")', 14),
+        text("(ok)", 15),
+        "hashint4extended(7, 16)",
+        text(db.ask("SELECT encode(inet_send('10.0.0.1/8'), 'hex')"), 17),
+    ]
+    all_of_them = f"hashint4extended(0, {' # '.join(parts)})"
+    theirs = [db.ask(f"SELECT {made}") for made in (parts[0], all_of_them, "hashint4extended(0, 0)")]
+    assert row == tuple(theirs)
+    assert row == (-7620678293940249823, -1723364423456508739, 4154612158245552303)

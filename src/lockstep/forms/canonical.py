@@ -37,7 +37,7 @@ from lockstep.errors import DataError
 from lockstep.values import Fingerprint, Key, Record
 
 FORMAT = 1
-SUM_RECIPE = 2
+SUM_RECIPE = 3
 """How source sums are made. Another recipe is a re-baseline, never a divergence."""
 
 _signed = Packed(">q").unpack

@@ -5,19 +5,16 @@ Everything here is read from pg_catalog in a handful of statements, for some tab
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lockstep.errors import DataError, Refused
-from lockstep.systems.postgres import names
+from lockstep.systems.postgres import names, row_hash
 from lockstep.systems.postgres.catalog_types import Types
 from lockstep.systems.postgres.client import Connection
 from lockstep.systems.postgres.names import quoted
 from lockstep.systems.postgres.types import Type
 from lockstep.values import Table
-
-_BARE = frozenset({"int2", "int4", "int8", "uuid"})
-_HASHES = {"int2": "hashint2extended", "int4": "hashint4extended", "uuid": "uuid_hash_extended"}
 
 
 @dataclass(frozen=True)
@@ -54,19 +51,9 @@ class Column:
     def read_sql(self) -> str:
         return self.known.read.replace("{}", f"t.{quoted(self.name)}")
 
-    @property
-    def sum_sql(self) -> str:
-        return self.known.sum.replace("{}", f"t.{quoted(self.name)}")
-
-    @property
-    def bare(self) -> bool:
-        """Whether its text in that of a row is always there and just that of its value."""
-        return self.not_null and self.known.name in _BARE
-
-    @property
-    def own_hash(self) -> str | None:
-        """The server's function for the hash of its values, where that is made of every bit of them."""
-        return _HASHES.get(self.known.name)
+    def hash_sql(self, seed: int) -> str:
+        """See `row_hash`."""
+        return row_hash.cell(self.known.name, f"t.{quoted(self.name)}", seed, self.known.sum)
 
 
 @dataclass(frozen=True)
@@ -166,6 +153,10 @@ class TableInfo:
         ]
         primary = [index.columns for index in self.indexes if index.primary]
         return (primary or sorted(unique, key=len) or [()])[0]
+
+    def hash_sql(self, names: Sequence[str]) -> str:
+        """SQL for the hash of these columns of a row of `t`. See `row_hash`."""
+        return row_hash.row_hash([self.column(name).hash_sql(n) for n, name in enumerate(names, 1)])
 
     def column(self, name: str) -> Column:
         """A column that a model names. Raises where it is not there or of a type without exact form."""

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lockstep.systems.postgres.names import literal, quoted
-from lockstep.systems.postgres.reading.sums import row_hash
 from lockstep.systems.postgres.tables import Column, TableInfo
 from lockstep.systems.postgres.types import array_literal
 from lockstep.values import Fetch
@@ -24,7 +23,7 @@ from lockstep.values import Fetch
 def statement(info: TableInfo, fetch: Fetch) -> str:
     """SQL with one array parameter for each `by` column."""
     selected = [info.column(name).read_sql for name in fetch.columns]
-    selected += [row_hash([info.column(name) for name in group]) for group in fetch.hashes]
+    selected += [info.hash_sql(group) for group in fetch.hashes]
     by = [info.column(name) for name in fetch.by]
     return f"SELECT {', '.join(selected)} FROM {info.sql} AS t WHERE {_condition(by)}"
 

@@ -24,7 +24,6 @@ from lockstep.errors import CannotSum
 from lockstep.forms import keys
 from lockstep.forms.canonical import MASK31, halves, wrap64
 from lockstep.systems.postgres.names import literal, quoted
-from lockstep.systems.postgres.reading.sums import row_hash
 from lockstep.systems.postgres.tables import Column, TableInfo
 from lockstep.values import Branch, Key, Span, Tally
 
@@ -207,14 +206,14 @@ def _rows(
     conditions = [inside] if inside else []
     if part.above is None:
         key = [info.column(name) for name in run.key]
-        columns.append(f"{row_hash(key)} AS h")
+        columns.append(f"{info.hash_sql(run.key)} AS h")
         conditions += [f"t.{quoted(column.name)} IS NOT NULL" for column in key if not column.not_null]
     else:
         columns += [f"t.{quoted(name)} AS u{i}" for i, name in enumerate(part.branch.up)]
     for m, child in below:
         columns += [f"t.{quoted(name)} AS d{m}_{i}" for i, name in enumerate(child.down)]
     if part.counts:
-        columns.append(f"{row_hash([info.column(name) for name in part.branch.table.columns])} AS v")
+        columns.append(f"{info.hash_sql(part.branch.table.columns)} AS v")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"(SELECT {', '.join(columns)} FROM {info.sql} AS t{where} OFFSET {_NONE})"
 

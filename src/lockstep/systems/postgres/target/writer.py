@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from lockstep.errors import CannotSum, LockstepError
 from lockstep.rowsets import among, arrays, insert_of
-from lockstep.systems.postgres import names
+from lockstep.systems.postgres import names, row_hash
 from lockstep.systems.postgres.client import Address
 from lockstep.systems.postgres.tables import COLLATIONS
 from lockstep.systems.postgres.target.cells import codec, declared, is_text
@@ -39,6 +39,13 @@ _SAMPLED = 500
 # name of its own and is none of them.
 _TEXTS = frozenset({"text", "character varying"})
 _ADDED = frozenset({"smallint", "integer", "bigint", "numeric"})
+_HASHED = {
+    "smallint": "int2",
+    "integer": "int4",
+    "bigint": "int8",
+    "boolean": "bool",
+    "character varying": "varchar",
+} | {name: name for name in ("uuid", "text", "numeric", "json", "jsonb")}
 _GROUPED = _TEXTS | _ADDED - {"numeric"} | {"boolean", "uuid", "date"}
 
 _BLOCKS = (
@@ -159,13 +166,16 @@ class PostgresDialect(Dialect):
     def row_hash(
         self, connection: sa.Connection, rows: Rows, names_: Sequence[str], alias: str | None
     ) -> Hash:
-        """Of the row's text: our connections all set what has a part in it."""
+        """Our connections all set what has a part in the text of a value."""
         major = (connection.dialect.server_version_info or (0,))[0]
         place = f"{alias}." if alias else ""
-        cells = ", ".join(place + names.quoted(name) for name in names_)
+        cells = [
+            row_hash.cell(_HASHED.get(_bare(rows.columns[name]), ""), place + names.quoted(name), seed)
+            for seed, name in enumerate(names_, 1)
+        ]
         return Hash(
-            f'pg_catalog.hashtextextended(ROW({cells})::pg_catalog.text COLLATE pg_catalog."C", 0)',
-            recipe(1, major, *(part for name in names_ for part in (name, rows.columns[name].declared))),
+            row_hash.row_hash(cells),
+            recipe(2, major, *(part for name in names_ for part in (name, rows.columns[name].declared))),
         )
 
     def grouped(self, rows: Rows, name: str) -> str:
