@@ -144,7 +144,7 @@ def test_while_one_goes_on_another_is_told_who_and_the_rest_goes_on_when_it_is_k
         for ask in (lambda: ls.adopt(world.pipeline(), "people"), world.run):
             with pytest.raises(ls.StateInUse, match=f"process {process}"):
                 ask()
-        with pytest.raises(ls.Refused, match="half taken over: `lockstep adopt` is at work"):
+        with pytest.raises(ls.Refused, match="half taken over for people: `lockstep adopt` is at work"):
             ls.verify(world.pipeline(), "people", patience=0.1)
         another = Adopting(world, state=str(world.root / "another")).said()
         assert another.startswith("Declined"), another

@@ -8,7 +8,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -220,48 +219,6 @@ def test_cancelled_it_ends_at_once(world: World) -> None:
     assert report.cancelled
     assert time.monotonic() - begun < 20
     assert lookers() == []
-
-
-def test_they_end_with_who_asked(world: World) -> None:
-    """Also where that one is killed: nobody tells them."""
-    pipeline(world)
-    begun = subprocess.Popen(
-        [sys.executable, "-c", _UNTIL_KILLED.format(root=str(ROOT), file=str(world.root / "pipeline.py"))],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert begun.stdout is not None
-    begun.stdout.readline()  # of the pipeline file
-    children = [int(one) for one in begun.stdout.readline().split()]
-    assert len(children) == 2
-    begun.kill()
-    begun.wait()
-    begun.stdout.close()
-    deadline = time.monotonic() + 20
-    while any(alive(one) for one in children):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-_UNTIL_KILLED = """
-import os, subprocess, sys, time
-sys.path.insert(0, {root!r})
-import lockstep as ls
-from lockstep.agreement import deep
-deep.PAGE = 10
-
-def seen(now):
-    if now.stage == "source" and now.done >= 30:
-        found = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
-        ).stdout
-        print(*(line.split()[0] for line in found.splitlines() if "operations.looker" in line), flush=True)
-        time.sleep(3600)
-
-made = ls.load({file!r})
-sys.stdout.flush()
-ls.verify(made, "people", method="deep", jobs=2, on_progress=seen)
-"""
 
 
 def alive(process: int) -> bool:

@@ -75,13 +75,15 @@ def test_one_that_is_stopped_does_not_keep_a_check_from_its_end(small: World) ->
 @pytest.mark.parametrize(
     "more",
     [
+        "",
         at_each_page("import time; time.sleep(3600)"),
         f"{IN_A_PROCESS}\n    import threading, time\n"
         "    threading.Thread(target=time.sleep, args=(3600,)).start()",
     ],
-    ids=["in a page", "threads of a file"],
+    ids=["between pages", "in a page", "threads of a file"],
 )
 def test_they_end_with_who_asked_whatever_they_do(small: World, more: str) -> None:
+    """Also where that one is killed: nobody tells them."""
     file = pipeline(small, more).file
     begun = subprocess.Popen(
         [sys.executable, "-c", _UNTIL_KILLED.format(root=str(ROOT), file=str(file))],
@@ -123,7 +125,10 @@ def test_what_a_file_began_ends_with_them(small: World, how: str) -> None:
     begun.stdout.readline()  # of the pipeline file
     if how == "who asked is killed":
         assert len(begun.stdout.readline().split()) == 2
-        assert sleeping(length)
+        soon = time.monotonic() + 30
+        while len(sleeping(length)) < 2:
+            assert time.monotonic() < soon
+            time.sleep(0.05)
         begun.kill()
     begun.wait(60)
     begun.stdout.close()
@@ -139,11 +144,14 @@ def sleeping(length: str) -> list[str]:
 
 _UNTIL_KILLED = f"""{BEGUN}
 def told():
-    time.sleep(2)
-    found = subprocess.run(
-        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
-    ).stdout
-    print(*(line.split()[0] for line in found.splitlines() if "operations.looker" in line), flush=True)
+    some = []
+    while len(some) < 2:
+        time.sleep(0.1)
+        found = subprocess.run(
+            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
+        ).stdout
+        some = [line.split()[0] for line in found.splitlines() if "operations.looker" in line]
+    print(*some, flush=True)
 
 threading.Thread(target=told, daemon=True).start()
 ls.verify(made, "people", method="deep", jobs=2, on_progress=lambda now: time.sleep(60))

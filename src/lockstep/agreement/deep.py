@@ -115,7 +115,7 @@ class _Deep:
         """At keys on which the sides differed before it was interrupted, or that other checks found since."""
         assert self._bookmark is not None
         for some in self._bookmark.differing():
-            left = self._settler.settle({key: set() for key in some})
+            left = self._settler.settle_keys(some)
             self._at = self._counted(self._at)
             self._bookmark.keep(self._at, [key for key in some if key not in left])
             self._progress("again", len(some), len(some))

@@ -47,6 +47,6 @@ class Threads:
             made = ahead(pages, lambda page: derive(page.keys, time.time()), source)
             for (page, derived), found in ahead(made, lambda one: comparison.read(one[1]), target):
                 looked = comparison.look(derived, found)
-                suspects = {key: set[Key]() for key in looked.suspects}
-                differing = target.submit(settler.settle, suspects).result() if suspects else set()
+                some = looked.suspects
+                differing = target.submit(settler.settle_keys, some).result() if some else set()
                 yield Look(page, looked, differing)

@@ -52,7 +52,7 @@ def _look(
         some = chosen(page)
         derived = deriver.derive(some, time.time())
         looked = comparison.look(derived, comparison.read(derived))
-        settler.settle({key: set() for key in looked.suspects})
+        settler.settle_keys(looked.suspects)
         looked_at += len(some)
         compared += looked.compared
         done += len(page)
@@ -61,7 +61,7 @@ def _look(
     for rows in scope.ledger.rows(EVERYTHING, 10 * PAGE):
         some = chosen([row.key for row in rows])
         gone = [key for key, one in deriver.derive(some, time.time()).items() if one.root is None]
-        settler.settle({key: set() for key in gone})
+        settler.settle_keys(gone)
     return looked_at, compared
 
 

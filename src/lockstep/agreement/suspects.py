@@ -13,7 +13,7 @@ the source means just that in the end, nothing else was written since the row wa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
@@ -74,6 +74,10 @@ class Settler:
         """Adds what is certain to the findings, in the order of the keys. Returns the source keys on which
         the sides differ, and those that never came to rest."""
         return self._settled(suspects, lambda _: {})
+
+    def settle_keys(self, wanted: Iterable[Key]) -> set[Key]:
+        """As `settle`, of keys to which no record is known that says it is from there."""
+        return self.settle({key: set() for key in wanted})
 
     def settle_edited(self, suspects: Suspects) -> set[Key]:
         """As `settle`, of those whose records the target itself says are not as they were written.

@@ -11,7 +11,7 @@ from lockstep.errors import Declined, TargetReplaced
 from lockstep.guard.door import Door
 from lockstep.operations.opened import closed_door
 from lockstep.operations.readers import lost
-from lockstep.ports import assert_same_build, half_taken
+from lockstep.ports import assert_same_build, half_adopted, half_taken
 from lockstep.state.store import Store
 
 
@@ -82,10 +82,7 @@ def _assert_free(declared: Mapping, found: str | None, known: Known) -> None:
     assert_same_build(name, found, known.marker)
     half = half_taken(found, known.marker)
     if half in known.others:
-        raise Declined(
-            f"{name} is half taken over for {half}: that was broken off",
-            f"Run `lockstep adopt {half}` again, which goes on; then ask again.",
-        )
+        raise half_adopted(name, half, declared.name, then="; then ask again.")
     if half is None and known.rows:
         raise Declined(
             f"{name} is taken over already: the ledger of {declared.name} knows {known.rows:,} keys",

@@ -25,7 +25,7 @@ from lockstep.operations.adopt import OnProgress
 from lockstep.operations.opened import looking, opened
 from lockstep.operations.readers import assert_not_lost
 from lockstep.operations.returned import standing_again
-from lockstep.ports import Moving, half_taken
+from lockstep.ports import Moving, half_adopted, half_taken
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
 from lockstep.state.store import Store
@@ -141,10 +141,10 @@ def _door(declared: Mapping, store: Store | None, lease: Lease | None) -> Iterat
             assert_not_lost(declared, live[1], store, door)
         if found is None or found.marker != live[2]:
             half = None if found is None else half_taken(found.marker, live[2])
+            if half is not None:
+                raise half_adopted(declared.target.name, half, declared.name)
             raise Declined(
-                f"{declared.target.name} is {'not' if half is None else 'half'} taken over",
-                f"Run `lockstep adopt {half or declared.name}`"
-                + (" first." if half is None else " again, which goes on."),
+                f"{declared.target.name} is not taken over", f"Run `lockstep adopt {declared.name}` first."
             )
         yield door
 

@@ -192,5 +192,4 @@ class Processes:
 
     def _settled(self, page: Page, looking: Future[Looked], settler: Settler) -> Look:
         found = self._awaited(looking, self._goes_on)
-        suspects = {key: set[Key]() for key in found.suspects}
-        return Look(page, found, settler.settle(suspects) if suspects else set())
+        return Look(page, found, settler.settle_keys(found.suspects))

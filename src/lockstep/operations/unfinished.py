@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 import msgspec
 
 from lockstep.agreement.bookmark import Bookmark, Reached
@@ -15,14 +13,6 @@ from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 
 
-class Going(Enum):
-    """Of a deep check: what it does with its place."""
-
-    UNKEPT = "nothing: whoever asked for it has no use for half of it"
-    KEPT = "it begins, and keeps it"
-    ON = "it goes on where an earlier one was, and keeps it"
-
-
 def bookmark_of(mapping: Mapping, consumer: Consumer, store: Store, door: Door) -> Bookmark:
     """Of a check that begins now: it could only go on with this mapping and this target."""
     identity = door.identity()
@@ -31,16 +21,10 @@ def bookmark_of(mapping: Mapping, consumer: Consumer, store: Store, door: Door) 
     return Bookmark(store.checks, consumer.id, basis)
 
 
-def going_on(
-    bookmark: Bookmark | None, consumer: Consumer, store: Store
-) -> tuple[Reached | None, tuple[str, ...]]:
-    """Where an earlier check was, and what a person should know of it. No `bookmark`: nobody asked."""
-    if bookmark is None:
-        return None, ()
+def going_on(bookmark: Bookmark, consumer: Consumer, store: Store) -> Reached | str:
+    """Where an earlier check was; or, for a person, why it begins at the first key."""
     opened = [
         msgspec.json.decode(one.body, type=Divergence) for one in store.reports.divergences(consumer.id)
     ]
     found = bookmark.resume({one.source for one in opened if one.source is not None})
-    if isinstance(found, str):
-        return None, (f"it began at the first key: {found}",)
-    return found, ()
+    return f"it began at the first key: {found}" if isinstance(found, str) else found

@@ -11,28 +11,20 @@ import msgspec
 
 from lockstep.agreement import certain, dates, invariants
 from lockstep.agreement.barrier import PATIENCE, Barrier, barrier
-from lockstep.agreement.bookmark import Bookmark
-from lockstep.agreement.deep import begin, deep
-from lockstep.agreement.fast import fast
 from lockstep.agreement.report import Findings, Report
-from lockstep.agreement.sampling import sample
 from lockstep.agreement.scope import Scope
 from lockstep.database import Access
 from lockstep.declaration.amounts import Amounts
 from lockstep.declaration.invariant import Invariant
 from lockstep.declaration.mapping import Mapping
 from lockstep.declaration.pipeline import Pipeline, require_pipeline
-from lockstep.engine.holds.sample import changed_meaning, passing_over
-from lockstep.engine.recipe import recipe
-from lockstep.errors import Cancelled, DeclarationError, Declined, LockstepError, NothingYet
-from lockstep.forms import keys
+from lockstep.errors import Cancelled, LockstepError, NothingYet
 from lockstep.guard.door import Door
 from lockstep.operations.beside import Beside, OnProgress, Whereabouts
 from lockstep.operations.kept_report import kept_report
+from lockstep.operations.methods import Checking, Fast, Method, method_of
 from lockstep.operations.opened import closed_door, existing
-from lockstep.operations.processes import lookers
-from lockstep.operations.unfinished import Going, bookmark_of, going_on
-from lockstep.ports import Feed, Reader, half_taken
+from lockstep.ports import Feed, half_adopted, half_taken
 from lockstep.state.generations import Consumer
 from lockstep.state.rows import Row
 from lockstep.state.store import Store
@@ -64,20 +56,14 @@ def verify(
     """
     require_pipeline(pipeline)
     declared = pipeline.named(mapping)
-    if method not in ("fast", "deep", "sample"):
-        raise DeclarationError(f"there is no method {method!r}", "Use fast, deep or sample.")
-    if resume and method != "deep":
-        raise DeclarationError(f"a {method} check is never resumed", "Resume a deep one, or begin anew.")
-    if jobs is not None and (jobs < 1 or method == "sample"):
-        raise DeclarationError(f"jobs={jobs} of a {method} check", "Give 1 or more to one that looks at all.")
+    by = method_of(method, share=share, resume=resume, jobs=jobs)
     with existing(pipeline, Access.CHANGE) as store:
         consumer = store.generations.consumer(mapping, declared.target.name)
         if consumer is None:
             raise NothingYet(f"mapping {mapping} has never run", "Start it with `lockstep run` first.")
         place = Whereabouts(on_progress, stop)
         standing = Beside(store, place, lambda: store.lock.holder() is not None)
-        going = Going.ON if resume else Going.KEPT
-        return _check(pipeline, declared, consumer, standing, method, share, patience, going, jobs)
+        return _check(pipeline, declared, consumer, standing, by, patience)
 
 
 def verify_build(
@@ -86,13 +72,12 @@ def verify_build(
     consumer: Consumer,
     store: Store,
     *,
-    method: str = "fast",
     on_progress: OnProgress | None = None,
     stop: threading.Event | None = None,
 ) -> Report:
     """Checks a mapping on a build that this process works, beside the live one. See `verify`."""
     standing = Beside(store, Whereabouts(on_progress, stop), lambda: True)
-    return _check(pipeline, mapping, consumer, standing, method, 1.0, PATIENCE, jobs=1)
+    return _check(pipeline, mapping, consumer, standing, Fast(jobs=1), PATIENCE)
 
 
 def _check(
@@ -100,13 +85,10 @@ def _check(
     declared: Mapping,
     consumer: Consumer,
     standing: Beside,
-    method: str,
-    share: float,
+    method: Method,
     patience: float,
-    going: Going = Going.UNKEPT,
-    jobs: int | None = None,
 ) -> Report:
-    store, place = standing.store, standing.place
+    store = standing.store
 
     def rows(wanted: Sequence[Key]) -> dict[Key, Row]:
         return store.ledger.rows(consumer.id, wanted)
@@ -116,7 +98,6 @@ def _check(
 
     sharing = [other.name for other in pipeline.beside(declared)]
     findings, started = Findings(), time.time()
-    bookmark: Bookmark | None = None
     reader, feed = declared.source.reader(), declared.source.feed()
     try:
         with closed_door(declared, consumer.number, store) as door:
@@ -124,43 +105,32 @@ def _check(
             wait = barrier(standing, feed, consumer, patience)
             spans = store.spans(consumer.id)
             scope = Scope(declared, reader, door, spans, rows, intended, sharing, wait, findings)
-            position: str | None = feed.reached()
-            doubt = _doubt(declared, consumer, store, reader) if method == "fast" else None
-            if method == "sample":
-                report = sample(scope, share, place)
-            elif doubt is not None:
-                reached = begin(scope, position)
-                looking = lookers(pipeline, consumer, scope, reached.cuts, jobs, place.check)
-                report = deep(scope, reached, place, doubt, lookers=looking)
-            elif method == "deep":
-                bookmark = None if going is Going.UNKEPT else bookmark_of(declared, consumer, store, door)
-                found, notes = going_on(bookmark if going is Going.ON else None, consumer, store)
-                reached = found or begin(scope, position)
-                position = reached.position
-                looking = lookers(pipeline, consumer, scope, reached.cuts, jobs, place.check)
-                report = deep(scope, reached, place, *notes, bookmark=bookmark, lookers=looking)
-            else:
-                report = fast(scope, place)
+            report = method.look(Checking(pipeline, consumer, standing, scope, feed.reached()))
             barriers = [wait, *_barriers(pipeline, declared, consumer, standing, feed, patience)]
             between = certain.Scope(reader, feed, door, barriers)
             by_date = [one for one in pipeline.by_date.values() if one.mapping == declared.name]
             report = _with_invariants(report, pipeline.invariants_of(declared), by_date, between)
     except Cancelled as cancelled:
-        notes = (str(cancelled),)
-        if bookmark is not None and bookmark.kept:
-            notes += (f"it goes on there by `lockstep verify {declared.name} --deep --resume`",)
-        report = findings.report(declared.name, method, started, 0, 0, 0, notes=notes, cancelled=True)
-        position, report = None, msgspec.structs.replace(report, agreement=False)
+        notes = [str(cancelled)]
+        if method.goes_on:
+            notes.append(f"it goes on there by `{_resumed(declared)}`")
+        report = findings.report(
+            declared.name, method.name, started, 0, 0, 0, notes=tuple(notes), cancelled=True
+        )
+        report = msgspec.structs.replace(report, agreement=False)
     except LockstepError as error:
         error.remedy = error.remedy.replace("MAPPING", declared.name)
-        if bookmark is not None and bookmark.kept:
-            error.remedy += f" Then `lockstep verify {declared.name} --deep --resume` goes on where it was."
+        if method.goes_on:
+            error.remedy += f" Then `{_resumed(declared)}` goes on where it was."
         raise
     finally:
         feed.close()
         reader.close()
-    report = msgspec.structs.replace(report, position=position)
     return kept_report(report, store, consumer, changed=consumer.version != declared.version)
+
+
+def _resumed(declared: Mapping) -> str:
+    return f"lockstep verify {declared.name} --deep --resume"
 
 
 def _assert_begun(declared: Mapping, consumer: Consumer, store: Store, door: Door) -> None:
@@ -174,9 +144,12 @@ def _assert_begun(declared: Mapping, consumer: Consumer, store: Store, door: Doo
         )
     half = None if found is None else half_taken(found.marker, consumer.marker)
     if half is not None:
-        raise Declined(
-            f"{declared.target.name} is half taken over: `lockstep adopt` is at work, or was broken off",
-            f"Let it end, or run `lockstep adopt {half or declared.name}` again, which goes on; then check.",
+        raise half_adopted(
+            declared.target.name,
+            half,
+            declared.name,
+            why="`lockstep adopt` is at work, or was broken off",
+            then="; or let one that is at work end. Then check.",
         )
 
 
@@ -217,16 +190,3 @@ def _with_invariants(
         notes=(*report.notes, *notes),
         invariants=len(declared) + len(by_date),
     )
-
-
-def _doubt(mapping: Mapping, consumer: Consumer, store: Store, reader: Reader) -> str | None:
-    """Why nothing stored can be trusted: what the ledger says was sent is not what would be sent now."""
-    if consumer.version != mapping.version:
-        return "everything was derived again: the mapping is not the one that the ledger speaks of"
-    if consumer.recipe != recipe(mapping):
-        return "everything was derived again: the ledger's sums are of other columns, or made in another way"
-    other = None if passing_over(consumer, store) else changed_meaning(mapping, consumer, store, reader)
-    if other is not None:
-        key = keys.text(other.first.key)
-        return f"everything was derived again: {key} means something else than when it was written"
-    return None

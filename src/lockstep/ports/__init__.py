@@ -16,6 +16,7 @@ from lockstep.ports.adopting import (
     Moving,
     adopting,
     assert_same_build,
+    half_adopted,
     half_taken,
 )
 from lockstep.ports.declared import AmountsTarget, Source, Target
@@ -64,5 +65,6 @@ __all__ = [
     "Writer",
     "adopting",
     "assert_same_build",
+    "half_adopted",
     "half_taken",
 ]

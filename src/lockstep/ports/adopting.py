@@ -25,6 +25,17 @@ def half_taken(found: str | None, marker: str | None = None) -> str | None:
     return mapping if marker in (None, build) else None
 
 
+def half_adopted(
+    name: str, half: str, asked: str, *, why: str = "`lockstep adopt` was broken off", then: str = "."
+) -> Declined:
+    """To raise where a target is `half_taken`. `asked`: the mapping to name where the marker names none.
+    `then`: what comes when that has gone on to its end."""
+    return Declined(
+        f"{name} is half taken over{f' for {half}' if half else ''}: {why}",
+        f"Run `lockstep adopt {half or asked}` again, which goes on{then}",
+    )
+
+
 def assert_same_build(name: str, found: str, marker: str | None) -> None:
     """Raises Declined where the marker that was found is not of the build that this one is of."""
     if marker is None or _build(found) != _build(marker):

@@ -14,12 +14,12 @@ from lockstep.declaration.mapping import Mapping
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.writing.opening import door_to
-from lockstep.errors import Declined, SystemError_, TargetReplaced
+from lockstep.errors import SystemError_, TargetReplaced
 from lockstep.guard.door import Door
 from lockstep.guard.policies import FEW, emptied
 from lockstep.guard.policy import HeldBack, Verdict
 from lockstep.limits import REFILL, Numbers
-from lockstep.ports import Generational, Restorable, Target, half_taken
+from lockstep.ports import Generational, Restorable, Target, half_adopted, half_taken
 from lockstep.state.events import Kind
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
@@ -92,10 +92,8 @@ class TargetWatch:
         if found is None:
             raise self._lost(Kind.TARGET_GONE, f"{self._name} (generation {self.consumer.number}) is gone")
         if (half := half_taken(found.marker, marker)) is not None:
-            raise Declined(
-                f"{self._mapping.target.name} is half taken over: `lockstep adopt` was broken off",
-                f"Run `lockstep adopt {half or self._mapping.name}` again, which goes on. "
-                "Nothing is written.",
+            raise half_adopted(
+                self._mapping.target.name, half, self._mapping.name, then=". Nothing is written."
             )
         if found.marker != marker and (known is None or refill):
             raise TargetReplaced(
