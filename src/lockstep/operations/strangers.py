@@ -11,11 +11,10 @@ from functools import partial
 
 from lockstep.declaration.mapping import Mapping
 from lockstep.engine.lease import Lease
+from lockstep.engine.writing.judged import judge_strangers
 from lockstep.engine.writing.opening import door_to
 from lockstep.guard.door import Door, Plan
-from lockstep.guard.policy import HeldBack, Verdict
-from lockstep.limits import Numbers
-from lockstep.state.counted import Reserved, Window
+from lockstep.guard.policy import HeldBack
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import Change, Fingerprint, Held, Key, Meta, Status, Version
@@ -28,25 +27,12 @@ def held_back(mapping: Mapping, store: Store, consumer: Consumer, wanted: Sequen
     if not wanted:
         return None
     with contextlib.closing(door_to(mapping.target, consumer.number, store, guard=mapping.guard)) as door:
-        judged = partial(_judged, door, len(wanted), door.contents().records)
+        judged = partial(judge_strangers, door, len(wanted), door.contents().records)
         try:
             store.reservations.ask(consumer.generation, consumer.id, judged, door.guard.window)
         except HeldBack as held:
             return held.verdict.reason
     return None
-
-
-def _judged(door: Door, removes: int, known: int, window: Window) -> Reserved:
-    """What so many removals count as, of `known` records. Raises HeldBack."""
-    for hold in window.holds:
-        if "remove" in hold.kinds and hold.state != "approved":
-            raise HeldBack(hold.policy, Verdict(False, hold.reason, hold.kinds, hold.expected))
-    numbers = Numbers(removes=removes, window_removes=window.removes, known=known)
-    busy = removes > 0 and window.removes + removes > door.guard.free
-    if busy and (usual := window.usual()) is not None:
-        numbers = numbers._replace(usual=usual.updates, usual_removes=usual.removes)
-    door.judge(numbers)
-    return Reserved(removes=removes)
 
 
 def remove(
@@ -82,7 +68,7 @@ def remove(
                     epoch,
                     consumer.generation,
                     consumer.id,
-                    partial(_judged, door, count, known),
+                    partial(judge_strangers, door, count, known),
                     door.guard.window,
                 )
 

@@ -124,8 +124,7 @@ class Judge:
             asked = sum(left[kind] for kind in hold.kinds)
             if not asked:
                 continue
-            if hold.state != "approved":
-                raise HeldBack(hold.policy, Verdict(False, hold.reason, hold.kinds, hold.expected))
+            _assert_answered(hold)
             if self._fits(hold, batch, asked, window):
                 allowed[hold.id] = asked
                 left |= dict.fromkeys(hold.kinds, 0)
@@ -174,6 +173,31 @@ class Judge:
             owed=seen.owed,
         )
         busy = removes > 0 and window.removes + max(removes, numbers.waiting) > self._door.guard.free
-        if (changing or busy) and (usual := window.usual()) is not None:
-            numbers = numbers._replace(usual=usual.updates, usual_removes=usual.removes)
+        if changing or busy:
+            numbers = _beside_usual(numbers, window)
         self._door.judge(numbers, (*batch.removed, *batch.updated)[:KEYS])
+
+
+def judge_strangers(door: Door, removes: int, known: int, window: Window) -> Reserved:
+    """What the removal of records counts as that no mapping wrote, of `known` records. Raises HeldBack.
+
+    A person asks for it, with all that go: no allowance is for it, and nothing of the source is counted."""
+    for hold in window.holds:
+        if "remove" in hold.kinds:
+            _assert_answered(hold)
+    numbers = Numbers(removes=removes, window_removes=window.removes, known=known)
+    if removes > 0 and window.removes + removes > door.guard.free:
+        numbers = _beside_usual(numbers, window)
+    door.judge(numbers)
+    return Reserved(removes=removes)
+
+
+def _assert_answered(hold: Hold) -> None:
+    """Raises HeldBack while a person is asked: what is held holds all that is like it."""
+    if hold.state != "approved":
+        raise HeldBack(hold.policy, Verdict(False, hold.reason, hold.kinds, hold.expected))
+
+
+def _beside_usual(numbers: Numbers, window: Window) -> Numbers:
+    usual = window.usual()
+    return numbers if usual is None else numbers._replace(usual=usual.updates, usual_removes=usual.removes)

@@ -55,7 +55,7 @@ def cell(type_: str, column: str, seed: int, text: str = "{}") -> str:
     return f"coalesce({made.replace('{seed}', str(seed)).replace('{}', column)}, 0)"
 
 
-def row_hash(cells: Sequence[str]) -> str:
+def of_cells(cells: Sequence[str]) -> str:
     """SQL for the signed 64-bit hash of some columns of a row; `cells` are theirs, by `cell`, in order."""
     if len(cells) == 1:
         return cells[0]

@@ -156,7 +156,7 @@ class TableInfo:
 
     def hash_sql(self, names: Sequence[str]) -> str:
         """SQL for the hash of these columns of a row of `t`. See `row_hash`."""
-        return row_hash.row_hash([self.column(name).hash_sql(n) for n, name in enumerate(names, 1)])
+        return row_hash.of_cells([self.column(name).hash_sql(n) for n, name in enumerate(names, 1)])
 
     def column(self, name: str) -> Column:
         """A column that a model names. Raises where it is not there or of a type without exact form."""

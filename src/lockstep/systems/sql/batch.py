@@ -13,7 +13,7 @@ from lockstep.forms.canonical import canonical
 from lockstep.systems.sql.companion import KNOWN, Before, Companion, after, before
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.items import Item, names_text
-from lockstep.systems.sql.proof import hashed
+from lockstep.systems.sql.proof import hashed_columns
 from lockstep.systems.sql.rows import Cells, Rows
 from lockstep.values import Key, Outcome, Record, Status
 
@@ -103,9 +103,9 @@ def _held(
     out: list[tuple[Item, Outcome, Proof]] = []
     for names, items in groups.items():
         found: dict[Key, Cells] = {}
-        columns = hashed(rows, names)
+        columns = hashed_columns(rows, names)
         assert columns is not None  # they were just written
-        made = dialect.row_hash(connection, rows, columns, None)
+        made = dialect.hash_sql(connection, rows, columns, None)
         for cells in rows.select(connection, [item.key for item in items], names, made.sql):
             found[rows.key_of(cells[: len(rows.key)])] = cells[len(rows.key) :]
         for item in items:

@@ -84,7 +84,7 @@ class Dialect(ABC):
         key is none. Raises CannotSum where the database cannot make them."""
 
     @abstractmethod
-    def row_hash(
+    def hash_sql(
         self, connection: sa.Connection, rows: Rows, names: Sequence[str], alias: str | None
     ) -> Hash:
         """How the database hashes these columns of a row of the user's table, as they are stored. Equal rows

@@ -23,7 +23,7 @@ from lockstep.systems.sql.columns import Columns
 from lockstep.systems.sql.companion import Before, Companion
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.items import Item, item_of, key_cells
-from lockstep.systems.sql.proof import hashed, make_room
+from lockstep.systems.sql.proof import hashed_columns, make_room
 from lockstep.systems.sql.rows import Cells, Rows
 from lockstep.values import Change, Held, Identity, Key, Meta, Outcome, Record, Status
 
@@ -158,10 +158,10 @@ class ForeignTable:
         """Items, each with the hash of its row as the database holds it."""
         groups: dict[tuple[str, ...], list[Item]] = defaultdict(list)
         for item in items:
-            groups[hashed(rows, tuple(item.change.record or ())) or ()].append(item)
+            groups[hashed_columns(rows, tuple(item.change.record or ())) or ()].append(item)
         proved: list[tuple[Item, Proof]] = []
         for names, some in groups.items():
-            made = self._dialect.row_hash(connection, rows, names, None)
+            made = self._dialect.hash_sql(connection, rows, names, None)
             of = {item.key: item for item in some}
             for cells in rows.select(connection, list(of), (), made.sql):
                 key = rows.key_of(cells[: len(rows.key)])

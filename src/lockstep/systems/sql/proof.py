@@ -33,7 +33,7 @@ def recipe(*parts: object) -> int:
     return crc32("\0".join(map(str, parts)).encode()) & 0x7FFFFFFF
 
 
-def hashed(rows: Rows, record: Sequence[str]) -> tuple[str, ...] | None:
+def hashed_columns(rows: Rows, record: Sequence[str]) -> tuple[str, ...] | None:
     """The columns that are hashed of a record with these names; None where the table lacks one by now.
 
     With the key, so that two rows that were exchanged have other hashes, not each the other's."""

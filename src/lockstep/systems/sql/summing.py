@@ -21,7 +21,7 @@ from lockstep.forms.canonical import joined64
 from lockstep.systems.sql.companion import PROOF, Companion
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.items import key_cells
-from lockstep.systems.sql.proof import has_proof, hashed, shapes
+from lockstep.systems.sql.proof import has_proof, hashed_columns, shapes
 from lockstep.systems.sql.rows import Cells, Rows
 from lockstep.values import Fingerprint, Key, Mark, Meta, Span, Tallies, Tally, Version
 
@@ -168,11 +168,11 @@ def _state(
     cases: dict[int, Any] = {}
     lacking: list[str] = []
     for text, names in shapes(connection, own, mapping).items():
-        columns = hashed(rows, names)
+        columns = hashed_columns(rows, names)
         if columns is None:
             lacking.append(text)
             continue
-        made = dialect.row_hash(connection, rows, columns, "t")
+        made = dialect.hash_sql(connection, rows, columns, "t")
         fits = known.c.held == sa.literal_column(made.sql)
         cases[made.recipe] = sa.case((fits, sa.literal_column("0")), else_=sa.literal_column(str(_EDITED)))
     whens: list[Any] = [(known.c.names.in_(lacking), sa.literal_column(str(_EDITED)))] if lacking else []
@@ -189,8 +189,8 @@ def there(
     keys: Mapping[Key, tuple[int, int] | tuple[()]],
 ) -> Iterator[tuple[Key, bool]]:
     """Which of these keys the user's table has, and whether the row was edited since it was written."""
-    columns = hashed(rows, json.loads(names))
-    made = dialect.row_hash(connection, rows, columns or (), None)
+    columns = hashed_columns(rows, json.loads(names))
+    made = dialect.hash_sql(connection, rows, columns or (), None)
     cells: list[Cells] = []
     for key in keys:
         try:

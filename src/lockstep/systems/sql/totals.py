@@ -25,7 +25,7 @@ from lockstep.systems.sql.companion import Companion
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.differing import NAMED, Suspect, differing, hashes, noted_in, rows_in
 from lockstep.systems.sql.items import key_cells
-from lockstep.systems.sql.proof import Hash, has_proof, hashed
+from lockstep.systems.sql.proof import Hash, has_proof, hashed_columns
 from lockstep.systems.sql.rows import Rows
 from lockstep.systems.sql.summing import ONCE, added, branched, halves, span_of
 from lockstep.values import EVERYTHING, Fingerprint, Key, Mark, Span, Tallies, Tally
@@ -94,10 +94,10 @@ def _only_hash(connection: sa.Connection, dialect: Dialect, rows: Rows, own: Com
     known = own.rows
     query = sa.select(known.c.names, known.c.recipe).where(known.c.buried.is_(None)).limit(1)
     one = connection.execute(query).first()
-    columns = one and hashed(rows, json.loads(one.names))
+    columns = one and hashed_columns(rows, json.loads(one.names))
     if not one or columns is None:
         return None
-    made = dialect.row_hash(connection, rows, columns, None)
+    made = dialect.hash_sql(connection, rows, columns, None)
     return made if made.recipe == one.recipe else None
 
 

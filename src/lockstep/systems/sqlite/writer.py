@@ -116,7 +116,7 @@ class SQLiteDialect(Dialect):
         raw.create_function(_KEY, len(rows.key), key_of, deterministic=True)
         return sa.literal_column(f"{_KEY}({names(rows.key, alias)})", sa.LargeBinary)
 
-    def row_hash(
+    def hash_sql(
         self, connection: sa.Connection, rows: Rows, names_: Sequence[str], alias: str | None
     ) -> Hash:
         raw = connection.connection.dbapi_connection

@@ -163,7 +163,7 @@ class PostgresDialect(Dialect):
             parts.append(made.replace("{}", f"{alias}.{names.quoted(name)}"))
         return sa.literal_column(" || ".join(parts), sa.LargeBinary)
 
-    def row_hash(
+    def hash_sql(
         self, connection: sa.Connection, rows: Rows, names_: Sequence[str], alias: str | None
     ) -> Hash:
         """Our connections all set what has a part in the text of a value."""
@@ -174,7 +174,7 @@ class PostgresDialect(Dialect):
             for seed, name in enumerate(names_, 1)
         ]
         return Hash(
-            row_hash.row_hash(cells),
+            row_hash.of_cells(cells),
             recipe(2, major, *(part for name in names_ for part in (name, rows.columns[name].declared))),
         )
 
