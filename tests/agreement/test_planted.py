@@ -203,8 +203,8 @@ def test_rows_edited_in_many_spans_are_named_by_the_database(
     if summed == "joined":
         monkeypatch.setattr("lockstep.systems.sql.totals.NAMED", 0)
         asks = [12]
-    monkeypatch.setattr("lockstep.agreement.fast.SPAN", 5)
-    monkeypatch.setattr("lockstep.agreement.fast.LISTED", 12)
+    monkeypatch.setattr("lockstep.agreement.scope.SPAN", 5)
+    monkeypatch.setattr("lockstep.agreement.listing.LISTED", 12)
     asked: list[int] = []
     edited = Door.edited
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lockstep.agreement import fast
+from lockstep.agreement import listing, scope
 from lockstep.agreement.report import Report
 from lockstep.engine.deriving.derive import Derived, Deriver
 from lockstep.forms import keys
@@ -62,8 +62,8 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
 @pytest.fixture
 def edited(small: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """Rows of more spans than are listed were edited: so the target names them."""
-    monkeypatch.setattr(fast, "SPAN", 10)
-    monkeypatch.setattr(fast, "LISTED", 20)
+    monkeypatch.setattr(scope, "SPAN", 10)
+    monkeypatch.setattr(listing, "LISTED", 20)
     small.spoil(f"UPDATE people SET email = 'edited' WHERE id IN {tuple(EDITED)}")
     return small
 
@@ -178,8 +178,8 @@ def test_a_record_that_came_while_it_was_waited_is_looked_at(
     tmp_path: Path, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody means it any more by then, and that is not worked."""
-    monkeypatch.setattr(fast, "SPAN", 10)
-    monkeypatch.setattr(fast, "LISTED", 20)
+    monkeypatch.setattr(scope, "SPAN", 10)
+    monkeypatch.setattr(listing, "LISTED", 20)
     world = World(tmp_path)
     world.do(*(f"INSERT INTO users VALUES ({n}, NULL, NULL, 'u{n}', NULL)" for n in range(1, 51)))
     world.run()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import lockstep as ls
-from lockstep.agreement import fast
+from lockstep.agreement import listing, narrowing, scope
 from lockstep.forms import keys
 from lockstep.guard.door import Door
 from lockstep.systems.postgres.reading.snapshot import PostgresSnapshot
@@ -41,9 +41,9 @@ class Asked:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """60 keys in 30 spans and an empty one after the last; seven spans are a wide one."""
-    monkeypatch.setattr(fast, "SPAN", 2)
-    monkeypatch.setattr(fast, "WIDE", 5)
-    monkeypatch.setattr(fast, "APART", 2)
+    monkeypatch.setattr(scope, "SPAN", 2)
+    monkeypatch.setattr(narrowing, "WIDE", 5)
+    monkeypatch.setattr(narrowing, "APART", 2)
     return Asked(monkeypatch)
 
 
@@ -135,7 +135,7 @@ def test_a_table_that_sums_only_the_whole_is_summed_again_where_much_would_be_li
     world: World, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lockstep.systems.sql.totals.sums", lambda *_: None)
-    monkeypatch.setattr(fast, "LISTED", 20)
+    monkeypatch.setattr(listing, "LISTED", 20)
     world.run()
     bad = Saboteur(world)
     for number in (16, 33, 56):

@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from lockstep.agreement.bookmark import Bookmark, Reached
-from lockstep.agreement.fast import SPAN, SPANS
 from lockstep.agreement.lookers import Lookers, Threads
 from lockstep.agreement.met import Met, together
 from lockstep.agreement.orphans import Orphans
@@ -27,7 +26,6 @@ from lockstep.agreement.scope import Scope
 from lockstep.agreement.walk import pages
 from lockstep.engine.deriving.derive import Deriver
 from lockstep.errors import StateError
-from lockstep.forms import keys
 from lockstep.values import Key
 
 PAGE = 2_000
@@ -39,7 +37,7 @@ OnProgress = Callable[[Progress], None]
 
 def begin(scope: Scope, position: str | None) -> Reached:
     """The beginning of a deep check. `position`: of the source's log."""
-    cuts = tuple(cut for cut in scope.ledger.cuts(SPAN, SPANS) if keys.readable(cut))
+    cuts = tuple(scope.cuts())
     return Reached(time.time(), position, cuts, (Met(),) * (len(cuts) + 1))
 
 

@@ -18,6 +18,9 @@ from lockstep.values import Branch, Key, Mark, Span
 READ = 20_000
 """Up to so many keys are read by key where they differ; more are listed by the source's own sums."""
 
+LISTED = 50_000
+"""Keys that are listed together, about: what a listing has in memory."""
+
 _PAGE = 5_000
 
 
