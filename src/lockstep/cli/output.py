@@ -215,15 +215,13 @@ def field(name: str, given: Any, width: int, by: int = 4) -> Text:
     return Text.assemble((label, "cyan"), value(given, None if width >= 10_000 else width - len(label)))
 
 
-def difference(
-    path: str, expected: Any, actual: Any, width: int, action: str = "update", by: int = 4
-) -> Text:
+def difference(path: str, expected: Any, actual: Any, width: int, action: str = "update") -> Text:
     """A field that differs: what the target holds → what the source means. Long pairs take two lines."""
     from rich.text import Text
 
-    label = " " * by + path.ljust(14) + "  "
+    label = " " * 4 + path.ljust(14) + "  "
     if action == "create":
-        return field(path, expected, width, by)
+        return field(path, expected, width)
     old, new = value(actual), value(expected)
     if len(label) + len(old) + len(new) + 3 <= width:
         return Text.assemble((label, "cyan"), (old, "red"), " → ", (new, "green"))

@@ -32,11 +32,11 @@ def join(
     out = [] if relation.many else leading(parent, related)
     back = leading(related, parent)
     on = _fields_of(relation.said.on, parent)
-    if sides and not relation.many and on and (reference := _spoken(on, parent, related, out)):
+    if sides and not relation.many and on and (reference := _spoken(on, related, out)):
         return column_names(parent, reference.columns), column_names(related, reference.of)
     if sides:
         on = _fields_of(relation.said.on, related)
-        reference = _spoken(on, related, parent, back) if on else None
+        reference = _spoken(on, parent, back) if on else None
         if reference is None:
             raise DeclarationError(
                 f"{where}: `on` names no column of {related.cls.__name__} or {parent.cls.__name__} that fits",
@@ -69,9 +69,7 @@ def leading(model: Described, to: Described) -> list[Reference]:
     ]
 
 
-def _spoken(
-    fields: tuple[str, ...], model: Described, to: Described, known: list[Reference]
-) -> Reference | None:
+def _spoken(fields: tuple[str, ...], to: Described, known: list[Reference]) -> Reference | None:
     """The reference made of these fields: a known foreign key, or one to the other's key."""
     for reference in known:
         if set(reference.columns) == set(fields):

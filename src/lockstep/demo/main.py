@@ -58,19 +58,17 @@ class Figures(Struct, frozen=True):
 
 def demo(
     *,
-    seconds: float = 8.0,
-    users: int = 10_000,
-    console: Console | None = None,
-    directory: Path | None = None,
+    seconds: float,
+    users: int,
+    console: Console | None,
 ) -> Figures:
-    """Runs the main job end to end in a directory of its own; `seconds` of it with live traffic."""
+    """Runs the main job end to end in a directory of its own; `seconds` of it with live traffic. Says nothing
+    without a console."""
     say = console or Console(quiet=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(told_by_us())
-        if directory is None:
-            made = tempfile.TemporaryDirectory(prefix="lockstep-demo-")
-            directory = Path(stack.enter_context(made))
-        return _Story(say, directory, users, seconds).tell()
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="lockstep-demo-"))
+        return _Story(say, Path(directory), users, seconds).tell()
 
 
 class _Story:

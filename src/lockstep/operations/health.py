@@ -29,16 +29,15 @@ def health(
     *,
     patience: float = PATIENCE,
     verified_within: float | None = None,
-    now: float | None = None,
 ) -> list[Ill]:
     """What is ill, the blocking first. `verified_within`: how old the last proof of agreement may be."""
-    at = time.time() if now is None else now
+    at = time.time()
     found = [*_run(status, patience, at)]
     alive = not any(ill.kind in RESTART_MENDS for ill in found)
     for name, gauges in status.sources.items():
         if alive:
             found += _worker(f"source {name}", gauges, patience, at)
-        found += _log(name, gauges, running=status.running is not None, at=at)
+        found += _log(name, gauges, running=status.running is not None)
     for mapping in status.mappings:
         if not _stopped_by_hold(mapping, status):  # the hold says it, and what a person can do
             found += _mapping(mapping, patience, at, alive=alive)
@@ -118,7 +117,7 @@ def _held(status: Status) -> Iterator[Ill]:
         )
 
 
-def _log(name: str, gauges: Mapping[str, Any], *, running: bool, at: float) -> Iterator[Ill]:
+def _log(name: str, gauges: Mapping[str, Any], *, running: bool) -> Iterator[Ill]:
     """What the source keeps of its log because of us, before it hurts."""
     subject = f"source {name}"
     kept = gauges.get("retained")

@@ -59,9 +59,7 @@ def plan(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> Iterato
                 if typed:
                     pages = iter([parse_keys(declared, typed)])
                 else:
-                    pages = _all_keys(
-                        declared, deriver, store, consumer, source_keys(reader, declared, _PAGE)
-                    )
+                    pages = _all_keys(deriver, store, consumer, source_keys(reader, declared, _PAGE))
                 preview = door.preview if typed else _unasked
                 for page in pages:
                     yield from _page(
@@ -72,7 +70,6 @@ def plan(pipeline: Pipeline, mapping: str, typed: Sequence[str] = ()) -> Iterato
 
 
 def _all_keys(
-    mapping: Mapping,
     deriver: Deriver,
     store: Store | None,
     consumer: Consumer | None,

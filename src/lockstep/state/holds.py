@@ -27,6 +27,9 @@ from lockstep.values import Key
 KEYS = 1_000
 """Source keys that a hold names, at most."""
 
+_SHOWN = 100
+"""Holds that are told of at once, at most."""
+
 _SET_BACK = 300.0
 """Seconds by which the clocks of who approves and who runs may differ."""
 
@@ -142,11 +145,11 @@ class Holds:
         with self._database.reading() as connection:
             return standing(connection, consumer)
 
-    def all(self, *, closed: bool = False, kept: bool = False, limit: int = 100) -> list[Hold]:
+    def all(self, *, closed: bool = False, kept: bool = False) -> list[Hold]:
         """All that stand, the newest first; with `closed` also what was, with `kept` also those of builds
         that another took the place of and that can come back. Nothing stands of one that cannot."""
         table, consumers, generations = schema.holds, schema.consumers, schema.generations
-        statement = sa.select(table).order_by(table.c.id.desc()).limit(limit)
+        statement = sa.select(table).order_by(table.c.id.desc()).limit(_SHOWN)
         if not closed:
             replaced = (
                 sa.select(consumers.c.id)

@@ -47,10 +47,10 @@ class Client:
     """A pool of connections to one cluster. Threads may share it."""
 
     def __init__(
-        self, url: str, auth: Auth, verify: Verify, flavour: Flavour, *, timeout: float = 90.0, name: str = ""
+        self, url: str, auth: Auth, verify: Verify, flavour: Flavour, *, timeout: float = 90.0
     ) -> None:
         self.flavour = flavour
-        self._name = name or url
+        self._url = url
         headers = {"accept": "application/json"}
         if isinstance(auth, str):
             headers["authorization"] = auth
@@ -131,16 +131,16 @@ class Client:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise Refused(
-                    f"{self._name} shows a certificate that is not trusted: {error}",
+                    f"{self._url} shows a certificate that is not trusted: {error}",
                     certificate_mend(str(error), self.flavour.title),
                 ) from error
             raise NotSent(
-                f"{self._name} cannot be reached: {error or type(error).__name__}",
+                f"{self._url} cannot be reached: {error or type(error).__name__}",
                 unreached_mend(error),
             ) from error
         except httpx.HTTPError as error:
             raise Unreachable(
-                f"{self._name} did not answer in full: {type(error).__name__} {error}".rstrip(),
+                f"{self._url} did not answer in full: {type(error).__name__} {error}".rstrip(),
                 "See the cluster's log and load; a run tries again by itself.",
             ) from error
         found = answer.status_code, answer.content
@@ -164,21 +164,21 @@ class Client:
     def rubbish(self, answer: bytes) -> Unreachable:
         """An answer of 200 that is not what was asked for: a proxy's login page, half a body."""
         return Unreachable(
-            f"{self._name} answered with something else than was asked: {answer[:80]!r}",
+            f"{self._url} answered with something else than was asked: {answer[:80]!r}",
             "See what stands between Lockstep and the cluster: a proxy, a load balancer, a wrong port.",
         )
 
     def busy(self, why: str) -> Unreachable:
         """The error for a cluster that stays too busy."""
         return Unreachable(
-            f"{self._name} is too busy: {why}",
+            f"{self._url} is too busy: {why}",
             "See the cluster's load and its queues; Lockstep writes more slowly and tries again by itself.",
         )
 
     def failure(self, status: int, answer: bytes) -> SystemError_:
         """The error for an answer that is not a good one."""
         why = reason(answer)
-        said = f"{self._name} answered {status}" + (f": {why}" if why else "")
+        said = f"{self._url} answered {status}" + (f": {why}" if why else "")
         if status == 401:
             return Refused(said, "Give the right user and password, in the URL or as auth=.")
         if ("block" in why.kind or "FORBIDDEN/" in why.text) and status < 500:

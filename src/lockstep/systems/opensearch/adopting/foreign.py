@@ -104,7 +104,7 @@ class ForeignIndex:
                 f"{self._names.alias} is Lockstep's already, and no index of others is there to take over",
                 "`lockstep run` writes what a mapping means.",
             )
-        likeness.require_free(self._client, self._names, ours)
+        likeness.require_free(self._names, ours)
         if ours is None:
             self._make(origin, marker)
         else:
@@ -190,7 +190,7 @@ class ForeignIndex:
 
     def _ours(self) -> Origin | None:
         ours = index_of(self._client, self._names.index)
-        likeness.require_free(self._client, self._names, ours)
+        likeness.require_free(self._names, ours)
         return ours
 
     def _at(self) -> str:

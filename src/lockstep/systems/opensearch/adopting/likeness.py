@@ -90,7 +90,7 @@ def body(
     }
 
 
-def require_free(client: Client, names: Layout, there: Origin | None) -> None:
+def require_free(names: Layout, there: Origin | None) -> None:
     """Raises Declined where the index that is to be made stands there already and is somebody else's."""
     if there is not None and layout.marker_of(there.mappings) is None:
         raise Declined(

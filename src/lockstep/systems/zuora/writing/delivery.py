@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -42,14 +41,8 @@ def fresh_key() -> str:
     return secrets.token_hex(16)
 
 
-def deliver(
-    client: Client,
-    intent: Intent,
-    *,
-    patience: float = PATIENCE,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Returns once it is done.
+def deliver(client: Client, intent: Intent, *, patience: float) -> None:
+    """Returns once it is done. `patience`: seconds for a definite answer.
 
     Raises Declined or Failed where it certainly was not, and will not be; Stale where it must be planned
     anew; Unsure where there was no definite answer in time, and NotDone where Zuora could not be asked: then
@@ -63,7 +56,7 @@ def deliver(
         except Unsure:
             if time.monotonic() - begun >= patience:
                 raise
-            sleep(wait)
+            time.sleep(wait)
             wait = min(2 * wait, _LONGEST)
         except Declined as error:
             if not error.taken:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -33,7 +33,6 @@ class Moves:
     within  how long what its account returns no more waits for another one to return it; None: it is ended
             at once, and moves are a person's
     asked   the batch; only what has no outcome yet is looked at
-    now     seconds since 1970
     """
 
     def __init__(
@@ -43,10 +42,9 @@ class Moves:
         several: Several,
         within: dt.timedelta | None,
         asked: Mapping[Key, Asked],
-        now: Callable[[], float] = time.time,
     ) -> None:
         self._client, self._noted, self._several = client, noted, several
-        self._within, self._asked, self._now = within, asked, now
+        self._within, self._asked = within, asked
         self._leaving = noted.leaving()
         self._changed: dict[str, Leaving | None] = {}
         self._arrived: list[Moved] = []
@@ -67,7 +65,7 @@ class Moves:
             if on is not None and number in on.returned:
                 note = replace(note, since=None)
             if wanting is not None and number not in wanting.returned:
-                note = replace(note, wanted=None, since=None if note.since is None else self._now())
+                note = replace(note, wanted=None, since=None if note.since is None else time.time())
             self._note(number, note)
         left = {
             number: one.number
@@ -212,7 +210,7 @@ class Moves:
             note = self._leaving.get(number) or Leaving(on=one.number)
             wanted = None if note.wanted == one.number else note.wanted
             begun = note.since if note.on == one.number else None
-            since = self._now() if begun is None else begun
+            since = time.time() if begun is None else begun
             until = None if self._within is None else since + self._within.total_seconds()
             if wanted is not None:
                 why = (
@@ -220,7 +218,7 @@ class Moves:
                     "is not cancelled"
                 )
                 waits[number] = Wait(why, None if until is None else math.inf)
-            elif until is not None and self._now() < until:
+            elif until is not None and time.time() < until:
                 moment = dt.datetime.fromtimestamp(until, dt.UTC)
                 why = (
                     f"subscription {number} is returned by no account any more: until {moment:%H:%M} UTC "

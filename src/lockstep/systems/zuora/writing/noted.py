@@ -133,9 +133,9 @@ class Noted:
         found = self._notes.read(_INTENT, keys)
         return {key: msgspec.json.decode(body, type=Intent) for key, body in found.items()}
 
-    def all_known(self, after: Key | None = None, limit: int = _PAGE) -> Iterator[tuple[Key, Known]]:
+    def all_known(self, after: Key | None = None) -> Iterator[tuple[Key, Known]]:
         """Of all accounts, in key order."""
-        for key, body in self._all(_META, after, limit):
+        for key, body in self._all(_META, after):
             yield key, msgspec.json.decode(body, type=Known)
 
     def intend(self, intents: Mapping[Key, Intent], known: Mapping[Key, Known]) -> None:
@@ -211,11 +211,11 @@ class Noted:
         if wished:
             self._notes.write([Note(_RECORD, key, account) for key, account in wished.items()])
 
-    def _all(self, kind: str, after: Key | None = None, limit: int = _PAGE) -> Iterator[tuple[Key, bytes]]:
+    def _all(self, kind: str, after: Key | None = None) -> Iterator[tuple[Key, bytes]]:
         while True:
-            page = self._notes.scan(kind, after, limit)
+            page = self._notes.scan(kind, after, _PAGE)
             yield from page
-            if len(page) < limit:
+            if len(page) < _PAGE:
                 return
             after = page[-1][0]
 

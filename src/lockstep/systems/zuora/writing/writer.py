@@ -70,11 +70,10 @@ class ZuoraWriter:
         rewrite_billed: bool = False,
         drift: Drift = Drift({}),  # noqa: B008 - never changed
         transfers_within: dt.timedelta | None = None,
-        patience: float = PATIENCE,
     ) -> None:
         self._client, self._system = client, system
         self._noted = Noted(notes)
-        self._patience = patience
+        self._patience = PATIENCE
         self._likeness = Likeness(today, rules, rewrite_billed, drift)
         self._catalogue = Catalogue(client)
         self._several = Several(client)

@@ -70,11 +70,11 @@ def _log(versions: History, place: int) -> dict[str, Any]:
 
 def _plan(old: RatePlan | None, new: RatePlan) -> dict[str, Any] | None:
     """None where nothing of the rate plan changed."""
-    before = {} if old is None else {(c.number, s.number): (c, s) for c, s in _segments(old)}
+    before = {} if old is None else {(c.number, s.number): s for c, s in _segments(old)}
     charges = []
     for charge, segment in _segments(new):
         known = before.get((charge.number, segment.number))
-        fields = _changed({} if known is None else _of_segment(*known), _of_segment(charge, segment))
+        fields = _changed({} if known is None else _of_segment(known), _of_segment(segment))
         if fields:
             charges.append(
                 {
@@ -119,7 +119,7 @@ def _of_plan(one: RatePlan) -> Fields:
     return {"name": one.name, "lastChangeType": one.change}
 
 
-def _of_segment(charge: Charge, one: Segment) -> Fields:
+def _of_segment(one: Segment) -> Fields:
     prices = {
         "price" if len(one.tiers) == 1 else f"tiers[{tier.tier}].price": tier.price for tier in one.tiers
     }
