@@ -24,6 +24,7 @@ pipeline = ls.Pipeline("acme")
 
 class Nowhere:
     name = "nowhere:users"
+    key = open = check = print
 
 @pipeline.mapping(ls.SQLite("app.db"), to=Nowhere())
 def users(user: User) -> dict[str, object]:

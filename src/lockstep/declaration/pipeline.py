@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, ParamS
 import msgspec
 
 from lockstep.declaration.amounts import Amounts, ByName, declared_amounts
+from lockstep.declaration.ends import assert_source, assert_target
 from lockstep.declaration.invariant import Equal, Invariant, declared
 from lockstep.declaration.mapping import Keyed, Mapping
 from lockstep.declaration.model import Model
@@ -97,13 +98,15 @@ class Pipeline:
         `verify_every`: a run checks agreement every so many seconds, and does with what it finds what
         `on_drift` says: "report" keeps it, "repair" mends what is Lockstep's to mend.
 
-        Raises DeclarationError when the annotations have no one meaning.
+        Raises DeclarationError when the annotations have no one meaning, and for what is no source or target.
         """
 
         def declare(
             function: Callable[Concatenate[S, P], Result],
         ) -> Callable[Concatenate[S, P], Result]:
             given = name or function.__name__
+            assert_source(source, given)
+            assert_target(to, given)
             if given in self.mappings:
                 raise DeclarationError(
                     f"two mappings are named {given!r}", "Give one of them name=… of its own."

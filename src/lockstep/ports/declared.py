@@ -15,6 +15,7 @@ from lockstep.ports.writing import Writer
 from lockstep.values import Finding, Key, Table
 
 
+@runtime_checkable
 class Target(Protocol):
     """Where a mapping writes to, as declared. Opening nothing, it can be named and compared."""
 
@@ -44,6 +45,7 @@ class AmountsTarget(Target, Protocol):
         ...
 
 
+@runtime_checkable
 class Source(Protocol):
     """A system that can be read and followed, as declared."""
 
