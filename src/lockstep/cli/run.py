@@ -96,6 +96,6 @@ def _print_end(result: RunResult) -> None:
         names = ", ".join(result.stopped) or "the run"
         out.print(f"Stopped by what is said above: {names}.", style="bold red")
     elif result.outcome == "done":
-        out.print("Done: what the sources held at the start is in the targets, or said to be stuck.")
+        out.print("Done: everything the sources held at the start is in the targets, or its key is stuck.")
     else:
         out.print("Stopped. What was begun is committed; the next run goes on from there.")

@@ -94,7 +94,7 @@ class _Story:
         total = time.monotonic() - started
         self._say(
             f"\n[bold]That was the main job in {total:.0f} seconds.[/bold] "
-            "Next: docs/tutorial.md does it with your own tables.\n"
+            "Next: docs/tutorial.md, where you build it yourself in ten minutes.\n"
         )
         return Figures(
             agreement=agreement,

@@ -66,7 +66,7 @@ def _unsaved(target: Target) -> Iterator[Finding]:
     except DeclarationError as error:
         yield Finding(
             target.name,
-            f"nothing could bring it back but a pass over all keys: {error}",
+            f"if it is lost, only a pass over all keys can bring it back: {error}",
             error.remedy,
             blocks=False,
         )

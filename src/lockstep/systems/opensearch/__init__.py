@@ -165,7 +165,7 @@ class SearchIndex:
         if self.system.snapshots is None:
             title = self.system.flavour.title
             raise DeclarationError(
-                f"it is not declared where saved states of {self.name} lie",
+                f"no place for saved states of {self.name} is declared",
                 f'Write ls.{title}(url, snapshots="NAME") with the name of a snapshot repository of the '
                 "cluster, or have Lockstep register one: "
                 'snapshots={"type": "fs", "settings": {"location": "/backups"}}.',

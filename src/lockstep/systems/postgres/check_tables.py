@@ -161,17 +161,17 @@ def _identity(connection: Connection, table: Table, info: TableInfo) -> Iterator
     """The log must hold what a row was found by. With no identity at all, PostgreSQL moreover refuses the
     application's own UPDATE and DELETE, once the table is published."""
     if lacking := info.unlogged(table):
-        whose = "its key" if set(lacking) & set(table.key) else "the columns that others find it by"
+        whose = " (its key)" if set(lacking) & set(table.key) else ""
         refused = (
             ""
             if info.identity_columns
-            else "; and published so, its every UPDATE and DELETE would be refused"
+            else "; and once it is published, every UPDATE and DELETE of it would be refused"
         )
         yield Finding(
             table.name,
-            f"its replica identity is {info.identity_words}: the log does not hold the old values of "
-            f"{', '.join(lacking)}, {whose}, so what a row belonged to before it changed or went would not "
-            f"be known{refused}",
+            f"its replica identity is {info.identity_words}, so the log lacks the old values of "
+            f"{', '.join(lacking)}{whose}: when a row is moved or deleted, nobody could tell what it "
+            f"belonged to{refused}",
             info.identity_mend(table),
         )
     elif info.kind == "p" and table.joins:
@@ -180,7 +180,7 @@ def _identity(connection: Connection, table: Table, info: TableInfo) -> Iterator
             yield Finding(
                 table.name,
                 f"{len(leaves)} of its partitions have another replica identity than it has (a new partition "
-                "does not inherit it): what a row belonged to before it changed or went would not be known",
+                "does not inherit it): when a row is moved or deleted, nobody could tell what it belonged to",
                 "  ".join(
                     f"ALTER TABLE {names.quoted(schema)}.{names.quoted(leaf)} REPLICA IDENTITY FULL;"
                     for schema, leaf in leaves
