@@ -64,6 +64,7 @@ def settle(
     left = dict(before)
     seen: dict[K, list[object]] = {key: [] for key in left}
     found: dict[K, Sequence[Divergence]] = {}
+    looks: Mapping[K, Look] = {}
     for _ in range(_ROUNDS):
         if not left:
             break
@@ -83,10 +84,16 @@ def settle(
                 still[key] = source
         left, reached = still, still_reached
     findings.moving += len(left)
+    for key in left:
+        findings.doubt(one.name for one in (looks[key].tell or _nothing)(None))
     for key in sorted(found):
         for divergence in found[key]:
             findings.add(divergence)
     return list(left)
+
+
+def _nothing(_: str | None) -> Sequence[Divergence]:
+    return ()
 
 
 def divergence(

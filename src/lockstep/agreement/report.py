@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -44,6 +44,11 @@ class Divergence(Struct, frozen=True):
     source: Key | None = None
     target: Key | None = None
     sent: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the source key that it is about, or of itself where it is about none."""
+        return self.subject if self.key is None else self.key
 
     @property
     def subject(self) -> str:
@@ -110,12 +115,14 @@ class Progress(NamedTuple):
 
 
 class Findings:
-    """Collects what a check finds. `settled`, `moving`, `behind`: see `Report`."""
+    """Collects what a check finds. `settled`, `moving`, `behind`: see `Report`. `unjudged`: names of what it
+    looked at and could say nothing certain of, as far as they are remembered (`forgetful`: not all are)."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self.shown: list[Divergence] = []
         self.settled = self.moving = self.behind = 0
+        self.unjudged: set[str] = set()
         self._unowned = 0
         self._where: set[Key] = set()
         self._added: set[int] = set()
@@ -149,6 +156,17 @@ class Findings:
         )
 
     @property
+    def forgetful(self) -> bool:
+        return len(self.unjudged) >= _REMEMBERED
+
+    def doubt(self, names: Iterable[str]) -> int:
+        """Of these nothing certain can be said, by a source key or by a subject; how many are new."""
+        new = {*names} - self.unjudged
+        if not self.forgetful:
+            self.unjudged |= new
+        return len(new)
+
+    @property
     def room(self) -> bool:
         """Whether another divergence would be shown, not only counted."""
         return len(self.shown) < SHOWN
@@ -172,6 +190,8 @@ class Findings:
 
     def add(self, divergence: Divergence) -> None:
         """Once: a key that is looked at again, for another of its records, may show the same again."""
+        if divergence.kind == "unsettled":
+            self.doubt([divergence.name])
         mark = hash((divergence.kind, divergence.key, divergence.target_key))
         if mark in self._added:
             return

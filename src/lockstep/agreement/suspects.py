@@ -26,6 +26,7 @@ from lockstep.agreement.report import Divergence, Findings
 from lockstep.declaration.mapping import Mapping as Declared
 from lockstep.engine.deriving.derive import Derived, Deriver
 from lockstep.engine.writing.decide import owned
+from lockstep.forms import keys
 from lockstep.guard.door import Door
 from lockstep.state.rows import Owned, Row
 from lockstep.values import Fingerprint, Held, Key
@@ -127,7 +128,7 @@ class Settler:
                 break
             before = seen
             waits = waits or self._barrier()  # not before the first look: most suspects agree by then
-        self._findings.moving += len(left)
+        self._findings.moving += self._findings.doubt(map(keys.text, left))
         for _, (doubted, unwaited) in sorted(found.items(), key=itemgetter(0)):
             for doubt in doubted:
                 divergence = doubt.told(fields=doubt.fields() if self._findings.room else ())

@@ -13,7 +13,7 @@ from lockstep.cli.visible import key_name
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lockstep.operations.reports import Found
+    from lockstep.operations.reports import Found, Whole
 
 
 @verb(
@@ -50,17 +50,21 @@ def command(number: int, limit: int) -> None:
 
     whole = report(settings().place(), number)
     if settings().json:
-        print_json(whole)
+        print_json(_as_made(whole))
     else:
         out = output.console()
         body = whole.report
+        cancelled = body.get("cancelled", False)
         counted = ", ".join(f"{count:,} {kind}" for kind, count in sorted(body["counts"].items()))
         sign = "✓" if whole.agreement else "✗"
+        if cancelled:
+            counted = f"was not checked to the end; found by then: {counted or 'nothing'}"
         out.print(f"{sign} {body['mapping']}: {counted or 'in agreement'}.", style="bold")
         took = output.span(body["ended_at"] - body["started_at"])
         keys = output.count(body["source_keys"], "source key")
         records = output.count(body["target_records"], "target record")
-        out.print(f"  compared  {keys} with {records} ({body['method']})")
+        if not cancelled:
+            out.print(f"  compared  {keys} with {records} ({body['method']})")
         out.print(f"  when      {output.clock(body['started_at'])}, in {took}")
         if body["position"]:
             out.print(f"  position  {body['position']} of the source's log")
@@ -74,12 +78,25 @@ def command(number: int, limit: int) -> None:
             out.print(
                 f"\n  A later check saw some of it again: `lockstep report {whole.later}` shows what is open."
             )
-        if not whole.agreement:
+        if body["counts"] and not whole.agreement:
             out.print()
             out.print(f"  `lockstep repair {body['mapping']}` mends what is Lockstep's to mend.")
             out.print(f"  `lockstep accept {number} NAME --because TEXT` lets one be.")
     if not whole.agreement:
         click.get_current_context().exit(exits.NO)
+
+
+def _as_made(whole: Whole) -> dict[str, object]:
+    """With times and keys as `verify` gives them: what is kept is JSON, which has neither."""
+    import msgspec
+
+    from lockstep.agreement.report import Divergence, Report
+    from lockstep.cli.plain import plain
+
+    found = [
+        {**plain(one), "divergence": msgspec.convert(one.divergence, Divergence)} for one in whole.divergences
+    ]
+    return {**plain(whole), "report": msgspec.convert(whole.report, Report), "divergences": found}
 
 
 def _print(out: Console, one: Found) -> None:

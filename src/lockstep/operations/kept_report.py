@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 import msgspec
 
@@ -13,8 +14,14 @@ from lockstep.state.reports import encoded
 from lockstep.state.store import Store
 
 
-def kept_report(report: Report, store: Store, consumer: Consumer, *, changed: bool) -> Report:
-    """The report, durable, with the probable cause of each divergence and without what is accepted."""
+def kept_report(
+    report: Report, store: Store, consumer: Consumer, *, changed: bool, unjudged: Collection[str] | None
+) -> Report:
+    """The report, durable, with the probable cause of each divergence and without what is accepted.
+
+    `unjudged`: names of what it could say nothing certain of (`Divergence.name`), which it therefore does not
+    close; None: it does not know them all, and closes nothing.
+    """
     causes = _causes(report, store, consumer, changed=changed)
     divergences = [
         msgspec.structs.replace(one, cause=why) for one, why in zip(report.divergences, causes, strict=True)
@@ -48,7 +55,8 @@ def kept_report(report: Report, store: Store, consumer: Consumer, *, changed: bo
         encoded(report),
         [(one.subject, one.kind, encoded(one)) for one in divergences],
         accepted=accepted,
-        whole=counts.total() == len(shown) and not report.cancelled,
+        whole=counts.total() == len(shown) and not report.cancelled and unjudged is not None,
+        unjudged=unjudged or (),
         since=report.resumed_at or report.started_at,
     )
     if report.cancelled:  # it proves nothing

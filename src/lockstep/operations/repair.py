@@ -190,6 +190,9 @@ def _planned(mapping: Mapping, opened: Sequence[Open], *, running: bool, extras:
                 plan.wanted[one.kind].add(divergence.source)
         else:
             plan.wanted[one.kind].add(divergence.source)
+    if "unsettled" in plan.wanted:  # what a check found before one could not judge it: it is one key
+        rest = plan.wanted.pop("unsettled").difference(*plan.wanted.values())
+        plan.wanted.update({"unsettled": rest} if rest else {})
     return plan
 
 

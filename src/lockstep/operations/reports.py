@@ -42,8 +42,9 @@ class Found(Struct, frozen=True):
 
 
 class Whole(Struct, frozen=True):
-    """A report, whole. `agreement` now: what it found is closed or accepted, or it found nothing. `later`:
-    the newest report that saw some of it again, and tells what became of that."""
+    """A report, whole. `agreement` now: what it found is closed or accepted, or it found nothing; never of a
+    check that was cancelled. `later`: the newest report that saw some of it again, and tells what became of
+    that."""
 
     id: int
     agreement: bool
@@ -77,7 +78,8 @@ def report(state: Place | Pipeline, number: int) -> Whole:
         again = open_now.keys() - seen
         named = {(subject(one["key"], one["target_key"]), one["kind"]) for one in body["divergences"]}
         whole = sum(body["counts"].values()) == len(body["divergences"])
-        agreement = body["agreement"] or (whole and not opened and not named & again)
+        ended = not body.get("cancelled", False)  # else it says nothing of what it did not come to
+        agreement = body["agreement"] or (ended and whole and not opened and not named & again)
         later = max((open_now[one] for one in named & again), default=None)
         return Whole(stored.id, agreement, body, found, later)
 

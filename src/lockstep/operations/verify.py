@@ -109,7 +109,7 @@ def _check(
             barriers = [wait, *_barriers(pipeline, declared, consumer, standing, feed, patience)]
             between = certain.Scope(reader, feed, door, barriers)
             by_date = [one for one in pipeline.by_date.values() if one.mapping == declared.name]
-            report = _with_invariants(report, pipeline.invariants_of(declared), by_date, between)
+            report = _with_invariants(report, findings, pipeline.invariants_of(declared), by_date, between)
     except Cancelled as cancelled:
         notes = [str(cancelled)]
         if method.goes_on:
@@ -126,7 +126,9 @@ def _check(
     finally:
         feed.close()
         reader.close()
-    return kept_report(report, store, consumer, changed=consumer.version != declared.version)
+    changed = consumer.version != declared.version
+    unjudged = None if findings.forgetful else findings.unjudged
+    return kept_report(report, store, consumer, changed=changed, unjudged=unjudged)
 
 
 def _resumed(declared: Mapping) -> str:
@@ -169,15 +171,21 @@ def _barriers(
 
 
 def _with_invariants(
-    report: Report, declared: Sequence[Invariant], by_date: Sequence[Amounts], scope: certain.Scope
+    report: Report,
+    before: Findings,
+    declared: Sequence[Invariant],
+    by_date: Sequence[Amounts],
+    scope: certain.Scope,
 ) -> Report:
-    """The report, with the groups of invariants that differ, and the dates at which amounts do."""
+    """The report, with the groups of invariants that differ, and the dates at which amounts do. What cannot
+    be judged is added to what was found `before`."""
     if not declared and not by_date:
         return report
     findings = Findings()
     notes = invariants.check(declared, scope, findings)
     for one in by_date:
         notes += dates.check(one, scope, findings)
+    before.doubt(findings.unjudged)
     counts = Counter(report.counts) + Counter(findings.counts)
     return msgspec.structs.replace(
         report,

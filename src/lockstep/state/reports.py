@@ -23,7 +23,17 @@ KEPT = 1_000
 CLOSED_KEPT = 30 * 86_400.0
 """Seconds for which a closed divergence is remembered."""
 
-_REMEMBERED = ("subject", "kind", "method", "first_at", "last_at", "accepted_at", "accepted_by", "because")
+_REMEMBERED = (
+    "subject",
+    "kind",
+    "method",
+    "first_at",
+    "last_at",
+    "accepted_at",
+    "accepted_by",
+    "because",
+    "body",
+)
 
 _SEEN_BY = {"deep": ("deep", "fast", "sample"), "fast": ("fast",), "sample": ()}
 
@@ -82,11 +92,13 @@ class Reports:
         *,
         accepted: Collection[tuple[str, str]],
         whole: bool,
+        unjudged: Collection[str] = (),
         since: float,
     ) -> int:
         """Keeps a report; its number. `found`: subject, kind and body of each divergence. `accepted`: those
         of them that are still what a person accepted. `whole`: these are all, so that what is not among
-        them is closed, but for what another check has seen since `since`: this one may have been past it."""
+        them is closed, but for what another check has seen since `since`: this one may have been past it; and
+        for what it could not judge, `unjudged`: subjects, and source keys as texts."""
         reports, table = schema.reports, schema.divergences
         now = time.time()
         with self._database.unfenced(Unfenced.OWN) as connection:
@@ -132,7 +144,8 @@ class Reports:
             upsert(connection, table, rows)
             if whole:
                 for (subject, kind), row in known.items():
-                    if row.method in _SEEN_BY[method] and row.last_at <= since:
+                    seen = row.method in _SEEN_BY[method] and row.last_at <= since
+                    if seen and not (unjudged and {subject, _key_of(row.body)} & {*unjudged}):
                         self._close(connection, consumer, subject, kind, now)
             self._prune(connection, consumer, now)
         return int(number)
@@ -232,6 +245,16 @@ class Reports:
                 .where(table.c.consumer == consumer, table.c.subject == subject, table.c.closed_at.is_(None))
                 .values(accepted_at=time.time(), accepted_by=by, because=because)
             ).rowcount
+
+
+class _Keyed(Struct, frozen=True):
+    """Of a divergence's body, the source key."""
+
+    key: str | None = None
+
+
+def _key_of(body: bytes) -> str | None:
+    return msgspec.json.decode(body, type=_Keyed).key
 
 
 def encoded(value: Struct) -> bytes:
