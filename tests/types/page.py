@@ -16,16 +16,25 @@ HEAD = """# Types
 
 <!-- Written by `make docs` from tests/types, where every line of a type is a test. -->
 
-Every value of every type is carried exactly, or its key is stuck with the reason; nothing is rounded, cut or left out
-in silence. Each line of the tables of types, the last ones on this page, is a test: it is read in a snapshot, inserted
-live, changed from null, carried to every target, read back and compared; then one value is spoilt in the target, and
-`verify` finds exactly that.
+A value of any type either arrives exactly, or its key is stuck with the reason. Nothing is rounded, cut or left out in
+silence.
+
+Look up what a column becomes under [PostgreSQL](#postgresql) or [SQLite](#sqlite). Each line of those tables is a test:
+the value is read in a snapshot, inserted live, changed from null, carried to every target, read back and compared. Then
+one value is spoilt in the target, and `verify` must find exactly that one.
 
 ## What is equal
 
-Source and target agree where their *canonical forms* are equal: numbers by value (1.10 is 1.1, -0 is 0), instants in
-UTC, text as it is, lists in their order, objects by their names. Null differs from "", from [] and from a name that is
-missing. JSON's null and SQL's NULL are one.
+Source and target agree if their *canonical forms* are equal:
+
+| | compared |
+| --- | --- |
+| numbers | by value: 1.10 is 1.1, -0 is 0 |
+| instants | in UTC |
+| text | as it is |
+| lists | in their order |
+| objects | by their names |
+| null | differs from "", from [] and from a missing name. JSON's null and SQL's NULL are the same |
 
 ## What Python has no type for
 
@@ -35,29 +44,30 @@ missing. JSON's null and SQL's NULL are one.
 | an interval with months, or parts of several signs | `ls.Interval`: also a `dt.timedelta` | `months`, `parts`, `text`; compute, if its length is fixed |
 | a range | `ls.Range[…]`: also a dict `{gte, gt, lt, lte}` | `lower`, `upper`, `bounds`, `empty` |
 
-Whatever Python would compute of one wrongly raises ValueError instead: `infinity` has no weekday, a month has no
-number of seconds. So `None if isinstance(x, ls.Far) else x` says what a search index should hold of such a date.
+Where Python would compute nonsense with one, it raises ValueError instead: `infinity` has no weekday, a month has no
+number of seconds. In a mapping for a search index, say what such a date should become:
+`None if isinstance(x, ls.Far) else x`.
 
 ## What a target does not take
 
-| target | | so the key is stuck, or |
+| target | does not take | so the key is stuck, unless you use |
 | --- | --- | --- |
-| OpenSearch, Elasticsearch | NaN and infinite numbers, which JSON does not have | let the mapping say them in another way |
-| | numbers of more than 1,000 digits; objects and lists more than 20 deep | hand them on as text; raise `index.mapping.depth.limit` |
-| | a word of more than 32,766 bytes in a `keyword` | `ignore_above`; a `text` field cuts words by itself |
+| OpenSearch, Elasticsearch | NaN and infinite numbers, which JSON does not have | another form, which the mapping chooses |
+| | numbers of more than 1,000 digits; objects and lists more than 20 deep | text; a higher `index.mapping.depth.limit` |
+| | a word of more than 32,766 bytes in a `keyword` | `ignore_above`; or a `text` field, which cuts words by itself |
 | | a date that its `date` field does not understand, such as `infinity` | a `keyword` field |
-| Tantivy | nothing; a word of more than 65,530 bytes is held and not found | |
-| SQLite | NaN; DECIMAL and JSON columns keep numbers to 15 digits | DECIMAL TEXT, JSON TEXT |
+| Tantivy | (takes everything; a word of more than 65,530 bytes is held, but not found) | |
+| SQLite | NaN; numbers of more than 15 digits in DECIMAL and JSON columns | DECIMAL TEXT, JSON TEXT |
 | PostgreSQL | NUL in text | BYTEA |
-| every | half a pair of surrogates in JSON, which is no text; JSON of more than 1,000 levels | |
+| every target | half a pair of surrogates in JSON, which is not text; JSON of more than 1,000 levels | |
 """
 
 KEYS = """
 ## Keys
 
-A type can be a key, and a column to join by, where it says "yes". Key bytes have one order in every system: numbers by
-value with -infinity first and infinity and NaN last, dates from -infinity to infinity, text by its bytes. NaN is equal
-to NaN, as in PostgreSQL.
+Columns whose type says "yes" under "a key" can be keys, and relations can join by them. Keys have the same order in every
+system: numbers by value, with -infinity first and infinity and NaN last; dates from -infinity to infinity; text by its
+bytes. NaN is equal to NaN, as in PostgreSQL.
 """
 
 
@@ -70,7 +80,8 @@ def _postgres() -> Iterator[str]:
     yield from (
         "## PostgreSQL",
         "",
-        "A domain is as its base. A type that is not here, of an extension or not, is the text that the server writes.",
+        "A domain counts as its base type. Any type that is not listed, of an extension or not, arrives as the text that the",
+        "server writes.",
         "",
         "| type | in a model | canonical form | to search it | in SQLite | in PostgreSQL | a key |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -86,9 +97,9 @@ def _sqlite() -> Iterator[str]:
     yield from (
         "## SQLite",
         "",
-        "SQLite stores a value as null, integer, real, text or blob, whatever its column was declared as. One that the",
-        "declared type cannot mean makes its key stuck, with what is stored; a column without a type, or of one that is",
-        "not here, is handed on as it is stored.",
+        "SQLite stores a value as null, integer, real, text or blob, whatever type its column was declared with. If the",
+        "declared type cannot mean the stored value, its key is stuck, and the message shows the value. A column without",
+        "a type, or of a type that is not listed, is handed on as it is stored.",
         "",
         *_values(COLUMNS),
     )

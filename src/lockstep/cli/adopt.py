@@ -51,12 +51,12 @@ _SAID = {
 @click.option("--take", type=click.Choice(["different"]), help="Have the next run write what differs.")
 @click.option("--yes", is_flag=True, help="Do not ask whether to begin.")
 def command(mapping: str, dry_run: bool, take: str | None, yes: bool) -> None:
-    """Take over a target that already holds records, without rewriting those that are as they should be.
+    """Take over a target that already holds records, without rewriting those that are right.
 
     Matches them by key with what MAPPING derives: what is equal becomes Lockstep's, what differs is left and
     shown, what no source key means is left alone. No run may go on meanwhile; others may write to both sides.
     An index of a search cluster is taken over beside: readers find the old one until `lockstep move-readers`.
-    Once broken off, ask again: it goes on, and no run writes to the target before.
+    If it is broken off, ask again: it goes on, and no run writes to the target before it is done.
     """
     from lockstep.operations.adopt import adopt
 

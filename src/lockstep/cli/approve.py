@@ -39,9 +39,9 @@ from lockstep.cli.verb import REPORT, print_json, settings, verb
 )
 @click.option("--by", metavar="NAME", help="Who approves it.  [default: who is logged in]")
 def command(number: int, why: str, most: int | None, within: float, by: str | None) -> None:
-    """Allow what `lockstep holds` shows under ID: so many changes of its kinds, for a time.
+    """Allow what `lockstep holds` shows under ID: so many changes of its kinds, for so long.
 
-    What runs is derived afresh and must fit that; what does not is held anew.
+    What runs then is derived afresh and must fit that; the rest is held anew.
     """
     from lockstep.operations.holds import approve
 

@@ -28,12 +28,13 @@ from lockstep.cli.verb import print_json, settings, verb
 @click.option(
     "--rebuild",
     is_flag=True,
-    help="Fill a new, empty build of the target. Needs that no run goes on; the next one fills it.",
+    help="Fill a new, empty build of the target. No run may go on; the next one fills it.",
 )
 def command(mapping: str, keys: tuple[str, ...], trust_target: bool, rebuild: bool) -> None:
-    """Ask for all keys of MAPPING to be derived again, or for those named.
+    """Have all keys of MAPPING derived again, or those that you name.
 
-    What is equal already is not written again.
+    Leaves a request, which the current run or the next one carries out. Records that are already equal are
+    not written again.
     """
     if rebuild and keys:
         raise click.UsageError("--rebuild builds the whole target: it takes no keys.")

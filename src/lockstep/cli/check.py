@@ -18,7 +18,7 @@ from lockstep.cli.verb import print_json, settings, verb
     """,
 )
 def command() -> None:
-    """Say whatever would go wrong, before anything runs.
+    """Say what would go wrong, before anything runs.
 
     Asks both sides for their settings and privileges, and tries every mapping on samples. Changes nothing.
     Exits with 1 when something found must be mended first.

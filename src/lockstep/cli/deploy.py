@@ -39,7 +39,7 @@ def command(target: str | None, once: bool, fewer: bool, why: str | None) -> Non
 
     The run of the old code may go on: both builds follow what changes, and the old one is kept, so that
     `lockstep rollback` is instant. After the swap this command follows the new build, and becomes the run
-    once the old one has ended. Broken off, the same command goes on from there.
+    once the old one has ended. If it is broken off, the same command goes on from there.
     """
     from lockstep.recovery.deploy import deploy
     from lockstep.recovery.following import follow

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     "--every",
     metavar="TIME",
     type=Duration(),
-    help="Do it again and again, so often, until it is stopped: 7d.",
+    help="Do it this often until it is stopped: 7d.",
 )
 def command(target: str | None, snapshot: str | None, every: float | None) -> None:
     """Rehearse: bring a saved state of TARGET back beside everything, prove it, measure, remove it.

@@ -29,8 +29,8 @@ MEANINGS = {
     DONE: "done; in agreement; a plan is allowed",
     NO: "the answer is no: a check blocks, a divergence was found, a mapping stopped or is held, a target is "
     "gone or is another one, a plan is refused or held, or what was asked for is not done as things stand",
-    WRONG: "wrong usage (also a name, key or number that there is not, or what was never run, checked or "
-    "saved), a wrong declaration in the pipeline file, or a plan that cannot be read",
+    WRONG: "wrong usage (also a name, key or number that does not exist, or something that was never run, "
+    "checked or saved), a wrong declaration in the pipeline file, or a plan that cannot be read",
     FAILED: "a system or the state store failed, or Lockstep itself",
     IN_USE: "another run holds the state",
     INTERRUPTED: "interrupted, or nobody reads the output any more",

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.argument("mapping", shell_complete=names.mappings)
 @click.argument("key")
 def command(mapping: str, key: str) -> None:
-    """Show everything that is known of one key: in the source, the target and the ledger, and its history.
+    """Show everything that is known about one key: in the source, the target and the ledger, and its history.
 
     The history has the hints that the journal still keeps, the last write, passes over all keys, and what
     checks found. Nothing is written.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     build: null for the live one. What a kept build holds is not counted.
     """,
 )
-@click.option("--all", "closed", is_flag=True, help="Show also what was held before.")
+@click.option("--all", "closed", is_flag=True, help="Show past holds, too.")
 def command(closed: bool) -> None:
     """Show what the guard holds back until a person has decided.
 

@@ -21,50 +21,50 @@ from lockstep.place import Place
 SECTIONS: dict[str, dict[str, str]] = {
     "Begin": {
         "explore": "Write models.py from the tables of a database.",
-        "check": "Say whatever would go wrong, before anything runs.",
+        "check": "Say what would go wrong, before anything runs.",
         "demo": "See Lockstep keep two systems in agreement, without any setup.",
     },
     "Run": {
         "run": "Keep the targets in agreement with their sources.",
         "status": "Show what runs, how far it is behind, and what is stuck.",
         "adopt": "Take over a target that already holds records.",
-        "move-readers": "Have readers find what was taken over.",
+        "move-readers": "Point readers to what adopt took over.",
         "holds": "Show what the guard holds back until a person has decided.",
-        "approve": "Allow what is held, so much of it, for a time.",
+        "approve": "Allow what is held: so much of it, for so long.",
         "reject": "Say that what is held must not happen.",
-        "backfill": "Ask for all keys of a mapping, or some, to be derived again.",
+        "backfill": "Have all keys of a mapping, or some, derived again.",
     },
     "Look": {
         "plan": "Show what would be written, field by field. Writes nothing.",
-        "timeline": "Tell what happened, in order, and who and why.",
-        "explain": "Show everything that is known of one key.",
+        "timeline": "Tell what happened, in order: who did it, and why.",
+        "explain": "Show everything that is known about one key.",
         "search": "Search an embedded index.",
     },
     "Prove and mend": {
-        "verify": "Are they the same? Compares source and target.",
+        "verify": "Compare source and target: are they the same?",
         "reports": "List what checks found.",
         "report": "Show one report: what it found, and what became of it.",
         "repair": "Repair what checks found, key by key.",
         "accept": "Let a divergence be, by name and with a reason.",
         "stuck": "Show the keys that failed, and why.",
-        "retry": "Try keys that failed again, now.",
+        "retry": "Try keys that failed again now.",
     },
     "Recover and deploy": {
-        "snapshot": "Save the state of a target, with what it stands for.",
+        "snapshot": "Save the state of a target, so that it can be restored.",
         "snapshots": "List the saved states, and which were proven.",
-        "restore": "Bring a target back, with all that changed since.",
+        "restore": "Bring a target back, with everything that changed since.",
         "drill": "Rehearse a restore, and measure it.",
         "redrive": "Derive again what changed since a moment.",
         "deploy": "Build a target anew beside the live one, prove it, and swap.",
         "rollback": "Go back to the build that a deploy replaced.",
-        "retire": "Remove the build that is kept to go back to.",
+        "retire": "Remove the build that is kept for a rollback.",
     },
     "Guard": {
         "guard": "Judge a plan of Terraform, or of a healer, before it runs.",
     },
     "Other": {
-        "probe": "Show what something done to a Zuora account does to its records.",
-        "twin": "Start a local stand-in of a system that cannot be had: Zuora.",
+        "probe": "Show what a change of a Zuora account does to its records.",
+        "twin": "Start a local stand-in for Zuora, to test against.",
         "completion": "Print the completion script of a shell.",
     },
 }
@@ -211,8 +211,8 @@ def _say(ctx: click.Context, error: Exception, problem: str, remedy: str) -> Non
 def cli(ctx: click.Context, pipeline: Path, state: Place | None, as_json: bool) -> None:
     """Keeps two systems in agreement, proves that they agree, and brings one back when it is lost.
 
-    Something is wrong? `lockstep status` says what, and what to do; `lockstep timeline` tells how it came;
-    both change nothing. Every command has --help with an example, and --json.
+    Is something wrong? `lockstep status` says what, and what to do about it; `lockstep timeline` tells how it
+    came about. Neither changes anything. Every command has --help with an example, and --json.
     """
     ctx.obj = Settings(pipeline, state, as_json)
 

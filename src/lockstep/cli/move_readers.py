@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Say what would be moved. Change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask whether to begin.")
 def command(mapping: str, dry_run: bool, yes: bool) -> None:
-    """Have readers of an index that `lockstep adopt` took over find what Lockstep keeps.
+    """Point readers of an index that `lockstep adopt` took over to the one that Lockstep keeps.
 
-    The old index takes no writes from then on; what others wrote to it since is copied; then readers find
-    the new one, at one moment. The old one stays, under another name where it had the public one itself. No
-    run may go on meanwhile. Stop those who still write to it before. Once broken off, ask again.
+    Blocks the old index for writing, copies what others wrote to it since, then moves readers in one step.
+    The old index stays, under another name if it had the public one itself. No run may go on meanwhile; first
+    stop those who still write to the old index. If it is broken off, ask again.
     """
     from lockstep.operations.move_readers import move_readers
 

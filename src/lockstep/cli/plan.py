@@ -52,8 +52,8 @@ _SIGNS = {
 def command(mapping: str, keys: tuple[str, ...], limit: int) -> None:
     """Show what would be written, field by field. Writes nothing.
 
-    Reads all keys of MAPPING, or those named, on both sides, as they are right now. Of those named a billing
-    system is also asked for the next invoice as it would be.
+    Reads all keys of MAPPING, or those that you name, on both sides, as they are right now. For keys that you
+    name, a billing system is also asked what the next invoice would be.
     """
     from lockstep.operations.plan import plan
 

@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     help="Where the recorded trees are kept.",
 )
 def command(what: str, command_line: tuple[str, ...], account: str, records: Path) -> None:
-    """Show which records something that you do to a Zuora account makes, copies, cuts short or removes.
+    """Show which records a change of a Zuora account makes, copies, cuts short or removes.
 
     Records the account's tree (subscriptions in all versions, rate plans, segments, tiers, orders, invoices,
-    payments) before and after: around COMMAND, or from `probe start` to `probe stop`. Reads only; what
-    changes the account is what you do. Whatever else befalls it meanwhile is shown too.
+    payments) before and after: around COMMAND, or from `probe start` to `probe stop`. It only reads; the
+    change is yours to make. Whatever else happens to the account meanwhile is shown, too.
     """
     if (what == "zuora") != bool(command_line):
         raise UsageError(

@@ -62,7 +62,7 @@ class _Place(click.ParamType["float | str"]):
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="These keys instead, one a line; - reads them from standard input.",
 )
-@click.option("--dry-run", is_flag=True, help="Say how many keys it would be. Ask for nothing.")
+@click.option("--dry-run", is_flag=True, help="Say how many keys it would be. Leave no request.")
 def command(
     since: float | str | None,
     until: float | str | None,
@@ -72,9 +72,9 @@ def command(
 ) -> None:
     """Derive again what changed since a moment: each key once, compared with what the target holds.
 
-    For a target that lost or spoilt what was written to it since. It asks for it: the run that goes on does
-    it, or the next one. Changes are known as far back as the journal keeps them (a day, by default); asking
-    beyond that says so. What is equal is not written.
+    For a target that lost or spoilt what was written to it since. Leaves a request, which the current run or
+    the next one carries out. Changes are known as far back as the journal keeps them (a day, by default); an
+    earlier moment is refused. What is equal is not written.
     """
     from lockstep.operations.redrive import redrive
     from lockstep.operations.redrive_keys import redrive_keys

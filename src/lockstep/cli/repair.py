@@ -31,13 +31,13 @@ KINDS = ("missing", "stale", "different", "extra", "unsettled", "ledger")
 @click.option(
     "--only", type=click.Choice(KINDS), multiple=True, help="Repair divergences of this kind alone."
 )
-@click.option("--extras", is_flag=True, help="Remove also what no mapping wrote. No run may be at work.")
+@click.option("--extras", is_flag=True, help="Also remove what no mapping wrote. No run may be at work.")
 @click.option("--dry-run", is_flag=True, help="Say what would be asked for, and ask for nothing.")
 def command(what: str, only: tuple[str, ...], extras: bool, dry_run: bool) -> None:
     """Repair what checks of MAPPING found, or one REPORT, key by key: only what is open.
 
     Each key is derived again and compared with what the target holds now; what differs is written, through
-    the ordinary path. A record that says it is of this mapping and that nobody derives is removed; what
+    the ordinary path. A record that this mapping wrote and that nobody derives any longer is removed; what
     Lockstep did not write is left.
     """
     from lockstep.operations.repair import repair

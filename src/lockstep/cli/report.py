@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 def command(number: int, limit: int) -> None:
     """Show one report of `lockstep reports`: what it found, and what became of it.
 
-    Exits with 0 only where it found agreement, or all that it found is closed or accepted by now.
+    Exits with 0 only if it found agreement, or if all that it found is closed or accepted by now.
     """
     from lockstep.operations.reports import report
 

@@ -39,7 +39,7 @@ from lockstep.cli.verb import WHY, print_json, settings, verb
 @click.option(
     "--despite-holds",
     is_flag=True,
-    help="Do it although the guard holds changes, which the result would have.",
+    help="Do it although the guard holds changes, which the result would contain.",
 )
 @WHY
 def command(
@@ -51,10 +51,10 @@ def command(
     despite_holds: bool,
     why: str | None,
 ) -> None:
-    """Bring TARGET back from a saved state, with all that changed since, prove it, and make it live.
+    """Bring TARGET back from a saved state with everything that changed since, prove it, and make it live.
 
     Only the keys that changed since are derived again, however long ago that was. A run may go on meanwhile;
-    it keeps following the source. Broken off, by Ctrl-C or a crash, the same command goes on from there.
+    it keeps following the source. If Ctrl-C or a crash breaks it off, the same command goes on from there.
 
     With --beside it stands under the name of its generation (the index users-g2), until `lockstep restore
     --replace` makes it live or `lockstep retire --unfinished` removes it.

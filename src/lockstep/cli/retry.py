@@ -23,7 +23,7 @@ from lockstep.cli.verb import print_json, settings, verb
 @click.argument("mapping", shell_complete=names.mappings)
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 def command(mapping: str, keys: tuple[str, ...]) -> None:
-    """Try keys that failed again, now: all stuck ones of MAPPING, or those named."""
+    """Try keys that failed again now: all stuck ones of MAPPING, or those that you name."""
     from lockstep.operations.status import status
     from lockstep.operations.stuck import retry
 

@@ -27,8 +27,8 @@ from lockstep.cli.verb import WHY, print_json, settings, verb
 def command(target: str | None, as_it_stands: bool, why: str | None) -> None:
     """Make the build that the last deploy replaced the live one again.
 
-    At once while the process that has its code goes on; else this must be its code: then it catches up first.
-    What was live is kept, so that the same command goes back to it.
+    At once, if the process that has its code still runs. Otherwise run this with its code: the build then
+    catches up first. What was live is kept, so that the same command goes back to it.
     """
     from lockstep.recovery.rollback import rollback
 

@@ -34,13 +34,14 @@ if TYPE_CHECKING:
 @click.option(
     "--once",
     is_flag=True,
-    help="End when all that the sources hold now is in the targets; wait for nobody, nor long for systems.",
+    help="End when everything the sources hold now is in the targets. Do not wait for a person, nor long for "
+    "a system.",
 )
 @click.option(
     "--verify-every",
     metavar="TIME",
     type=Duration(),
-    help="Check all mappings again and again, so often: 10m.  [default: as the pipeline says]",
+    help="Check all mappings this often: 10m.  [default: as the pipeline says]",
 )
 @click.option(
     "--verify-share",
@@ -51,15 +52,15 @@ if TYPE_CHECKING:
 @click.option(
     "--on-drift",
     type=click.Choice(["report", "repair"]),
-    help="Whether what those checks find is only reported, or repaired too.  [default: as the pipeline says]",
+    help="Whether to report what these checks find, or also repair it.  [default: as the pipeline says]",
 )
 def command(once: bool, verify_every: float | None, verify_share: float | None, on_drift: str | None) -> None:
     """Keep the targets in agreement with their sources, until it is stopped.
 
     Fills each target first, then follows changes. Ctrl-C or SIGTERM finishes the open batches, commits and
-    exits with 0; a second Ctrl-C kills, which loses nothing either: the next run goes on from there. It
-    ends by itself once all mappings have stopped. Exits with 1 where one did; with --once also where one is
-    held, or has lost its target.
+    exits with 0; a second Ctrl-C kills, which loses nothing either: the next run goes on from there. It ends
+    by itself once all mappings have stopped. Exits with 1 if one did; with --once also if one is held, or has
+    lost its target.
     """
     from lockstep.operations.continuous import SHARE
     from lockstep.operations.run import run

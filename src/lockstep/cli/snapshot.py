@@ -44,14 +44,14 @@ if TYPE_CHECKING:
     "--every",
     metavar="TIME",
     type=Duration(),
-    help="Do it again and again, so often, until it is stopped: 6h.",
+    help="Do it this often until it is stopped: 6h.",
 )
 def command(target: str | None, keep: int | None, every: float | None) -> None:
-    """Save the state of TARGET, or of the target of a mapping, with what it stands for.
+    """Save the state of TARGET, or of the target of a mapping, so that it can be restored.
 
-    `lockstep restore` brings it back with all that changed since. Works beside a run. What is not what it
-    should be is not saved, so that what is lost never pushes out what could bring it back; and of those that
-    were proven by a restore or a drill the newest is kept in any case.
+    `lockstep restore` brings it back with everything that changed since. Works beside a run. A target that is
+    not what it should be is not saved, so that a loss never pushes out what could bring it back. Of the saved
+    states that a restore or a drill has proven, the newest is always kept.
     """
     pipeline = settings().load()
     with stop_on_signals(say=False) as stop:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     """,
 )
 @click.option("--watch", is_flag=True, help="Keep it on the screen until Ctrl-C.")
-@click.option("--ready", "probe", flag_value="ready", help="Exit with 1 unless everything gets on.")
+@click.option("--ready", "probe", flag_value="ready", help="Exit with 1 unless everything makes progress.")
 @click.option("--alive", "probe", flag_value="alive", help="Exit with 1 if a restart of the run would help.")
 @click.option(
     "--within",
@@ -63,8 +63,8 @@ def command(watch: bool, probe: str | None, within: float, verified_within: floa
     """Show what runs, how far it is behind, and what is stuck or ill.
 
     Reads the state store only, so it answers when a database does not. Health means progress: a run that is
-    there and does not get on is ill. Exits with 1 when a mapping stopped. --ready and --alive are for probes:
-    they print what is ill and what to do about it, and nothing else. TIME is 90s, 5m, 12h or 7d.
+    there but makes none is ill. Exits with 1 when a mapping stopped. --ready and --alive are for probes: they
+    print what is ill and what to do about it, and nothing else. TIME is 90s, 5m, 12h or 7d.
     """
     from lockstep.operations.status import status
 

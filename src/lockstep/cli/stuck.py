@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def command(mapping: str | None, limit: int) -> None:
     """Show the keys that failed, and why: those of MAPPING, or all.
 
-    A stuck key is tried again by itself, less and less often. It holds up no other key.
+    A stuck key is tried again by itself, less and less often. It blocks no other key.
     """
     from lockstep.forms import keys
     from lockstep.operations.status import status

@@ -34,7 +34,7 @@ from lockstep.cli.visible import visible
     "--mapping",
     metavar="MAPPING",
     shell_complete=names.mappings,
-    help="Only what is of it, its source and its target.",
+    help="Only what concerns it, its source and its target.",
 )
 @click.option("--markdown", is_flag=True, help="For the incident report: a summary and a table.")
 def command(since: float, until: float | None, mapping: str | None, markdown: bool) -> None:
@@ -42,7 +42,7 @@ def command(since: float, until: float | None, mapping: str | None, markdown: bo
 
     Reads the state store only. TIME is 2h (ago), 03:12 (the last time it was), 2026-11-27 or
     2026-11-27T03:12+01:00; without a zone it is that of the machine, as are the times that are shown. What
-    was repeated is one line.
+    happened again and again is one line.
     """
     from lockstep.operations.history import history
 

@@ -39,7 +39,7 @@ from lockstep.errors import DeclarationError, Refused
     help="Keep the tenant in this file; a later start goes on with it.  [default: in memory]",
 )
 def command(vendor: str, port: int, file: Path | None) -> None:
-    """Start a local stand-in of a system that cannot be had: Zuora.
+    """Start a local stand-in for Zuora, to test against.
 
     A real server for tests and demos, on 127.0.0.1. It was never compared with a real tenant: what it has,
     what it lacks and what judged it is in its README. PUT /twin/clock, /twin/settings and /twin/faults set

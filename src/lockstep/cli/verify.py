@@ -52,12 +52,14 @@ _KINDS = ("missing", "stale", "different", "extra", "failed", "unsettled", "ledg
 @click.argument("mappings", metavar="[MAPPING]...", nargs=-1, shell_complete=names.mappings)
 @click.option("--deep", is_flag=True, help="Trust nothing stored: derive, read and compare everything.")
 @click.option("--sample", type=Share(), metavar="SHARE", help="As --deep, for a share of the keys: 1%.")
-@click.option("--resume", is_flag=True, help="With --deep: go on where one was interrupted, however it was.")
+@click.option(
+    "--resume", is_flag=True, help="With --deep: go on where a check was interrupted, however that happened."
+)
 @click.option(
     "--jobs",
     metavar="N",
     type=click.IntRange(1, 64),
-    help="Compare everything in so many processes. By default one for each core, 4 at most, where there is "
+    help="Compare everything in this many processes. By default one for each core, 4 at most, if there is "
     "much to compare.",
 )
 @click.option(
@@ -85,14 +87,14 @@ def command(
     patience: float,
     limit: int,
 ) -> None:
-    """Are they the same? Compares source and target; writes nothing.
+    """Compare source and target: are they the same? Writes nothing.
 
     By default each side is compared with the ledger by sums that the systems compute themselves, and only
     what differs is read: fast enough to ask every few minutes. It trusts that a record is what its
     fingerprint says; --deep does not. Works beside a live run: a change on its way is no difference. Exits
     with 0 only when all are in agreement. Ctrl-C ends it, with a report of how far it came and what it had
-    found; a second one kills. A deep check keeps its place: --resume goes on there, and begins anew what was
-    never begun.
+    found; a second one kills. A deep check keeps its place: --resume goes on from there, and starts from the
+    beginning if none was begun.
     """
     from lockstep.operations.verify import verify
 
