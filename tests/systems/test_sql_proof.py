@@ -13,7 +13,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from lockstep.errors import CannotSum
 from lockstep.forms import keys
+from lockstep.ports import GroupingWriter
 from lockstep.systems.postgres import Postgres
 from lockstep.systems.sql.target import SQLTarget
 from lockstep.systems.sqlite import SQLite
@@ -170,6 +172,30 @@ def test_a_column_of_another_type_by_now_leaves_its_rows_unproved(postgres_url: 
     with psycopg.connect(postgres_url) as connection:
         connection.execute("ALTER TABLE t ALTER COLUMN b TYPE numeric(20, 10)")
     assert listed(target) == (Tally(31, 31 * 16, unproved=20), ALL)
+
+
+def test_a_list_is_not_hashed_as_its_elements(postgres_url: str) -> None:
+    """Its type is written with their length: character varying(9)[]."""
+    columns = {"id": "integer", "a": "varchar(9)[]", "b": "numeric(6,2)[]", "c": "char(3)[]", "d": "text"}
+    target = Postgres(postgres_url).table("t", columns=columns)
+    lists: list[list[Any]] = [[], [None], ["x"], ["x", "y"], ["y", "x"]]
+    with contextlib.closing(target.open(1)) as writer:
+        writer.create("proof")
+        for n, values in enumerate(lists, 1):
+            numbers = [value and len(values) for value in values]
+            made: Record = {"a": values, "b": numbers, "c": values, "d": "x"}
+            write(writer, change(target, n, made))
+        assert isinstance(writer, GroupingWriter)
+        for of, by in ((None, ("a",)), ("b", ())):
+            with pytest.raises(CannotSum, match=r"\[\]"):
+                list(writer.groups(of, by))
+    as_written = {n: n for n in range(1, 6)}
+    assert listed(target) == (Tally(5, 15), as_written)
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("UPDATE t SET a = '{z}' WHERE id = 2")
+        connection.execute("UPDATE t SET b = '{7}' WHERE id = 3")
+        connection.execute("UPDATE t SET c = '{}' WHERE id = 4")
+    assert listed(target)[1] == as_written | {2: ~2, 3: ~3, 4: ~4}
 
 
 def test_a_wide_table_and_a_text_that_is_none(tmp_path: Path) -> None:

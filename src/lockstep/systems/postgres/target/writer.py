@@ -272,5 +272,6 @@ class PostgresDialect(Dialect):
 
 
 def _bare(column: Codec) -> str:
-    """The name of a column's type, without its length."""
-    return column.declared.partition("(")[0]
+    """The name of a column's type, without its length; that of a list is none of its elements'."""
+    name, _, behind = column.declared.partition("(")
+    return name + "[]" if behind.endswith("[]") else name
