@@ -185,23 +185,39 @@ def test_sums_are_those_of_the_rows_that_are_read(db: Db, shape: type[ls.Model])
 
 class Spoke(ls.Model, table="public.spokes"):
     id: int = ls.key()
-    hub: Decimal = ls.ref("Hub.id")
+    hub: Any = ls.ref("Hub.id")
 
 
 class Hub(ls.Model, table="public.hubs"):
-    id: Decimal = ls.key()
+    id: Any = ls.key()
 
 
 class Wheel(Hub):
     spokes: list[Spoke]
 
 
-def test_a_foreign_key_that_is_equal_and_has_another_text(db: Db) -> None:
+@pytest.mark.parametrize(
+    ("key", "foreign", "hub", "spoke"),
+    [
+        ("numeric", "int", "1.00", "1"),
+        ("numeric", "numeric", "1.00", "1.0"),
+        ("number", "number", "1.00", "1.0"),
+        ("numeric(6,2)", "numeric(6,2)", "1", "1.0"),
+        ("int", "bigint", "1", "1"),
+        ("float8", "float8", "0", "-0"),
+        ("float4", "float4", "-0", "0"),
+        ("char(4)", "char(4)", "a", "a "),
+    ],
+)
+def test_a_foreign_key_that_is_equal_and_has_another_text(
+    db: Db, key: str, foreign: str, hub: str, spoke: str
+) -> None:
     db.execute(
-        "CREATE TABLE hubs(id numeric PRIMARY KEY)",
-        "CREATE TABLE spokes(id int PRIMARY KEY, hub int REFERENCES hubs)",
-        "INSERT INTO hubs VALUES (1.00), (2), (3.000)",
-        "INSERT INTO spokes SELECT n, 1 + n % 3 FROM generate_series(1, 9) n",
+        "CREATE DOMAIN number AS numeric",
+        f"CREATE TABLE hubs(id {key} PRIMARY KEY)",
+        f"CREATE TABLE spokes(id int PRIMARY KEY, hub {foreign} REFERENCES hubs)",
+        f"INSERT INTO hubs VALUES ('{hub}'), ('2'), ('3')",
+        f"INSERT INTO spokes VALUES (1, '{spoke}'), (2, '2'), (3, '2'), (4, '{spoke}')",
     )
     assert_summed(db, Wheel)
 

@@ -6,7 +6,8 @@ XOR and hashed once more, so that a value that two rows exchange changes what th
     hashint4extended(0, coalesce(hash(column, 1), 0) # coalesce(hash(column, 2), 0) # …)
 
 Of one column it is `coalesce(hash(column, 1), 0)` alone. Whether a column may be null has no part in it: a
-foreign key is hashed as the key that it names. The hash of a column is
+foreign key is hashed as the key that it names, but where equal values have several texts
+(`tables.Column.hashed_alike`). The hash of a column is
 
 - the server's own hash of its type, where that is made of every bit of a value: of int2, int4, bool, uuid,
   text and varchar. That of int8 folds the halves of the value, so that 1 and 2^32 have one hash; its high

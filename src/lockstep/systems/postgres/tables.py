@@ -51,6 +51,13 @@ class Column:
     def read_sql(self) -> str:
         return self.known.read.replace("{}", f"t.{quoted(self.name)}")
 
+    @property
+    def hashed_alike(self) -> bool:
+        """Whether what is equal in two columns declared so has one hash: 1.0 and 1.00 have two, as have a
+        float's 0 and -0, and texts that a collation takes for equal."""
+        rounded = self.known.name != "numeric" or self.label.startswith("numeric(")
+        return rounded and self.known.name not in ("float4", "float8") and self.deterministic
+
     def hash_sql(self, seed: int) -> str:
         """See `row_hash`."""
         return row_hash.cell(self.known.name, f"t.{quoted(self.name)}", seed, self.known.sum)

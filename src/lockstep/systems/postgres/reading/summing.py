@@ -157,7 +157,7 @@ def _key_in(infos: Infos, named: References, root: Branch, child: Branch) -> tup
         return None
     columns = tuple(pairs[name] for name in root.table.key)
     for name, column in zip(root.table.key, columns, strict=True):
-        if above.column(name).label != own.column(column).label:
+        if above.column(name).label != own.column(column).label or not own.column(column).hashed_alike:
             return None
     wanted = {(up, down) for down, up in pairs.items()}
     if any(a == own.oid and b == above.oid and set(said) == wanted for a, b, said in named):
