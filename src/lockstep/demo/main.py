@@ -27,6 +27,7 @@ from lockstep.values import Change, Record
 
 MAPPING = "user_document"
 RATE = 100.0
+_WIDEST = 100
 
 
 class Figures(Struct, frozen=True):
@@ -261,18 +262,19 @@ class _Story:
             f"   [dim]lockstep restore[/dim]: {back.records:,} documents came back, {redriven} keys that "
             f"changed since were derived\n   again, all was verified and is searched: "
             f"[green]{back.seconds['whole']:.1f} s[/green].\n"
-            "   To derive everything instead, as [dim]lockstep deploy[/dim] does, with customers quiet: "
+            "   Deriving everything instead, as [dim]lockstep deploy[/dim] does, with customers quiet: "
             f"{rebuilt:.1f} s.\n"
-            "   Few documents show little: of 336,776, with 1 % changed since, a restore took\n"
-            "   a sixth of a load ([dim]make bench-recovery[/dim])."
+            "   So few documents say little: with 336,776, of which 1 % had changed, a restore took\n"
+            "   a sixth of a full load ([dim]make bench-recovery[/dim])."
         )
         self._say(f"   Every document derived again and compared: {_verdict(friday.agreement)}.")
         self._chapter(10, "What happened is written down already")
         self._say("   [dim]lockstep timeline[/dim]")
         for at, kind, text in told(self._pipeline, began):
             moment = time.strftime("%H:%M:%S", time.localtime(at))
-            line = f"   {moment}  {kind:<16} {text.replace(f'{self._directory}/', '')}"
-            self._console.print(Text(line), soft_wrap=True)
+            line = Text(f"   {moment}  {kind:<16} {text.replace(f'{self._directory}/', '')}")
+            line.truncate(_WIDEST, overflow="ellipsis")
+            self._console.print(line, soft_wrap=True)
         return friday
 
     def _records(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -15,7 +16,7 @@ from lockstep.engine.holds.target_watch import built_anew, identity_text
 from lockstep.engine.points import passing
 from lockstep.errors import Cancelled, Declined, LockstepError, NothingYet
 from lockstep.operations.opened import closed_door, existing
-from lockstep.ports import Target
+from lockstep.ports import Repository, Target
 from lockstep.recovery.building import OnProgress
 from lockstep.recovery.named import target_named
 from lockstep.recovery.reviving import restorable, watched
@@ -67,9 +68,10 @@ def snapshot(
             for one in store.generations.following(live.id)
             if one.state != "retired"
         }
-        begun = store.snapshots.begin(target.name, live.id, taken)
-        passing("snapshot-begun")
-        _save(store, target, live, begun, records, tell)
+        with contextlib.closing(restorable(target)) as repository:  # where it has none, nothing is begun
+            begun = store.snapshots.begin(target.name, live.id, taken)
+            passing("snapshot-begun")
+            _save(store, target, repository, live, begun, records, tell)
         found = store.snapshots.get(begun.id)
         assert found is not None
         words = f"saved state {found.id} of generation {live.number}: {found.records or records:,} records"
@@ -80,12 +82,12 @@ def snapshot(
 def _save(
     store: Store,
     target: Target,
+    repository: Repository,
     live: Build,
     begun: Snapshot,
     records: int,
     tell: Callable[[str, int, int], None],
 ) -> None:
-    repository = restorable(target)
     try:
         saved = watched(
             tell,
@@ -98,8 +100,6 @@ def _save(
         store.snapshots.failed(begun.id, str(error))
         store.events.note(Kind.SNAPSHOT_FAILED, target.name, str(error))
         raise
-    finally:
-        repository.close()
     passing("snapshot-saved")
     if saved.records is None:
         saved = msgspec.structs.replace(saved, records=records)

@@ -75,7 +75,7 @@ class SQLTarget:
     def repository(self) -> SQLRepository:
         if self._snapshots is None:
             raise DeclarationError(
-                f"{self.name} says not where its saved states lie",
+                f"no place for saved states of {self.name} is declared",
                 'Declare a directory for them: the system(…, snapshots="/mnt/backup/lockstep").',
             )
         return SQLRepository(self._archive(self._snapshots), self._build)
