@@ -15,6 +15,8 @@ from lockstep.state import schema
 from lockstep.state.books import Unfenced
 from tests.agreement.planted import Saboteur
 from tests.pairs.world import Following, World, until
+from tests.support.world import Company, User
+from tests.support.world import World as SmallWorld
 
 
 @pytest.mark.parametrize("world", ["opensearch", "sql", "tantivy", "postgres"], indirect=True)
@@ -108,3 +110,44 @@ def test_a_target_with_turnover_lets_twice_as_many_strangers_go_as_are_usual(wor
     for dry_run in (True, False):
         done = ls.repair(world.pipeline(), "people", extras=True, dry_run=dry_run)
         assert (done.removed, done.left) == (3, ())
+
+
+def two_into_one_table(world: SmallWorld) -> ls.Pipeline:
+    """Users and companies, in one table."""
+    made = ls.Pipeline("shared", state=world.root / "state")
+    table = ls.SQLite(world.out).table("things", columns={"id": "TEXT", "name": "TEXT"})
+
+    @made.mapping(ls.SQLite(world.app), to=table)
+    def users(user: User) -> ls.Keyed:
+        return ls.Keyed(f"u{user.id}", {"id": f"u{user.id}", "name": user.email})
+
+    @made.mapping(ls.SQLite(world.app), to=table)
+    def companies(company: Company) -> ls.Keyed:
+        return ls.Keyed(f"c{company.id}", {"id": f"c{company.id}", "name": company.name})
+
+    return made
+
+
+def test_what_another_mapping_writes_there_is_no_stranger_that_nobody_needs(tmp_path: Path) -> None:
+    """Its record has lost what Lockstep keeps beside it: removed, its mapping would not know of it."""
+    world = SmallWorld(tmp_path, claims=False)
+    world.do(
+        "INSERT INTO users VALUES (1, NULL, NULL, 'u', NULL)", "INSERT INTO companies VALUES (7, 'Acme')"
+    )
+    ls.run(two_into_one_table(world), once=True)
+    world.spoil(
+        "DELETE FROM _lockstep_things WHERE mapping = 'companies'", "INSERT INTO things VALUES ('x', 'x')"
+    )
+    assert ls.verify(two_into_one_table(world), "users").counts == {"extra": 2}
+    for dry_run in (True, False):
+        done = ls.repair(two_into_one_table(world), "users", extras=True, dry_run=dry_run)
+        assert done.removed == 1
+        (left,) = done.left
+        assert (left.subject, left.reason) == (
+            "→ c7",
+            "mapping companies writes it: `lockstep verify companies`, then `lockstep repair companies`",
+        )
+    assert ls.verify(two_into_one_table(world), "companies").counts == {"different": 1}
+    ls.repair(two_into_one_table(world), "companies")
+    ls.run(two_into_one_table(world), once=True)
+    assert all(report.agreement for report in two_into_one_table(world).verify(method="deep"))

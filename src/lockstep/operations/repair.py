@@ -29,6 +29,7 @@ from lockstep.values import Key, Lane, Trust
 
 _FAILED = "it cannot be derived: mend the cause, then `lockstep retry`"
 _STRANGER = "Lockstep did not write it; `--extras` removes what nobody needs"
+_THEIRS = "mapping {0} writes it: `lockstep verify {0}`, then `lockstep repair {0}`"
 _APART = "an aggregate is not written: what differs below it is, or the invariant is to be corrected"
 _BUSY = "its target key does not follow from its source key: stop the run, then repair again"
 _HELD = "the guard holds it: {}; allow more by the mapping's `guard=ls.Guard(free=…)`, or remove it yourself"
@@ -91,7 +92,10 @@ def repair(
             and one.subject not in but
             and (report is None or _names(body, one))
         ]
-        plan = _planned(declared, found, running=store.lock.holder() is not None, extras=extras)
+        opened = [(one, msgspec.json.decode(one.body, type=Divergence)) for one in found]
+        stray = [one.target for _, one in opened if one.source is None and one.target is not None]
+        theirs = {key: one.mapping for key, one in store.ledger.claimed(consumer.generation, stray).items()}
+        plan = _planned(declared, opened, theirs, running=store.lock.holder() is not None, extras=extras)
         left = plan.left
         held = strangers.held_back(declared, store, consumer, plan.strangers)
         if held is not None:
@@ -170,14 +174,23 @@ class _Planned(NamedTuple):
     left: list[Left]
 
 
-def _planned(mapping: Mapping, opened: Sequence[Open], *, running: bool, extras: bool) -> _Planned:
+def _planned(
+    mapping: Mapping,
+    opened: Sequence[tuple[Open, Divergence]],
+    theirs: dict[Key, str],
+    *,
+    running: bool,
+    extras: bool,
+) -> _Planned:
+    """`theirs`: target keys that mappings have claimed, whatever stands there by now."""
     plan = _Planned(defaultdict(set), defaultdict(list), [], [])
-    for one in opened:
-        divergence = msgspec.json.decode(one.body, type=Divergence)
+    for one, divergence in opened:
         if one.kind == "failed":
             plan.left.append(Left(one.subject, one.kind, _FAILED))
         elif divergence.source is None and divergence.target is None:
             plan.left.append(Left(one.subject, one.kind, _APART))
+        elif divergence.source is None and divergence.target in theirs:
+            plan.left.append(Left(one.subject, one.kind, _THEIRS.format(theirs[divergence.target])))
         elif divergence.source is None and extras and divergence.target is not None and not running:
             plan.strangers.append(divergence.target)
         elif divergence.source is None:

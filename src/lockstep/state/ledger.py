@@ -31,6 +31,7 @@ from lockstep.state.settling import (
     claim,
     delete_keys,
     make_due,
+    owners_of,
     record_failures,
     release,
     remove,
@@ -195,6 +196,12 @@ class Ledger:
         while page and (page := self.page(consumer, page[-1].key, _PAGE)):
             with self._database.under(epoch) as connection:
                 stand(connection, generation, consumer, page, default)
+
+    def claimed(self, generation: int, target_keys: Iterable[Key]) -> dict[Key, Claimed]:
+        """Who owns these target keys, of those that are claimed by a mapping at work."""
+        with self._database.reading() as connection:
+            owners, resting = owners_of(connection, generation, target_keys)
+        return {key: owner for key, owner in owners.items() if owner.consumer not in resting}
 
     # Settling
 

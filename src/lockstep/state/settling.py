@@ -46,7 +46,7 @@ def claim(
     the first wins.
     """
     wanted = list(intents)
-    owners, resting = _owners(connection, generation, [one for intent in wanted for one in intent.puts])
+    owners, resting = owners_of(connection, generation, [one for intent in wanted for one in intent.puts])
     mapping = connection.scalar(
         sa.select(schema.consumers.c.mapping).where(schema.consumers.c.id == consumer)
     )
@@ -92,7 +92,7 @@ def _of(owner: Claimed) -> tuple[int, Key]:
     return owner.consumer, owner.key
 
 
-def _owners(
+def owners_of(
     connection: sa.Connection, generation: int, target_keys: Iterable[Key]
 ) -> tuple[dict[Key, Claimed], set[int]]:
     """Who owns these target keys, and which of those consumers are retired."""
@@ -139,7 +139,7 @@ def release(
 ) -> list[tuple[int, Key]]:
     """Drops those of these claims, (target key, source key), that are the consumer's; who waits for any."""
     given = set(released)
-    owners, _ = _owners(connection, generation, [target_key for target_key, _ in released])
+    owners, _ = owners_of(connection, generation, [target_key for target_key, _ in released])
     _drop(
         connection,
         generation,
@@ -166,7 +166,7 @@ def came_late(connection: sa.Connection, generation: int, done: Settlement) -> l
     """Keys that wait from now on for a target key which was released before they did: nobody else would
     tell them."""
     waits = [(failure.key, failure.claim) for failure in done.failures if failure.claim is not None]
-    owners, _ = _owners(connection, generation, [target_key for _, target_key in waits])
+    owners, _ = owners_of(connection, generation, [target_key for _, target_key in waits])
     return [(done.consumer, key) for key, target_key in waits if target_key not in owners]
 
 
