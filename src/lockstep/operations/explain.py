@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
+from lockstep.agreement.doubts import Doubt, doubts
 from lockstep.agreement.fields import FieldDiff, diff
+from lockstep.agreement.report import Divergence
+from lockstep.declaration.mapping import Desired
 from lockstep.declaration.pipeline import Pipeline, require_pipeline
-from lockstep.engine.deriving.derive import Deriver
+from lockstep.engine.deriving.derive import Derived, Deriver
 from lockstep.engine.writing.decide import owned
 from lockstep.forms import keys
-from lockstep.forms.canonical import canonical, fingerprint
 from lockstep.operations.key_history import Event, history
 from lockstep.operations.opened import closed_door, looking, parse_key
+from lockstep.state.generations import Consumer
 from lockstep.state.rows import decode_wrote
+from lockstep.state.store import Store
 from lockstep.state.stuck import Stuck
-from lockstep.values import EPOCH_SHIFT
+from lockstep.values import EPOCH_SHIFT, Held, Key
 
 
 class TargetRecord(Struct, frozen=True):
@@ -63,28 +69,17 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
         row = store.ledger.rows(consumer.id, [key]).get(key) if store and consumer else None
         known = owned(row, declared.default_key)
         wanted = {item.key: item for item in one.desired}
+        named = _named(store, consumer, key) if store and consumer else set()
         with closed_door(declared, consumer.number if consumer else 1, store) as door:
             there = door.identity() is not None
-            held = door.read(list({*known, *wanted})) if there and (known or wanted) else {}
-        records = []
-        for target_key in sorted({*known, *wanted}):
-            item, found = wanted.get(target_key), held.get(target_key)
-            derived_record = dict(item.record) if item else None
-            held_record = dict(found.record) if found else None
-            equal = derived_record is None and held_record is None
-            if item and found:
-                actual = fingerprint(target_key, canonical(found.record))
-                before = known.get(target_key)
-                equal = actual == item.fingerprint or (
-                    before is not None and before.sent == item.fingerprint and before.held == actual
-                )
-            written_as = None
-            if found and found.meta:
-                written_as = f"{found.meta.mapping} {keys.text(found.meta.key)}"
-            fields = () if equal else tuple(diff(derived_record or {}, held_record or {}))
-            records.append(
-                TargetRecord(keys.text(target_key), derived_record, held_record, equal, fields, written_as)
-            )
+            asked = {*known, *wanted, *named}
+            held = door.read(list(asked)) if there and asked else {}
+        doubted = list(doubts(mapping, one, row, known, held, named))
+        at = {doubt.at: doubt for doubt in doubted}
+        records = [
+            _record(target_key, wanted.get(target_key), held.get(target_key), at.get(target_key))
+            for target_key in sorted({*known, *wanted, *(named & at.keys())})
+        ]
         stuck = next(iter(store.stuck.of(consumer.id, [key])), None) if store and consumer else None
         ledger: dict[str, Any] | None = None
         wrote = decode_wrote(row.hint) if row is not None else None
@@ -113,7 +108,7 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
         keys.text(key),
         _GONE.format(declared.target.name)
         if ledger is not None and not there
-        else _verdict(one.root is not None, one.error is not None, records, stuck, ledger),
+        else _verdict(declared.name, one, held, doubted, stuck, known=ledger is not None),
         source,
         str(one.error) if one.error else None,
         tuple(records),
@@ -121,6 +116,27 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
         stuck,
         tuple(known_of),
     )
+
+
+def _named(store: Store, consumer: Consumer, key: Key) -> set[Key]:
+    """Target keys at which a check found a record that says it is from this key, and should not be there."""
+    found = [one for one in store.reports.of_key(consumer.id, keys.text(key)) if one.closed_at is None]
+    targets = (msgspec.json.decode(one.body, type=Divergence).target for one in found)
+    return {target for target in targets if target is not None}
+
+
+def _record(target_key: Key, item: Desired | None, found: Held | None, doubt: Doubt | None) -> TargetRecord:
+    derived = dict(item.record) if item else None
+    held = dict(found.record) if found else None
+    equal = doubt is None and (item is not None or found is None)
+    written_as = None
+    if found and found.meta:
+        written_as = f"{found.meta.mapping} {keys.text(found.meta.key)}"
+    fields: tuple[FieldDiff, ...] = ()
+    if not equal:
+        shown = doubt is not None and doubt.records is not None
+        fields = doubt.fields() if doubt is not None and shown else tuple(diff(derived or {}, held or {}))
+    return TargetRecord(keys.text(target_key), derived, held, equal, fields, written_as)
 
 
 def _tree(shape: Any) -> dict[str, Any]:
@@ -141,23 +157,33 @@ _GONE = (
 
 
 def _verdict(
-    present: bool,
-    failed: bool,
-    records: list[TargetRecord],
+    mapping: str,
+    one: Derived,
+    held: Mapping[Key, Held],
+    doubted: Sequence[Doubt],
     stuck: Stuck | None,
-    ledger: dict[str, Any] | None,
+    *,
+    known: bool,
 ) -> str:
-    if failed:
+    """`known`: the ledger has a row of it."""
+    if one.error is not None:
         return "It cannot be derived; see the error. The target keeps what it has."
     if stuck is not None:
         return f"It is stuck since {stuck.attempts} attempts: {stuck.error}"
-    if not present and not any(record.held for record in records):
-        return "The source has no such record, and neither has the target: in agreement."
-    if all(record.equal for record in records):
-        shown = "in agreement" if records else "in agreement: the mapping gives no record for it"
-        return f"The target holds what the source means: {shown}."
-    if ledger is None:
-        return "It was never written; a run would write it."
-    return (
-        "The target does not hold what the source means. If no hint of it waits, repair it with a backfill."
+    why = next((f": {doubt.reason}" for doubt in doubted if doubt.reason), "")
+    mend = (
+        f"If no hint of it waits: `lockstep repair {mapping}` mends what a check has told of, as "
+        f"`lockstep verify {mapping} --deep` does."
     )
+    if any(doubt.kind != "ledger" for doubt in doubted):
+        if not known and not held:
+            return "It was never written; a run would write it."
+        if all(doubt.kind == "extra" for doubt in doubted):
+            return f"The target holds a record of it that the source does not mean{why}. {mend}"
+        return f"The target does not hold what the source means{why}. {mend}"
+    if doubted:
+        return f"Source and target agree, but not the ledger{why}. {mend}"
+    if one.root is None and not held:
+        return "The source has no such record, and neither has the target: in agreement."
+    shown = "in agreement" if one.desired else "in agreement: the mapping gives no record for it"
+    return f"The target holds what the source means: {shown}."
