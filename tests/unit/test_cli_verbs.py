@@ -61,6 +61,18 @@ def test_status_needs_no_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(calls) == 2
 
 
+def test_status_calls_no_source_followed_while_nobody_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gauges = {"app": {"state": "following"}, "other": {"state": "waiting"}}
+    answer(monkeypatch, "status.status", Status("s", None, "done", 1.0, gauges, (MAPPING,)))
+    shown = lockstep("status").stdout
+    assert "following" not in shown
+    assert "idle" in shown.partition("MAPPING")[0]
+    assert "waiting" in shown
+
+
 def test_status_says_no_when_a_mapping_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     stopped = MappingStatus("users", "index:users", 1, "stopped", "it is gone", 0, 0, 2, None, {})

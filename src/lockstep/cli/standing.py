@@ -61,8 +61,8 @@ def mappings(
     return Group(table, *(_bars(known) if bars else []), *_needs(known))
 
 
-def sources(known: Mapping[str, Any]) -> RenderableType:
-    """A row a source."""
+def sources(known: Mapping[str, Any], *, running: bool = True) -> RenderableType:
+    """A row a source. Where nobody runs the pipeline, one that would be followed is idle."""
     from rich.console import Group
 
     table = output.grid(
@@ -71,9 +71,10 @@ def sources(known: Mapping[str, Any]) -> RenderableType:
     reasons: list[RenderableType] = []
     for name, gauges in known.items():
         changed = gauges.get("last_change")
+        state = gauges.get("state", "")
         table.add_row(
             output.redacted(name),
-            _state(gauges.get("state", "")),
+            _state("idle" if state == "following" and not running else state),
             output.ago(changed),
             _kept(gauges, "behind"),
             _kept(gauges, "retained"),

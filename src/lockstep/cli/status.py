@@ -126,7 +126,7 @@ def _drawn(found: Status, *, bars: bool = False) -> RenderableType:
         return Text("Nothing has run yet. Start with `lockstep run`.")
     parts: list[RenderableType] = [head]
     if found.sources:
-        parts += ["", standing.sources(found.sources)]
+        parts += ["", standing.sources(found.sources, running=found.running is not None)]
     wide = output.console().width > 120
     parts += ["", standing.mappings(found.mappings, running=found.running is not None, wide=wide, bars=bars)]
     return Group(*parts, *standing.recoverable(found), *standing.ills(found.ills))
