@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -17,6 +18,8 @@ from lockstep.errors import CannotSum
 from lockstep.forms import keys
 from lockstep.ports import GroupingWriter
 from lockstep.systems.postgres import Postgres
+from lockstep.systems.sql import totals
+from lockstep.systems.sql.proof import recipe
 from lockstep.systems.sql.target import SQLTarget
 from lockstep.systems.sqlite import SQLite
 from lockstep.systems.sqlite.writer import _ARGUMENTS
@@ -145,6 +148,62 @@ def test_a_companion_from_before_says_nothing_of_its_rows_until_they_are_written
     assert listed(target) == (Tally(31, 31 * 16, unproved=30), ALL)
     do("UPDATE t SET a = 'edited' WHERE id = 8")
     assert listed(target)[1] == ALL | {8: ~8}
+
+
+def hashed_as_once(url: str) -> None:
+    """Makes PostgreSQL's companion say of its rows what the first version of their hash did."""
+    with psycopg.connect(url) as connection:
+        major = connection.info.server_version // 10000
+        types: dict[str, str] = dict(
+            connection.execute(
+                "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute"
+                " WHERE attrelid = 't'::regclass AND attnum > 0"
+            ).fetchall()
+        )
+        for (names,) in connection.execute("SELECT DISTINCT names FROM _lockstep_t").fetchall():
+            columns = ["id", *sorted(json.loads(names))]
+            number = recipe(1, major, *(part for name in columns for part in (name, types[name])))
+            row = ", ".join(f"t.{name}" for name in columns)
+            connection.execute(
+                f"UPDATE _lockstep_t o SET recipe = {number},"
+                f' held = hashtextextended(ROW({row})::text COLLATE "C", 0)'
+                f" FROM t WHERE o.names = '{names}' AND o.fingerprint = t.id".encode()
+            )
+
+
+def test_what_an_earlier_version_hashed_is_proved_as_it_was(postgres_url: str) -> None:
+    target = Postgres(postgres_url).table("t", columns=COLUMNS)
+    written(target)
+    hashed_as_once(postgres_url)
+    assert listed(target) == (Tally(31, 31 * 16), ALL)
+    with contextlib.closing(target.open(1)) as writer:
+        write(writer, change(target, 9, record(9), batch=2))
+    assert listed(target) == (Tally(31, 31 * 16), ALL)
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("UPDATE t SET a = 'edited' WHERE id IN (8, 9, 22)")
+    assert listed(target) == (Tally(31, 31 * 16, edited=3), ALL | {8: ~8, 9: ~9, 22: ~22})
+
+
+def test_rows_of_one_form_that_an_earlier_version_hashed_add_up_without_a_join(postgres_url: str) -> None:
+    target = Postgres(postgres_url).table("t", columns=COLUMNS)
+    with contextlib.closing(target.open(1)) as writer:
+        writer.create("proof")
+        write(writer, *(change(target, n, record(n)) for n in range(1, 21)))
+    hashed_as_once(postgres_url)
+
+    def summed() -> Tally:
+        with contextlib.closing(target.open(1)) as writer, writer._moment() as connection:
+            rows = writer._rows(connection)
+            tallies = totals.sums(connection, writer._dialect, rows, writer._own, "m", [], EVERYTHING)
+        assert tallies is not None
+        return tallies.spans[0]
+
+    assert summed() == Tally(20, 210)
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("UPDATE t SET a = 'edited' WHERE id = 8")
+        connection.execute("DELETE FROM t WHERE id = 20")
+    assert summed() == Tally(19, 190, edited=1)
+    assert listed(target)[1] == {n: n for n in range(1, 20)} | {8: ~8}
 
 
 def test_settings_of_a_session_have_no_part_in_it(postgres_url: str) -> None:

@@ -90,6 +90,12 @@ class Dialect(ABC):
         """How the database hashes these columns of a row of the user's table, as they are stored. Equal rows
         have equal hashes under every setting of a session that Lockstep may have."""
 
+    def hashes_sql(
+        self, connection: sa.Connection, rows: Rows, names: Sequence[str], alias: str | None
+    ) -> list[Hash]:
+        """That of `hash_sql`, then those of earlier versions: what was not written since still has theirs."""
+        return [self.hash_sql(connection, rows, names, alias)]
+
     def grouped(self, rows: Rows, name: str) -> str:
         """SQL of a column, read as ever, in which the database takes for equal just what Lockstep does.
         Raises CannotSum where there is none."""

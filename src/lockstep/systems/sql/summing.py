@@ -21,7 +21,7 @@ from lockstep.forms.canonical import joined64
 from lockstep.systems.sql.companion import PROOF, Companion
 from lockstep.systems.sql.dialect import Dialect
 from lockstep.systems.sql.items import key_cells
-from lockstep.systems.sql.proof import has_proof, hashed_columns, shapes
+from lockstep.systems.sql.proof import Hash, has_proof, hashed_columns, shapes
 from lockstep.systems.sql.rows import Cells, Rows
 from lockstep.values import Fingerprint, Key, Mark, Meta, Span, Tallies, Tally, Version
 
@@ -172,9 +172,11 @@ def _state(
         if columns is None:
             lacking.append(text)
             continue
-        made = dialect.hash_sql(connection, rows, columns, "t")
-        fits = known.c.held == sa.literal_column(made.sql)
-        cases[made.recipe] = sa.case((fits, sa.literal_column("0")), else_=sa.literal_column(str(_EDITED)))
+        for made in dialect.hashes_sql(connection, rows, columns, "t"):
+            same = known.c.held == sa.literal_column(made.sql)
+            cases[made.recipe] = sa.case(
+                (same, sa.literal_column("0")), else_=sa.literal_column(str(_EDITED))
+            )
     whens: list[Any] = [(known.c.names.in_(lacking), sa.literal_column(str(_EDITED)))] if lacking else []
     whens += [(known.c.recipe == number, fits) for number, fits in cases.items()]
     unproved: sa.ColumnElement[int] = sa.literal_column(str(_UNPROVED))
@@ -190,17 +192,19 @@ def there(
 ) -> Iterator[tuple[Key, bool]]:
     """Which of these keys the user's table has, and whether the row was edited since it was written."""
     columns = hashed_columns(rows, json.loads(names))
-    made = dialect.hash_sql(connection, rows, columns or (), None)
-    cells: list[Cells] = []
-    for key in keys:
+    newest, *former = dialect.hashes_sql(connection, rows, columns or (), None)
+    ways = {made.recipe: made for made in former}
+    cells: dict[Hash, list[Cells]] = defaultdict(list)
+    for key, proof in keys.items():
         try:
-            cells.append(key_cells(rows, key))
+            cells[ways.get(proof[1], newest) if proof else newest].append(key_cells(rows, key))
         except DataError:  # a key that the table cannot hold is not there
             continue
-    for *found, number in rows.select(connection, cells, (), made.sql):
-        key = rows.key_of(found)
-        held, recipe = keys.get(key) or (None, None)
-        yield key, columns is None or (recipe == made.recipe and held != number)
+    for made, some in cells.items():
+        for *found, number in rows.select(connection, some, (), made.sql):
+            key = rows.key_of(found)
+            held, recipe = keys.get(key) or (None, None)
+            yield key, columns is None or (recipe == made.recipe and held != number)
 
 
 def halves(number: sa.ColumnElement[int]) -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:

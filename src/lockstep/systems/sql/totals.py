@@ -97,8 +97,8 @@ def _only_hash(connection: sa.Connection, dialect: Dialect, rows: Rows, own: Com
     columns = one and hashed_columns(rows, json.loads(one.names))
     if not one or columns is None:
         return None
-    made = dialect.hash_sql(connection, rows, columns, None)
-    return made if made.recipe == one.recipe else None
+    ways = dialect.hashes_sql(connection, rows, columns, None)
+    return next((made for made in ways if made.recipe == one.recipe), None)
 
 
 def _written(

@@ -167,16 +167,18 @@ class PostgresDialect(Dialect):
         self, connection: sa.Connection, rows: Rows, names_: Sequence[str], alias: str | None
     ) -> Hash:
         """Our connections all set what has a part in the text of a value."""
-        major = (connection.dialect.server_version_info or (0,))[0]
-        place = f"{alias}." if alias else ""
         cells = [
-            row_hash.cell(_HASHED.get(_bare(rows.columns[name]), ""), place + names.quoted(name), seed)
+            row_hash.cell(_HASHED.get(_bare(rows.columns[name]), ""), _placed(name, alias), seed)
             for seed, name in enumerate(names_, 1)
         ]
-        return Hash(
-            row_hash.of_cells(cells),
-            recipe(2, major, *(part for name in names_ for part in (name, rows.columns[name].declared))),
-        )
+        return Hash(row_hash.of_cells(cells), _recipe(2, connection, rows, names_))
+
+    def hashes_sql(
+        self, connection: sa.Connection, rows: Rows, names_: Sequence[str], alias: str | None
+    ) -> list[Hash]:
+        whole = row_hash.of_text([_placed(name, alias) for name in names_])
+        first = Hash(whole, _recipe(1, connection, rows, names_))
+        return [self.hash_sql(connection, rows, names_, alias), first]
 
     def grouped(self, rows: Rows, name: str) -> str:
         column = rows.columns[name]
@@ -269,6 +271,15 @@ class PostgresDialect(Dialect):
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
+
+
+def _placed(name: str, alias: str | None) -> str:
+    return f"{alias}.{names.quoted(name)}" if alias else names.quoted(name)
+
+
+def _recipe(number: int, connection: sa.Connection, rows: Rows, names_: Sequence[str]) -> int:
+    major = (connection.dialect.server_version_info or (0,))[0]
+    return recipe(number, major, *(part for name in names_ for part in (name, rows.columns[name].declared)))
 
 
 def _bare(column: Codec) -> str:
