@@ -19,12 +19,12 @@ CODE = re.sub(
 
 
 def quoted() -> list[str]:
-    """What stands in the first column of the table of messages, in pieces between its gaps."""
-    table = PAGE.partition("| it says |")[2].partition("\n\n")[0]
+    """What stands in the first column of the tables of messages, in pieces between its gaps."""
     found: list[str] = []
-    for line in table.splitlines()[2:]:
-        for message in re.findall(r"`([^`]+)`", line.split("|")[1]):
-            found += [part for part in re.split(r"\s*…\s*", message) if len(part) > 2]
+    for table in PAGE.split("| it says |")[1:]:
+        for line in table.partition("\n\n")[0].splitlines()[2:]:
+            for message in re.findall(r"`([^`]+)`", line.split("|")[1]):
+                found += [part for part in re.split(r"\s*…\s*", message) if len(part) > 2]
     return found
 
 

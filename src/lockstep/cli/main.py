@@ -55,7 +55,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "restore": "Bring a target back, with everything that changed since.",
         "drill": "Rehearse a restore, and measure it.",
         "redrive": "Derive again what changed since a moment.",
-        "deploy": "Build a target anew beside the live one, prove it, and swap.",
+        "deploy": "Build a target beside the live one, prove it, and swap.",
         "rollback": "Go back to the build that a deploy replaced.",
         "retire": "Remove the build that is kept for a rollback.",
     },

@@ -95,7 +95,7 @@ class Recoding:
         fields = _fields(mapping, consumer, changed, store)
         said = (
             f"{reason}, such as key {key} ({fields}). `lockstep deploy {mapping.name}` "
-            "builds it anew beside, so that nobody sees both; approved, it is derived in place"
+            "builds a new copy beside it, so that nobody sees both; approved, it is derived in place"
         )
         held = HeldBack(ChangedMapping.name, verdict._replace(reason=said), numbers)
         return Recode(why, self._code, held)

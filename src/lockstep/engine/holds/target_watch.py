@@ -62,7 +62,7 @@ def mend_of_lost(mapping: Mapping) -> str:
     if isinstance(target, Restorable):
         return (
             f"`lockstep restore {target.name}` brings back the newest snapshot; without one, "
-            f"{anew} builds it anew beside"
+            f"{anew} builds a new one beside it"
         )
     return f"{anew} builds it anew"
 
