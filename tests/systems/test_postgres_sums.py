@@ -22,7 +22,7 @@ from lockstep.forms.canonical import wrap64
 from lockstep.ports import SummingSnapshot
 from lockstep.systems.postgres.reading import summing
 from lockstep.systems.postgres.reading.snapshot import PostgresSnapshot
-from lockstep.values import EVERYTHING, Branch, Key, Span, Tally
+from lockstep.values import EVERYTHING, Branch, Fetch, Key, Span, Tally
 
 DDL = (
     "CREATE TABLE teams(id int PRIMARY KEY, name text)",
@@ -269,6 +269,22 @@ def assert_apart(db: Db, declared: str, distinct: Sequence[Any]) -> None:
     before = db.app.execute(total.encode()).fetchone()
     db.execute("UPDATE apart SET v = (SELECT o.v FROM apart o WHERE o.id = 1 - apart.id) WHERE id < 2")
     assert db.app.execute(total.encode()).fetchone() != before
+
+
+def test_the_widest_table_there_can_be_is_hashed(postgres15_url: str) -> None:
+    """Each column is a step deeper in the expression, and of a bigint the longest. The oldest server has
+    the least room for it."""
+    names = [f"{'c' * 59}{n:04}" for n in range(1599)]
+    wide = f"CREATE TABLE wide(id int PRIMARY KEY, {', '.join(f'{name} bigint' for name in names)})"
+    with Db(postgres15_url, wide, "INSERT INTO wide(id) SELECT generate_series(1, 50)") as db:
+        db.execute(f"UPDATE wide SET {names[-1]} = id / 2, {names[0]} = -id")
+        with db.reader().snapshot() as snapshot:
+            found = snapshot.rows(
+                Fetch("public.wide", ("id",), ("id",), (("id", *names), (names[-1],))),
+                [(n,) for n in range(1, 51)],
+            )
+        assert len({whole for _, whole, _ in found}) == 50
+        assert len({last for _, _, last in found}) == 26
 
 
 def test_a_column_that_may_be_null_is_hashed_as_one_that_may_not(db: Db) -> None:

@@ -17,6 +17,10 @@ foreign key is hashed as the key that it names, but where equal values have seve
   cast of a user's has a part in. A source gives the text itself of types whose own depends on a setting of
   the session (`types.Type.sum`).
 
+By XOR two columns of a row make up for each other where both change by the same difference of their hashes.
+Some differences are likelier than of ideal hashes: of edits that add 1,000 to two ints of a row, the worst
+that was found, one in some 2^49 is not seen (measured: 7 of 2^52 pairs of edits).
+
 So no text of the row is made: of 21 columns of all kinds it takes 0.9 µs, and by the row's text 2.0; of
 the 6 columns of a usual table (ints, texts, one jsonb) 0.2 and 0.6.
 
