@@ -131,3 +131,15 @@ def test_settings_targets_and_files_exist(name: str) -> None:
 @functools.cache
 def _of_tests() -> str:
     return "\n".join(path.read_text("utf-8") for path in sorted((ROOT / "tests").rglob("*.py")))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_rows_of_tables_have_the_cells_of_their_heads(name: str) -> None:
+    """A | within backticks divides a cell too, unless it is escaped: what is behind it would not be shown."""
+    width = 0
+    for number, line in enumerate(
+        _FENCE.sub(lambda found: "\n" * found[0].count("\n"), text(name)).splitlines(), 1
+    ):
+        cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+        assert not (width and cells) or cells == width, f"line {number}: {cells - 1} cells below {width - 1}"
+        width = cells

@@ -88,7 +88,7 @@ def _postgres() -> Iterator[str]:
     )
     for kind in (*KINDS, *OLDER):
         held = HELD.get(kind.declared, kind.declared)
-        columns = (f"`{kind.python}`", kind.form, kind.search, kind.sqlite, held, kind.key)
+        columns = (_code(kind.python), kind.form, kind.search, kind.sqlite, held, kind.key)
         yield f"| {kind.declared} | {' | '.join(columns)} |"
     yield from ("", "### Its values", "", *_values((*KINDS, *OLDER)))
 
