@@ -258,7 +258,7 @@ def test_before_a_restored_build_was_followed_nothing_is_known(tmp_path: Path) -
     world.do("UPDATE users SET email = 'new@x' WHERE id = 7")
     world.run()
     restore(world.pipeline(), "people", replace=True)
-    with pytest.raises(Refused, match=r"is followed since .* not in the journal") as caught:
+    with pytest.raises(Refused, match=r"followed only since .* not in the journal") as caught:
         redrive(world.pipeline(), since=before)
     assert "lockstep backfill people --trust-target" in caught.value.remedy
     assert redrive(world.pipeline(), since=after)[0].related == 1

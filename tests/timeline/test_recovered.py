@@ -51,7 +51,9 @@ def test_what_is_saved_and_rehearsed_is_shown(world: RecoveryWorld) -> None:
     assert (ls.status(world.root / "state").snapshots, ls.status(world.root / "state").drills) == ((), ())
     assert "saved state" not in status(world)
     snapshot(world.pipeline())
-    assert f"{name}: saved state 1 is of now, 300 records; never proven: `lockstep drill`." in status(world)
+    assert f"{name}: saved state 1 was taken now, 300 records; never proven: `lockstep drill`." in status(
+        world
+    )
     drill(world.pipeline())
     snapshot(world.pipeline())
     found = ls.status(world.root / "state")

@@ -48,4 +48,4 @@ def command(target: str | None, as_it_stands: bool, why: str | None) -> None:
         f"{done.target}: generation {done.generation} is live again, in place of {done.before}.", style="bold"
     )
     out.print(f"  {how}; in {output.span(done.seconds)}")
-    out.print("  It is followed by `lockstep run` with its own code: start it, where it does not run.")
+    out.print("  It is followed by `lockstep run` with its own code: start that, if it is not running.")

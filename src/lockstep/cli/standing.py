@@ -210,9 +210,8 @@ def recoverable(known: Status) -> list[RenderableType]:
             f"proven {output.ago(saved.proven_at)}" if saved.proven_at else "never proven: `lockstep drill`"
         )
         records = "" if saved.records is None else f", {output.count(saved.records, 'record')}"
-        words = (
-            f"{saved.target}: saved state {saved.id} is of {output.ago(saved.begun_at)}{records}; {proven}."
-        )
+        when = output.ago(saved.begun_at)
+        words = f"{saved.target}: saved state {saved.id} was taken {when}{records}; {proven}."
         lines.append(output.indented(words, 0))
     for drill in known.drills:
         when, whole = output.ago(drill.ended_at), drill.numbers.get("whole")

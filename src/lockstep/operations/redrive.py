@@ -246,7 +246,7 @@ def _before_following(mapping: Mapping, position: str) -> Declined:
 
 def _before_it_began(mapping: Mapping, begun: float) -> Declined:
     return Declined(
-        f"{mapping.name} is followed since {_shown(begun)}: what changed before is not in the journal, whose "
-        "window begins there",
+        f"{mapping.name} has been followed only since {_shown(begun)}: what changed before is not in the "
+        "journal",
         f"{_INSTEAD.format(mapping.name)}.",
     )
