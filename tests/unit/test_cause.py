@@ -17,6 +17,7 @@ from lockstep.agreement.cause import (
     STRANGER,
     STUCK,
     UNDONE,
+    WAITS,
     cause,
 )
 from lockstep.agreement.report import Divergence
@@ -45,6 +46,7 @@ TAKEN_OVER = Row(KEY, targets=(Owned(keys.encode(("k",)), left=True), Owned(keys
         ("failed", None, False, False, STUCK),
         ("extra", SENT, False, False, LEFT),
         ("ledger", SENT, False, False, BOOKS),
+        ("unsettled", SENT, False, False, WAITS),
     ],
 )
 def test_cause(kind: str, row: Row | None, stuck: bool, changed: bool, expected: str) -> None:
@@ -60,6 +62,11 @@ def test_an_earlier_state_after_a_write_that_the_ledger_knows() -> None:
 def test_only_the_record_that_was_left_stood_here_before() -> None:
     one = Divergence("different", "k", "other", source=KEY)
     assert cause(one, TAKEN_OVER, stuck=False, mapping_changed=False) == OTHERS
+
+
+def test_what_could_not_be_judged_is_nobodys_fault() -> None:
+    one = Divergence("unsettled", None, "k")
+    assert cause(one, None, stuck=False, mapping_changed=True) == WAITS
 
 
 def test_what_has_no_source_key_is_a_strangers() -> None:

@@ -11,6 +11,9 @@ from lockstep.state.generations import Consumer
 from lockstep.values import Lane, Stream, consumer_stream, source_stream
 
 PATIENCE = 30.0
+_AGAIN = 0.1
+"""Of the patience: how long is waited again for what could not be waited for, as for each page of a check."""
+
 _POLL = 0.05
 
 Barrier = Callable[[], str | None]
@@ -33,12 +36,24 @@ class Standing(Protocol):
 
     def settled(self, consumer: int) -> dict[tuple[Stream, Lane], dict[int, int]]: ...
 
+    def hold(self, consumer: int) -> int | None:
+        """The guard's hold that keeps a mapping from being worked, by its number."""
+        ...
+
 
 def barrier(standing: Standing, feed: Feed, consumer: Consumer, patience: float = PATIENCE) -> Barrier:
-    """The barrier of one consumer. Where no run is alive nothing is on its way, and it does not wait."""
+    """The barrier of one consumer. Where no run is alive nothing is on its way, and it does not wait. Once it
+    gave up it waits a tenth as long, until what was on its way did arrive."""
+    left = patience
 
     def wait() -> str | None:
-        deadline = time.monotonic() + patience
+        nonlocal left
+        why = waited(left)
+        left = patience if why is None else patience * _AGAIN
+        return why
+
+    def waited(seconds: float) -> str | None:
+        deadline = time.monotonic() + seconds
         goal = ""
 
         def whole() -> bool:
@@ -64,12 +79,14 @@ def barrier(standing: Standing, feed: Feed, consumer: Consumer, patience: float 
             return None
         if not (ends or until(whole)):
             what = "the source's log ends before what was followed of it, so it was taken out or put back"
-            return _why(standing, what, patience)
+            return _why(standing, what, seconds)
         if not until(journalled):
-            return _why(standing, "the source's log is not followed to its end", patience)
+            return _why(standing, "the source's log is not followed to its end", seconds)
         end = standing.journal.end()
         if not until(lambda: not _waiting(standing, consumer, end)):
-            return _why(standing, "hints of this mapping wait to be worked", patience)
+            number = standing.hold(consumer.id)
+            held = "" if number is None else f", and the guard holds it (hold {number}, see `lockstep holds`)"
+            return _why(standing, f"hints of this mapping wait to be worked{held}", seconds)
         return None
 
     return wait

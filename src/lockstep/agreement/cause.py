@@ -21,6 +21,7 @@ APART = (
     "records that differ (a deep check names them), others than the mapping's, or an aggregate that means "
     "something else"
 )
+WAITS = "not judged: changes of this mapping wait to be worked, see `lockstep status`; then check again"
 BOOKS = "the ledger was altered, or restored"
 
 
@@ -28,7 +29,9 @@ def cause(one: Divergence, row: Row | None, *, stuck: bool, mapping_changed: boo
     """`row`: what the ledger says of its source key; `stuck`: the key is."""
     if stuck or one.kind == "failed":
         return STUCK
-    if one.kind == "invariant" or (one.kind == "unsettled" and one.source is None):
+    if one.kind == "unsettled":
+        return WAITS
+    if one.kind == "invariant":
         return APART
     if one.source is None:
         return STRANGER

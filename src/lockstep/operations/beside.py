@@ -65,3 +65,7 @@ class Beside:
 
     def settled(self, consumer: int) -> dict[tuple[Stream, Lane], dict[int, int]]:
         return self.store.positions.of(consumer)
+
+    def hold(self, consumer: int) -> int | None:
+        found = [one.id for one in self.store.holds.of(consumer) if one.state in ("open", "rejected")]
+        return min(found, default=None)
