@@ -157,3 +157,21 @@ def test_a_report_is_the_same_as_when_it_was_made(edited: World) -> None:
     kept = told("report", str(made["id"]), "--pipeline", str(file))
     assert kept["report"] == made
     assert [one["divergence"] for one in kept["divergences"]] == made["divergences"]
+
+
+def test_a_row_of_the_ledger_that_neither_side_knows_stays_open(small: World) -> None:
+    """A deep check walks over both sides, so it does not come by it."""
+    gone = keys.encode((999,)).hex()
+    small.spoil_state(
+        f"CREATE TEMP TABLE t AS SELECT * FROM ledger WHERE key = x'{KEY.hex()}'",
+        f"UPDATE t SET key = x'{gone}'",
+        "INSERT INTO ledger SELECT * FROM t",
+    )
+    for method in ("fast", "deep", "fast"):
+        report = ls.verify(small.pipeline(), "people", method=method)
+        assert (report.counts, report.settled) == ({"ledger": 1}, 0)
+    ls.repair(small.pipeline(), "people")
+    small.run()
+    report = ls.verify(small.pipeline(), "people", method="deep")
+    assert (report.agreement, report.settled) == (True, 0)
+    assert fast(small).agreement

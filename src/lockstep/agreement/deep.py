@@ -48,13 +48,14 @@ def deep(
     *notes: str,
     bookmark: Bookmark | None = None,
     lookers: Lookers | None = None,
+    again: Sequence[Key] = (),
 ) -> Report:
     """Compares everything, field by field, from where an earlier check came to, or from the beginning.
 
     `bookmark`: where it is to be kept how far it comes. `lookers`: who looks at the pages; by default threads
-    of this process.
+    of this process. `again`: source keys at which it looks besides, whether or not the source has them.
     """
-    return _Deep(scope, reached, on_progress, bookmark, lookers).run(notes)
+    return _Deep(scope, reached, on_progress, bookmark, lookers).run(notes, again)
 
 
 class _Deep:
@@ -74,7 +75,7 @@ class _Deep:
         self._settler = scope.settler(self._deriver)
         self._lookers = lookers or Threads(scope, reached.cuts)
 
-    def run(self, notes: Sequence[str]) -> Report:
+    def run(self, notes: Sequence[str], again: Sequence[Key]) -> Report:
         at, found = self._at, self._scope.findings
         found.settled, found.behind = at.settled, at.behind
         try:
@@ -98,6 +99,9 @@ class _Deep:
             at.met,
             lambda done, total: self._progress("target", done, total),
         ).find()
+        settled, behind = found.settled, found.behind
+        self._settler.settle_keys(again)
+        found.settled, found.behind = settled, behind  # those were mended: no changes on their way
         return found.report(
             self._scope.mapping.name,
             "deep",

@@ -19,7 +19,7 @@ from lockstep.errors import DeclarationError
 from lockstep.forms import keys
 from lockstep.operations.beside import Beside
 from lockstep.operations.processes import lookers
-from lockstep.operations.unfinished import bookmark_of, going_on
+from lockstep.operations.unfinished import amiss, bookmark_of, going_on
 from lockstep.state.generations import Consumer
 
 
@@ -123,7 +123,8 @@ def _deep(
 ) -> Report:
     place = at.standing.place
     looking = lookers(at.pipeline, at.consumer, at.scope, reached.cuts, jobs, place.check)
-    report = deep(at.scope, reached, place, *notes, bookmark=bookmark, lookers=looking)
+    again = amiss(at.consumer, at.standing.store)
+    report = deep(at.scope, reached, place, *notes, bookmark=bookmark, lookers=looking, again=again)
     return msgspec.structs.replace(report, position=reached.position)
 
 

@@ -11,6 +11,7 @@ from lockstep.engine.recipe import recipe
 from lockstep.guard.door import Door
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
+from lockstep.values import Key
 
 
 def bookmark_of(mapping: Mapping, consumer: Consumer, store: Store, door: Door) -> Bookmark:
@@ -19,6 +20,17 @@ def bookmark_of(mapping: Mapping, consumer: Consumer, store: Store, door: Door) 
     target = "" if identity is None else f"{identity.system} {identity.target} {identity.marker}"
     basis = {"mapping": mapping.version, "shape": recipe(mapping), "target": target}
     return Bookmark(store.checks, consumer.id, basis)
+
+
+def amiss(consumer: Consumer, store: Store) -> list[Key]:
+    """Source keys of which a check told that only the ledger is wrong, and that is open. Such a row may be of
+    a key that neither side has, to which no walk over both leads."""
+    opened = (
+        msgspec.json.decode(one.body, type=Divergence)
+        for one in store.reports.divergences(consumer.id)
+        if one.kind == "ledger"
+    )
+    return [one.source for one in opened if one.source is not None]
 
 
 def going_on(bookmark: Bookmark, consumer: Consumer, store: Store) -> Reached | str:
