@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
@@ -85,19 +88,12 @@ def test_one_that_is_stopped_does_not_keep_a_check_from_its_end(small: World) ->
 def test_they_end_with_who_asked_whatever_they_do(small: World, more: str) -> None:
     """Also where that one is killed: nobody tells them."""
     file = pipeline(small, more).file
-    begun = subprocess.Popen(
-        [sys.executable, "-c", _UNTIL_KILLED.format(root=str(ROOT), file=str(file))],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert begun.stdout is not None
-    begun.stdout.readline()  # of the pipeline file
-    children = [int(one) for one in begun.stdout.readline().split()]
-    assert len(children) == 2
-    time.sleep(2)
-    begun.kill()
-    begun.wait()
-    begun.stdout.close()
+    with asking(file) as (begun, said):
+        children = [int(one) for one in said.readline().split()]
+        assert len(children) == 2
+        time.sleep(2)
+        begun.kill()
+        begun.wait()
     deadline = time.monotonic() + 10
     try:
         while any(alive(one) for one in children):
@@ -115,27 +111,33 @@ def test_what_a_file_began_ends_with_them(small: World, how: str) -> None:
     begins = f"    import subprocess; subprocess.Popen(['sleep', '{length}'])"
     ends = {"one ends": "os._exit(7)", "one fails": "1 / 0"}.get(how, "import time; time.sleep(3600)")
     file = pipeline(small, f"{at_each_page(ends)}\n{begins}").file
-    begun = subprocess.Popen(
-        [sys.executable, "-c", _UNTIL_KILLED.format(root=str(ROOT), file=str(file))],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert begun.stdout is not None
-    begun.stdout.readline()  # of the pipeline file
-    if how == "who asked is killed":
-        assert len(begun.stdout.readline().split()) == 2
-        soon = time.monotonic() + 30
-        while len(sleeping(length)) < 2:
-            assert time.monotonic() < soon
-            time.sleep(0.05)
-        begun.kill()
-    begun.wait(60)
-    begun.stdout.close()
+    with asking(file, stderr=subprocess.DEVNULL) as (begun, said):
+        if how == "who asked is killed":
+            assert len(said.readline().split()) == 2
+            soon = time.monotonic() + 30
+            while len(sleeping(length)) < 2:
+                assert time.monotonic() < soon
+                time.sleep(0.05)
+            begun.kill()
+        begun.wait(60)
     deadline = time.monotonic() + 10
     while left := sleeping(length):
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def asking(file: Path | None, stderr: int | None = None) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+    """A process that asks for a check which lasts, and what it says: the processes that look, on a line."""
+    code = _UNTIL_KILLED.format(root=str(ROOT), file=str(file))
+    begun = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=stderr, text=True)
+    with begun:
+        try:
+            assert begun.stdout is not None
+            begun.stdout.readline()  # of the pipeline file
+            yield begun, begun.stdout
+        finally:
+            begun.kill()
 
 
 def sleeping(length: str) -> list[str]:

@@ -9,9 +9,9 @@ import click
 from lockstep.cli import names, output
 from lockstep.cli.advance import progress_of
 from lockstep.cli.beginning import agreed, answered
+from lockstep.cli.divergences import keys_of, print_fields
 from lockstep.cli.stopping import stop_on_signals
 from lockstep.cli.verb import settings, verb
-from lockstep.cli.visible import key_name
 
 if TYPE_CHECKING:
     from lockstep.operations.adopt import Adopted
@@ -91,14 +91,10 @@ def _print(done: Adopted) -> None:
         if count := done.counts.get(kind):
             out.print(f"  {count:>11,}  {kind:<11}  {words}")
     for one in done.examples:
-        shown = key_name((one.target_key if one.key is None else one.key) or "")
-        apart = one.key is not None and one.target_key not in (None, one.key)
-        other = f" → {key_name(one.target_key or '')}" if apart else ""
-        out.print(f"  {one.kind:<11}  {shown}{other}", style="bold")
+        out.print(f"  {one.kind:<11}  {keys_of(one.key, one.target_key)}", style="bold")
         if one.reason:
             out.print(output.indented(one.reason, 4))
-        for field in one.fields[:10]:
-            out.print(output.difference(field.path, field.expected, field.actual, out.width))
+        print_fields(out, one.fields, 10)
     if done.outcome == "planned":
         out.print("Nothing was changed.")
     elif done.outcome == "interrupted":

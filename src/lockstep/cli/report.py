@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lockstep.cli import exits, output
+from lockstep.cli.divergences import print_fields
 from lockstep.cli.verb import LIMIT, REPORT, print_json, settings, verb
 from lockstep.cli.visible import key_name
 
@@ -100,6 +101,8 @@ def _as_made(whole: Whole) -> dict[str, object]:
 
 
 def _print(out: Console, one: Found) -> None:
+    from lockstep.agreement.fields import FieldDiff
+
     out.print()
     out.print(f"  {one.kind:<9}  {key_name(one.subject)}  ({one.state})", style="bold")
     if one.because:
@@ -107,5 +110,4 @@ def _print(out: Console, one: Found) -> None:
     for line in (one.divergence.get("reason"), one.divergence.get("cause")):
         if line:
             out.print(output.indented(line, 4))
-    for field in one.divergence["fields"][:20]:
-        out.print(output.difference(field["path"], field["expected"], field["actual"], out.width))
+    print_fields(out, [FieldDiff(**field) for field in one.divergence["fields"]], 20)

@@ -9,11 +9,11 @@ import click
 
 from lockstep.cli import exits, names, output
 from lockstep.cli.advance import progress_of
+from lockstep.cli.divergences import keys_of, print_fields
 from lockstep.cli.duration import Seconds
 from lockstep.cli.share import Share
 from lockstep.cli.stopping import stop_on_signals
 from lockstep.cli.verb import LIMIT, print_json, settings, verb
-from lockstep.cli.visible import key_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -213,15 +213,9 @@ def _compared(report: Report) -> Iterator[tuple[str, str]]:
 
 def _print_divergence(out: Console, one: Divergence) -> None:
     out.print()
-    same = one.target_key in (None, one.key) or one.key is None
-    shown = key_name(one.key if one.key is not None else one.target_key or "")
-    other = "" if same else f" → {key_name(one.target_key or '')}"
-    out.print(f"  {one.kind:<9}  {shown}{other}", style="bold")
+    out.print(f"  {one.kind:<9}  {keys_of(one.key, one.target_key)}", style="bold")
     if one.reason:
         out.print(output.indented(one.reason, 4))
     if one.cause:
         out.print(output.indented(f"cause: {one.cause}", 4))
-    for field in one.fields[:20]:
-        out.print(output.difference(field.path, field.expected, field.actual, out.width))
-    if len(one.fields) > 20:
-        out.print(f"    and {len(one.fields) - 20:,} fields more")
+    print_fields(out, one.fields, 20)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
-
 from msgspec import Struct
 
 from lockstep.database import Access
 from lockstep.declaration.mapping import Mapping
 from lockstep.declaration.pipeline import Pipeline, require_pipeline
 from lockstep.engine.consumers.beginning import begin_anew
-from lockstep.engine.hints.addressed import addressed
+from lockstep.engine.hints.addressed import addressed, everything
 from lockstep.errors import DeclarationError, Declined
 from lockstep.operations.opened import closed_door, consumer_of, existing, parse_keys
 from lockstep.operations.readers import assert_moved
 from lockstep.state.events import Kind
 from lockstep.state.lock import user
 from lockstep.state.store import Store
-from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
+from lockstep.values import Lane, Trust
 
 
 class Asked(Struct, frozen=True):
@@ -78,14 +76,8 @@ def backfill(
             fresh = consumer_of(store, mapping, declared.target.name)
             note(f"a new build, {fresh.number}, of {declared.target.name}", generation=fresh.number)
             return Asked(mapping, total, fresh.number, None)
-        hint = Hint(
-            declared.root.table.name,
-            span=EVERYTHING,
-            reason="backfill",
-            trust=Trust.TARGET if trust_target else Trust.LEDGER,
-            at=time.time(),
-        )
-        store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
+        trust = Trust.TARGET if trust_target else Trust.LEDGER
+        store.journal.append([everything(consumer.id, declared.root.table.name, trust)])
         store.backfills.ask(consumer.id, total)
         note("all keys", keys=total)
         return Asked(mapping, total, consumer.number, store.lock.holder())

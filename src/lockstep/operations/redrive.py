@@ -12,6 +12,7 @@ from msgspec import Struct
 from lockstep.database import Access
 from lockstep.declaration.mapping import Mapping
 from lockstep.declaration.pipeline import Pipeline, require_pipeline
+from lockstep.engine.hints.addressed import everything
 from lockstep.engine.hints.expand import Expander
 from lockstep.errors import DeclarationError, Declined, UsageError
 from lockstep.journal.window import Gathered
@@ -19,7 +20,7 @@ from lockstep.operations.beside import followed
 from lockstep.operations.hinted_again import append, entries_of
 from lockstep.operations.opened import consumer_of, existing
 from lockstep.state.store import Store
-from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream, source_stream
+from lockstep.values import Trust, consumer_stream, source_stream
 
 _AHEAD = 60.0
 """Seconds by which a time may lie ahead of the clock."""
@@ -101,9 +102,8 @@ class _Window:
         store, mapping, root = self._store, self._mapping, self._mapping.root.table.name
         keys, related = (0, 0) if found.whole else (found.keys.count(), found.related.count())
         if not dry_run and found.hints:
-            span = Hint(root, span=EVERYTHING, reason="redrive", trust=Trust.TARGET, at=time.time())
             entries = (
-                iter([Entry(self._own, Lane.BULK, 0, (span,))])
+                iter([everything(self._consumer.id, root, Trust.TARGET, reason="redrive")])
                 if found.whole
                 else entries_of(self._consumer, found)
             )

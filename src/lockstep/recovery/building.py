@@ -18,7 +18,7 @@ from lockstep.agreement.report import Divergence, Progress, Report
 from lockstep.declaration.mapping import Mapping
 from lockstep.declaration.pipeline import Pipeline
 from lockstep.engine.build import BuildThreads
-from lockstep.engine.hints.addressed import addressed
+from lockstep.engine.hints.addressed import addressed, everything
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.recipe import recipe
@@ -33,7 +33,7 @@ from lockstep.state.builds import Build
 from lockstep.state.generations import Consumer
 from lockstep.state.settling import Scope
 from lockstep.state.store import Store
-from lockstep.values import EVERYTHING, Entry, Hint, Key, Lane, Trust, consumer_stream
+from lockstep.values import Key, Lane, Trust
 
 OnProgress = Callable[[Progress], None]
 
@@ -118,8 +118,7 @@ class Builder:
 
     def hint_all(self, consumer: Consumer, mapping: Mapping, reason: str, trust: Trust) -> None:
         """Everything is to be derived for a consumer."""
-        hint = Hint(mapping.root.table.name, span=EVERYTHING, reason="backfill", trust=trust, at=time.time())
-        self.store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
+        self.store.journal.append([everything(consumer.id, mapping.root.table.name, trust)])
         reader = mapping.source.reader()
         try:
             total = reader.estimate(mapping.root.table)

@@ -80,7 +80,7 @@ def deploy(
         Builder(pipeline, store, target, "deploy", on_progress=on_progress, stop=stop) as builder,
     ):
         builder.pointing.finish()  # what a deploy that was broken off had still to do
-        live = next(iter(store.builds.of(target.name, "live")), None)
+        live = store.builds.one(target.name, "live")
         if live is None:
             raise NothingYet(f"{target.name} was never filled", "Start with `lockstep run`.")
         assert_moved(builder.mappings[0], live.number, store)

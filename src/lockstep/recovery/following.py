@@ -28,7 +28,7 @@ def follow(pipeline: Pipeline, name: str, stop: threading.Event) -> bool:
         store.follow_lock.take()
         if store.lock.holder() is None:
             return not stop.is_set()
-        live = next(iter(store.builds.of(target.name, "live")), None)
+        live = store.builds.one(target.name, "live")
         if live is None or live.worker != Scope.FOLLOW:
             return False
         threads = BuildThreads(pipeline, store, Lease(store, Scope.FOLLOW), live)

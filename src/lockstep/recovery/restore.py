@@ -81,7 +81,7 @@ def restore(
         ) as builder,
     ):
         builder.pointing.finish()
-        live = next(iter(store.builds.of(target.name, "live")), None)
+        live = store.builds.one(target.name, "live")
         saved = chosen(store, target, snapshot)
         if beside and not isinstance(target, Generational):
             raise Declined(f"{target.name} has one build only", "Leave --beside out.")

@@ -213,7 +213,7 @@ def _found(builder: Builder, saved: Snapshot, build: Build, consumer: Consumer, 
     """Nothing is left of the ledger of the saved build: its records say whose they are."""
     store = builder.store
     builder.lease.under(partial(store.generations.find, generation=build.id))
-    live = next(iter(store.builds.of(saved.target, "live")), None) or build
+    live = store.builds.one(saved.target, "live") or build
     begin = beginning(store, live, mapping.source.name)
     builder.lease.under(partial(store.positions.place, consumer=consumer.id, positions=begin))
     why = f"restored from saved state {saved.id}, whose ledger is gone"

@@ -64,8 +64,8 @@ def rollback(
         Builder(pipeline, store, target, "rollback", on_progress=on_progress, stop=stop) as builder,
     ):
         builder.pointing.finish()
-        live = next(iter(store.builds.of(target.name, "live")), None)
-        kept = next(iter(store.builds.of(target.name, "kept")), None)
+        live = store.builds.one(target.name, "live")
+        kept = store.builds.one(target.name, "kept")
         if live is None or kept is None or not isinstance(target, Generational):
             raise UsageError(
                 f"no build of {target.name} is kept to go back to",

@@ -57,7 +57,7 @@ def snapshot(
             raise Cancelled("cancelled", "What is half saved is removed with the next snapshot.")
 
     with existing(pipeline, Access.RUN) as store:
-        live = next(iter(store.builds.of(target.name, "live")), None)
+        live = store.builds.one(target.name, "live")
         if live is None:
             raise NothingYet(f"{target.name} was never filled", "Start with `lockstep run`.")
         store.snapshot_lock.take()  # what another one saves just now must not look half-made

@@ -41,6 +41,10 @@ class Builds:
         with self._database.reading() as connection:
             return [Build(**row._mapping) for row in connection.execute(query.order_by(table.c.id))]
 
+    def one(self, target: str, state: str) -> Build | None:
+        """A target's build in a state, the oldest of several."""
+        return next(iter(self.of(target, state)), None)
+
     def beside(self) -> list[Build]:
         """Every build that stands beside a live one."""
         table = schema.generations

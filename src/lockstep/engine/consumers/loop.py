@@ -1,9 +1,9 @@
 """One consumer's loop: take → derive → decide → apply → settle, a batch at a time.
 
 All of it but the write itself is done by one thread. Where a target takes several writes at once, the next
-batch is prepared while others are in flight (`engine.inflight`); a batch that has a key in flight waits until
-that is settled. What goes wrong with a whole batch (a system does not answer) leaves its intent standing: its
-keys, and those of all in flight, are voided, and the same hints are taken again.
+batch is prepared while others are in flight (`writing.inflight`); a batch that has a key in flight waits
+until that is settled. What goes wrong with a whole batch (a system does not answer) leaves its intent
+standing: its keys, and those of all in flight, are voided, and the same hints are taken again.
 """
 
 from __future__ import annotations

@@ -11,14 +11,12 @@ import logging
 import time
 from functools import partial
 
+from lockstep.engine.hints.addressed import everything
 from lockstep.engine.lease import Lease
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
 from lockstep.values import (
-    EVERYTHING,
     PARTITIONS,
-    Entry,
-    Hint,
     Lane,
     Stream,
     Trust,
@@ -60,8 +58,7 @@ def overtake(store: Store, lease: Lease, consumer: Consumer, table: str, why: st
     end = store.journal.before(time.time() - YOUNG)
     if end is None:
         return
-    hint = Hint(table, span=EVERYTHING, reason="backfill", trust=Trust.TARGET, at=time.time())
-    store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
+    store.journal.append([everything(consumer.id, table, Trust.TARGET)])
     known = store.positions.of(consumer.id)
     lifted = {
         place: {

@@ -1,6 +1,6 @@
 """Derive: root keys → what the target should hold for each.
 
-For a batch, one set-based read per relation, all in one snapshot (`engine.shapes`); then the mapping, root by
+For a batch, one set-based read per relation, all in one snapshot (`shapes`); then the mapping, root by
 root. The source's own row hashes come with the rows; their sum per root is what the ledger keeps.
 """
 

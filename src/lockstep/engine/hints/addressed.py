@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 
 from lockstep.forms import keys
-from lockstep.values import PARTITIONS, Entry, Hint, Key, Lane, Trust, consumer_stream
+from lockstep.values import EVERYTHING, PARTITIONS, Entry, Hint, Key, Lane, Trust, consumer_stream
 
 
 def addressed(
@@ -33,3 +33,11 @@ def addressed(
         )
         for partition, group in groups.items()
     ]
+
+
+def everything(
+    consumer: int, table: str, trust: Trust, *, reason: str = "backfill", token: str | None = None
+) -> Entry:
+    """An entry for the journal that stands for every key."""
+    hint = Hint(table, span=EVERYTHING, reason=reason, trust=trust, token=token, at=time.time())
+    return Entry(consumer_stream(consumer), Lane.BULK, 0, (hint,))

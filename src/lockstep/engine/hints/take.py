@@ -1,6 +1,6 @@
 """Take: journal entries → a batch, in the order of the journal, each once.
 
-A hint is takeable once its transaction is visible to new snapshots. What its hints yield: `engine.unfold`.
+A hint is takeable once its transaction is visible to new snapshots. What its hints yield: `unfold`.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 
+from lockstep.engine.hints.addressed import everything
 from lockstep.engine.holds.asking import Asking
 from lockstep.engine.holds.target_watch import TargetWatch
 from lockstep.engine.lease import Lease
@@ -14,7 +15,7 @@ from lockstep.limits import REFILL
 from lockstep.state.generations import Consumer
 from lockstep.state.holds import Hold
 from lockstep.state.store import Store
-from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
+from lockstep.values import Trust
 
 
 class Loss:
@@ -56,8 +57,7 @@ def hint_all(store: Store, lease: Lease, consumer: Consumer, hold: Hold) -> None
             continue
         if not mine and any(REFILL in one.kinds for one in store.holds.of(other.id)):
             continue  # it was decided with this one, and does it itself
-        hint = Hint("", span=EVERYTHING, reason="backfill", trust=Trust.TARGET, at=time.time())
-        store.journal.append([Entry(consumer_stream(other.id), Lane.BULK, 0, (hint,))])
+        store.journal.append([everything(other.id, "", Trust.TARGET)])
         passing("hinted")
         begin = partial(
             store.backfills.begin,

@@ -7,12 +7,12 @@ With more, a person decides: in place readers would see both meanings for as lon
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 from lockstep.declaration.mapping import Mapping as Declared
+from lockstep.engine.hints.addressed import everything
 from lockstep.engine.holds.asking import Asking
 from lockstep.engine.holds.sample import Changed, changed_meaning, passing_over
 from lockstep.engine.lease import Lease
@@ -27,7 +27,7 @@ from lockstep.limits import Numbers
 from lockstep.ports import Reader
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
-from lockstep.values import EVERYTHING, Entry, Hint, Lane, Record, Trust, consumer_stream
+from lockstep.values import Record, Trust
 
 log = logging.getLogger("lockstep")
 
@@ -159,8 +159,7 @@ def derive_again(
     store: Store, lease: Lease, consumer: Consumer, reason: str, code: Mapping[str, Any]
 ) -> None:
     """Hints all keys, notes so, and that the ledger is of this code from now on."""
-    hint = Hint("", span=EVERYTHING, reason="backfill", trust=Trust.LEDGER, at=time.time())
-    store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
+    store.journal.append([everything(consumer.id, "", Trust.LEDGER)])
     passing("hinted")
     known = store.ledger.count(consumer.id)
     lease.under(partial(store.backfills.begin, consumer=consumer.id, reason=reason, total=known))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from lockstep.declaration.mapping import Mapping
+from lockstep.engine.hints.addressed import everything
 from lockstep.engine.lease import Lease
 from lockstep.engine.points import passing
 from lockstep.engine.recipe import recipe
@@ -16,7 +16,7 @@ from lockstep.errors import Refused
 from lockstep.ports import Capture, Reader, Source
 from lockstep.state.generations import Consumer
 from lockstep.state.store import Store
-from lockstep.values import EVERYTHING, Entry, Hint, Lane, Trust, consumer_stream
+from lockstep.values import Trust
 
 log = logging.getLogger("lockstep")
 
@@ -64,15 +64,8 @@ class FullSpans:
                     end = store.journal.end()
                     begin = partial(store.positions.begin_at, consumer=consumer.id, source=self._source.name)
                     self._lease.under(partial(begin, offset=end))
-                hint = Hint(
-                    mapping.root.table.name,
-                    span=EVERYTHING,
-                    reason="backfill",
-                    trust=trust,
-                    token=capture.token,
-                    at=time.time(),
-                )
-                store.journal.append([Entry(consumer_stream(consumer.id), Lane.BULK, 0, (hint,))])
+                table = mapping.root.table.name
+                store.journal.append([everything(consumer.id, table, trust, token=capture.token)])
                 passing("hinted")
                 noted = partial(
                     store.backfills.begin,
@@ -108,7 +101,6 @@ class FullSpans:
         ]
         trust = Trust.LEDGER if hole is None else Trust.TARGET
         why = "capture began" if hole is None else f"the log has a hole: {hole}"
-        span = Hint("", span=EVERYTHING, reason="backfill", trust=trust, token=capture.token, at=time.time())
         for one in others:
             if lost is not None:
                 end = store.journal.end()
@@ -116,7 +108,7 @@ class FullSpans:
                 self._lease.under(
                     partial(store.positions.begin_at, consumer=one.id, source=one.source, offset=end)
                 )
-            store.journal.append([Entry(consumer_stream(one.id), Lane.BULK, 0, (span,))])
+            store.journal.append([everything(one.id, "", trust, token=capture.token)])
             total = store.ledger.count(one.id)
             self._lease.under(partial(store.backfills.begin, consumer=one.id, reason=why, total=total))
 
