@@ -109,7 +109,7 @@ class _Deep:
             at.keys,
             records,
             at.compared,
-            notes=tuple(notes),
+            notes=notes,
             resumed_at=at.resumed_at,
         )
 

@@ -85,7 +85,7 @@ class _Fast:
             records,
             spans=len(ledger),
             differing=len(found),
-            notes=tuple(sorted((*self._sides.notes, *_unproved(target)))),
+            notes=sorted((*self._sides.notes, *_unproved(target))),
         )
 
     def _list(self, ledger: Sequence[Sums], narrow: Mapping[int, Unlike]) -> set[int]:

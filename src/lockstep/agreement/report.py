@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -135,12 +135,17 @@ class Findings:
         source_keys: int,
         target_records: int,
         compared: int,
-        **more: Any,
+        *,
+        notes: Sequence[str] = (),
+        spans: int = 0,
+        differing: int = 0,
+        cancelled: bool = False,
+        resumed_at: float | None = None,
     ) -> Report:
-        """All of it, at the end of a check. `more`: other fields of the report."""
+        """All of it, at the end of a check."""
         return Report(
             mapping,
-            not self.counts,
+            not self.counts and not cancelled,
             started_at,
             time.time(),
             source_keys,
@@ -152,7 +157,11 @@ class Findings:
             method,
             self.moving,
             self.behind,
-            **more,
+            spans,
+            differing,
+            tuple(notes),
+            cancelled=cancelled,
+            resumed_at=resumed_at,
         )
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lockstep.cli import output
+from lockstep.engine.sources.kept import size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -91,12 +92,7 @@ def _kept(gauges: Mapping[str, Any], which: str) -> str:
         return "–"
     if gauges.get("retained_unit") != "bytes":
         return f"{retained:,}"
-    size = float(retained)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} GB"
+    return size(retained)
 
 
 def _backfill(known: BackfillStatus | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from lockstep.forms import keys
 from lockstep.operations.key_history import Event, history
 from lockstep.operations.opened import closed_door, looking, parse_key
 from lockstep.state.generations import Consumer
-from lockstep.state.rows import decode_wrote
+from lockstep.state.rows import Row, Wrote, decode_wrote
 from lockstep.state.store import Store
 from lockstep.state.stuck import Stuck
 from lockstep.values import EPOCH_SHIFT, Held, Key
@@ -81,27 +81,9 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
             for target_key in sorted({*known, *wanted, *(named & at.keys())})
         ]
         stuck = next(iter(store.stuck.of(consumer.id, [key])), None) if store and consumer else None
-        ledger: dict[str, Any] | None = None
         wrote = decode_wrote(row.hint) if row is not None else None
-        known_of = (
-            history(store, consumer, declared, key, one.root, wrote, stuck) if store and consumer else []
-        )
-        if row is not None:
-            ledger = {
-                "void": row.void,
-                "owns": [keys.text(target_key) for target_key in known],
-                "sum": row.sum,
-                "epoch": row.version >> EPOCH_SHIFT,
-                "batch": row.version & ((1 << EPOCH_SHIFT) - 1),
-                "last_write": None,
-                "due": row.due,
-            }
-            if wrote:
-                ledger["last_write"] = {
-                    "reason": wrote.reason,
-                    "position": wrote.position,
-                    "at": wrote.at,
-                }
+        events = history(store, consumer, declared, key, one.root, wrote, stuck) if store and consumer else []
+    ledger = None if row is None else _ledger(row, known, wrote)
     source = None if one.root is None else _tree(one.root)
     return Explanation(
         mapping,
@@ -114,7 +96,7 @@ def explain(pipeline: Pipeline, mapping: str, typed: str) -> Explanation:
         tuple(records),
         ledger,
         stuck,
-        tuple(known_of),
+        tuple(events),
     )
 
 
@@ -137,6 +119,22 @@ def _record(target_key: Key, item: Desired | None, found: Held | None, doubt: Do
         shown = doubt is not None and doubt.records is not None
         fields = doubt.fields() if doubt is not None and shown else tuple(diff(derived or {}, held or {}))
     return TargetRecord(keys.text(target_key), derived, held, equal, fields, written_as)
+
+
+def _ledger(row: Row, known: Iterable[Key], wrote: Wrote | None) -> dict[str, Any]:
+    """A row of the ledger, which knows these target keys, as `explain --json` has it."""
+    last = None
+    if wrote is not None:
+        last = {"reason": wrote.reason, "position": wrote.position, "at": wrote.at}
+    return {
+        "void": row.void,
+        "owns": [keys.text(target_key) for target_key in known],
+        "sum": row.sum,
+        "epoch": row.version >> EPOCH_SHIFT,
+        "batch": row.version & ((1 << EPOCH_SHIFT) - 1),
+        "last_write": last,
+        "due": row.due,
+    }
 
 
 def _tree(shape: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lockstep.engine.sources.kept import size
 from lockstep.limits import REFILL
 from lockstep.operations.standing import Ill, MappingStatus, Status
 
@@ -125,11 +126,11 @@ def _log(name: str, gauges: Mapping[str, Any], *, running: bool) -> Iterator[Ill
         yield Ill(subject, "log", gauges["warning"], gauges.get("remedy", ""), blocks=False)
     if not running and kept is not None and gauges.get("retained_unit") == "bytes":
         room = gauges.get("room")
-        until = "until its disk is full" if room is None else f"for {_size(room)} more, and gives us up then"
+        until = "until its disk is full" if room is None else f"for {size(room)} more, and gives us up then"
         yield Ill(
             subject,
             "log",
-            f"while nobody runs the pipeline, the server keeps its log for us ({_size(kept)} when seen), "
+            f"while nobody runs the pipeline, the server keeps its log for us ({size(kept)} when seen), "
             f"{until}",
             "Start `lockstep run`; or, to give it up, drop the replication slot: the next run makes another "
             "and compares everything.",
@@ -153,11 +154,3 @@ def _span(seconds: float) -> str:
     if whole < 120:
         return f"{whole} s"
     return f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:,.1f} GB"

@@ -114,10 +114,7 @@ def _check(
         notes = [str(cancelled)]
         if method.goes_on:
             notes.append(f"it goes on there by `{_resumed(declared)}`")
-        report = findings.report(
-            declared.name, method.name, started, 0, 0, 0, notes=tuple(notes), cancelled=True
-        )
-        report = msgspec.structs.replace(report, agreement=False)
+        report = findings.report(declared.name, method.name, started, 0, 0, 0, notes=notes, cancelled=True)
     except LockstepError as error:
         error.remedy = error.remedy.replace("MAPPING", declared.name)
         if method.goes_on:

@@ -51,7 +51,7 @@ def _level(lag: FeedLag) -> tuple[int, str]:
     """How bad it is, from 0, and in words."""
     if lag.retained is None or lag.unit != "bytes":
         return 0, ""
-    kept = f"the server keeps {_size(lag.retained)} of its log for us"
+    kept = f"the server keeps {size(lag.retained)} of its log for us"
     if lag.room is None:
         steps = 0
         while lag.retained >= MUCH << steps:
@@ -59,7 +59,7 @@ def _level(lag: FeedLag) -> tuple[int, str]:
         return steps, f"{kept}, and sets no limit to it: its disk is the limit" if steps else ""
     share = lag.retained / max(lag.retained + max(lag.room, 0), 1)
     level = sum(share >= limit for limit in (0.5, 0.75, 0.9))
-    words = f"{kept}, and gives us up after {_size(max(lag.room, 0))} more (max_slot_wal_keep_size)"
+    words = f"{kept}, and gives us up after {size(max(lag.room, 0))} more (max_slot_wal_keep_size)"
     return level, words if level else ""
 
 
@@ -72,5 +72,10 @@ def _remedy(lag: FeedLag) -> str:
     )
 
 
-def _size(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
+def size(octets: float) -> str:
+    """So many bytes, as people read them."""
+    for unit in ("B", "kB", "MB"):
+        if octets < 1000:
+            return f"{octets:.0f} {unit}"
+        octets /= 1000
+    return f"{octets:,.1f} GB"

@@ -13,8 +13,8 @@ from lockstep.systems.opensearch.client import Client, NotSent
 from lockstep.systems.opensearch.creating import create_index
 from lockstep.systems.opensearch.layout import Layout
 from lockstep.systems.opensearch.pace import Pace
-from lockstep.systems.opensearch.reasons import BUSY, reason
 from lockstep.systems.opensearch.scan import Scanner
+from lockstep.systems.opensearch.sending import Sending
 from lockstep.systems.opensearch.standing import Standing, standing
 from lockstep.systems.opensearch.summing import Summing
 from lockstep.values import (
@@ -33,11 +33,7 @@ from lockstep.values import (
 )
 
 LARGEST_REQUEST = 8 << 20
-_TOO_MANY_REFUSALS = 32
 _READ_AT_ONCE = 1000
-
-_TOO_LARGE = frozenset({400, 413})
-"""Answers that may be one document's fault: the request is cut in halves until it stands alone."""
 
 
 class IndexWriter:
@@ -144,14 +140,14 @@ class IndexWriter:
         """One bulk request after another; a broken one leaves its own items unknown and no others."""
         if self._narrow:
             self._widen()
-        outcomes: list[Outcome | None] = [None] * len(changes)
-        answered = False
+        sending = Sending(self._client, self._names, self._pace, changes)
+        outcomes, answered = sending.outcomes, False
         lost: SystemError_ | None = None
         self._pace.begin()
         for request in bulk.requests(changes, outcomes, self._pace.size):
             if lost is None:
                 try:
-                    self._send(request, outcomes, changes)
+                    sending.send(request)
                     answered = True
                 except NotSent as error:
                     if not answered and all(outcomes[one.place] is None for one in request):
@@ -162,80 +158,6 @@ class IndexWriter:
                 if outcomes[one.place] is None:
                     outcomes[one.place] = Outcome(Status.UNKNOWN, f"not sent: {lost}")
         return [outcome or _NO_ANSWER for outcome in outcomes]
-
-    def _send(
-        self, request: list[bulk.Item], outcomes: list[Outcome | None], changes: Sequence[Change]
-    ) -> None:
-        waiting = [request]
-        refusals = 0
-        while waiting:
-            part = waiting.pop()
-            content = b"".join([one.lines for one in part])
-            try:
-                status, answer = self._client.send("POST", self._bulk_path, content, lines=True)
-            except NotSent:
-                raise
-            except Unreachable as error:
-                _settle(part, outcomes, Outcome(Status.UNKNOWN, str(error)))
-                continue
-            if status in _TOO_LARGE:
-                refusals += status == 400
-                if refusals > _TOO_MANY_REFUSALS:
-                    raise self._client.failure(status, answer)
-                if len(part) > 1:
-                    if status == 413:
-                        self._pace.too_large(len(content))
-                    waiting += _halves(part)
-                else:
-                    why = str(reason(answer)) or f"the cluster answered {status}"
-                    size = f"the document of {len(part[0].lines)} bytes is refused: {why}"
-                    _settle(part, outcomes, Outcome(Status.REJECTED, size))
-                continue
-            if status in BUSY:
-                busy = self._client.failure(status, answer)
-                if self._pace.busy():
-                    waiting += _halves(part)
-                elif len(part) == 1 and reason(answer).kind == "circuit_breaking_exception":
-                    _settle(part, outcomes, Outcome(Status.UNKNOWN, str(busy)))  # it may be too large
-                else:
-                    raise busy
-                continue
-            if status != 200:
-                failure = self._client.failure(status, answer)
-                if not isinstance(failure, Unreachable):
-                    raise failure
-                _settle(part, outcomes, Outcome(Status.UNKNOWN, str(failure)))
-                continue
-            found = bulk.outcomes_of(part, answer, self._names.index)
-            if found is None:
-                _settle(part, outcomes, Outcome(Status.UNKNOWN, str(self._client.rubbish(answer))))
-                continue
-            if found.count(bulk.APPLIED) == len(part):  # nearly always
-                _settle(part, outcomes, bulk.APPLIED)
-                self._pace.fine()
-                continue
-            left: list[bulk.Item] = []
-            doubtful: dict[Key, str] = {}
-            for one, outcome in zip(part, found, strict=True):
-                key = changes[one.place].key
-                if isinstance(outcome, bulk.Busy):
-                    doubtful[key] = outcome.reason
-                else:
-                    outcomes[one.place] = outcome
-                if key in doubtful:  # also what came after it for the same key: order is kept
-                    left.append(one)
-            if not left:
-                self._pace.fine()
-                continue
-            if len(left) < len(part):
-                self._pace.moved()
-            if not self._pace.busy():
-                raise self._client.busy(next(iter(doubtful.values())))
-            waiting += _halves(left)
-
-    @property
-    def _bulk_path(self) -> str:
-        return f"/{self._names.door}/_bulk?require_alias=true&timeout=30s&filter_path={_REPLY}"
 
     def read(self, keys: Sequence[Key]) -> dict[Key, Held]:
         """Reads by id, which sees every write at once, refreshed or not."""
@@ -279,19 +201,4 @@ class IndexWriter:
         self._client.close()
 
 
-_REPLY = "errors,items.*.status,items.*.error,items.*._index"
-"""Small replies. Only safe where no document comes back: a filtered answer is written anew by the server,
-and numbers pass through doubles on the way."""
-
 _NO_ANSWER = Outcome(Status.UNKNOWN, "no answer was kept for this change")
-
-
-def _halves(part: list[bulk.Item]) -> list[list[bulk.Item]]:
-    """Two parts, the earlier one last: it is popped first."""
-    middle = len(part) // 2
-    return [half for half in (part[middle:], part[:middle]) if half]
-
-
-def _settle(part: list[bulk.Item], outcomes: list[Outcome | None], outcome: Outcome) -> None:
-    for one in part:
-        outcomes[one.place] = outcome

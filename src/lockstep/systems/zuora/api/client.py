@@ -150,13 +150,17 @@ class Client:
             raise said_no(body, asked)
         return body
 
+    def _limited(self, answer: httpx.Response, problem: str) -> Limited:
+        """To raise; nothing is asked for as long as the answer says."""
+        seconds = answer.headers.get("retry-after", "")
+        self._pace.quiet(float(seconds) if seconds.isdigit() else 1.0)
+        return Limited(problem, "It is waited for.")
+
     def _assert_answered(self, answer: httpx.Response, asked: str) -> None:
         """Raises where a limit or a gateway answered, and not the API."""
         status = answer.status_code
         if status == 429:
-            seconds = answer.headers.get("retry-after", "")
-            self._pace.quiet(float(seconds) if seconds.isdigit() else 1.0)
-            raise Limited(f"{asked}: the tenant's limit of requests is reached", "It is waited for.")
+            raise self._limited(answer, f"{asked}: the tenant's limit of requests is reached")
         if status == 409:
             raise Unsure(f"{asked}: the same request is still at work", "It is asked again.")
         if status >= 500:
@@ -221,9 +225,7 @@ class Client:
                 "set its id and secret. Ids of one data centre or sandbox hold there only.",
             )
         if answer.status_code == 429:
-            seconds = answer.headers.get("retry-after", "")
-            self._pace.quiet(float(seconds) if seconds.isdigit() else 1.0)
-            raise Limited("too many tokens were asked for", "It is waited for.")
+            raise self._limited(answer, "too many tokens were asked for")
         try:
             body = _decoder.decode(answer.content)
             return str(body["access_token"]), float(body["expires_in"])
