@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lockstep.agreement.report import Divergence
 from lockstep.agreement.scope import Scope
@@ -13,6 +13,7 @@ from lockstep.engine.writing.decide import owned
 from lockstep.errors import CannotSum
 from lockstep.forms import keys
 from lockstep.ports import SummingSnapshot
+from lockstep.state.rows import Row
 from lockstep.values import Branch, Key, Mark, Span
 
 READ = 20_000
@@ -35,36 +36,49 @@ class Listing:
 
     def suspects(self, span: Span, known: int, *, by_source: bool, by_target: bool) -> Suspects:
         """The keys of a span on which a side does not say what the ledger says. `known`: about how many keys
-        that are. A row of the ledger whose key is none is a finding at once."""
+        that are."""
+        rows = self._rows(span)
+        suspects: dict[Key, set[Key]] = {key: set() for key, row in rows.items() if row.void}
+        if by_source:
+            for key in self._differing_source(rows, span, known):
+                suspects.setdefault(key, set())
+        if by_target:
+            for key, at in self._differing_target(rows, span):
+                suspects.setdefault(key, set()).update(at)
+        return suspects
+
+    def _rows(self, span: Span) -> dict[Key, Row]:
+        """What the ledger says. A row whose key is none is a finding at once."""
         rows = {row.key: row for page in self._scope.ledger.rows(span, _PAGE) for row in page}
         for key in [key for key in rows if not keys.readable(key)]:
             del rows[key]
             reason = "a row of the ledger has a key that is none: it was damaged"
             self._scope.findings.add(Divergence("ledger", keys.text(key), None, reason=reason))
-        suspects: dict[Key, set[Key]] = {key: set() for key, row in rows.items() if row.void}
-        if by_source:
-            missing = set(rows)
-            for numbers in self.numbers(span, known):
-                for key, number in numbers:
-                    row = rows.get(key)
-                    missing.discard(key)
-                    if row is None or row.sum != number:
-                        suspects.setdefault(key, set())
-            suspects |= {key: suspects.get(key, set()) for key in missing}
-        if by_target:
-            default = self._mapping.default_key
-            sent = {
-                (key, item.key): item.sent
-                for key, row in rows.items()
-                for item in owned(row, default).values()
-            }
-            for marks in self.marks(span):
-                for mark in marks:
-                    if sent.pop((mark.meta.key, mark.key), None) != mark.meta.fingerprint:
-                        suspects.setdefault(mark.meta.key, set()).add(mark.key)
-            for key, _ in sent:
-                suspects.setdefault(key, set())
-        return suspects
+        return rows
+
+    def _differing_source(self, rows: Mapping[Key, Row], span: Span, known: int) -> Iterator[Key]:
+        """Keys of which the source has another number than the ledger, or which one of both lacks."""
+        missing = set(rows)
+        for numbers in self.numbers(span, known):
+            for key, number in numbers:
+                row = rows.get(key)
+                missing.discard(key)
+                if row is None or row.sum != number:
+                    yield key
+        yield from missing
+
+    def _differing_target(self, rows: Mapping[Key, Row], span: Span) -> Iterator[tuple[Key, tuple[Key, ...]]]:
+        """Keys of which the target has another record than the ledger says, with where; or lacks one."""
+        default = self._mapping.default_key
+        sent = {
+            (key, item.key): item.sent for key, row in rows.items() for item in owned(row, default).values()
+        }
+        for marks in self.marks(span):
+            for mark in marks:
+                if sent.pop((mark.meta.key, mark.key), None) != mark.meta.fingerprint:
+                    yield mark.meta.key, (mark.key,)
+        for key, _ in sent:
+            yield key, ()
 
     def numbers(self, span: Span, known: int) -> Iterator[list[tuple[Key, int]]]:
         if known > READ:

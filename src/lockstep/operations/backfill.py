@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from msgspec import Struct
 
 from lockstep.database import Access
@@ -13,6 +15,7 @@ from lockstep.errors import DeclarationError, Declined
 from lockstep.operations.opened import closed_door, consumer_of, existing, parse_keys
 from lockstep.operations.readers import assert_moved
 from lockstep.state.events import Kind
+from lockstep.state.generations import Consumer
 from lockstep.state.lock import user
 from lockstep.state.store import Store
 from lockstep.values import Lane, Trust
@@ -54,33 +57,33 @@ def backfill(
                 Kind.BACKFILL_ASKED, mapping, f"asked for {what}{compared}", who=user(), numbers=numbers
             )
 
-        reader = declared.source.reader()
-        try:
-            if typed:
-                wanted = parse_keys(declared, typed)
-                trust = Trust.TARGET if trust_target else Trust.LEDGER
-                store.journal.append(
-                    addressed(consumer.id, declared.root.table.name, wanted, "asked", trust, Lane.LIVE)
-                )
-                note(f"{len(wanted):,} keys", keys=len(wanted))
-                return Asked(mapping, len(wanted), consumer.number, store.lock.holder())
-            total = reader.estimate(declared.root.table)
-        finally:
-            reader.close()
-        if rebuild:
-            store.lock.take()
-            assert_moved(declared, consumer.number, store)
-            _room(declared, consumer.number + 1, store)
-            epoch = store.draw_epoch()  # a run that lost its lock must not go on with the old one
-            begin_anew(store, epoch, pipeline.filling(declared.target))
-            fresh = consumer_of(store, mapping, declared.target.name)
-            note(f"a new build, {fresh.number}, of {declared.target.name}", generation=fresh.number)
-            return Asked(mapping, total, fresh.number, None)
         trust = Trust.TARGET if trust_target else Trust.LEDGER
-        store.journal.append([everything(consumer.id, declared.root.table.name, trust)])
+        table = declared.root.table
+        if typed:
+            wanted = parse_keys(declared, typed)
+            store.journal.append(addressed(consumer.id, table.name, wanted, "asked", trust, Lane.LIVE))
+            note(f"{len(wanted):,} keys", keys=len(wanted))
+            return Asked(mapping, len(wanted), consumer.number, store.lock.holder())
+        with contextlib.closing(declared.source.reader()) as reader:
+            total = reader.estimate(table)
+        if rebuild:
+            number = _begun_anew(pipeline, declared, consumer, store)
+            note(f"a new build, {number}, of {declared.target.name}", generation=number)
+            return Asked(mapping, total, number, None)
+        store.journal.append([everything(consumer.id, table.name, trust)])
         store.backfills.ask(consumer.id, total)
         note("all keys", keys=total)
         return Asked(mapping, total, consumer.number, store.lock.holder())
+
+
+def _begun_anew(pipeline: Pipeline, mapping: Mapping, consumer: Consumer, store: Store) -> int:
+    """The number of another generation of the target, which the next run makes and fills."""
+    store.lock.take()
+    assert_moved(mapping, consumer.number, store)
+    _room(mapping, consumer.number + 1, store)
+    epoch = store.draw_epoch()  # a run that lost its lock must not go on with the old one
+    begin_anew(store, epoch, pipeline.filling(mapping.target))
+    return consumer_of(store, mapping.name, mapping.target.name).number
 
 
 def _room(mapping: Mapping, number: int, store: Store) -> None:

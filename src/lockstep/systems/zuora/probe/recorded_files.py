@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -11,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from lockstep.errors import DeclarationError, UsageError
+from lockstep.systems.saved import durable
 from lockstep.systems.zuora.probe.probed import Change, Recorded
 
 
@@ -68,10 +68,7 @@ class Probes:
         beside = file.with_suffix(".tmp")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as to:
-                to.write(content)
-                to.flush()
-                os.fsync(to.fileno())
+            durable.write(beside, content)
             beside.replace(file)
         except OSError as error:
             raise DeclarationError(
