@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from lockstep.database import Database, holding, insert, upsert
 from lockstep.errors import StateError
-from lockstep.journal.tables import entries, marks, meta
+from lockstep.journal.tables import entries, marks, meta, noted
 from lockstep.journal.window import Window
 from lockstep.values import Entry, FeedMark, Hint, Lane, Stream
 
@@ -62,12 +62,11 @@ class SqlJournal:
         self.window = Window(database)
         self._begun: dict[str, str] = {}
         """By source, the identity of the log whose beginning is noted."""
-        query = sa.select(meta.c.value).where(meta.c.name == "identity")
         with database.reading() as connection:
-            known = connection.scalar(query)
+            known = noted(connection, "identity")
         if known is None:
             with database.writing() as connection:
-                known = connection.scalar(query) or uuid4().hex
+                known = noted(connection, "identity") or uuid4().hex
                 upsert(connection, meta, [{"name": "identity", "value": known}])
         self._identity = known
 
@@ -78,7 +77,7 @@ class SqlJournal:
     def pair(self, source: str) -> str | None:
         """What was last noted here and in the ledger, so that an older one of the two is known by it."""
         with self._database.reading() as connection:
-            return connection.scalar(sa.select(meta.c.value).where(meta.c.name == f"pair:{source}"))
+            return noted(connection, f"pair:{source}")
 
     def note_pair(self, source: str, pair: str) -> None:
         with self._database.writing() as connection:
@@ -93,10 +92,10 @@ class SqlJournal:
     def kept_generation(self, target: str) -> tuple[int, str] | None:
         """The number and marker of a target's build, as they were last kept."""
         with self._database.reading() as connection:
-            kept = connection.scalar(sa.select(meta.c.value).where(meta.c.name == f"target:{target}"))
+            kept = noted(connection, f"target:{target}")
         if kept is None:
             return None
-        number, _, marker = str(kept).partition(" ")
+        number, _, marker = kept.partition(" ")
         return int(number), marker
 
     def append(self, entries_: Sequence[Entry], mark: FeedMark | None = None) -> None:
@@ -134,7 +133,7 @@ class SqlJournal:
     def began(self, source: str) -> str | None:
         """The position at which following a source's log began; None where it is not known."""
         with self._database.reading() as connection:
-            return connection.scalar(sa.select(meta.c.value).where(meta.c.name == f"began:{source}"))
+            return noted(connection, f"began:{source}")
 
     def read(self, stream: Stream, lane: Lane, after: Mapping[int, int], limit: int) -> list[Entry]:
         found: list[Entry] = []

@@ -41,6 +41,12 @@ marks = sa.Table(
     sa.Column("landmark", sa.Text),
 )
 
+
+def noted(connection: sa.Connection, name: str) -> str | None:
+    """What is noted of the journal under a name, in its table `meta`."""
+    return connection.scalar(sa.select(meta.c.value).where(meta.c.name == name))
+
+
 migrations = (
     Migration(
         "0001_journal",

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from lockstep.database import Database, upsert
 from lockstep.journal.distinct import Distinct
-from lockstep.journal.tables import entries, meta
+from lockstep.journal.tables import entries, meta, noted
 from lockstep.values import Hint, Key, Lane, Span, Stream, Trust
 
 _PAGE = 512
@@ -181,10 +181,10 @@ class Window:
 
 
 def _trimmed(connection: sa.Connection, stream: Stream) -> Trimmed | None:
-    noted = connection.scalar(sa.select(meta.c.value).where(meta.c.name == f"trimmed:{stream}"))
-    if noted is None:
+    trimmed = noted(connection, f"trimmed:{stream}")
+    if trimmed is None:
         return None
-    offset, _, at = str(noted).partition(" ")
+    offset, _, at = trimmed.partition(" ")
     return Trimmed(int(offset), float(at))
 
 

@@ -34,6 +34,11 @@ class Books:
         self.reading = database.reading
         self.close = database.close
 
+    def noted(self, name: str) -> str | None:
+        """What is noted of the store under a name, in its table `meta`."""
+        with self.reading() as connection:
+            return connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == name))
+
     @contextlib.contextmanager
     def under(self, epoch: int) -> Iterator[sa.Connection]:
         """A transaction of who holds this epoch. Raises LeaseLost when it is over."""

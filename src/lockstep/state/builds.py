@@ -125,17 +125,11 @@ class Builds:
 
     def origin(self, build: Build) -> str | None:
         """The saved state that a build is restored from, None where it is filled from its source."""
-        with self._database.reading() as connection:
-            return connection.scalar(
-                sa.select(schema.meta.c.value).where(schema.meta.c.name == f"origin:{build.id}")
-            )
+        return self._database.noted(f"origin:{build.id}")
 
     def pointing(self, target: str) -> int | None:
         """The generation that readers are still to be pointed to; None where they are."""
-        with self._database.reading() as connection:
-            found = connection.scalar(
-                sa.select(schema.meta.c.value).where(schema.meta.c.name == f"pointing:{target}")
-            )
+        found = self._database.noted(f"pointing:{target}")
         return None if found is None else int(found)
 
     def pointed(self, target: str) -> None:

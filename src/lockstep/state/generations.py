@@ -211,9 +211,7 @@ class Generations:
 
     def verified(self, consumer: int) -> tuple[float, str] | None:
         """When a consumer was last verified, and with what verdict."""
-        table = schema.meta
-        with self._database.reading() as connection:
-            noted = connection.scalar(sa.select(table.c.value).where(table.c.name == f"verified:{consumer}"))
+        noted = self._database.noted(f"verified:{consumer}")
         if noted is None:
             return None
         at, _, verdict = noted.partition(" ")
@@ -226,11 +224,7 @@ class Generations:
 
     def claims(self, consumer: int) -> bool:
         """Whether everything that a consumer owns is claimed."""
-        table = schema.meta
-        with self._database.reading() as connection:
-            return (
-                connection.scalar(sa.select(table.c.value).where(table.c.name == f"claims:{consumer}")) == "1"
-            )
+        return self._database.noted(f"claims:{consumer}") == "1"
 
     def note_claims(self, epoch: int, consumer: int, claims: bool) -> None:
         """Records whether a consumer claims its target keys."""

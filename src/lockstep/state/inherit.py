@@ -125,9 +125,7 @@ class Inheritance:
 
     def covered(self, consumer: int) -> frozenset[int]:
         """The saved states, by number, that an heir's ledger covers. Those of its own build are not named."""
-        table = schema.meta
-        with self._database.reading() as connection:
-            noted = connection.scalar(sa.select(table.c.value).where(table.c.name == covered_by(consumer)))
+        noted = self._database.noted(covered_by(consumer))
         return frozenset() if noted is None else msgspec.json.decode(noted, type=frozenset[int])
 
     def removed(self, consumer: int, since: Version) -> Iterator[list[Key]]:

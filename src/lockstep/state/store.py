@@ -103,24 +103,20 @@ class Store:
         self.drills = Drills(self._database)
         self.notes = TargetNotes(self._database)
         self.inheritance = Inheritance(self._database)
-        if self._known("identity") is None:
+        if self._database.noted("identity") is None:
             with self._database.unfenced(Unfenced.DRAWS) as connection:
                 made = {"identity": uuid4().hex, "partitions": str(PARTITIONS)}
                 upsert(connection, schema.meta, [{"name": k, "value": v} for k, v in made.items()])
 
     @property
     def identity(self) -> str:
-        return str(self._known("identity"))
+        return str(self._database.noted("identity"))
 
     @property
     def directory(self) -> Path:
         """Of a state store in files."""
         assert isinstance(self.place, Path)
         return self.place
-
-    def _known(self, name: str) -> str | None:
-        with self._database.reading() as connection:
-            return connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == name))
 
     def close(self) -> None:
         self.events.close()
@@ -177,7 +173,7 @@ class Store:
 
     def followed(self, source: str) -> list[Table]:
         """The tables of a source whose changes come into the journal, as they were last asked for."""
-        known = self._known(f"followed:{source}")
+        known = self._database.noted(f"followed:{source}")
         return [] if known is None else msgspec.json.decode(known, type=list[Table])
 
     def note_journal(self, epoch: int, source: str, followed: Sequence[Table]) -> None:
