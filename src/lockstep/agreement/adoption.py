@@ -74,8 +74,8 @@ class Adoption:
         reader: Reader,
         door: Door,
         writing: Writing | None,
-        on_progress: Callable[[Progress], None] | None = None,
-        stopped: Callable[[], bool] = lambda: False,
+        on_progress: Callable[[Progress], None] | None,
+        stopped: Callable[[], bool],
     ) -> None:
         self._mapping, self._reader, self._door = mapping, reader, door
         self._foreign: Foreign = door.foreign()

@@ -38,7 +38,7 @@ class Schedule:
     followed by t / share seconds in which the source is let be, whatever is due.
     """
 
-    def __init__(self, every: Mapping[str, float], now: float, share: float = SHARE) -> None:
+    def __init__(self, every: Mapping[str, float], now: float, share: float) -> None:
         self._every = dict(every)
         self._share = share
         self._due = {name: now + seconds for name, seconds in every.items()}
@@ -67,7 +67,7 @@ class Continuous(threading.Thread):
     """Checks the mappings of one source until `stop` is set. Never delays their work; outlives what fails."""
 
     def __init__(
-        self, pipeline: Pipeline, checks: Mapping[str, Checks], stop: threading.Event, share: float = SHARE
+        self, pipeline: Pipeline, checks: Mapping[str, Checks], stop: threading.Event, share: float
     ) -> None:
         super().__init__(name="lockstep-checks", daemon=True)
         self._pipeline = pipeline
@@ -157,9 +157,9 @@ def continuous(
     pipeline: Pipeline,
     stop: threading.Event,
     *,
-    verify_every: float | None = None,
-    on_drift: str | None = None,
-    share: float = SHARE,
+    verify_every: float | None,
+    on_drift: str | None,
+    share: float,
 ) -> list[Continuous]:
     """A thread for each source that has mappings to check, not started. What is given overrides what the
     mappings declare."""

@@ -34,7 +34,7 @@ _NOTICED = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET t
 class SessionLock:
     """A session of its own, whose name says who holds it."""
 
-    def __init__(self, place: StateUrl, name: str = "run") -> None:
+    def __init__(self, place: StateUrl, name: str) -> None:
         self._place = place
         self._name = name
         self._shown = _shown()

@@ -31,7 +31,7 @@ class Taker:
         positions: Mapping[tuple[Stream, Lane], Mapping[int, int]],
         partitions: int,
         limit: int,
-        at_once: int | None = None,
+        at_once: int | None,
     ) -> None:
         """`limit`: hints of a batch at most; `at_once`: keys that the target takes at once, where it is slow.
         Then a batch is no more than that: what is settled of a batch is known to be only once all of it is,

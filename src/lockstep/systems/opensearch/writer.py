@@ -53,7 +53,7 @@ class IndexWriter:
         names: Layout,
         mappings: Mapping[str, Any],
         settings: Mapping[str, Any],
-        largest: int = LARGEST_REQUEST,
+        largest: int,
     ) -> None:
         self._client = client
         self._names = names

@@ -36,7 +36,7 @@ class Companion(NamedTuple):
 
 
 def companion(
-    schema: str | None, table: str, longest: int | None = None, options: dict[str, Any] | None = None
+    schema: str | None, table: str, longest: int | None, options: dict[str, Any] | None
 ) -> Companion:
     """The definitions of Lockstep's tables beside a table, in its schema."""
     metadata, options = sa.MetaData(schema=schema), options or {}

@@ -35,10 +35,10 @@ class SQLTarget:
         self,
         dialect: Callable[[str], Dialect],
         table: str,
-        key: Sequence[str] = ("id",),
-        columns: Mapping[str, str] | None = None,
-        tombstones: float = TOMBSTONES,
-        snapshots: Path | None = None,
+        key: Sequence[str],
+        columns: Mapping[str, str] | None,
+        tombstones: float,
+        snapshots: Path | None,
     ) -> None:
         self._dialect, self._table, self._key_columns = dialect, table, tuple(key)
         self._declared = dict(columns or {})

@@ -53,7 +53,7 @@ class TantivyRepository:
         system: str,
         place: Callable[[int], Place],
         searched: Callable[[], int | None],
-        older: Archive | None = None,
+        older: Archive | None,
     ) -> None:
         self._archive, self._system, self._place, self._searched = archive, system, place, searched
         self._older = older

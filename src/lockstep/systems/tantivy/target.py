@@ -27,7 +27,7 @@ class TantivyTarget:
         index: str,
         fields: Mapping[str, str] | None,
         snapshots: Path,
-        older: Path | None = None,
+        older: Path | None,
     ) -> None:
         client.validate(index)
         documents.validate(fields)

@@ -30,11 +30,11 @@ class ZuoraAccounts:
         self,
         system: Zuora,
         *,
-        rewrite_billed: bool = False,
+        rewrite_billed: bool,
         today: Callable[[], dt.date] | None = None,
         notes: Notes | None = None,
-        drift: Drift = Drift({}),  # noqa: B008 - never changed
-        transfers_within: dt.timedelta | None = None,
+        drift: Drift,
+        transfers_within: dt.timedelta | None,
     ) -> None:
         self._system = system
         self._rewrite_billed = rewrite_billed

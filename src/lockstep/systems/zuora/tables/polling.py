@@ -57,7 +57,7 @@ class ZuoraFeed:
         every: float,
         overlap: dt.timedelta,
         now: Callable[[], dt.datetime],
-        callouts: Callouts | None = None,
+        callouts: Callouts | None,
     ) -> None:
         self._client = client
         self._objects = objects

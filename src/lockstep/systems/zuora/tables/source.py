@@ -33,7 +33,7 @@ class ZuoraTables:
         every: float,
         overlap: dt.timedelta,
         now: Callable[[], dt.datetime],
-        callouts: Callouts | None = None,
+        callouts: Callouts | None,
     ) -> None:
         self._tenant = tenant
         self._objects = Objects(tenant.dates.zone, custom)

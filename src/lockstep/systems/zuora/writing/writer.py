@@ -67,9 +67,9 @@ class ZuoraWriter:
         rules: DateRules,
         today: Callable[[], dt.date],
         *,
-        rewrite_billed: bool = False,
-        drift: Drift = Drift({}),  # noqa: B008 - never changed
-        transfers_within: dt.timedelta | None = None,
+        rewrite_billed: bool,
+        drift: Drift,
+        transfers_within: dt.timedelta | None,
     ) -> None:
         self._client, self._system = client, system
         self._noted = Noted(notes)
