@@ -25,8 +25,8 @@ _STEADY = 6
 K = TypeVar("K", bound=bytes)
 
 
-class Scope:
-    """What invariants are checked between. `barriers`: of every mapping that writes the target."""
+class Between:
+    """The two sides of invariants. `barriers`: of every mapping that writes the target."""
 
     def __init__(self, reader: Reader, feed: Feed, door: Door, barriers: Sequence[Barrier]) -> None:
         self.reader, self.feed, self.door = reader, feed, door
@@ -49,7 +49,7 @@ class Look(NamedTuple):
 
 
 def settle(
-    scope: Scope,
+    between: Between,
     findings: Findings,
     reached: str,
     before: Mapping[K, object],
@@ -68,8 +68,8 @@ def settle(
     for _ in range(_ROUNDS):
         if not left:
             break
-        waits = scope.wait()
-        looks, still_reached = look(list(left)), scope.feed.reached()
+        waits = between.wait()
+        looks, still_reached = look(list(left)), between.feed.reached()
         still: dict[K, object] = {}
         for key in left:
             source, both, tell = looks[key]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from lockstep.agreement.certain import Look, Scope, divergence, restless, settle
+from lockstep.agreement.certain import Between, Look, divergence, restless, settle
 from lockstep.agreement.fields import FieldDiff
 from lockstep.agreement.report import Divergence, Findings
 from lockstep.agreement.walk import PAGE, source_keys
@@ -38,18 +38,20 @@ class _Apart(NamedTuple):
     error: str | None = None
 
 
-def check(one: Amounts, scope: Scope, findings: Findings) -> list[str]:
+def check(one: Amounts, between: Between, findings: Findings) -> list[str]:
     """Adds where the two sides differ to the findings; what a person should know of how it was done."""
-    deriver = Deriver(one.source, scope.reader)
+    deriver = Deriver(one.source, between.reader)
     moving: list[Key] = []
-    for page in source_keys(scope.reader, one.source, PAGE):
-        moving += _page(one, scope, deriver, page, findings)
+    for page in source_keys(between.reader, one.source, PAGE):
+        moving += _page(one, between, deriver, page, findings)
     return [restless([f"{one.name} of {', '.join(map(keys.text, moving[:5]))}"])] if moving else []
 
 
-def _page(one: Amounts, scope: Scope, deriver: Deriver, page: Sequence[Key], findings: Findings) -> list[Key]:
+def _page(
+    one: Amounts, between: Between, deriver: Deriver, page: Sequence[Key], findings: Findings
+) -> list[Key]:
     """Some source keys; those that never came to rest."""
-    reached = scope.feed.reached()
+    reached = between.feed.reached()
     derived = deriver.derive(page, time.time())
 
     def look(some: Sequence[Key]) -> Mapping[Key, Look]:
@@ -60,7 +62,7 @@ def _page(one: Amounts, scope: Scope, deriver: Deriver, page: Sequence[Key], fin
 
     held = _held(one, list(derived.values()))
     apart = [key for key, each in derived.items() if any(_differences(one, each, held))]
-    return sorted(settle(scope, findings, reached, {key: _meant(derived[key]) for key in apart}, look))
+    return sorted(settle(between, findings, reached, {key: _meant(derived[key]) for key in apart}, look))
 
 
 def _look(one: Amounts, derived: Derived, held: Held) -> Look:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from lockstep.agreement.certain import Look, Scope, divergence, restless, settle
+from lockstep.agreement.certain import Between, Look, divergence, restless, settle
 from lockstep.agreement.fields import FieldDiff
 from lockstep.agreement.groups import Group, Groups, difference, of_source, of_target, shown
 from lockstep.agreement.report import Divergence, Findings
@@ -18,25 +18,25 @@ from lockstep.declaration.invariant import Invariant
 NONE = "(no such group)"
 
 
-def check(invariants: Sequence[Invariant], scope: Scope, findings: Findings) -> list[str]:
+def check(invariants: Sequence[Invariant], between: Between, findings: Findings) -> list[str]:
     """Adds the groups that differ to the findings; what a person should know of how it was done."""
-    return [note for one in invariants for note in _check(one, scope, findings)]
+    return [note for one in invariants for note in _check(one, between, findings)]
 
 
-def _check(invariant: Invariant, scope: Scope, findings: Findings) -> list[str]:
-    reached = scope.feed.reached()
-    source = of_source(invariant, scope.reader)
-    target = of_target(invariant, scope.door)
+def _check(invariant: Invariant, between: Between, findings: Findings) -> list[str]:
+    reached = between.feed.reached()
+    source = of_source(invariant, between.reader)
+    target = of_target(invariant, between.door)
 
     def look(forms: Sequence[bytes]) -> Mapping[bytes, Look]:
         nonlocal source, target
-        target = of_target(invariant, scope.door)
-        source = of_source(invariant, scope.reader)
+        target = of_target(invariant, between.door)
+        source = of_source(invariant, between.reader)
         return {form: _look(invariant, form, source.groups, target.groups) for form in forms}
 
     forms = {**source.groups, **target.groups}
     apart = [form for form in forms if _apart(invariant, form, source.groups, target.groups)]
-    left = settle(scope, findings, reached, {form: source.groups.get(form) for form in apart}, look)
+    left = settle(between, findings, reached, {form: source.groups.get(form) for form in apart}, look)
     notes = [note for note in (source.note, target.note) if note]
     if left:
         groups = [source.groups.get(form) or target.groups[form] for form in left[:5]]

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from lockstep.agreement import certain, dates, invariants
+from lockstep.agreement import dates, invariants
 from lockstep.agreement.barrier import PATIENCE, Barrier, barrier
+from lockstep.agreement.certain import Between
 from lockstep.agreement.report import Findings, Report
 from lockstep.agreement.scope import Scope
 from lockstep.database import Access
@@ -107,7 +108,7 @@ def _check(
             scope = Scope(declared, reader, door, spans, rows, intended, sharing, wait, findings)
             report = method.look(Checking(pipeline, consumer, standing, scope, feed.reached()))
             barriers = [wait, *_barriers(pipeline, declared, consumer, standing, feed, patience)]
-            between = certain.Scope(reader, feed, door, barriers)
+            between = Between(reader, feed, door, barriers)
             by_date = [one for one in pipeline.by_date.values() if one.mapping == declared.name]
             report = _with_invariants(report, findings, pipeline.invariants_of(declared), by_date, between)
     except Cancelled as cancelled:
@@ -172,16 +173,16 @@ def _with_invariants(
     before: Findings,
     declared: Sequence[Invariant],
     by_date: Sequence[Amounts],
-    scope: certain.Scope,
+    between: Between,
 ) -> Report:
     """The report, with the groups of invariants that differ, and the dates at which amounts do. What cannot
     be judged is added to what was found `before`."""
     if not declared and not by_date:
         return report
     findings = Findings()
-    notes = invariants.check(declared, scope, findings)
+    notes = invariants.check(declared, between, findings)
     for one in by_date:
-        notes += dates.check(one, scope, findings)
+        notes += dates.check(one, between, findings)
     before.doubt(findings.unjudged)
     counts = Counter(report.counts) + Counter(findings.counts)
     return msgspec.structs.replace(

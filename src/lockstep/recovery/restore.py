@@ -83,29 +83,11 @@ def restore(
         builder.pointing.finish()
         live = store.builds.one(target.name, "live")
         saved = chosen(store, target, snapshot)
-        if beside and not isinstance(target, Generational):
-            raise Declined(f"{target.name} has one build only", "Leave --beside out.")
-        if live is not None and not replace and not beside and healthy(builder, live):
-            raise Declined(
-                f"{target.name} stands and holds what it should: there is nothing to bring back",
-                f"To put saved state {saved.id} in its place all the same: --replace. To look at it first: "
-                "--beside, or `lockstep drill`.",
-            )
+        _assert_wanted(builder, live, saved, replace=replace, beside=beside)
         before = None if live is None else known_records(store, live)
         if live is not None and not beside and not despite_holds:
             asking.nothing_held(store, live)
-        damaged: list[int] = []
-        while True:
-            try:
-                build, revived = _revived(builder, saved, why)
-                break
-            except Damaged:
-                builder.pointing.finish()
-                older = store.snapshots.of(target.name, "whole")
-                if snapshot is not None or not older:
-                    raise
-                damaged.append(saved.id)
-                saved = older[-1]
+        saved, build, revived, damaged = _whole(builder, saved, why, named=snapshot is not None)
         filling = time.monotonic()
         with _told(builder):
             reports = builder.fill(build)
@@ -125,7 +107,7 @@ def restore(
             time.time() - saved.begun_at,
             {**seconds, "whole": time.monotonic() - begun},
             not beside,
-            tuple(damaged),
+            damaged,
         )
         store.events.note(
             Kind.RESTORE_DONE,
@@ -140,6 +122,38 @@ def restore(
             },
         )
         return done
+
+
+def _assert_wanted(
+    builder: Builder, live: Build | None, saved: Snapshot, *, replace: bool, beside: bool
+) -> None:
+    """Raises Declined where there is no room beside the live build, or nothing is wrong with it."""
+    target = builder.target
+    if beside and not isinstance(target, Generational):
+        raise Declined(f"{target.name} has one build only", "Leave --beside out.")
+    if live is not None and not replace and not beside and healthy(builder, live):
+        raise Declined(
+            f"{target.name} stands and holds what it should: there is nothing to bring back",
+            f"To put saved state {saved.id} in its place all the same: --replace. To look at it first: "
+            "--beside, or `lockstep drill`.",
+        )
+
+
+def _whole(
+    builder: Builder, saved: Snapshot, why: str | None, *, named: bool
+) -> tuple[Snapshot, Build, Revived, tuple[int, ...]]:
+    """The saved state that is back, as which build, and the damaged ones that were passed over: an older one
+    takes the place of one that nobody `named`. Raises Damaged where there is none."""
+    damaged: tuple[int, ...] = ()
+    while True:
+        try:
+            return saved, *_revived(builder, saved, why), damaged
+        except Damaged:
+            builder.pointing.finish()
+            older = builder.store.snapshots.of(builder.target.name, "whole")
+            if named or not older:
+                raise
+            damaged, saved = (*damaged, saved.id), older[-1]
 
 
 def _revived(builder: Builder, saved: Snapshot, why: str | None) -> tuple[Build, Revived]:

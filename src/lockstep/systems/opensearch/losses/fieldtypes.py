@@ -40,13 +40,13 @@ class Seen(NamedTuple):
     value: Any
 
 
-class Refused(NamedTuple):
+class Rejected(NamedTuple):
     """The whole document is refused."""
 
     reason: str
 
 
-Fate = Seen | Refused | None
+Fate = Seen | Rejected | None
 """None: seen as it is, or not known."""
 
 
@@ -56,7 +56,7 @@ def fate(field: Mapping[str, Any], settings: Mapping[str, Any], value: Any) -> F
     forgiven = kind not in _TERMS and _flag(field, settings, "ignore_malformed", False)
     if isinstance(value, dict):
         unknown = forgiven or kind not in _TYPES  # OpenSearch 3 leaves an object out that is malformed
-        return None if unknown else Refused("it is an object, and the field holds single values")
+        return None if unknown else Rejected("it is an object, and the field holds single values")
     judge = _TYPES.get(str(kind))
     if judge is None:
         return None
@@ -64,7 +64,7 @@ def fate(field: Mapping[str, Any], settings: Mapping[str, Any], value: Any) -> F
         found = judge(field, settings, value)
     except times.Unsure:
         return None
-    return Seen(None) if forgiven and isinstance(found, Refused) else found
+    return Seen(None) if forgiven and isinstance(found, Rejected) else found
 
 
 def told(field: Mapping[str, Any]) -> str:
@@ -84,16 +84,16 @@ def _flag(field: Mapping[str, Any], settings: Mapping[str, Any], name: str, defa
 def _number(field: Mapping[str, Any], settings: Mapping[str, Any], value: Any) -> Decimal | Fate:
     """The number; its fate where it is none."""
     if isinstance(value, bool):
-        return Refused("it is a boolean, and the field holds numbers")
+        return Rejected("it is a boolean, and the field holds numbers")
     if isinstance(value, str):
         if not _flag(field, settings, "coerce", True):
-            return Refused("it is a text, and the field takes numbers only (coerce is false)")
+            return Rejected("it is a text, and the field takes numbers only (coerce is false)")
         if not value:
             return Seen(None)
         if not _NUMERIC_TEXT.fullmatch(value):
-            return None if _ODD_TEXT.fullmatch(value) else Refused("it is no number")
+            return None if _ODD_TEXT.fullmatch(value) else Rejected("it is no number")
     elif len(format(Decimal(value), "f")) > _LONGEST_NUMBER:
-        return Refused(f"it has more than {_LONGEST_NUMBER} digits")
+        return Rejected(f"it has more than {_LONGEST_NUMBER} digits")
     return Decimal(value)
 
 
@@ -103,11 +103,11 @@ def _whole(field: Mapping[str, Any], settings: Mapping[str, Any], value: Any) ->
         return number
     low, high = _WHOLE[field["type"]]
     if number.adjusted() > 30 or not low <= int(number) <= high:
-        return Refused(f"it is outside of {low} … {high}")
+        return Rejected(f"it is outside of {low} … {high}")
     if number == int(number):
         return None
     if not _flag(field, settings, "coerce", True):
-        return Refused("it has a fraction, and the field takes whole numbers only (coerce is false)")
+        return Rejected("it has a fraction, and the field takes whole numbers only (coerce is false)")
     return Seen(int(number))
 
 
@@ -118,7 +118,7 @@ def _float(field: Mapping[str, Any], settings: Mapping[str, Any], value: Any) ->
     packed = _FLOATS[field["type"]]
     held = _rounded(packed, float(number))
     if math.isinf(held):
-        return Refused(f"it is too large for a {field['type']}")
+        return Rejected(f"it is too large for a {field['type']}")
     if Decimal(held) == number:
         return None
     # Not each 0.1 is a loss: what the nearest number's shortest text says, is held.
@@ -152,7 +152,7 @@ def _scaled(field: Mapping[str, Any], settings: Mapping[str, Any], value: Any) -
 def _boolean(field: Mapping[str, Any], settings: Mapping[str, Any], value: Any) -> Fate:
     if value == "" and isinstance(value, str):
         return Seen(False)
-    return None if isinstance(value, bool) or value in ("true", "false") else Refused("it is no boolean")
+    return None if isinstance(value, bool) or value in ("true", "false") else Rejected("it is no boolean")
 
 
 def _keyword(field: Mapping[str, Any], settings: Mapping[str, Any], value: Any) -> Fate:
@@ -174,7 +174,7 @@ def _analyzed(field: Mapping[str, Any], settings: Mapping[str, Any], value: Any)
 def _term(text: str) -> Fate:
     size = len(text.encode())
     return (
-        Refused(f"it has {size} bytes, and a term has at most {LONGEST_TERM}")
+        Rejected(f"it has {size} bytes, and a term has at most {LONGEST_TERM}")
         if size > LONGEST_TERM
         else None
     )
@@ -188,14 +188,14 @@ def _text(value: Any) -> str:
 
 def _date(field: Mapping[str, Any], settings: Mapping[str, Any], value: Any) -> Fate:
     if isinstance(value, bool):
-        return Refused("it is a boolean, and the field holds dates")
+        return Rejected("it is a boolean, and the field holds dates")
     nanos = field["type"] == "date_nanos"
     formats = field.get("format") or f"{times.STRICT}||epoch_millis"
     at = times.read(_text(value), formats)
     if at is None:
-        return Refused(f"it is no date in the format {formats}")
+        return Rejected(f"it is no date in the format {formats}")
     if nanos:
-        return None if 0 <= at < _NANOS else Refused("it is outside of 1970-01-01 … 2262-04-11")
+        return None if 0 <= at < _NANOS else Rejected("it is outside of 1970-01-01 … 2262-04-11")
     return None if at % 1_000_000 == 0 else Seen(times.milliseconds(at))
 
 
@@ -206,13 +206,13 @@ def _ip(field: Mapping[str, Any], settings: Mapping[str, Any], value: Any) -> Fa
         try:
             ipaddress.ip_address(value)
         except ValueError:
-            return Refused("it is no IP address")
+            return Rejected("it is no IP address")
         return None
-    return Refused("it is no IP address")
+    return Rejected("it is no IP address")
 
 
 def _alias(field: Mapping[str, Any], settings: Mapping[str, Any], value: Any) -> Fate:
-    return Refused("the field is an alias of another one, which cannot be written")
+    return Rejected("the field is an alias of another one, which cannot be written")
 
 
 _TYPES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Any], Fate]] = {

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from lockstep.systems.opensearch.losses import times
-from lockstep.systems.opensearch.losses.fieldtypes import Refused
+from lockstep.systems.opensearch.losses.fieldtypes import Rejected
 
 UNKNOWN = "?"
 """The type of a field of which nothing is claimed."""
@@ -46,12 +46,12 @@ class Growing:
         found = (above.get("properties") or {}).get(name)
         return found if isinstance(found, dict) else None
 
-    def add(self, above: Node, name: str, path: str, dynamic: str, value: Any) -> Node | Refused | None:
+    def add(self, above: Node, name: str, path: str, dynamic: str, value: Any) -> Node | Rejected | None:
         """The field that a value makes; None where it is left unmapped."""
         made = self._templated(path, name, value)
         if made is None:
             if dynamic.startswith("strict"):
-                return Refused("the mapping takes no other fields than its own")
+                return Rejected("the mapping takes no other fields than its own")
             if dynamic.startswith("false"):
                 return None
             made = {"type": UNKNOWN} if dynamic != "true" else self.guessed(value)

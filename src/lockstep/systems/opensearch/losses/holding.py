@@ -15,7 +15,7 @@ from lockstep.ports import Loss
 from lockstep.systems.opensearch import layout, wire
 from lockstep.systems.opensearch.client import Client
 from lockstep.systems.opensearch.layout import Layout
-from lockstep.systems.opensearch.losses.fieldtypes import Fate, Refused, Seen, fate, told
+from lockstep.systems.opensearch.losses.fieldtypes import Fate, Rejected, Seen, fate, told
 from lockstep.systems.opensearch.losses.growing import OBJECTS, UNKNOWN, Growing, Node
 from lockstep.systems.opensearch.standing import standing
 from lockstep.values import Record
@@ -92,12 +92,12 @@ class _Document:
             try:
                 (sent,) = wire.DECODER.decode(wire.encode({name: value})).values()
             except DataError as error:
-                yield self._loss(name, "JSON", value, Refused(str(error)))
+                yield self._loss(name, "JSON", value, Rejected(str(error)))
                 continue
             except ValueError:
                 continue  # a number longer than is read here
             if name in _RESERVED:
-                yield self._loss(name, "a name of the cluster's own", sent, Refused("give it another name"))
+                yield self._loss(name, "a name of the cluster's own", sent, Rejected("give it another name"))
             elif name not in _DOUBTFUL:
                 yield from self._named(root, dynamic, "", name, sent)
 
@@ -108,34 +108,34 @@ class _Document:
         if dot and above.get("subobjects", True) in (True, "true"):
             if not first or rest.startswith(".") or ".." in rest:
                 yield self._loss(
-                    whole, "no name that a field can have", value, Refused("a part of it is empty")
+                    whole, "no name that a field can have", value, Rejected("a part of it is empty")
                 )
             elif rest:
                 yield from self._named(above, dynamic, prefix, first, {rest: value})
             else:
                 yield from self._named(above, dynamic, prefix, first, value)
         elif not name:
-            yield self._loss(whole, "no name that a field can have", value, Refused("it is empty"))
+            yield self._loss(whole, "no name that a field can have", value, Rejected("it is empty"))
         elif name.strip():
             yield from self._field(above, dynamic, whole, name, value)
 
     def _field(self, above: Node, dynamic: str, path: str, name: str, value: Any) -> Iterator[Loss]:
         node = self._growing.find(above, name)
         if node is None and dynamic == "strict" and (value is None or value == []):
-            yield self._loss(path, "not mapped (dynamic: strict)", value, Refused(_STRICT))
+            yield self._loss(path, "not mapped (dynamic: strict)", value, Rejected(_STRICT))
             return
         for one in _leaves(value):
             node = self._growing.find(above, name)
             if node is None:
                 made = self._growing.add(above, name, path, dynamic, one)
-                if made is None or isinstance(made, Refused):
+                if made is None or isinstance(made, Rejected):
                     said = f"not mapped (dynamic: {dynamic})"
                     yield self._loss(path, said, one, made or Seen(None))
                     return
                 node = made
             elif self._growing.changes(node, one):
                 why = "values of one document would make fields of different types"
-                yield self._loss(path, f"{told(node)} by dynamic mapping", one, Refused(why))
+                yield self._loss(path, f"{told(node)} by dynamic mapping", one, Rejected(why))
                 return
             yield from self._value(node, dynamic, path, one)
 
@@ -149,25 +149,25 @@ class _Document:
                     yield from self._named(node, _dynamic(node, dynamic), f"{path}.", name, inner)
             else:
                 yield self._loss(
-                    path, kind, value, Refused("it is a single value, and the field holds objects")
+                    path, kind, value, Rejected("it is a single value, and the field holds objects")
                 )
             return
         if kind in _ONE_OBJECT and not isinstance(value, dict):
-            yield self._loss(path, kind, value, Refused("it is a single value, and the field holds objects"))
+            yield self._loss(path, kind, value, Rejected("it is a single value, and the field holds objects"))
             return
         yield from self._judged(node, path, value)
         for name, field in (node.get("fields") or {}).items():
-            if isinstance(fate(field, self._settings, value), Refused):
+            if isinstance(fate(field, self._settings, value), Rejected):
                 yield from self._judged(field, f"{path}.{name}", value)
         copies = node.get("copy_to") or ()
         for copy in [copies] if isinstance(copies, str) else copies:
             target = self._mapped(copy)
-            if target is not None and isinstance(fate(target, self._settings, value), Refused):
+            if target is not None and isinstance(fate(target, self._settings, value), Rejected):
                 yield from self._judged(target, copy, value)
 
     def _judged(self, field: Node, path: str, value: Any) -> Iterator[Loss]:
         found = fate(field, self._settings, value)
-        if isinstance(found, Refused) or (isinstance(found, Seen) and not _unseen(field)):
+        if isinstance(found, Rejected) or (isinstance(found, Seen) and not _unseen(field)):
             yield self._loss(path, told(field), value, found)
 
     def _mapped(self, path: str) -> Node | None:
@@ -177,7 +177,7 @@ class _Document:
         return node
 
     def _loss(self, path: str, kind: str, value: Any, of: Fate) -> Loss:
-        refused = of.reason if isinstance(of, Refused) else None
+        refused = of.reason if isinstance(of, Rejected) else None
         held = of.value if isinstance(of, Seen) else None
         return Loss(self._place, path, kind, value, held, refused, kept=refused is None)
 
