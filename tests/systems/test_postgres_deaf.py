@@ -63,7 +63,7 @@ def test_a_target_that_falls_silent_after_its_last_answer_is_unreachable(
 ) -> None:
     monkeypatch.setattr(client, "WRITING_SECONDS", 1.0)
     with closing(db.source.table("b").open(1)) as writer:
-        ending = writer._moment()
+        ending = writer._marked.moment()
         ending.__enter__().exec_driver_sql("SELECT 1")
         proxy.deaf()
         with pytest.raises(Unreachable):

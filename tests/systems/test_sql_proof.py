@@ -192,8 +192,8 @@ def test_rows_of_one_form_that_an_earlier_version_hashed_add_up_without_a_join(p
     hashed_as_once(postgres_url)
 
     def summed() -> Tally:
-        with contextlib.closing(target.open(1)) as writer, writer._moment() as connection:
-            rows = writer._rows(connection)
+        with contextlib.closing(target.open(1)) as writer, writer._marked.moment() as connection:
+            rows = writer._marked.rows(connection)
             tallies = totals.sums(connection, writer._dialect, rows, writer._own, "m", [], EVERYTHING)
         assert tallies is not None
         return tallies.spans[0]

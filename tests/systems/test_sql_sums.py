@@ -56,8 +56,8 @@ def _summed(target: SQLTarget, values: Sequence[tuple[Any, ...]]) -> Iterator[No
             count // 2 + 1,
             count - count // 2 - 1,
         ]
-        with writer._moment() as connection:
-            rows = writer._rows(connection)
+        with writer._marked.moment() as connection:
+            rows = writer._marked.rows(connection)
             given = connection, writer._dialect, rows, writer._own
             made = totals._only_hash(*given)
             assert made is not None

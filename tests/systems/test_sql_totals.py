@@ -76,8 +76,8 @@ def change(target: SQLTarget, n: int, mapping: str, batch: int = 1, removed: boo
 
 def summed(target: SQLTarget) -> tuple[Tallies | None, Tallies, set[Key]]:
     """Without a join, with it, and the keys that are edited."""
-    with contextlib.closing(target.open(1)) as writer, writer._moment() as connection:
-        rows = writer._rows(connection)
+    with contextlib.closing(target.open(1)) as writer, writer._marked.moment() as connection:
+        rows = writer._marked.rows(connection)
         given = (connection, writer._dialect, rows, writer._own)
         edited = summing.edited(*given, "m", 100)
         alone = totals.sums(*given, "m", CUTS, EVERYTHING)
