@@ -107,6 +107,33 @@ def _mended(
     anew: dict[str, str] = {}
     if why := _options(connection, present, any(infos[table.name].kind == "p" for table in good)):
         anew = {table.name: why for table in good}
+    anew |= dict.fromkeys(_covered(connection, present, good, infos, held), "capture began")
+    known = note.seen.get(slot, {})
+    for table in good:
+        past = known.get(table.name)
+        if past is None and table.name in remembered:
+            past = remembered[table.name].noted(table)
+        why = "it was not followed" if past is None else past.changed(like[table.name])
+        if why and (past is not None or present.owned):
+            anew.setdefault(table.name, why)
+    (here,) = connection.execute(b"SELECT pg_current_wal_insert_lsn()::text").fetchone() or ("0/0",)
+    began |= dict.fromkeys(anew, lsn.number(here))
+    if present.owned:
+        _note(connection, present, Note(began, {**note.seen, slot: _noted(good, like)}))
+    for name, why in anew.items():
+        log.info("%s is derived as a whole: %s", name, why)
+    return began
+
+
+def _covered(
+    connection: Connection,
+    present: Publication,
+    good: list[Table],
+    infos: dict[str, TableInfo],
+    held: dict[str, Refused],
+) -> list[str]:
+    """Has all of each table published; the names of those that were not. In a publication of others, those of
+    which something is left out are held instead, and no longer `good`."""
     covered = {
         table.name: row
         for table, row in zip(good, logical.membership(connection, present.name, good)[1:], strict=True)
@@ -126,22 +153,7 @@ def _mended(
     if missing:
         listed = ", ".join(infos[table.name].sql for table in missing)
         connection.execute(f"ALTER PUBLICATION {quoted(present.name)} ADD TABLE {listed}".encode())
-    anew |= {table.name: "capture began" for table in (*missing, *narrowed)}
-    known = note.seen.get(slot, {})
-    for table in good:
-        past = known.get(table.name)
-        if past is None and table.name in remembered:
-            past = remembered[table.name].noted(table)
-        why = "it was not followed" if past is None else past.changed(like[table.name])
-        if why and (past is not None or present.owned):
-            anew.setdefault(table.name, why)
-    (here,) = connection.execute(b"SELECT pg_current_wal_insert_lsn()::text").fetchone() or ("0/0",)
-    began |= dict.fromkeys(anew, lsn.number(here))
-    if present.owned:
-        _note(connection, present, Note(began, {**note.seen, slot: _noted(good, like)}))
-    for name, why in anew.items():
-        log.info("%s is derived as a whole: %s", name, why)
-    return began
+    return [table.name for table in (*missing, *narrowed)]
 
 
 def _options(connection: Connection, present: Publication, partitioned: bool) -> str | None:
