@@ -8,7 +8,8 @@ from typing import Protocol
 
 from lockstep.ports import Feed, Journal
 from lockstep.state.generations import Consumer
-from lockstep.values import Lane, Stream, consumer_stream, source_stream
+from lockstep.state.positions import settled_to
+from lockstep.values import Lane, Stream
 
 PATIENCE = 30.0
 _AGAIN = 0.1
@@ -96,8 +97,8 @@ def _waiting(standing: Standing, consumer: Consumer, end: int) -> int:
     """How many hints that were there at `end` are not settled."""
     settled = standing.settled(consumer.id)
     return sum(
-        standing.journal.waiting(stream, lane, max(settled.get((stream, lane), {}).values(), default=0), end)
-        for stream in (source_stream(consumer.source), consumer_stream(consumer.id))
+        standing.journal.waiting(stream, lane, settled_to(settled, stream, lane), end)
+        for stream in consumer.streams
         for lane in Lane
     )
 

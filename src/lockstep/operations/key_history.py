@@ -23,7 +23,7 @@ from lockstep.state.generations import Consumer
 from lockstep.state.rows import Wrote
 from lockstep.state.store import Store
 from lockstep.state.stuck import Stuck
-from lockstep.values import Entry, Hint, Key, consumer_stream, source_stream
+from lockstep.values import Entry, Hint, Key, consumer_stream
 
 HINTS = 100
 """Hints that are told of: the newest."""
@@ -116,9 +116,10 @@ def _hints(store: Store, consumer: Consumer, root: Node, key: Key, shape: Any) -
     if shape is not None:
         for node, at in itertools.islice(_rows(root, shape), ROWS):
             rows.setdefault(node.table.name, set()).add(at)
-    streams = (source_stream(consumer.source), consumer_stream(consumer.id))
     told: set[tuple[int, str, str]] = set()
-    for appended, entry in store.journal.naming(streams, [one for some in rows.values() for one in some]):
+    for appended, entry in store.journal.naming(
+        consumer.streams, [one for some in rows.values() for one in some]
+    ):
         for hint in entry.hints:
             about = _about(hint, entry, consumer, rows, root, key)
             if about is None:

@@ -14,8 +14,9 @@ from lockstep.operations.opened import existing
 from lockstep.operations.standing import BackfillStatus, Beside, MappingStatus, Rehearsal, SavedState, Status
 from lockstep.place import Place
 from lockstep.state.generations import Consumer
+from lockstep.state.positions import settled_to
 from lockstep.state.store import Store
-from lockstep.values import Lane, consumer_stream, source_stream
+from lockstep.values import Lane
 
 
 def status(
@@ -103,8 +104,8 @@ def waiting(store: Store, consumer: Consumer, lane: Lane, upto: int | None = Non
     """How many hints of a lane a consumer has not settled; of those that stem from up to an offset."""
     positions = store.positions.of(consumer.id)
     return sum(
-        store.journal.waiting(stream, lane, max(positions.get((stream, lane), {}).values(), default=0), upto)
-        for stream in (source_stream(consumer.source), consumer_stream(consumer.id))
+        store.journal.waiting(stream, lane, settled_to(positions, stream, lane), upto)
+        for stream in consumer.streams
     )
 
 
@@ -119,12 +120,8 @@ def _lag(store: Store, consumer: Consumer) -> float | None:
     oldest = [
         at
         for lane in Lane
-        for stream in (source_stream(consumer.source), consumer_stream(consumer.id))
-        if (
-            at := store.journal.oldest(
-                stream, lane, max(positions.get((stream, lane), {}).values(), default=0)
-            )
-        )
+        for stream in consumer.streams
+        if (at := store.journal.oldest(stream, lane, settled_to(positions, stream, lane)))
     ]
     return max(time.time() - min(oldest), 0.0) if oldest else None
 

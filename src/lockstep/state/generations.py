@@ -12,6 +12,7 @@ from msgspec import Struct
 from lockstep.database import upsert
 from lockstep.state import schema
 from lockstep.state.books import Books, Unfenced
+from lockstep.values import Stream, consumer_stream, source_stream
 
 
 class Consumer(Struct, frozen=True):
@@ -29,6 +30,11 @@ class Consumer(Struct, frozen=True):
     target: str
     marker: str
     identity: str | None
+
+    @property
+    def streams(self) -> tuple[Stream, Stream]:
+        """What it reads of the journal."""
+        return source_stream(self.source), consumer_stream(self.id)
 
 
 BESIDE = ("building", "scratch", "kept")

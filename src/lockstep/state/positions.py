@@ -47,6 +47,12 @@ class Positions:
             connection.execute(schema.positions.delete().where(schema.positions.c.consumer == consumer))
 
 
+def settled_to(positions: Offsets, stream: Stream, lane: Lane) -> int:
+    """The offset up to which all is settled. The journal is read in one order, so nothing is left before the
+    newest, whatever partition that lies in."""
+    return max(positions.get((stream, lane), {}).values(), default=0)
+
+
 def position_rows(consumer: int, positions: Offsets) -> list[dict[str, Any]]:
     """Positions as rows of their table."""
     return [

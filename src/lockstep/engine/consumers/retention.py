@@ -14,14 +14,12 @@ from functools import partial
 from lockstep.engine.hints.addressed import everything
 from lockstep.engine.lease import Lease
 from lockstep.state.generations import Consumer
+from lockstep.state.positions import settled_to
 from lockstep.state.store import Store
 from lockstep.values import (
     PARTITIONS,
     Lane,
-    Stream,
     Trust,
-    consumer_stream,
-    source_stream,
 )
 
 log = logging.getLogger("lockstep")
@@ -40,8 +38,8 @@ def too_much(store: Store, consumer: Consumer) -> str | None:
     """Why a consumer that does not get on is to be overtaken, in words."""
     positions = store.positions.of(consumer.id)
     waiting, oldest = 0, time.time()
-    for stream, lane in itertools.product(_streams(consumer), Lane):
-        settled = max(positions.get((stream, lane), {}).values(), default=0)
+    for stream, lane in itertools.product(consumer.streams, Lane):
+        settled = settled_to(positions, stream, lane)
         waiting += store.journal.waiting(stream, lane, settled)
         oldest = min(oldest, store.journal.oldest(stream, lane, settled) or oldest)
     days = (time.time() - oldest) / 86_400
@@ -64,7 +62,7 @@ def overtake(store: Store, lease: Lease, consumer: Consumer, table: str, why: st
         place: {
             partition: max(end, known.get(place, {}).get(partition, 0)) for partition in range(PARTITIONS)
         }
-        for place in itertools.product(_streams(consumer), Lane)
+        for place in itertools.product(consumer.streams, Lane)
     }
     lease.under(lambda epoch: store.positions.place(epoch, consumer.id, lifted))
     reason = f"overtaken by the journal's retention: {why}"
@@ -76,7 +74,3 @@ def overtake(store: Store, lease: Lease, consumer: Consumer, table: str, why: st
         "`lockstep status`.",
         *(consumer.mapping, why),
     )
-
-
-def _streams(consumer: Consumer) -> tuple[Stream, Stream]:
-    return source_stream(consumer.source), consumer_stream(consumer.id)

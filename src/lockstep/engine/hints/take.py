@@ -14,6 +14,7 @@ from lockstep.declaration.shape import Node
 from lockstep.engine.hints.batch import Batch, Positions
 from lockstep.engine.hints.unfold import LedgerKeys, Unfolding
 from lockstep.ports import Journal, Reader
+from lockstep.state.positions import settled_to
 from lockstep.values import Entry, Lane, Stream, consumer_stream, source_stream
 
 
@@ -42,9 +43,8 @@ class Taker:
         most = min(limit, self._limit * partitions)  # neighbours, of which each partition has a batch
         self._unfolding = Unfolding(consumer, root, journal, ledger, reader, partitions, most)
         self._streams = (source_stream(source), consumer_stream(consumer))
-        # Whatever partition the newest settled offset lies in, nothing before it is left: see `settled`.
         self._settled: Positions = {
-            place: dict.fromkeys(range(partitions), max(positions.get(place, {}).values(), default=0))
+            place: dict.fromkeys(range(partitions), settled_to(positions, *place))
             for place in itertools.product(self._streams, Lane)
         }
         self._taken: Positions = {place: dict(offsets) for place, offsets in self._settled.items()}
