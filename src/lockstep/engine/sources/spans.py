@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lockstep.declaration.mapping import Mapping
 from lockstep.engine.hints.addressed import everything
@@ -48,47 +49,32 @@ class FullSpans:
         ledger of those in `recoding` stays the one of their code of before, until that is known."""
         if not spans:
             return
-        reader = self._source.reader()
-        try:
-            for consumer, mapping, reason, trust in spans:
-                if trust is Trust.TARGET:
-                    log.warning(
-                        "mapping %s: %s. So every key is derived again and compared with what the target "
-                        "holds; nobody needs to do anything.",
-                        *(mapping.name, reason),
-                    )
-                else:
-                    log.info("mapping %s: all keys are derived: %s", mapping.name, reason)
-                store = self._store
-                if not store.positions.of(consumer.id) or consumer.source != self._source.name:
-                    end = store.journal.end()
-                    begin = partial(store.positions.begin_at, consumer=consumer.id, source=self._source.name)
-                    self._lease.under(partial(begin, offset=end))
-                table = mapping.root.table.name
-                store.journal.append([everything(consumer.id, table, trust, token=capture.token)])
-                passing("hinted")
-                noted = partial(
-                    store.backfills.begin,
-                    consumer=consumer.id,
-                    reason=reason,
-                    total=_estimate(reader, mapping),
-                )
-                self._lease.under(noted)
-                code: dict[str, Any] = (
-                    {} if consumer.id in recoding else {"version": mapping.version, "recipe": recipe(mapping)}
-                )
-                self._lease.under(
-                    partial(
-                        store.generations.set_consumer,
-                        consumer=consumer.id,
-                        source=self._source.name,
-                        state="running",
-                        reason=None,
-                        **code,
-                    )
-                )
-        finally:
-            reader.close()
+        with contextlib.closing(self._source.reader()) as reader:
+            for one in spans:
+                self._hint(one, capture, reader, recoding=one.consumer.id in recoding)
+
+    def _hint(self, one: Spanned, capture: Capture, reader: Reader, *, recoding: bool) -> None:
+        consumer, mapping, reason, trust = one
+        if trust is Trust.TARGET:
+            log.warning(
+                "mapping %s: %s. So every key is derived again and compared with what the target "
+                "holds; nobody needs to do anything.",
+                *(mapping.name, reason),
+            )
+        else:
+            log.info("mapping %s: all keys are derived: %s", mapping.name, reason)
+        store, under = self._store, self._lease.under
+        if not store.positions.of(consumer.id) or consumer.source != self._source.name:
+            end = store.journal.end()
+            begin = partial(store.positions.begin_at, consumer=consumer.id, source=self._source.name)
+            under(partial(begin, offset=end))
+        store.journal.append([everything(consumer.id, mapping.root.table.name, trust, token=capture.token)])
+        passing("hinted")
+        total = _estimate(reader, mapping)
+        under(partial(store.backfills.begin, consumer=consumer.id, reason=reason, total=total))
+        code = {} if recoding else {"version": mapping.version, "recipe": recipe(mapping)}
+        running = partial(store.generations.set_consumer, consumer=consumer.id, state="running", reason=None)
+        under(partial(running, source=self._source.name, **code))
 
     def hint_others(self, hole: str | None, lost: str | None, capture: Capture, mine: set[int]) -> None:
         """Full spans for consumers that are worked elsewhere, or later, and not `mine`. Nobody knows here
