@@ -12,6 +12,7 @@ import pytest
 from tests.systems.postgres_db import Db
 
 from lockstep.datatypes.interval import Interval
+from lockstep.datatypes.ranges import Range
 from lockstep.errors import DataError
 from lockstep.values import Fetch
 
@@ -66,6 +67,33 @@ def test_values_that_are_no_keys_are_exact(db: Db, declared: str, literal: str, 
     found = sorted(db.read("public.x", "id v", "id", (1,), (2,)), key=lambda row: int(row[0]))
     assert found == [(1, value), (2, None)]
     assert type(found[0][1]) is type(value)
+
+
+def test_a_users_cast_to_text_has_no_part_in_what_is_read(db: Db) -> None:
+    db.execute(
+        "CREATE TYPE pair AS (a int, b text)",
+        "CREATE DOMAIN feeling AS mood",
+        "CREATE DOMAIN two AS pair",
+        "CREATE TYPE far AS RANGE (subtype = int4)",
+        *(
+            statement
+            for name in ("mood", "pair", "far")
+            for statement in (
+                f"CREATE FUNCTION word({name}) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'x' $$",
+                f"CREATE CAST ({name} AS text) WITH FUNCTION word({name})",
+            )
+        ),
+        "CREATE TABLE x(id int PRIMARY KEY, m mood, f feeling, ms mood[], p pair, t two, ps pair[], r far)",
+        "INSERT INTO x VALUES (1, 'sad', 'ok', '{sad,NULL}', '(1,)', '(,)', '{\"(2,b)\"}', '[1,3)')",
+        "INSERT INTO x(id) VALUES (2)",
+    )
+    found = sorted(db.read("public.x", "id m f ms p t ps r", "id", (1,), (2,)))
+    assert found[1] == (2, *[None] * 7)
+    assert found[0] == (
+        *(1, "sad", "ok", ["sad", None]),
+        *({"a": 1, "b": None}, {"a": None, "b": None}, [{"a": 2, "b": "b"}]),
+        Range(1, 3),
+    )
 
 
 UNEXACT = [

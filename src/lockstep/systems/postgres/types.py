@@ -79,6 +79,10 @@ class Type:
         return self.enum or self.own or self.param
 
 
+# The text that the type itself writes, as the log has it: a cast to text may be a user's, who writes another.
+_OWN_TEXT = "CASE WHEN {} IS DISTINCT FROM NULL THEN format('%s', {}) END"
+
+
 def _sent(function: str) -> str:
     return "encode(" + function + "({}), 'hex')"
 
@@ -149,7 +153,7 @@ BY_OID = {type_.oid: type_ for type_ in BUILTIN.values()}
 def enum(oid: int, name: str) -> Type:
     """An enum: its labels, which order by their place and not as texts do. `name` is quoted for SQL."""
     return Type(
-        name, oid, "str", str, binds.text, "text", read="{}::text", by_value=False, quoted=True, enum=name
+        name, oid, "str", str, binds.text, "text", read=_OWN_TEXT, by_value=False, quoted=True, enum=name
     )
 
 
@@ -215,7 +219,7 @@ def _nested(name: str, oid: int, python: str, parse: Any, sums: str, parts: tupl
         parse,
         binds.nothing,
         name,
-        read="{}::text",
+        read=_OWN_TEXT,
         sum=sums,
         by_value=False,
         keyable=False,
@@ -228,7 +232,7 @@ def array(of: Type, oid: int, *, of_domain: bool = False) -> Type:
     """An array of a type. Settings have a part in the text of those whose elements are sent in binary."""
     parse = texts.array(of.parse, of.delimiter)
     python = f"list[{of.python}]"
-    if of.decode or of.own or of.array:
+    if of.decode or of.own or of.array or of.enum:
         plain = of.sum == "{}" or of.coarse
         made = _nested(f"{of.name}[]", oid, python, parse, "{}" if plain else _sent("array_send"), of.parts)
         return replace(made, array=True)
