@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lockstep.agreement.report import Divergence, Report
+    from lockstep.errors import LockstepError
 
 _KINDS = ("missing", "stale", "different", "extra", "failed", "unsettled", "ledger", "invariant")
 
@@ -96,6 +97,7 @@ def command(
     found; a second one kills. A deep check keeps its place: --resume goes on from there, and starts from the
     beginning if none was begun.
     """
+    from lockstep.errors import LockstepError, StateError
     from lockstep.operations.verify import verify
 
     if deep and sample is not None:
@@ -111,19 +113,26 @@ def command(
         pipeline.named(name)
     out = output.console()
     reports: list[Report] = []
+    failed: list[tuple[str, LockstepError]] = []
     for name in names:
-        with stop_on_signals(say=False) as stop, progress_of(name) as advance:
-            report = verify(
-                pipeline,
-                name,
-                method=method,
-                share=sample or 1.0,
-                patience=patience,
-                resume=resume,
-                jobs=jobs,
-                on_progress=advance,
-                stop=stop,
-            )
+        try:
+            with stop_on_signals(say=False) as stop, progress_of(name) as advance:
+                report = verify(
+                    pipeline,
+                    name,
+                    method=method,
+                    share=sample or 1.0,
+                    patience=patience,
+                    resume=resume,
+                    jobs=jobs,
+                    on_progress=advance,
+                    stop=stop,
+                )
+        except LockstepError as error:
+            if len(names) == 1 or isinstance(error, StateError):
+                raise
+            failed.append((name, error))  # the others may have other systems
+            continue
         reports.append(report)
         if not settings().json:
             if len(reports) > 1:
@@ -131,13 +140,24 @@ def command(
             _print(out, report, limit)
         if report.cancelled:
             break
-    agreement = all(report.agreement for report in reports)
+    agreement = all(report.agreement for report in reports) and not failed
     if settings().json:
         print_json({"agreement": agreement, "reports": reports})
     if any(report.cancelled for report in reports):
         click.get_current_context().exit(exits.INTERRUPTED)
+    if failed:
+        raise _together(failed)
     if not agreement:
         click.get_current_context().exit(exits.NO)
+
+
+def _together(failed: Sequence[tuple[str, LockstepError]]) -> LockstepError:
+    """What kept mappings from being checked, as one error: the gravest, which says all."""
+    gravest = max((error for _, error in failed), key=exits.code_of)
+    said = "\n".join(f"mapping {name} was not checked: {error}" for name, error in failed)
+    gravest.remedy = "\n".join(dict.fromkeys(error.remedy for _, error in failed))
+    gravest.args = (said,)
+    return gravest
 
 
 def _print(out: Console, report: Report, limit: int) -> None:
