@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from lockstep.errors import DataError, Unreachable
+from lockstep.errors import DataError, Refused, Unreachable
 from lockstep.ports import SummingWriter, Writer
 from lockstep.systems.opensearch import OpenSearch, SearchIndex, scan
 from lockstep.systems.opensearch import walk as everything
@@ -197,3 +197,15 @@ def _short_of_one(real: httpx.Client, index: str) -> None:
     assert made.status_code == 200, made.text
     while [one["state"] for one in real.get(f"/_cat/shards/{index}?format=json").json()].count("STARTED") < 2:
         time.sleep(0.05)
+
+
+def test_an_index_that_somebody_closed_is_named_with_the_call_that_opens_it(
+    real: httpx.Client, target: SearchIndex, writer: SummingWriter
+) -> None:
+    ours(target, writer, ["a"])
+    assert real.post(f"/{target.index}-g1/_close").status_code == 200
+    key = target.key(("a",))
+    for ask in (lambda: walk(writer, 10), lambda: writer.sums("m", []), lambda: writer.read([key])):
+        with pytest.raises(Refused, match=f"index {target.index}-g1 is closed") as told:
+            ask()
+        assert told.value.remedy == f"Open it: POST /{target.index}-g1/_open"

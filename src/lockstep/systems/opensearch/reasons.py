@@ -14,10 +14,11 @@ BUSY = frozenset({429, 502, 503, 504})
 
 
 class Reason(NamedTuple):
-    """Why the server says no: its name for it, and its words down to the root."""
+    """Why the server says no: its name for it, its words down to the root, and the index it names, if any."""
 
     kind: str
     text: str
+    index: str = ""
 
     def __str__(self) -> str:
         return f"{self.text} ({self.kind})" if self.kind else self.text
@@ -46,7 +47,7 @@ def reason_of(error: Any) -> Reason:
         if word and not any(word in earlier for earlier in words):
             words.append(word)
         inner = inner.get("caused_by")
-    return Reason(str(error.get("type") or ""), ": ".join(words))
+    return Reason(str(error.get("type") or ""), ": ".join(words), str(error.get("index") or ""))
 
 
 def block_mend(text: str, index: str = "INDEX") -> str:
