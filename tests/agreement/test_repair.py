@@ -136,6 +136,24 @@ def test_what_was_accepted_is_that_very_difference(world: World) -> None:
     assert found(ls.verify(world.pipeline(), "people")) == {"41": "different"}, "it must be accepted anew"
 
 
+@pytest.mark.parametrize("world", ["opensearch"], indirect=True)
+def test_what_a_report_did_not_show_is_not_accepted_by_it(world: World) -> None:
+    world.run()
+    bad, state = Saboteur(world), Path(world.state)
+    bad.edit(41, honest=True, email="first@example.com")
+    first = ls.verify(world.pipeline(), "people")
+    bad.edit(41, honest=True, email="second@example.com")
+    second = ls.verify(world.pipeline(), "people")
+    assert first.id is not None
+    assert second.id is not None
+    with pytest.raises(ls.UsageError, match="is not what report") as told:
+        ls.accept(state, first.id, "41", because="the first", by="me")
+    assert f"`lockstep report {second.id}`" in told.value.remedy
+    assert ls.verify(world.pipeline(), "people").accepted == 0
+    assert ls.accept(state, second.id, "41", because="the second", by="me") == 1, "a later one saw the same"
+    assert ls.verify(world.pipeline(), "people").accepted == 1
+
+
 def test_nothing_to_repair_is_said(tmp_path: Path, postgres_url: str) -> None:
     world = World(tmp_path, postgres_url, f"sql|{tmp_path / 'out'}|people")
     with pytest.raises(ls.StateError, match="nothing has run yet"):

@@ -200,8 +200,9 @@ def _short_of_one(real: httpx.Client, index: str) -> None:
 
 
 def test_an_index_that_somebody_closed_is_named_with_the_call_that_opens_it(
-    real: httpx.Client, target: SearchIndex, writer: SummingWriter
+    real: httpx.Client, target: SearchIndex, writer: Writer
 ) -> None:
+    assert isinstance(writer, SummingWriter)
     ours(target, writer, ["a"])
     assert real.post(f"/{target.index}-g1/_close").status_code == 200
     key = target.key(("a",))

@@ -85,7 +85,8 @@ def report(state: Place | Pipeline, number: int) -> Whole:
 
 
 def accept(state: Place | Pipeline, number: int, name: str, *, because: str, by: str) -> int:
-    """Accepts what is open under a name that a report gives; how many divergences. Raises StateError."""
+    """Accepts what is open under a name, as a report shows it; how many divergences. Raises StateError, and
+    UsageError where a later check saw something else of it: who reads this report has not looked at that."""
     if not because.strip():
         raise UsageError("an accepted divergence needs a reason", "Say why: --because TEXT.")
     with existing(state, Access.CHANGE) as store:
@@ -93,15 +94,28 @@ def accept(state: Place | Pipeline, number: int, name: str, *, because: str, by:
         if known is None:
             raise no_report(number)
         consumer, stored = known
-        count = 0
-        for one in _meant(name):
-            count = count or store.reports.accept(consumer, one, by, because)
-        if not count:
+        opened = store.reports.divergences(consumer)
+        meant = next(
+            (some for one in _meant(name) if (some := [of for of in opened if of.subject == one])), []
+        )
+        if not meant:
             raise UsageError(
                 f"nothing is open of {name!r} in mapping {stored.mapping}",
                 f"`lockstep report {number}` shows what it found, by the names to give here.",
             )
-        return count
+        shown = [_difference(one) for one in msgspec.json.decode(stored.body)["divergences"]]
+        for one in meant:
+            if one.report != number and _difference(msgspec.json.decode(one.body)) not in shown:
+                raise UsageError(
+                    f"what is open of {name!r} by now is not what report {number} says of it",
+                    f"`lockstep report {one.report}` shows it; accept it there, if it may be so.",
+                )
+        return store.reports.accept(consumer, meant[0].subject, by, because)
+
+
+def _difference(one: dict[str, Any]) -> tuple[object, ...]:
+    """What a person looks at who accepts a divergence."""
+    return (subject(one["key"], one["target_key"]), one["kind"], one["fields"], one["reason"])
 
 
 def _meant(name: str) -> list[str]:

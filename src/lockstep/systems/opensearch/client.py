@@ -187,7 +187,7 @@ class Client:
         if status == 403:
             return Refused(said, "Give the user the privileges that `lockstep check` lists.")
         if why.kind == "index_closed_exception":
-            return Refused(f"{said}: index {why.index} is closed", f"Open it: POST /{why.index}/_open")
+            return Refused(f"{said}: index {why.of} is closed", f"Open it: POST /{why.of}/_open")
         if status == 404 and why.kind == "index_not_found_exception":
             return TargetReplaced(
                 said, "Bring it back, or build it anew: `lockstep backfill MAPPING --rebuild`."

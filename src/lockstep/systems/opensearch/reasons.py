@@ -18,7 +18,7 @@ class Reason(NamedTuple):
 
     kind: str
     text: str
-    index: str = ""
+    of: str = ""
 
     def __str__(self) -> str:
         return f"{self.text} ({self.kind})" if self.kind else self.text
