@@ -146,7 +146,7 @@ HELD = {
     ),
     "replica identity nothing": (
         ["ALTER TABLE items REPLICA IDENTITY NOTHING"],
-        r"replica identity is NOTHING.*UPDATE and DELETE would be refused",
+        r"replica identity is NOTHING.*UPDATE and DELETE of it would be refused",
         ["ALTER TABLE items REPLICA IDENTITY DEFAULT", "UPDATE items SET name = 'whole' WHERE id = 5"],
     ),
     "not logged": (
