@@ -55,6 +55,11 @@ class Divergence(Struct, frozen=True):
         """What names it, among the divergences of a mapping."""
         return subject(self.key, self.target_key)
 
+    @property
+    def difference(self) -> tuple[object, ...]:
+        """What a person looks at who accepts it: which fields differ, and how."""
+        return self.subject, self.kind, self.fields, self.reason
+
 
 def subject(key: str | None, target_key: str | None) -> str:
     """`7`; `7 → ada` where the target key is another; `→ ada` where no source key is said."""

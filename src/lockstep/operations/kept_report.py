@@ -72,7 +72,7 @@ def _as_accepted(one: Divergence, accepted: bytes | None) -> bool:
     if accepted is None:
         return False
     now, then = (msgspec.json.decode(body, type=Divergence) for body in (encoded(one), accepted))
-    return (now.fields, now.reason) == (then.fields, then.reason)
+    return now.difference == then.difference
 
 
 def _causes(report: Report, store: Store, consumer: Consumer, *, changed: bool) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lockstep.agreement.report import subject
+from lockstep.agreement.report import Divergence, subject
 from lockstep.database import Access
 from lockstep.declaration.pipeline import Pipeline
 from lockstep.errors import UsageError
@@ -103,9 +103,10 @@ def accept(state: Place | Pipeline, number: int, name: str, *, because: str, by:
                 f"nothing is open of {name!r} in mapping {stored.mapping}",
                 f"`lockstep report {number}` shows what it found, by the names to give here.",
             )
-        shown = [_difference(one) for one in msgspec.json.decode(stored.body)["divergences"]]
+        shown = [one.difference for one in msgspec.json.decode(stored.body, type=_Shown).divergences]
         for one in meant:
-            if one.report != number and _difference(msgspec.json.decode(one.body)) not in shown:
+            now = msgspec.json.decode(one.body, type=Divergence)
+            if one.report != number and now.difference not in shown:
                 raise UsageError(
                     f"what is open of {name!r} by now is not what report {number} says of it",
                     f"`lockstep report {one.report}` shows it; accept it there, if it may be so.",
@@ -113,9 +114,10 @@ def accept(state: Place | Pipeline, number: int, name: str, *, because: str, by:
         return store.reports.accept(consumer, meant[0].subject, by, because)
 
 
-def _difference(one: dict[str, Any]) -> tuple[object, ...]:
-    """What a person looks at who accepts a divergence."""
-    return (subject(one["key"], one["target_key"]), one["kind"], one["fields"], one["reason"])
+class _Shown(Struct, frozen=True):
+    """Of a report's body, what it shows."""
+
+    divergences: tuple[Divergence, ...]
 
 
 def _meant(name: str) -> list[str]:

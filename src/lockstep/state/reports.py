@@ -142,10 +142,11 @@ class Reports:
                     }
                 )
             upsert(connection, table, rows)
+            doubted = frozenset(unjudged)
             if whole:
                 for (subject, kind), row in known.items():
                     seen = row.method in _SEEN_BY[method] and row.last_at <= since
-                    if seen and not (unjudged and {subject, _key_of(row.body)} & {*unjudged}):
+                    if seen and not (doubted and doubted & {subject, _key_of(row.body)}):
                         self._close(connection, consumer, subject, kind, now)
             self._prune(connection, consumer, now)
         return int(number)
